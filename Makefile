@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` and `make test`. Both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LABEL_STUDIO := .venv-label-studio/bin/label-studio
+SIMULATE ?=
+
+.PHONY: demo test unit lint types format label-studio install bench clean
+
+demo: install label-studio
+	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) $(if $(SIMULATE),--simulate)
+
+test: install label-studio lint types
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
+
+# All tests that need no Label Studio: seconds instead of minutes.
+unit: install
+	$(BIN)/python -m pytest tests/strategies tests/backend
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install label-studio
+	$(BIN)/python -m benchmarks.scoring
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
+
+install: $(VENV)/.done
+label-studio: $(LABEL_STUDIO)
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+# Its dependencies clash with ours, so that it lives in an environment of its own.
+$(LABEL_STUDIO): constraints-label-studio.txt
+	test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
+	.venv-label-studio/bin/python -m pip install --quiet --constraint constraints-label-studio.txt label-studio
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-label-studio build dist *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m backend` is `lsal`."""
+
+from backend.cli import main
+
+main()

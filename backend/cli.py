@@ -1,0 +1,181 @@
+"""The command `lsal`, and the composition root: the only place that builds concrete classes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.errors import BackendError
+from backend.settings import Settings, load_settings
+from backend.store import Store
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them do
+    from flask import Flask
+
+    from backend.learners.base import Progress
+    from backend.rounds.context import Context
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Active learning for Label Studio.")
+
+
+def main() -> None:
+    """Run the command; what the backend refuses is said in one line, without a traceback."""
+    try:
+        app()
+    except BackendError as error:
+        typer.secho(f"lsal: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+@app.command()
+def serve() -> None:
+    """Run web server and worker together."""
+    from backend.processes import both
+
+    settings, _ = _start()
+    settings.label_studio()
+    raise typer.Exit(both())
+
+
+@app.command()
+def web() -> None:
+    """Run the web server, which Label Studio calls."""
+    from backend.processes import web as run
+
+    settings, _ = _start()
+    run(settings, lambda: _flask(settings))
+
+
+@app.command()
+def worker() -> None:
+    """Run the worker, which does the rounds."""
+    from backend.rounds.worker import work
+    from backend.rounds.workflow import Rounds
+
+    settings, store = _start()
+    _use_cores(spare=1)
+    rounds = Rounds(_context(settings, store), settings.model_dir, settings.executor_id)
+    work(rounds, store, settings)
+
+
+@app.command("round")
+def round_(project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]) -> None:
+    """Ask for a round now, whatever the number of new labels."""
+    from backend.rounds.reasons import ROUND_REQUESTED
+
+    _, store = _start()
+    found = store.projects.get(project)
+    if found is None or not found.connected:
+        raise BackendError(f"project {project} is not connected to this backend; connect it in its Settings → Model")
+    store.events.add(project, ROUND_REQUESTED)
+    typer.echo(f"A round of project {project} will begin as soon as the worker is free.")
+
+
+@app.command()
+def disconnect(project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]) -> None:
+    """Leave a project: give back its former sampling and model version, remove queue, webhook and connection."""
+    from backend.rounds.disconnect import disconnect as leave
+
+    settings, store = _start()
+    leave(_context(settings, store), project)
+    typer.echo(f"Project {project} is as it was before. Its adapters and scores stay in {settings.model_dir}.")
+
+
+@app.command()
+def demo(
+    label_studio: Annotated[Path, typer.Option(help="The label-studio program to start.")] = Path("label-studio"),
+    simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
+    rounds: Annotated[int, typer.Option(help="How many batches the simulated annotators label.", min=1)] = 4,
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the data; default: a temporary folder.")] = None,
+) -> None:
+    """Start Label Studio with a sample project, connect this backend, and stay up until Ctrl-C."""
+    from backend.demo.run import run
+
+    raise typer.Exit(run(label_studio, folder, simulate_rounds=rounds if simulate else 0))
+
+
+def _start() -> tuple[Settings, Store]:
+    """Settings, logging, and a store whose tables are up to date."""
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "httpcore", "alembic", "filelock", "urllib3", "dbos"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    store = Store(settings.model_dir)
+    store.database.migrate()
+    return settings, store
+
+
+def _flask(settings: Settings) -> Flask:
+    from backend.app import create_app
+    from backend.learners.base_model import BaseModels
+    from backend.web.serving import Serving
+
+    _quiet_libraries()
+    store = Store(settings.model_dir)
+    serving = Serving(store, BaseModels())
+    threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
+    return create_app(settings, store, serving)
+
+
+def _context(settings: Settings, store: Store) -> Context:
+    from backend.labelstudio.client import Client
+    from backend.learners.base_model import BaseModels
+    from backend.rounds.context import Context
+
+    _quiet_libraries()
+    url, api_key = settings.label_studio()
+    return Context(store, Client(url, api_key), BaseModels(), settings.basic_auth, _bar)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    """A progress bar on a terminal; elsewhere a log line now and then."""
+    from rich.progress import Progress as Bars
+
+    if not sys.stderr.isatty():
+        yield _LoggedProgress(title)
+        return
+    from rich.console import Console
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+class _LoggedProgress:
+    """Says how far the work is at each tenth."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._tenth = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        if tenth > self._tenth:
+            self._tenth = tenth
+            logging.getLogger("lsal").info("%s: %d %%", self._title, 10 * tenth)
+
+
+def _use_cores(*, spare: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - spare))
+
+
+def _quiet_libraries() -> None:
+    """No progress bars of weights in a server's log."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    # peft calls a name that transformers is about to drop, at every training.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

@@ -1,0 +1,216 @@
+"""`lsal demo`: Label Studio with a sample project and this backend connected to it, on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from backend.demo import tickets
+from backend.demo.label_studio import Annotator, LabelStudioServer
+from backend.errors import BackendError, LabelStudioError
+from backend.store import Store
+from backend.store.models import Round
+
+LABEL_STUDIO_PORT, BACKEND_PORT = 8080, 9090
+_POOL, _HELD_BACK, _BATCH, _SEED = 400, 150, 20, 7
+_PATIENCE = 900.0  # seconds for one round
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text" choice="single" showInLine="true">'
+    + "".join(f'<Choice value="{topic}"/>' for topic in tickets.TOPICS)
+    + "</Choices></View>"
+)
+
+
+def run(program: Path, folder: Path | None, *, simulate_rounds: int) -> int:
+    """Start everything; then wait for Ctrl-C, or let two annotators label so many batches. The exit code."""
+    console = Console(width=max(100, Console().width))
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job begins with it ignored
+        signal.signal(number, signal.default_int_handler)
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lsal-demo-")))
+        for port in (LABEL_STUDIO_PORT, BACKEND_PORT):
+            _must_be_free(port)
+        try:
+            with console.status("Starting Label Studio (half a minute, at first longer) …"):
+                server = stack.enter_context(LabelStudioServer(program, folder / "label-studio", LABEL_STUDIO_PORT))
+            with console.status("Starting the backend …"):
+                stack.enter_context(_backend(server, folder / "backend"))
+            written = tickets.write(_POOL + _HELD_BACK, _SEED)
+            project_id = _project(server, written[:_POOL])
+            console.print(f"Label Studio: {server.url}/projects/{project_id}/data", highlight=False)
+            console.print(f"Sign in as:   {server.owner.email}   password: {server.owner.password}", highlight=False)
+            console.print(
+                f"Backend:      http://localhost:{BACKEND_PORT} (connected: Settings → Model)", highlight=False
+            )
+            if simulate_rounds:
+                _simulate(console, server, Store(folder / "backend"), project_id, written, simulate_rounds)
+            else:
+                console.print("Press Label All Tasks there. A round begins after every 20 labels. Ctrl-C stops it all.")
+                threading.Event().wait()
+        except KeyboardInterrupt:
+            console.print("Stopping …")
+    return 0
+
+
+def _must_be_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            raise BackendError(f"port {port} is in use; stop what listens there, then start the demo again") from None
+
+
+@contextmanager
+def _backend(server: LabelStudioServer, folder: Path) -> Iterator[None]:
+    """`lsal serve` in a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "LABEL_STUDIO_URL": server.url,
+        "LABEL_STUDIO_API_KEY": server.owner.token,
+        "MODEL_DIR": str(folder),
+        "PORT": str(BACKEND_PORT),
+    }
+    with (folder / "backend.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend", "serve"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches it through us only, once
+        )
+    try:
+        deadline = time.monotonic() + 180
+        while not _up():
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = (folder / "backend.log").read_text("utf-8", "replace")[-2000:]
+                raise BackendError(f"the backend did not start; the end of its log:\n{tail}")
+            time.sleep(0.3)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _up() -> bool:
+    try:
+        return httpx.get(f"http://localhost:{BACKEND_PORT}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _project(server: LabelStudioServer, sample: list[tickets.Ticket]) -> int:
+    """Create the sample project and connect the backend by the call that the UI makes."""
+    headers = {"Authorization": f"Token {server.owner.token}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=120) as http:
+
+        def post(path: str, body: Any) -> Any:
+            answer = http.post(path, json=body)
+            if answer.status_code >= 400:
+                raise LabelStudioError(f"Label Studio refused {path}: {answer.text[:300]}")
+            return answer.json()
+
+        project_id = int(post("/api/projects/", {"title": "Support tickets", "label_config": CONFIG})["id"])
+        post(f"/api/projects/{project_id}/import", [{"text": ticket.text} for ticket in sample])
+        model = {
+            "url": f"http://localhost:{BACKEND_PORT}",
+            "title": "Active learning",
+            "project": project_id,
+            "extra_params": {"batch_size": _BATCH},
+        }
+        post("/api/ml/", model)
+    return project_id
+
+
+def _simulate(
+    console: Console,
+    server: LabelStudioServer,
+    store: Store,
+    project_id: int,
+    written: list[tickets.Ticket],
+    wanted: int,
+) -> None:
+    """Two annotators label batch after batch; a row of the table for every round."""
+    truth = {ticket.text: ticket.topic for ticket in written}
+    annotators = [Annotator(server.url, server.sign_up(f"annotator{n}@example.com").token) for n in (1, 2)]
+    table = Table("round", "labels", "adapter", "accuracy*", "train s", "score s", "publish s", "to queue s")
+    with Bars(console=console, transient=True) as bars:
+        work = bars.add_task("Two annotators are labeling", total=wanted * _BATCH)
+        _wait_for_round(store, project_id, 1)
+        for number in range(1, wanted + 1):
+            for count in range(_BATCH):
+                annotator = annotators[count % len(annotators)]
+                task = annotator.next_task(project_id)
+                if task is None:
+                    raise LabelStudioError("Label Studio has no more tasks to label")
+                annotator.choose(task["id"], truth[task["data"]["text"]])
+                bars.advance(work)
+            submitted = time.time()
+            done = _wait_for_round(store, project_id, number + 1)
+            took = (done.finished_at or time.time()) - submitted
+            table.add_row(*_row(done, project_id, _accuracy(project_id, written[_POOL:]), took))
+    console.print(table)
+    console.print(
+        f"* on {_HELD_BACK} tickets that no annotator saw; to queue: from the last label of a batch to the new queue",
+        highlight=False,
+    )
+    for annotator in annotators:
+        annotator.close()
+
+
+def _wait_for_round(store: Store, project_id: int, number: int) -> Round:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        found = store.rounds.get(project_id, number)
+        if found is not None and found.state == "done":
+            return found
+        if found is not None and found.state == "failed":
+            raise BackendError(f"round {number} failed: {found.error}")
+        time.sleep(0.3)
+    raise BackendError(f"round {number} did not end within {_PATIENCE:.0f} s")
+
+
+def _accuracy(project_id: int, held_back: list[tickets.Ticket]) -> float:
+    """Ask the backend as Label Studio does, for texts that are not in the project."""
+    tasks = [{"id": number, "data": {"text": ticket.text}} for number, ticket in enumerate(held_back)]
+    body = {"tasks": tasks, "project": f"{project_id}.0", "label_config": CONFIG}
+    answer = httpx.post(f"http://localhost:{BACKEND_PORT}/predict", json=body, timeout=300)
+    answer.raise_for_status()
+    given: list[str | None] = [
+        result["result"][0]["value"]["choices"][0] if result else None for result in answer.json()["results"]
+    ]
+    right = sum(1 for choice, ticket in zip(given, held_back, strict=True) if choice == ticket.topic)
+    return right / len(held_back)
+
+
+def _row(done: Round, project_id: int, accuracy: float, took: float) -> list[str]:
+    seconds = [f"{done.seconds.get(step, 0.0):.1f}" for step in ("train", "score", "publish")]
+    return [
+        str(done.number),
+        str(done.labels),
+        f"p{project_id}-a{done.adapter}",
+        f"{accuracy:.3f}",
+        *seconds,
+        f"{took:.1f}",
+    ]

@@ -1,0 +1,27 @@
+"""The exceptions of the backend. A message says what was expected, what came, and what to do."""
+
+from __future__ import annotations
+
+
+class BackendError(Exception):
+    """Anything that the backend itself refuses or cannot do."""
+
+
+class InvalidRequestError(BackendError):
+    """A request is malformed; answered with a 4xx and this message."""
+
+    status = 400
+
+
+class UnsupportedConfigError(InvalidRequestError):
+    """The label config or the extra params ask for what the backend cannot do; Label Studio shows the message."""
+
+    status = 422
+
+
+class LabelStudioError(BackendError):
+    """Label Studio could not be reached, refused a call, or answered what it should not."""
+
+
+class ModelError(BackendError):
+    """A base model or an adapter cannot be loaded or trained."""

@@ -1,0 +1,262 @@
+"""The calls to Label Studio that a round needs, through its SDK. Label Studio is always the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import httpx
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from backend.errors import LabelStudioError
+
+UNCERTAINTY_SAMPLING = "Uncertainty sampling"
+_PAGE = 1000
+_IMPORT_CHUNK = 500
+# The list names fields of tasks and of their annotations alike.
+_WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by"
+
+
+class ProjectInfo(NamedTuple):
+    """What a round needs to know of a project in Label Studio."""
+
+    label_config: str
+    sampling: str | None
+    model_version: str
+    task_number: int
+
+
+class ListedTask(NamedTuple):
+    """A task as the cheap listing gives it."""
+
+    id: int
+    data: dict[str, Any]
+    has_annotations: bool  # skips included
+    updated_at: str
+
+
+class AnnotatedTask(NamedTuple):
+    """A task with all its annotations."""
+
+    id: int
+    data: dict[str, Any]
+    annotations: list[dict[str, Any]]
+    updated_at: str
+
+
+class ConnectedBackend(NamedTuple):
+    """An ML backend as its project knows it."""
+
+    id: int
+    url: str
+    title: str
+
+
+class Client:
+    """One Label Studio, one API key (a personal access token or a legacy token; the SDK tells them apart)."""
+
+    def __init__(self, url: str, api_key: str, *, timeout: float = 120.0) -> None:
+        self.url = url
+        self._sdk = LabelStudio(base_url=url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
+
+    def project(self, project_id: int) -> ProjectInfo:
+        """The project as it is now."""
+        with self._explain(f"read project {project_id}"):
+            found = self._sdk.projects.get(id=project_id)
+        sampling = found.sampling
+        return ProjectInfo(
+            label_config=found.label_config or "",
+            sampling=None if sampling is None else str(getattr(sampling, "value", sampling)),
+            model_version=found.model_version or "",
+            task_number=found.task_number or 0,
+        )
+
+    def now(self) -> datetime:
+        """The time by Label Studio's clock, or up to a second before."""
+        with self._explain("tell the time"):
+            response = self._sdk._client_wrapper.httpx_client.request("health", method="GET")
+        return parsedate_to_datetime(response.headers["date"])
+
+    def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
+        """Tasks with a number above `after`, a page at a time, by number."""
+        include = "id,data,total_annotations,cancelled_annotations,updated_at"
+        for page in self._pages(project_id, after, [], fields="task_only", include=include):
+            yield [
+                ListedTask(
+                    task["id"],
+                    task["data"],
+                    bool(task.get("total_annotations") or task.get("cancelled_annotations")),
+                    task["updated_at"],
+                )
+                for task in page
+            ]
+
+    def changed_tasks(self, project_id: int, since: str, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        """Tasks with a number up to `up_to` that changed after `since`, with all their annotations.
+
+        `updated_at` moves when a task's data or annotations are made, changed or deleted.
+        """
+        return self._annotated(project_id, _filter("updated_at", "greater", "Datetime", since), up_to)
+
+    def annotated_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        """Tasks with a number up to `up_to` that have annotations, skips included."""
+        yield from self._annotated(project_id, _filter("total_annotations", "greater", "Number", 0), up_to)
+        yield from self._annotated(project_id, _filter("cancelled_annotations", "greater", "Number", 0), up_to)
+
+    def _annotated(self, project_id: int, wanted: dict[str, Any], up_to: int) -> Iterator[list[AnnotatedTask]]:
+        filters = [_filter("id", "less_or_equal", "Number", up_to), wanted]
+        for page in self._pages(project_id, 0, filters, fields="all", include=_WITH_ANNOTATIONS):
+            yield [
+                AnnotatedTask(task["id"], task["data"], task.get("annotations") or [], task["updated_at"])
+                for task in page
+            ]
+
+    def task_ids(self, project_id: int) -> set[int]:
+        """The numbers of all tasks."""
+        pages = self._pages(project_id, 0, [], fields="task_only", include="id")
+        return {task["id"] for page in pages for task in page}
+
+    def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]], *, one_by_one: bool) -> None:
+        """Store predictions; raises unless every one was created."""
+        with self._explain(f"import predictions into project {project_id}"):
+            if one_by_one:
+                for prediction in predictions:
+                    self._sdk.predictions.create(**prediction)
+                return
+            for start in range(0, len(predictions), _IMPORT_CHUNK):
+                chunk = list(predictions[start : start + _IMPORT_CHUNK])
+                created = self._raw("POST", f"api/projects/{project_id}/import/predictions", json=chunk)["created"]
+                if created != len(chunk):
+                    raise LabelStudioError(
+                        f"Label Studio created {created} of {len(chunk)} predictions in project {project_id}; "
+                        "the queue was not switched"
+                    )
+
+    def recounts_on_import(self, project_id: int) -> bool:
+        """Whether each import of predictions recounts the whole project (4.5 ms a task there).
+
+        The feature flag that decides cannot be read with a token, but the two code paths word one refusal differently:
+        ask for a prediction on task 0, which never exists, so that nothing is written.
+        """
+        try:
+            probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
+            self._raw("POST", f"api/projects/{project_id}/import/predictions", json=probe)
+        except ApiError as error:
+            return "task ID 0 not found in project" not in json.dumps(error.body)
+        except httpx.HTTPError as error:
+            raise LabelStudioError(_unreachable(self.url, error)) from None
+        return True
+
+    def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
+        """Set both the sampling and the version whose predictions order the queue, in one call."""
+        values: dict[str, Any] = {"model_version": model_version}
+        if sampling is not None:
+            values["sampling"] = sampling
+        with self._explain(f"switch project {project_id} to version '{model_version}'"):
+            self._sdk.projects.update(id=project_id, **values)
+
+    def delete_version(self, project_id: int, version: str) -> None:
+        """Delete all predictions of one version."""
+        with self._explain(f"delete predictions '{version}' of project {project_id}"):
+            self._raw("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
+
+    def versions(self, project_id: int) -> dict[str, int]:
+        """How many predictions each version has."""
+        with self._explain(f"read versions of project {project_id}"):
+            counts = self._raw("GET", f"api/projects/{project_id}/model-versions/")
+        return {str(version): int(count) for version, count in counts.items()}
+
+    def backends(self, project_id: int) -> list[ConnectedBackend]:
+        """The ML backends of a project. Label Studio calls their /setup while it answers."""
+        with self._explain(f"list ML backends of project {project_id}"):
+            return [
+                ConnectedBackend(b.id, b.url, b.title or "")
+                for b in self._sdk.ml.list(project=project_id)
+                if b.id is not None
+            ]
+
+    def delete_backend(self, backend_id: int) -> None:
+        """Remove an ML backend from its project."""
+        with self._explain(f"remove ML backend {backend_id}"):
+            self._sdk.ml.delete(id=backend_id)
+
+    def webhooks(self, project_id: int) -> list[dict[str, Any]]:
+        """The webhooks of a project, as Label Studio spells them."""
+        with self._explain(f"list webhooks of project {project_id}"):
+            found: list[dict[str, Any]] = self._raw("GET", "api/webhooks/", params={"project": project_id})
+        return found
+
+    def create_webhook(self, values: dict[str, Any]) -> None:
+        """Create a webhook."""
+        with self._explain("create a webhook"):
+            self._raw("POST", "api/webhooks/", json=values)
+
+    def update_webhook(self, webhook_id: int, values: dict[str, Any]) -> None:
+        """Change a webhook."""
+        with self._explain(f"change webhook {webhook_id}"):
+            self._raw("PATCH", f"api/webhooks/{webhook_id}/", json=values)
+
+    def delete_webhook(self, webhook_id: int) -> None:
+        """Delete a webhook."""
+        with self._explain(f"delete webhook {webhook_id}"):
+            self._sdk.webhooks.delete(id=webhook_id)
+
+    def _pages(
+        self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Page by task number, so that tasks deleted meanwhile shift nothing out of sight."""
+        while True:
+            query = {"filters": {"conjunction": "and", "items": [*filters, _filter("id", "greater", "Number", after)]}}
+            params = {
+                "project": project_id,
+                "fields": fields,
+                "include": include,
+                "resolve_uri": False,
+                "page_size": _PAGE,
+                "query": json.dumps({**query, "ordering": ["tasks:id"]}),
+            }
+            with self._explain(f"list tasks of project {project_id}"):
+                tasks = self._raw("GET", "api/tasks/", params=params)["tasks"]
+            if tasks:
+                yield tasks
+                after = max(task["id"] for task in tasks)
+            if len(tasks) < _PAGE:
+                return
+
+    def _raw(self, method: str, path: str, **arguments: Any) -> Any:
+        """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh."""
+        response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
+        if response.status_code >= 400:
+            raise ApiError(status_code=response.status_code, body=response.text)
+        return response.json() if response.content else None
+
+    @contextmanager
+    def _explain(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except ApiError as error:
+            raise LabelStudioError(f"Label Studio refused to {doing}: {_reason(error)}") from None
+        except httpx.HTTPError as error:
+            raise LabelStudioError(_unreachable(self.url, error)) from None
+
+
+def _filter(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
+def _unreachable(url: str, error: Exception) -> str:
+    return f"Label Studio at {url} cannot be reached ({type(error).__name__}); check LABEL_STUDIO_URL and that it runs"
+
+
+def _reason(error: ApiError) -> str:
+    hints = {
+        401: "the API key is not accepted (401); set LABEL_STUDIO_API_KEY to a valid access token",
+        403: "the API key's user may not do this (403); use a token of a manager or administrator",
+        404: "it does not exist, or the API key's user cannot see it (404)",
+    }
+    return hints.get(error.status_code or 0, f"status {error.status_code}")

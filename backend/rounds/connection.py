@@ -1,0 +1,69 @@
+"""The connection of a project in Label Studio: which ML backend is ours, its webhook, and the queue in force."""
+
+from __future__ import annotations
+
+import logging
+import time
+from urllib.parse import urlsplit
+
+from backend.errors import LabelStudioError
+from backend.labelstudio import webhook
+from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client, ConnectedBackend
+from backend.rounds.context import Context, options_of
+from backend.store.models import Project
+
+log = logging.getLogger(__name__)
+
+_SAVING = 2.0  # seconds
+
+
+def find(client: Client, project: Project) -> ConnectedBackend | None:
+    """Our connection: the only one, or the one at the host under which /setup was called; None if there is none.
+
+    That host is what any caller of /setup claims, so it only chooses among the addresses that Label Studio has.
+    """
+    connected = client.backends(project.id)
+    if len(connected) == 1:
+        return connected[0]
+    return next((each for each in connected if urlsplit(each.url).netloc == project.host), None)
+
+
+def look_after(context: Context, project: Project) -> None:
+    """Repair what people or restarts may have changed.
+
+    Without a webhook rounds only start later, by the timer, so that its failure is reported and the round goes on.
+    """
+    ours = find(context.client, project)
+    if ours is None:  # Label Studio calls /setup just before it saves a connection: look once more
+        time.sleep(_SAVING)
+        ours = find(context.client, project)
+    if ours is None:
+        log.warning("project %d: no longer connected in Label Studio, so nothing is done for it", project.id)
+        context.store.projects.set(project.id, connected=False)
+        return
+    context.store.projects.set(project.id, backend_url=ours.url)
+    try:
+        webhook.ensure(context.client, project.id, ours.url, context.basic_auth)
+        context.store.projects.set(project.id, webhook_ready=True)
+    except LabelStudioError as error:
+        log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", project.id, error)
+        context.store.projects.set(project.id, webhook_ready=False, error=str(error))
+    if options_of(project).manage_queue:
+        _keep_in_force(context, project)
+
+
+def _keep_in_force(context: Context, project: Project) -> None:
+    """Switch back to our queue if somebody switched the project to something else."""
+    queue = next((q for q in context.store.projects.published(project.id) if q.queue == project.queue), None)
+    found = context.client.project(project.id)
+    if queue is None or (found.sampling, found.model_version) == (UNCERTAINTY_SAMPLING, queue.version):
+        return
+    log.warning(
+        "project %d: sampling or model version were changed, switching back; to order the queue yourselves, set the "
+        "option manage_queue to false",
+        project.id,
+    )
+    try:
+        context.client.switch_queue(project.id, sampling=UNCERTAINTY_SAMPLING, model_version=queue.version)
+    except LabelStudioError:  # its predictions were deleted: nothing is queued any more, so a round is due
+        context.store.rounds.put_queue(project.id, project.queue, [])

@@ -1,0 +1,59 @@
+"""When a round is due."""
+
+from __future__ import annotations
+
+import time
+
+from backend.rounds.context import Context, options_of, spec_of
+
+START_TRAINING = "START_TRAINING"  # Label Studio's button, and its option to train on every submit
+ROUND_REQUESTED = "ROUND_REQUESTED"  # `lsal round`
+SETUP = "SETUP"  # /setup brought something new
+_PAUSE = 30.0  # seconds after a failure
+
+
+def reason_for_round(context: Context, project_id: int, actions: set[str]) -> str | None:
+    """Why a round should run now, in words; None if it should not. Looks at the synced store, not at events.
+
+    A retrain that would learn nothing new is skipped by the train step itself, so that a new queue costs little.
+    """
+    project = context.project(project_id)
+    if not project.connected:
+        return None
+    options, spec = options_of(project), spec_of(project)
+    tasks = context.store.tasks
+    new_labels = tasks.count_new_labels(project_id)
+    if new_labels >= options.batch_size:
+        return f"{new_labels} newly labeled tasks"
+    if START_TRAINING in actions:
+        return "Start training was pressed"
+    if ROUND_REQUESTED in actions:
+        return "asked for on the command line"
+    last = context.store.rounds.get(project_id, project.round)
+    if last is not None and tuple(last.classes) != spec.classes:
+        return "the choices in the label config changed"
+    if last is not None and last.state == "failed" and time.time() - (last.finished_at or 0.0) >= _PAUSE:
+        return f"round {last.number} failed, so it is tried again"
+    if SETUP in actions and last is not None:
+        return "the options changed"
+    return _reason_for_queue(context, project_id) if options.manage_queue else None
+
+
+def _reason_for_queue(context: Context, project_id: int) -> str | None:
+    """The first queue; new tasks while an earlier queue was too short for want of tasks; a queue running dry."""
+    project = context.project(project_id)
+    options = options_of(project)
+    queued = context.store.rounds.queue(project_id, project.queue)
+    open_in_queue = context.store.tasks.count_open(project_id, [item.task_id for item in queued])
+    open_outside = context.store.tasks.count_open_tasks(project_id) - open_in_queue
+    if open_outside <= 0:
+        return None
+    if not queued:
+        return "there is no queue yet"
+    if open_in_queue < min(options.batch_size, max(1, len(queued) // 3)):
+        return f"the queue runs low ({open_in_queue} left)"
+    last = context.store.rounds.get(project_id, project.round)
+    known_then = last.tasks if last is not None else 0
+    if context.store.tasks.count(project_id) > known_then:
+        return "new tasks"
+    return None

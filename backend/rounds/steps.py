@@ -1,0 +1,158 @@
+"""The steps of a turn as the workflow calls them: each records what it did and how long it took. Safe to repeat."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
+
+from backend.labelstudio.predictions import adapter_version, queue_version
+from backend.rounds import evaluate as evaluating
+from backend.rounds import publish as publishing
+from backend.rounds import score as scoring
+from backend.rounds import select as selecting
+from backend.rounds import sync as syncing
+from backend.rounds import train as training
+from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.reasons import reason_for_round
+
+log = logging.getLogger(__name__)
+
+
+class Events(TypedDict):
+    """The events that a turn accounts for."""
+
+    mark: int  # up to this event
+    actions: list[str]  # their kinds
+
+
+def begin(context: Context, project_id: int, turn: int) -> Events:
+    """Open the turn. Events from now on belong to the next one: what they tell may come too late for this sync."""
+    context.store.projects.take_turn(project_id, turn)
+    mark, actions = context.store.events.after(project_id, context.project(project_id).event_mark)
+    return {"mark": mark, "actions": sorted(actions)}
+
+
+def sync(context: Context, project_id: int, events: Events) -> float:
+    """Bring the store up to date; the seconds it took."""
+    if not context.project(project_id).connected:  # left meanwhile
+        return 0.0
+    started = time.monotonic()
+    syncing.sync(context, project_id, look_at_connection=not events["actions"])
+    context.store.projects.set(project_id, event_mark=events["mark"])
+    context.store.events.forget(project_id, events["mark"])
+    return time.monotonic() - started
+
+
+def decide(context: Context, project_id: int, events: Events) -> int | None:
+    """The number of the round to run now, or None if nothing calls for one."""
+    reason = reason_for_round(context, project_id, set(events["actions"]))
+    project = context.project(project_id)
+    if reason is None:
+        if project.webhook_ready:
+            context.store.projects.set(project_id, error=None)
+        return None
+    last = context.store.rounds.get(project_id, project.round)
+    number = project.round if last is not None and last.state == "running" else project.round + 1
+    context.store.rounds.begin(
+        project_id,
+        number,
+        reason=reason,
+        labels=context.store.tasks.count_labeled(project_id),
+        tasks=context.store.tasks.count(project_id),
+        classes=list(spec_of(project).classes),
+        adapter=project.adapter,
+    )
+    log.info("project %d, round %d begins: %s", project_id, number, reason)
+    return number
+
+
+def train(context: Context, project_id: int, number: int) -> int:
+    """The adapter version of this round; 0 while there is nothing to learn from."""
+    with _timed(context, project_id, number, "train"):
+        return training.train(context, project_id)
+
+
+def evaluate(context: Context, project_id: int, number: int, version: int) -> None:
+    """Write the held-out score of the version to the round."""
+    with _timed(context, project_id, number, "evaluate"):
+        context.store.rounds.set(project_id, number, evaluation=evaluating.evaluate(context, project_id, version))
+
+
+def score(context: Context, project_id: int, number: int, version: int) -> None:
+    """Score every text with the version."""
+    with _timed(context, project_id, number, "score"):
+        scoring.score(context, project_id, version)
+
+
+def serve(context: Context, project_id: int, number: int, version: int) -> None:
+    """Put the version into service: from here on `/predict` answers with it."""
+    context.store.projects.set(project_id, adapter=version)
+    context.store.tasks.learned(project_id, number)
+
+
+def select(context: Context, project_id: int, number: int, version: int) -> int | None:
+    """The number of the new queue; None if the team orders its queue itself."""
+    project = context.project(project_id)
+    if not project.connected or not options_of(project).manage_queue:
+        return None
+    queue = context.store.projects.next_queue(project_id)
+    with _timed(context, project_id, number, "select"):
+        strategy = selecting.select(context, project_id, version, queue)
+        context.store.rounds.set(project_id, number, strategy=strategy)
+    return queue
+
+
+def publish(context: Context, project_id: int, number: int, version: int, queue: int) -> None:
+    """Put the queue in force in Label Studio."""
+    if not context.project(project_id).connected:  # left meanwhile
+        return
+    with _timed(context, project_id, number, "publish"):
+        publishing.publish(context, project_id, version, queue)
+        context.store.rounds.set(project_id, number, queue=queue)
+
+
+def finish(context: Context, project_id: int, number: int, version: int) -> None:
+    """Close the round, and delete the files of versions that nothing uses any more."""
+    running = context.store.rounds.get(project_id, number)
+    former = version if running is None else running.adapter  # requests may still be using it
+    context.store.files.prune(project_id, keep={version, former})
+    if context.project(project_id).webhook_ready:
+        context.store.projects.set(project_id, error=None)
+    context.store.rounds.set(project_id, number, adapter=version, state="done", finished_at=time.time())
+    done = context.store.rounds.get(project_id, number)
+    assert done is not None
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in done.seconds.items())
+    name = adapter_version(project_id, version)
+    if done.queue is not None:
+        name = queue_version(project_id, version, done.queue)
+    quality = _in_words(done.evaluation)
+    log.info("project %d, round %d done: %d labels, %s, %s; %s", project_id, number, done.labels, name, quality, spent)
+
+
+def fail(context: Context, project_id: int, number: int | None, message: str) -> None:
+    """Record what went wrong. The former adapter and queue stay in service, and the timer tries again."""
+    log.error("project %d, round %s failed: %s", project_id, number or "(not begun)", message)
+    # A failed look at Label Studio counts as a look, so that the next one waits for the timer or an event.
+    context.store.projects.set(project_id, error=message, synced_at=time.time())
+    if number is not None:
+        context.store.rounds.set(project_id, number, state="failed", finished_at=time.time(), error=message)
+
+
+@contextmanager
+def _timed(context: Context, project_id: int, number: int, step: str) -> Iterator[None]:
+    started = time.monotonic()
+    context.store.rounds.set(project_id, number, step=step)
+    yield
+    context.store.rounds.took(project_id, number, step, time.monotonic() - started)
+
+
+def _in_words(evaluation: dict[str, Any] | None) -> str:
+    if evaluation is None:
+        return "accuracy not yet known"
+    return (
+        f"accuracy {evaluation['accuracy']:.3f} on {evaluation['labels']} held-out labels "
+        f"(95 % interval {evaluation['low']:.3f} to {evaluation['high']:.3f})"
+    )

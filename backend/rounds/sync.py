@@ -1,0 +1,141 @@
+"""Label Studio → store: new, changed and deleted tasks, and what their annotations amount to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from backend.labelstudio.annotations import state_of
+from backend.labelstudio.client import AnnotatedTask, ListedTask
+from backend.labelstudio.label_config import TaskSpec, parse, text_of
+from backend.labelstudio.predictions import parse_version
+from backend.rounds import connection
+from backend.rounds.context import Context, options_of, spec_of
+from backend.store.models import Project
+
+log = logging.getLogger(__name__)
+
+# A change becomes visible when its transaction commits, which may be after later ones: look back this far each time.
+_OVERLAP = timedelta(seconds=10)
+_EVER = "2000-01-01T00:00:00.000000Z"
+
+
+def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None:
+    """Bring the store up to what Label Studio holds. Incremental, and safe to repeat at any point.
+
+    What changes while it reads may be on a page already read, so that no mark goes past the time it began.
+    """
+    began = _format(context.client.now())
+    project = _follow_config(context, context.project(project_id))
+    if project.split is None:
+        _skip_used_numbers(context, project)
+    _hold_out(context, project)
+    if look_at_connection or not project.webhook_ready:
+        connection.look_after(context, project)
+    spec = spec_of(project)
+    known_up_to = project.task_mark
+    newest = [project.change_mark or "", *_add_new(context, project, spec)]
+    if known_up_to:
+        since = project.change_mark or _EVER
+        newest += _read(context, project, spec, context.client.changed_tasks(project_id, _back(since), known_up_to))
+    project = context.project(project_id)
+    if project.reread:
+        newest += _read(context, project, spec, context.client.annotated_tasks(project_id, project.task_mark))
+    context.store.projects.set(project_id, change_mark=min(began, max(newest)) or None, reread=False)
+    compare_tasks(context, project_id)
+    context.store.projects.set(project_id, synced_at=time.time())
+
+
+def _follow_config(context: Context, project: Project) -> Project:
+    """Take over a changed label config. What it makes unreadable is read again from Label Studio."""
+    current = context.client.project(project.id).label_config
+    if current == project.label_config:
+        return project
+    new = parse(current)
+    old = spec_of(project)
+    values: dict[str, object] = {"label_config": current}
+    if (new.from_name, new.data_key) != (old.from_name, old.data_key):
+        values["reread"] = True
+    if new.data_key != old.data_key:
+        values["task_mark"] = 0
+    context.store.projects.set(project.id, **values)
+    log.info("project %d: the label config changed", project.id)
+    return context.project(project.id)
+
+
+def _skip_used_numbers(context: Context, project: Project) -> None:
+    """On the first look: a backend whose state was lost must not give its versions the names of older ones."""
+    used = [numbers for name in context.client.versions(project.id) if (numbers := parse_version(name, project.id))]
+    if used:
+        adapters, queues = zip(*used, strict=True)
+        context.store.projects.set(project.id, adapter_floor=max(adapters), queue=max(queues))
+
+
+def _hold_out(context: Context, project: Project) -> None:
+    """Decide again which tasks are held out if the options by which it is decided changed."""
+    options = options_of(project)
+    split = f"{options.seed}:{options.audit_share}"
+    if project.split not in (None, split):
+        context.store.tasks.assign_audit(project.id, seed=options.seed, share=options.audit_share)
+    context.store.projects.set(project.id, split=split)
+
+
+def _add_new(context: Context, project: Project, spec: TaskSpec) -> list[str]:
+    """Add tasks with numbers above the mark, page by page. The times of change that were seen."""
+    seen = []
+    for page in context.client.new_tasks(project.id, project.task_mark):
+        _put_texts(context, project, spec, page)
+        values: dict[str, object] = {"task_mark": page[-1].id}
+        if any(task.has_annotations for task in page):
+            values["reread"] = True
+        context.store.projects.set(project.id, **values)
+        seen.append(max(_spelled(task.updated_at) for task in page))
+    return seen
+
+
+def _read(context: Context, project: Project, spec: TaskSpec, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
+    """Store texts and labels of tasks with their annotations. The times of change that were seen."""
+    seen = []
+    for page in pages:
+        _put_texts(context, project, spec, page)
+        context.store.tasks.put_annotations(project.id, [state_of(task.id, task.annotations, spec) for task in page])
+        seen.append(max(_spelled(task.updated_at) for task in page))
+    return seen
+
+
+def _put_texts(context: Context, project: Project, spec: TaskSpec, page: Sequence[ListedTask | AnnotatedTask]) -> None:
+    options = options_of(project)
+    texts = [(task.id, text_of(task.data, spec)) for task in page]
+    context.store.tasks.put_texts(project.id, texts, seed=options.seed, audit_share=options.audit_share)
+
+
+def compare_tasks(context: Context, project_id: int) -> None:
+    """Drop tasks that are gone, and look again for those that a slow import committed behind the mark.
+
+    Numbers are compared only when the counts differ: listing all is slow.
+    """
+    if context.store.tasks.count(project_id) == context.client.project(project_id).task_number:
+        return
+    there = context.client.task_ids(project_id)
+    gone = context.store.tasks.keep_only(project_id, there)
+    if gone:
+        log.info("project %d: %d tasks were deleted in Label Studio", project_id, gone)
+    missing = there - {task.id for task in context.store.tasks.every(project_id)}
+    mark = context.project(project_id).task_mark
+    if missing and min(missing) <= mark:
+        context.store.projects.set(project_id, task_mark=min(missing) - 1, reread=True)
+
+
+def _back(mark: str) -> str:
+    return _format(datetime.fromisoformat(mark) - _OVERLAP)
+
+
+def _spelled(updated_at: str) -> str:
+    return _format(datetime.fromisoformat(updated_at))
+
+
+def _format(moment: datetime) -> str:
+    """The one spelling that Label Studio's filter accepts; such spellings sort as the times do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

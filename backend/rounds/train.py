@@ -1,0 +1,98 @@
+"""Store → adapter version: fine-tune on the labels there are, unless nothing that matters has changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from hashlib import sha256
+
+from backend.labelstudio.label_config import TaskSpec
+from backend.learners.base import TrainingOptions
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.sequence_classification import train as train_classifier
+from backend.rounds.context import Context, options_of, spec_of
+from backend.settings import ProjectOptions
+from backend.store.models import Adapter
+from backend.store.tasks import LabeledText
+
+log = logging.getLogger(__name__)
+
+
+def train(context: Context, project_id: int) -> int:
+    """Train an adapter and return its version.
+
+    While there is nothing to learn from, the version in service stays: 0 if there never was one.
+    Labels of classes that the label config no longer has stay in the store but teach nothing; classes without a label
+    keep an output that nothing has trained. The adapter is not yet in service.
+    """
+    project = context.project(project_id)
+    options, spec = options_of(project), spec_of(project)
+    examples = [e for e in context.store.tasks.labeled(project_id, audit=False) if e.label in set(spec.classes)]
+    if len({example.label for example in examples}) < 2:
+        log.info("project %d: labels of fewer than two classes, nothing to train on yet", project_id)
+        return project.adapter
+    fingerprint = _fingerprint(examples, spec, options)
+    current = context.store.rounds.adapter(project_id, project.adapter)
+    if current is not None and current.fingerprint == fingerprint:
+        return current.number
+    version = max(project.adapter_floor, context.store.rounds.last_adapter(project_id)) + 1
+    tried = context.store.rounds.adapter(project_id, version - 1)
+    files = context.store.files
+    if tried is not None and tried.fingerprint == fingerprint and files.adapter(project_id, tried.number).exists():
+        # An earlier try of this step got as far as here.
+        return tried.number
+    warm = options.warm_start and current is not None and current.base_model == options.base_model
+    with context.computing, context.bar(f"project {project_id}: training on {len(examples)} labels") as progress:
+        base = context.models.get(options.base_model)
+        context.store.files.write_folder(
+            context.store.files.adapter(project_id, version),
+            lambda folder: train_classifier(
+                base,
+                [example.text for example in examples],
+                [example.label for example in examples],
+                spec.classes,
+                training_options(options),
+                folder,
+                warm_start=context.store.files.adapter(project_id, project.adapter) if warm else None,
+                progress=progress,
+            ),
+        )
+    context.store.rounds.put_adapter(
+        Adapter(
+            project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
+            classes=list(spec.classes), examples=len(examples), created_at=time.time(),
+        )
+    )  # fmt: skip
+    return version
+
+
+def load(context: Context, project_id: int, version: int) -> SequenceClassifier:
+    """The classifier of an adapter version, under a name of its own in memory. Unload it after use."""
+    adapter = context.store.rounds.adapter(project_id, version)
+    assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
+    base = context.models.get(adapter.base_model)
+    return SequenceClassifier.load(base, f"round-{project_id}", context.store.files.adapter(project_id, version))
+
+
+def training_options(options: ProjectOptions) -> TrainingOptions:
+    """The options of a project that concern training."""
+    return TrainingOptions(
+        epochs=options.epochs,
+        min_steps=min(options.min_steps, options.max_steps),
+        max_steps=options.max_steps,
+        batch_size=options.train_batch_size,
+        learning_rate=options.learning_rate,
+        lora_r=options.lora_r,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        max_length=options.max_length,
+        seed=options.seed,
+    )
+
+
+def _fingerprint(examples: list[LabeledText], spec: TaskSpec, options: ProjectOptions) -> str:
+    """Equal exactly if training would give the same again."""
+    learned_from = [[example.id, example.digest, example.label] for example in examples]
+    how = [repr(training_options(options)), options.base_model, options.warm_start]
+    return sha256(json.dumps([learned_from, spec.classes, how]).encode()).hexdigest()

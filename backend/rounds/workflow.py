@@ -1,0 +1,135 @@
+"""The round as a durable workflow: every step is recorded, and a killed round goes on where it stopped.
+
+The only file that knows DBOS. Steps exchange numbers and names, never arrays. Bump `STEPS_VERSION` when the order or
+the meaning of steps changes: rounds begun under another version are not taken up again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    StepOptions,
+)
+from dbos import error as dbos_error
+
+from backend.errors import BackendError, LabelStudioError
+from backend.rounds import steps
+from backend.rounds.context import Context
+
+log = logging.getLogger(__name__)
+
+STEPS_VERSION = "1"
+QUEUE = "rounds"
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+_T = TypeVar("_T")
+
+
+class Rounds:
+    """Runs rounds in this process, one at a time for each project, taken from the durable queue."""
+
+    def __init__(self, context: Context, folder: Path, executor_id: str) -> None:
+        self._executor_id = executor_id
+        config: DBOSConfig = {
+            "name": "label-studio-active-learning",
+            "system_database_url": f"sqlite:///{(folder / 'workflows.sqlite3').absolute()}",
+            "application_version": STEPS_VERSION,
+            "executor_id": executor_id,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+
+        @DBOS.workflow(name="round")
+        def workflow(project_id: int, turn: int) -> int | None:
+            return _turn(context, project_id, turn)
+
+        self._workflow = workflow
+
+    def launch(self) -> None:
+        """Take up what a killed process left, then work on the queue."""
+        DBOS.launch()
+        # Nobody else will: one worker runs at a time, and what another version began is not to be gone on with.
+        for workflow in DBOS.list_workflows(queue_name=QUEUE, status=["PENDING", "ENQUEUED"], load_input=False):
+            theirs = workflow.app_version not in (None, STEPS_VERSION)
+            if theirs or (workflow.status == "PENDING" and workflow.executor_id != self._executor_id):
+                DBOS.cancel_workflow(workflow.workflow_id)
+        DBOS.register_queue(QUEUE, partition_concurrency=1, polling_interval_sec=0.5, on_conflict="always_update")
+
+    def stop(self, patience: int = 5) -> None:
+        """Stop taking work; a step still running after `patience` seconds is run again after the next launch."""
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=patience)
+
+    def enqueue(self, project_id: int, turn: int) -> bool:
+        """Ask for a turn of a project. Asking again for the same turn changes nothing. Whether it has ended already."""
+        with SetWorkflowID(f"round-{project_id}-{turn}"), SetEnqueueOptions(queue_partition_key=str(project_id)):
+            return DBOS.enqueue_workflow(QUEUE, self._workflow, project_id, turn).get_status().status in _ENDED
+
+    def forget(self, *, older_than: float) -> None:
+        """Delete the records of workflows that ended more than so many seconds ago."""
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - older_than))
+        found = DBOS.list_workflows(
+            status=list(_ENDED), completed_before=before, limit=1000, load_input=False, load_output=False
+        )
+        DBOS.delete_workflows([workflow.workflow_id for workflow in found])
+
+
+def _turn(context: Context, project_id: int, turn: int) -> int | None:
+    """Look at Label Studio and, if there is reason to, do one round. The round's number, or None."""
+    number = None
+    try:
+        events = _step("begin", steps.begin, context, project_id, turn)
+        _step("sync", steps.sync, context, project_id, events, calls_label_studio=True)
+        number = _step("decide", steps.decide, context, project_id, events)
+        if number is not None:
+            version = _step("train", steps.train, context, project_id, number)
+            _step("evaluate", steps.evaluate, context, project_id, number, version)
+            _step("score", steps.score, context, project_id, number, version)
+            _step("serve", steps.serve, context, project_id, number, version)
+            queue = _step("select", steps.select, context, project_id, number, version)
+            if queue is not None:
+                _step("publish", steps.publish, context, project_id, number, version, queue, calls_label_studio=True)
+            _step("finish", steps.finish, context, project_id, number, version)
+    except Exception as error:
+        cause = _cause(error)
+        if isinstance(
+            cause, dbos_error.DBOSException
+        ):  # the process is being stopped: the round goes on after the next start
+            raise
+        _step("fail", steps.fail, context, project_id, number, _sentence(cause))
+        if not isinstance(cause, BackendError):
+            raise
+    return number
+
+
+def _step(name: str, function: Callable[..., _T], *arguments: Any, calls_label_studio: bool = False) -> _T:
+    """Run a step once, whatever happens to the process; calls to Label Studio are tried three times."""
+    options: StepOptions = {"name": name}
+    if calls_label_studio:
+        options |= {"retries_allowed": True, "max_attempts": 3, "interval_seconds": 1.0, "backoff_rate": 3.0,
+                    "should_retry": _is_label_studio}  # fmt: skip
+    return DBOS.run_step(options, function, *arguments)
+
+
+def _is_label_studio(error: BaseException) -> bool:
+    return isinstance(error, LabelStudioError)
+
+
+def _cause(error: Exception) -> Exception:
+    """DBOS wraps what the last of several tries raised."""
+    tries = getattr(error, "errors", None)
+    return _cause(tries[-1]) if isinstance(tries, list) and tries else error
+
+
+def _sentence(error: Exception) -> str:
+    """What happened, for a person. Errors that are not ours may quote texts of tasks, so only their kind is kept."""
+    return str(error) if isinstance(error, BackendError) else f"unexpected {type(error).__name__}; see the log"

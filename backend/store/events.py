@@ -1,0 +1,48 @@
+"""Webhook events: one insert each, read and forgotten by the round that accounts for them."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import delete, func, insert, select
+
+from backend.store.database import Database
+from backend.store.models import Event
+
+
+class Events:
+    """The events that arrived."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, project_id: int, action: str) -> None:
+        """Remember that something happened. Committed when this returns."""
+        with self._database.write() as session:
+            session.execute(insert(Event).values(project_id=project_id, action=action[:64], received_at=time.time()))
+
+    def newest(self) -> dict[int, int]:
+        """The highest event id of each project that has events."""
+        with self._database.read() as session:
+            rows = session.execute(select(Event.project_id, func.max(Event.id)).group_by(Event.project_id))
+            return {project: newest_id for project, newest_id in rows}  # noqa: C416 (rows are no pairs to the types)
+
+    def after(self, project_id: int, mark: int) -> tuple[int, set[str]]:
+        """The highest id past `mark` (or `mark`), and the kinds of events past it."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(Event.action, func.max(Event.id))
+                .where(Event.project_id == project_id, Event.id > mark)
+                .group_by(Event.action)
+            ).all()
+        return max([mark, *(newest for _, newest in rows)]), {action for action, _ in rows}
+
+    def forget(self, project_id: int, mark: int) -> None:
+        """Delete a project's events up to `mark`."""
+        with self._database.write() as session:
+            session.execute(delete(Event).where(Event.project_id == project_id, Event.id <= mark))
+
+    def count(self) -> int:
+        """Events not yet accounted for."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(Event)) or 0

@@ -1,0 +1,128 @@
+"""The tables: what the backend remembers of projects, tasks, annotations, events, rounds and queues."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite numbers its rows only under INTEGER PRIMARY KEY.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """All tables. Times are seconds since 1970, UTC."""
+
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[str]: JSON}
+
+
+class Project(Base):
+    """A Label Studio project that has connected this backend."""
+
+    __tablename__ = "projects"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # Label Studio's own number
+    connected: Mapped[bool] = mapped_column(default=True)
+    label_config: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, Any]]  # extra_params as given; validated by ProjectOptions
+    host: Mapped[str] = mapped_column(Text)  # under which /setup was called
+    backend_url: Mapped[str | None] = mapped_column(Text)  # this backend as Label Studio calls it
+    webhook_ready: Mapped[bool] = mapped_column(default=False)
+    former_sampling: Mapped[str | None] = mapped_column(Text)
+    former_model_version: Mapped[str | None] = mapped_column(Text)
+    adapter: Mapped[int] = mapped_column(default=0)  # in service; 0 = none yet
+    queue: Mapped[int] = mapped_column(default=0)  # last published; 0 = none yet
+    adapter_floor: Mapped[int] = mapped_column(default=0)  # adapter numbers up to here were used in an earlier life
+    turn: Mapped[int] = mapped_column(default=1)  # number of the next workflow
+    round: Mapped[int] = mapped_column(default=0)  # number of the last round
+    event_mark: Mapped[int] = mapped_column(BigInteger, default=0)  # events up to here are accounted for
+    task_mark: Mapped[int] = mapped_column(BigInteger, default=0)  # tasks up to here are known
+    change_mark: Mapped[str | None] = mapped_column(String(40))  # Label Studio's time of the last change seen
+    reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
+    split: Mapped[str | None] = mapped_column(String(64))  # seed and share by which tasks were held out
+    synced_at: Mapped[float] = mapped_column(Float, default=0.0)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Task(Base):
+    """A text with, perhaps, the label that its annotators agree on."""
+
+    __tablename__ = "tasks"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    digest: Mapped[int] = mapped_column(BigInteger)  # of the text
+    audit: Mapped[bool]  # held out: never selected, never trained on
+    skipped: Mapped[bool] = mapped_column(default=False)
+    annotated: Mapped[bool] = mapped_column(default=False)  # has an annotation that is not a skip
+    label: Mapped[str | None] = mapped_column(Text)  # None: not labeled, or a tie
+    learned_in: Mapped[int | None]  # the round that first knew this task's label
+    __table_args__ = (Index("tasks_by_label", "project_id", "label"),)
+
+
+class Event(Base):
+    """A webhook that arrived. A hint that something changed, never the truth about it."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    project_id: Mapped[int]
+    action: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[float] = mapped_column(Float)
+    # Numbers of deleted events must never come again: marks point past them.
+    __table_args__ = (Index("events_by_project", "project_id", "id"), {"sqlite_autoincrement": True})
+
+
+class Round(Base):
+    """One loop of train, evaluate, score, select, publish."""
+
+    __tablename__ = "rounds"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))  # running, done, failed
+    step: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[float] = mapped_column(Float)
+    finished_at: Mapped[float | None] = mapped_column(Float)
+    labels: Mapped[int] = mapped_column(default=0)  # labeled tasks known when it began, held-out ones included
+    tasks: Mapped[int] = mapped_column(default=0)  # all tasks known when it began
+    classes: Mapped[list[str]] = mapped_column(default=list)  # that the label config offered then
+    adapter: Mapped[int] = mapped_column(default=0)  # in service when it began, then what it put into service
+    queue: Mapped[int | None]
+    strategy: Mapped[str | None] = mapped_column(Text)
+    evaluation: Mapped[dict[str, Any] | None]
+    seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Adapter(Base):
+    """A trained adapter version whose files are complete."""
+
+    __tablename__ = "adapters"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    base_model: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))  # of everything that decides what training gives
+    classes: Mapped[list[str]]
+    examples: Mapped[int]
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class QueueItem(Base):
+    """A task at its place in a published queue."""
+
+    __tablename__ = "queue_items"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    audit: Mapped[bool]
+    score: Mapped[float | None] = mapped_column(Float)  # the strategy's; None for held-out tasks
+
+
+class PublishedQueue(Base):
+    """A queue version of ours that may still have predictions in Label Studio."""
+
+    __tablename__ = "published_queues"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,82 @@
+"""Projects: who is connected, with which options, and how far their rounds have come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+
+from backend.store.database import Database
+from backend.store.models import Project, PublishedQueue
+
+
+class Projects:
+    """The connected projects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, project_id: int) -> Project | None:
+        """The project, detached; None if it never connected."""
+        with self._database.read() as session:
+            return session.get(Project, project_id)
+
+    def all(self, *, connected: bool = True) -> list[Project]:
+        """Projects in the order of their ids; only the connected ones unless told otherwise."""
+        query = select(Project).order_by(Project.id)
+        if connected:
+            query = query.where(Project.connected)
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def connect(self, project_id: int, *, label_config: str, options: dict[str, Any], host: str) -> bool:
+        """Remember what `/setup` brought. True if anything is new: Label Studio repeats `/setup` very often.
+
+        The label config of a known project is left to the sync, which also sees to what a change of it means.
+        """
+        with self._database.write() as session:
+            project = session.get(Project, project_id)
+            if project is None:
+                session.add(
+                    Project(id=project_id, label_config=label_config, options=options, host=host, connected=True)
+                )
+                return True
+            new = (project.options, project.connected) != (options, True)
+            if not project.connected:
+                project.webhook_ready = False
+            project.options, project.host, project.connected = options, host, True
+            return new
+
+    def set(self, project_id: int, **values: Any) -> None:
+        """Write columns of one project."""
+        with self._database.write() as session:
+            session.execute(update(Project).where(Project.id == project_id).values(**values))
+
+    def take_turn(self, project_id: int, turn: int) -> None:
+        """Note that the workflow `turn` has begun, so that later events make the next one. Safe to repeat."""
+        with self._database.write() as session:
+            session.execute(update(Project).where(Project.id == project_id, Project.turn == turn).values(turn=turn + 1))
+
+    def add_published(self, project_id: int, queue: int, version: str) -> None:
+        """Remember, before its predictions are imported, that a queue version is ours. Safe to repeat."""
+        with self._database.write() as session:
+            session.merge(PublishedQueue(project_id=project_id, queue=queue, version=version))
+
+    def published(self, project_id: int) -> list[PublishedQueue]:
+        """The queue versions that may still have predictions in Label Studio, oldest first."""
+        query = select(PublishedQueue).where(PublishedQueue.project_id == project_id).order_by(PublishedQueue.queue)
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def next_queue(self, project_id: int) -> int:
+        """A number that no queue has had, be it published, half published or given up."""
+        tried = [queue.queue for queue in self.published(project_id)]
+        project = self.get(project_id)
+        return max([project.queue if project else 0, *tried]) + 1
+
+    def remove_published(self, project_id: int, queue: int) -> None:
+        """Forget a queue version whose predictions are gone."""
+        with self._database.write() as session:
+            found = session.get(PublishedQueue, (project_id, queue))
+            if found is not None:
+                session.delete(found)

@@ -1,0 +1,105 @@
+"""Rounds, the adapters they trained and the queues they published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from backend.store.database import Database
+from backend.store.models import Adapter, Project, QueueItem, Round
+
+
+class Rounds:
+    """What happened in each round, and what came of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, project_id: int, number: int, **values: Any) -> None:
+        """Record that a round runs, with columns of it. Safe to repeat."""
+        with self._database.write() as session:
+            if session.get(Round, (project_id, number)) is None:
+                row = Round(project_id=project_id, number=number, state="running", step="sync", **values)
+                row.started_at = time.time()
+                session.add(row)
+            session.execute(
+                update(Project).where(Project.id == project_id, Project.round < number).values(round=number)
+            )
+
+    def set(self, project_id: int, number: int, **values: Any) -> None:
+        """Write columns of one round."""
+        where = (Round.project_id == project_id, Round.number == number)
+        with self._database.write() as session:
+            session.execute(update(Round).where(*where).values(**values))
+
+    def took(self, project_id: int, number: int, step: str, seconds: float) -> None:
+        """Record how long a step took."""
+        with self._database.write() as session:
+            found = session.get_one(Round, (project_id, number))
+            found.seconds = {**found.seconds, step: round(seconds, 3)}
+            found.step = step
+
+    def get(self, project_id: int, number: int) -> Round | None:
+        """One round, detached."""
+        with self._database.read() as session:
+            return session.get(Round, (project_id, number))
+
+    def all(self, project_id: int) -> list[Round]:
+        """All rounds of a project, oldest first."""
+        query = select(Round).where(Round.project_id == project_id).order_by(Round.number)
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def newest(self) -> list[Round]:
+        """The last round of each project."""
+        last = select(Round.project_id, func.max(Round.number).label("number")).group_by(Round.project_id).subquery()
+        query = select(Round).join(last, (Round.project_id == last.c.project_id) & (Round.number == last.c.number))
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def put_adapter(self, adapter: Adapter) -> None:
+        """Record an adapter whose files are complete. Safe to repeat."""
+        with self._database.write() as session:
+            session.merge(adapter)
+
+    def adapter(self, project_id: int, number: int) -> Adapter | None:
+        """One adapter version, detached."""
+        with self._database.read() as session:
+            return session.get(Adapter, (project_id, number))
+
+    def last_adapter(self, project_id: int) -> int:
+        """The highest adapter version of a project; 0 if it has none."""
+        query = select(func.max(Adapter.number)).where(Adapter.project_id == project_id)
+        with self._database.read() as session:
+            return session.scalar(query) or 0
+
+    def adapters(self) -> list[tuple[int, int]]:
+        """Project and number of every adapter, oldest first."""
+        query = select(Adapter.project_id, Adapter.number).order_by(Adapter.created_at)
+        with self._database.read() as session:
+            return [(project, number) for project, number in session.execute(query)]
+
+    def put_queue(self, project_id: int, queue: int, items: Sequence[tuple[int, bool, float | None]]) -> None:
+        """Record a selection in its order: (task id, held out?, score). Replaces an earlier try; keeps five queues."""
+        with self._database.write() as session:
+            mine = QueueItem.project_id == project_id
+            session.execute(delete(QueueItem).where(mine, (QueueItem.queue == queue) | (QueueItem.queue < queue - 4)))
+            for position, (task_id, audit, score) in enumerate(items):
+                session.add(
+                    QueueItem(
+                        project_id=project_id, queue=queue, position=position, task_id=task_id, audit=audit, score=score
+                    )
+                )
+
+    def queue(self, project_id: int, queue: int) -> list[QueueItem]:
+        """A queue in its order; empty if there is none of this number."""
+        query = (
+            select(QueueItem)
+            .where(QueueItem.project_id == project_id, QueueItem.queue == queue)
+            .order_by(QueueItem.position)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(query))

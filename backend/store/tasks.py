@@ -1,0 +1,173 @@
+"""Tasks: texts, labels, and which of them are held out, skipped, labeled or still candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql import ColumnElement
+
+from backend.store.database import Database
+from backend.store.models import Task
+
+_CHUNK = 500  # rows a statement: SQLite allows 32,766 variables
+
+
+@dataclass(frozen=True, slots=True)
+class TaskText:
+    """A task's number and text, and the digest by which its scores and embedding are found."""
+
+    id: int
+    text: str
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledText:
+    """A text with the label its annotators agree on."""
+
+    id: int
+    text: str
+    digest: int
+    label: str
+
+
+def digest(text: str) -> int:
+    """64 bits of BLAKE2b as a signed number, since databases know no unsigned ones."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+
+
+def held_out(seed: int, task_id: int, share: float) -> bool:
+    """Whether a task belongs to the audit part: decided by its number alone, so that nothing can bias it."""
+    value = int.from_bytes(blake2b(f"{seed}:{task_id}".encode(), digest_size=8).digest(), "big")
+    return value < share * 2**64
+
+
+def held_out_order(tasks: Iterable[TaskText], seed: int) -> list[TaskText]:
+    """Held-out tasks in an order that is random but always the same, so that each is asked for once."""
+    return sorted(tasks, key=lambda task: digest(f"{seed}:order:{task.id}"))
+
+
+class Tasks:
+    """The tasks of all projects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_texts(self, project_id: int, texts: Iterable[tuple[int, str]], *, seed: int, audit_share: float) -> None:
+        """Add tasks, or change the texts of known ones."""
+        rows = [
+            {
+                "project_id": project_id,
+                "id": task_id,
+                "text": text,
+                "digest": digest(text),
+                "audit": held_out(seed, task_id, audit_share),
+                "skipped": False,
+                "annotated": False,
+            }
+            for task_id, text in texts
+        ]
+        with self._database.write() as session:
+            for start in range(0, len(rows), _CHUNK):
+                statement = insert(Task).values(rows[start : start + _CHUNK])
+                changed = {name: statement.excluded[name] for name in ("text", "digest", "audit")}
+                session.execute(statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed))
+
+    def put_annotations(self, project_id: int, states: Iterable[tuple[int, str | None, bool, bool]]) -> None:
+        """Write what the annotations of each task amount to: (task id, label or None, annotated, skipped)."""
+        with self._database.write() as session:
+            for task_id, label, annotated, skipped in states:
+                values: dict[str, object] = {"label": label, "annotated": annotated, "skipped": skipped}
+                if label is None:
+                    values["learned_in"] = None
+                session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
+
+    def keep_only(self, project_id: int, task_ids: set[int]) -> int:
+        """Delete the tasks that Label Studio no longer has; how many those were."""
+        with self._database.write() as session:
+            known = session.scalars(select(Task.id).where(Task.project_id == project_id)).all()
+            gone = [task_id for task_id in known if task_id not in task_ids]
+            for start in range(0, len(gone), _CHUNK):
+                chunk = gone[start : start + _CHUNK]
+                session.execute(delete(Task).where(Task.project_id == project_id, Task.id.in_(chunk)))
+        return len(gone)
+
+    def count(self, project_id: int) -> int:
+        """All known tasks of the project."""
+        return self._count(Task.project_id == project_id)
+
+    def count_labeled(self, project_id: int) -> int:
+        """Tasks with a label, held-out ones included."""
+        return self._count(Task.project_id == project_id, Task.label.is_not(None))
+
+    def count_new_labels(self, project_id: int) -> int:
+        """Labeled tasks that no round has known yet."""
+        return self._count(Task.project_id == project_id, Task.label.is_not(None), Task.learned_in.is_(None))
+
+    def count_open_tasks(self, project_id: int) -> int:
+        """Tasks that are neither annotated nor skipped, held-out ones included."""
+        return sum(self._count(*self._waiting(project_id, audit=audit)) for audit in (False, True))
+
+    def count_open(self, project_id: int, task_ids: Sequence[int]) -> int:
+        """How many of the given tasks are neither annotated nor skipped."""
+        open_ones = 0
+        for start in range(0, len(task_ids), _CHUNK):
+            chunk = task_ids[start : start + _CHUNK]
+            open_ones += self._count(
+                Task.project_id == project_id, Task.id.in_(chunk), Task.annotated.is_(False), Task.skipped.is_(False)
+            )
+        return open_ones
+
+    def learned(self, project_id: int, number: int) -> None:
+        """Note the round that first knew the labels there are now."""
+        with self._database.write() as session:
+            session.execute(
+                update(Task)
+                .where(Task.project_id == project_id, Task.label.is_not(None), Task.learned_in.is_(None))
+                .values(learned_in=number)
+            )
+
+    def every(self, project_id: int) -> list[TaskText]:
+        """All tasks, by id."""
+        return self._texts(Task.project_id == project_id)
+
+    def waiting(self, project_id: int, *, audit: bool) -> list[TaskText]:
+        """Open tasks, by id: the candidates, or the held-out ones."""
+        return self._texts(*self._waiting(project_id, audit=audit))
+
+    def labeled(self, project_id: int, *, audit: bool) -> list[LabeledText]:
+        """Labeled tasks, by id: those to train on, or the held-out ones."""
+        query = (
+            select(Task.id, Task.text, Task.digest, Task.label)
+            .where(Task.project_id == project_id, Task.audit.is_(audit), Task.label.is_not(None))
+            .order_by(Task.id)
+        )
+        with self._database.read() as session:
+            return [LabeledText(*row) for row in session.execute(query) if row[3] is not None]  # type: ignore[arg-type]
+
+    def assign_audit(self, project_id: int, *, seed: int, share: float) -> None:
+        """Decide again which tasks are held out, after `seed` or `audit_share` changed."""
+        texts = [(task.id, task.text) for task in self.every(project_id)]
+        self.put_texts(project_id, texts, seed=seed, audit_share=share)
+
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(Task).where(*conditions)) or 0
+
+    def _texts(self, *conditions: ColumnElement[bool]) -> list[TaskText]:
+        query = select(Task.id, Task.text, Task.digest).where(*conditions).order_by(Task.id)
+        with self._database.read() as session:
+            return [TaskText(*row) for row in session.execute(query)]
+
+    @staticmethod
+    def _waiting(project_id: int, *, audit: bool) -> tuple[ColumnElement[bool], ...]:
+        return (
+            Task.project_id == project_id,
+            Task.audit.is_(audit),
+            Task.annotated.is_(False),
+            Task.skipped.is_(False),
+        )

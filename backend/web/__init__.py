@@ -1,0 +1,1 @@
+"""HTTP: the ML-backend interface. Validates, remembers, answers. Never trains."""

@@ -1,0 +1,84 @@
+"""`/metrics` for Prometheus: the state of projects and rounds read from the store, and the time of requests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from backend.store import Store
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 100)  # seconds
+
+
+class _Rounds(Collector):
+    """What the store says, whichever process did it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """One gauge a figure and project."""
+        labels = ["project"]
+        labeled = GaugeMetricFamily("lsal_labeled_tasks", "Tasks with a label", labels=labels)
+        adapter = GaugeMetricFamily("lsal_adapter_version", "Adapter in service, 0 = none", labels=labels)
+        failing = GaugeMetricFamily("lsal_project_error", "1 while the project needs attention", labels=labels)
+        queued = GaugeMetricFamily("lsal_queue_open_tasks", "Unlabeled tasks of the published queue", labels=labels)
+        for project in self._store.projects.all():
+            name = [str(project.id)]
+            items = self._store.rounds.queue(project.id, project.queue)
+            labeled.add_metric(name, self._store.tasks.count_labeled(project.id))
+            adapter.add_metric(name, project.adapter)
+            failing.add_metric(name, float(project.error is not None))
+            queued.add_metric(name, self._store.tasks.count_open(project.id, [item.task_id for item in items]))
+        number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
+        accuracy = GaugeMetricFamily("lsal_held_out_accuracy", "Accuracy on held-out labels", labels=labels)
+        seconds = GaugeMetricFamily("lsal_round_step_seconds", "Time of the last round", labels=["project", "step"])
+        for last in self._store.rounds.newest():
+            number.add_metric([str(last.project_id)], last.number)
+            if last.evaluation is not None:
+                accuracy.add_metric([str(last.project_id)], last.evaluation["accuracy"])
+            for step, spent in last.seconds.items():
+                seconds.add_metric([str(last.project_id), step], spent)
+        events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet accounted for")
+        events.add_metric([], self._store.events.count())
+        yield from (labeled, adapter, failing, queued, number, accuracy, seconds, events)
+
+
+def blueprint(app: Flask, store: Store) -> Blueprint:
+    """The route, and a clock on every request of `app`."""
+    registry = CollectorRegistry()
+    requests = Histogram(
+        "lsal_request_seconds", "Time of a request", ["endpoint", "status"], registry=registry, buckets=_BUCKETS
+    )
+
+    @app.before_request
+    def _start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def _stop(response: Response) -> Response:
+        if "started" in g:
+            spent = time.perf_counter() - g.started
+            requests.labels(request.endpoint or "none", str(response.status_code)).observe(spent)
+        return response
+
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        everything = registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # several web processes write their clocks to files there
+            everything = CollectorRegistry()
+            MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        state = CollectorRegistry()
+        state.register(_Rounds(store))
+        return Response(generate_latest(everything) + generate_latest(state), content_type=CONTENT_TYPE_LATEST)
+
+    return routes

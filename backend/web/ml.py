@@ -1,0 +1,119 @@
+"""The ML-backend interface: what Label Studio calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
+
+from backend import __version__
+from backend.errors import InvalidRequestError
+from backend.labelstudio.label_config import parse, text_of
+from backend.labelstudio.predictions import adapter_version, choice
+from backend.rounds.reasons import SETUP
+from backend.settings import ProjectOptions
+from backend.store import Store
+from backend.web.serving import Serving
+
+_MODEL_CLASS = "LabelStudioActiveLearning"
+
+
+def blueprint(store: Store, serving: Serving) -> Blueprint:
+    """All routes of the interface."""
+    routes = Blueprint("ml", __name__)
+
+    @routes.get("/")
+    def index() -> Response:
+        return jsonify(status="UP", model_class=_MODEL_CLASS, version=__version__)
+
+    @routes.get("/health")
+    def health() -> Response:
+        return jsonify(status="UP", model_class=_MODEL_CLASS)
+
+    @routes.post("/setup")
+    def setup() -> Response:
+        """Remember a project. Label Studio repeats this call often, so only news makes work for the worker."""
+        body = _body()
+        project_id = project_number(body.get("project"))
+        config = body.get("schema")
+        parse(config if isinstance(config, str) else "")
+        extra = _as_object(body.get("extra_params"))
+        ProjectOptions.from_extra_params(extra)
+        new = store.projects.connect(project_id, label_config=str(config), options=extra or {}, host=request.host)
+        if new:
+            store.events.add(project_id, SETUP)
+        project = store.projects.get(project_id)
+        return jsonify(model_version=adapter_version(project_id, project.adapter if project else 0))
+
+    @routes.post("/predict")
+    def predict() -> Response:
+        """One list of predictions a task, in the order asked: empty while there is no adapter or no text."""
+        body = _body()
+        tasks = body.get("tasks")
+        if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+            raise InvalidRequestError("'tasks' must be a list of tasks, each an object with 'data'")
+        project_id = project_number(body.get("project"))
+        project = store.projects.get(project_id)
+        if project is None or not project.adapter:
+            return jsonify(results=[[] for _ in tasks])
+        config = body.get("label_config")
+        spec = parse(config if isinstance(config, str) and config else project.label_config)
+        texts = [text_of(task.get("data"), spec) for task in tasks]
+        asked = [position for position, text in enumerate(texts) if text.strip()]
+        adapter, classes, probs = serving.predict(project_id, [texts[position] for position in asked])
+        version = adapter_version(project_id, adapter)
+        results: list[Any] = [[] for _ in tasks]
+        for position, row in zip(asked, probs, strict=True):
+            regions, confidence = choice(spec, classes, row)
+            if regions:
+                results[position] = {"result": regions, "score": confidence, "model_version": version}
+        return jsonify(results=results, model_version=version)
+
+    @routes.post("/webhook")
+    def webhook() -> tuple[Response, int]:
+        """Remember that something happened. What exactly is read from Label Studio by the worker."""
+        body = _body()
+        action = body.get("action")
+        if not isinstance(action, str) or not action:
+            raise InvalidRequestError("'action' must name the event")
+        project = body.get("project")
+        project_id = project_number(project.get("id") if isinstance(project, dict) else project)
+        if store.projects.get(project_id) is None:  # a webhook outlives the model it was made for
+            return jsonify(status="ignored", reason=f"project {project_id} has not connected this backend"), 200
+        store.events.add(project_id, action)
+        return jsonify(status="noted"), 201
+
+    @routes.get("/versions")
+    def versions() -> Response:
+        return jsonify(versions=[adapter_version(*adapter) for adapter in store.rounds.adapters()])
+
+    return routes
+
+
+def project_number(value: object) -> int:
+    """`7` of 7, "7" or "7.1700000000"; raises `InvalidRequestError` otherwise."""
+    digits = str(value).split(".", 1)[0] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not digits.isascii() or not digits.isdigit() or not 0 < int(digits[:19]) < 2**31:
+        raise InvalidRequestError("'project' must be the number of a project")
+    return int(digits)
+
+
+def _body() -> dict[str, Any]:
+    try:
+        body = request.get_json(force=True)
+    except BadRequest:
+        raise InvalidRequestError("The body must be JSON") from None
+    if not isinstance(body, dict):
+        raise InvalidRequestError("The body must be a JSON object")
+    return body
+
+
+def _as_object(extra_params: Any) -> Any:
+    """Label Studio passes on what the API was given, which may be JSON in a string."""
+    if isinstance(extra_params, str) and extra_params.strip():
+        try:
+            return request.json_module.loads(extra_params)
+        except ValueError:
+            raise InvalidRequestError("extra_params is not JSON") from None
+    return extra_params

@@ -1,0 +1,133 @@
+"""The adapters in service: loaded once, swapped when a round completes, let go when the last request has left them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import ModelError
+from backend.labelstudio.predictions import adapter_version
+from backend.learners.base_model import BaseModels
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.pool.local import Scores
+from backend.store import Store
+from backend.store.tasks import digest
+
+log = logging.getLogger(__name__)
+
+
+class _InService:
+    """A loaded classifier, the scores it is known to give, and how many requests are using it."""
+
+    def __init__(self, version: int, classifier: SequenceClassifier) -> None:
+        self.version = version
+        self.classifier = classifier
+        self.scores: Scores | None = None
+        self.scores_stamp = 0  # of the file they were read from
+        self.users = 0
+
+
+class Serving:
+    """Predicts for all projects of this process."""
+
+    def __init__(self, store: Store, models: BaseModels) -> None:
+        self._store = store
+        self._models = models
+        self._lock = threading.Lock()  # of the two below; held for moments only
+        self._current: dict[int, _InService] = {}
+        self._loading: dict[int, threading.Lock] = {}
+
+    def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, tuple[str, ...], NDArray[np.float32]]:
+        """The adapter in service, its classes (C,) and probabilities (N, C). Texts a round has scored cost nothing."""
+        digests = [digest(text) for text in texts]
+        with self._lease(project_id) as service:
+            classes = service.classifier.classes
+            probs = np.zeros((len(texts), len(classes)), dtype=np.float32)
+            known = self._scores(project_id, service)
+            rows = np.full(len(texts), -1) if known is None else known.rows(digests)
+            if known is not None and (rows >= 0).any():
+                probs[rows >= 0] = known.take("probs", [d for d, row in zip(digests, rows, strict=True) if row >= 0])
+            missing = np.flatnonzero(rows < 0)
+            if len(missing):
+                probs[missing] = service.classifier.predict([texts[i] for i in missing]).probs
+            return service.version, classes, probs
+
+    def warm_up(self) -> None:
+        """Load what is in service, so that the first annotator of the day does not wait for it."""
+        for project in self._store.projects.all():
+            if project.adapter:
+                try:
+                    with self._lease(project.id):
+                        pass
+                except ModelError as error:
+                    log.error("project %d: %s", project.id, error)
+
+    @contextmanager
+    def _lease(self, project_id: int) -> Iterator[_InService]:
+        service = self._take(project_id)
+        try:
+            yield service
+        finally:
+            with self._lock:
+                service.users -= 1
+                retired = not service.users and self._current.get(project_id) is not service
+            if retired:
+                service.classifier.unload()
+
+    def _take(self, project_id: int) -> _InService:
+        """What is in service now. One request loads a new version; until it has, all others are served by the old."""
+        with self._lock:
+            service = self._current.get(project_id)
+            loading = self._loading.setdefault(project_id, threading.Lock())
+            if service is not None and (loading.locked() or service.version == self._wanted(project_id)):
+                service.users += 1
+                return service
+        with loading:
+            wanted = self._wanted(project_id)
+            service = self._current.get(project_id)
+            if service is not None and service.version == wanted:  # loaded while we waited
+                with self._lock:
+                    service.users += 1
+                return service
+            fresh = self._load(project_id, wanted)
+            fresh.users = 1
+            with self._lock:
+                former = self._current.get(project_id)
+                self._current[project_id] = fresh
+                retired = former is not None and not former.users
+            if former is not None and retired:
+                former.classifier.unload()
+            return fresh
+
+    def _wanted(self, project_id: int) -> int:
+        project = self._store.projects.get(project_id)
+        return 0 if project is None else project.adapter
+
+    def _load(self, project_id: int, version: int) -> _InService:
+        adapter = self._store.rounds.adapter(project_id, version)
+        if adapter is None:
+            raise ModelError(f"adapter {version} of project {project_id} is not known; start a round")
+        base = self._models.get(adapter.base_model)
+        folder = self._store.files.adapter(project_id, version)
+        # Two of one version may overlap while requests leave the older one: each has a name of its own.
+        name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
+        return _InService(version, SequenceClassifier.load(base, name, folder))
+
+    def _scores(self, project_id: int, service: _InService) -> Scores | None:
+        """The scores file of this adapter; read again when a round has added texts to it."""
+        path = self._store.files.scores(project_id, service.version)
+        try:
+            stamp = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return service.scores
+        if stamp != service.scores_stamp:
+            arrays = self._store.files.read_arrays(path, {"digests", "probs"})
+            if arrays is not None:
+                service.scores, service.scores_stamp = Scores(arrays), stamp
+        return service.scores

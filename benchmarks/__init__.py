@@ -1,0 +1,1 @@
+"""Runnable measurements: each prints a table and a ratio. `python -m benchmarks.<name>`."""

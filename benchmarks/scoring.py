@@ -1,0 +1,104 @@
+"""How fast a pool is scored, against the bound and against prediction text by text.
+
+    python -m benchmarks.scoring [--texts 5000] [--repeats 3] [--threads 2]
+
+The bound is the base model's bare forward pass on batches that are tokenised, sorted and padded beforehand. What is
+timed against it is all that a round does: tokenise, sort, pad, forward with the LoRA adapter, head, softmax, and the
+result file. "One by one" is how the official BERT example for Label Studio predicts: the tokenizer and the model called
+for each text by itself. The kinds take turns within each repeat, so that a change in the machine's speed hits all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoModel
+from transformers.utils import logging as transformers_logging
+
+from backend.demo import tickets
+from backend.learners.base import TrainingOptions
+from backend.learners.base_model import BaseModel, resolve
+from backend.learners.batching import by_length
+from backend.learners.sequence_classification import SequenceClassifier, train
+from backend.pool import local
+from backend.store.files import Files
+from backend.store.tasks import TaskText, digest
+
+_ONE_BY_ONE = 300  # texts: each costs the same, so that fewer will do
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=5000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    transformers_logging.disable_progress_bar()
+
+    written = tickets.write(arguments.texts, seed=1)
+    texts = [ticket.text for ticket in written]
+    base = BaseModel("minilm")
+    bare = AutoModel.from_pretrained(resolve("minilm")).eval()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "adapter"
+        folder.mkdir()
+        options = TrainingOptions(min_steps=2, max_steps=2)
+        labels = [ticket.topic for ticket in written[:32]]
+        train(base, texts[:32], labels, tickets.TOPICS, options, folder)
+        classifier = SequenceClassifier.load(base, "benchmark", folder)
+        ids = base.tokenize(texts, options.max_length)
+        batches = list(by_length(base.tokenizer, ids))
+        pieces = sum(map(len, ids))
+        tasks = [TaskText(number, text, digest(text)) for number, text in enumerate(texts)]
+
+        def bound() -> int:
+            with torch.inference_mode():
+                for batch in batches:
+                    bare(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+            return len(texts)
+
+        def ours() -> int:
+            with tempfile.TemporaryDirectory() as fresh:
+                local.score(Files(Path(fresh)), 1, 1, classifier, tasks, features=False)
+            return len(texts)
+
+        def one_by_one() -> int:
+            with torch.inference_mode():
+                for text in texts[:_ONE_BY_ONE]:
+                    encoded = base.tokenizer(text, padding=True, truncation=True, return_tensors="pt")
+                    hidden = bare(**encoded).last_hidden_state.mean(dim=1)
+                    torch.softmax(classifier.head(hidden), dim=-1).numpy()
+            return _ONE_BY_ONE
+
+        kinds = {"bound (bare forward)": bound, "scoring": ours, "one by one": one_by_one}
+        speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for repeat in range(arguments.repeats + 1):  # the first warms up
+            for kind, run in kinds.items():
+                speed = _texts_a_second(run)
+                if repeat:
+                    speeds[kind].append(speed)
+    middle = {kind: statistics.median(found) for kind, found in speeds.items()}
+    print(f"{len(texts)} texts, {pieces / len(texts):.0f} word pieces each, {arguments.threads} threads, "
+          f"median of {arguments.repeats}")  # fmt: skip
+    print("| kind | texts/s | least to most |\n|---|---|---|")
+    for kind, found in speeds.items():
+        print(f"| {kind} | {middle[kind]:.0f} | {min(found):.0f} to {max(found):.0f} |")
+    print(f"scoring / bound: {middle['scoring'] / middle['bound (bare forward)']:.2f}")
+    print(f"scoring / one by one: {middle['scoring'] / middle['one by one']:.1f}")
+
+
+def _texts_a_second(run: Callable[[], int]) -> float:
+    started = time.perf_counter()
+    return run() / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""How quickly webhooks are answered while a round trains, and whether any is lost.
+
+    python -m benchmarks.webhook [--rate 50] [--seconds 60]
+
+An open loop: each event is sent at its time whether or not those before it were answered, and its latency counts from
+the time it was due. The worker trains on the demo's tickets all the while. At the end every event must have been
+counted by the store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+
+import httpx
+
+from backend.demo import tickets
+from backend.demo.label_studio import Annotator, LabelStudioServer
+from backend.demo.run import CONFIG
+from backend.store import Store
+
+_PORT, _LABEL_STUDIO_PORT = 9191, 8181
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=float, default=50.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    program = Path(os.environ.get("LABEL_STUDIO", ".venv-label-studio/bin/label-studio")).absolute()
+    with tempfile.TemporaryDirectory() as name, LabelStudioServer(program, Path(name) / "ls", _LABEL_STUDIO_PORT) as ls:
+        folder = Path(name) / "backend"
+        environment = {
+            **os.environ, "LABEL_STUDIO_URL": ls.url, "LABEL_STUDIO_API_KEY": ls.owner.token,
+            "MODEL_DIR": str(folder), "PORT": str(_PORT), "MIN_STEPS": "5000", "MAX_STEPS": "5000",
+        }  # fmt: skip
+        backend = subprocess.Popen(
+            [sys.executable, "-m", "backend", "serve"], env=environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            project_id = _train_for_long(ls, Store(folder))
+            before = _events_ever(folder)
+            latencies, failures = _send(project_id, arguments.rate, arguments.seconds)
+            still = Store(folder).rounds.get(project_id, 2)
+            counted = _events_ever(folder) - before
+        finally:
+            os.killpg(backend.pid, signal.SIGKILL)
+            backend.wait()
+    sent = len(latencies) + failures
+    ordered = sorted(latencies)
+    print(f"{sent} events at {arguments.rate:.0f}/s while the worker trains"
+          f" (still training at the end: {still is not None and still.step == 'train'})")  # fmt: skip
+    print("| p50 ms | p99 ms | most ms | refused | lost |\n|---|---|---|---|---|")
+    p99 = ordered[int(0.99 * len(ordered))]
+    print(f"| {1e3 * statistics.median(ordered):.1f} | {1e3 * p99:.1f} | {1e3 * ordered[-1]:.1f} | {failures} "
+          f"| {sent - failures - counted} |")  # fmt: skip
+
+
+def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
+    """Connect a project, label a batch, and return its number when its training is under way."""
+    http = httpx.Client(base_url=ls.url, headers={"Authorization": f"Token {ls.owner.token}"}, timeout=60)
+    while True:
+        try:
+            httpx.get(f"http://localhost:{_PORT}/health", timeout=1).raise_for_status()
+            break
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    sample = tickets.write(300, seed=1)
+    truth = {ticket.text: ticket.topic for ticket in sample}
+    project_id = int(http.post("/api/projects/", json={"title": "Webhooks", "label_config": CONFIG}).json()["id"])
+    http.post(f"/api/projects/{project_id}/import", json=[{"text": text} for text in truth]).raise_for_status()
+    http.post("/api/ml/", json={"url": f"http://localhost:{_PORT}", "project": project_id}).raise_for_status()
+    _until(lambda: (r := store.rounds.get(project_id, 1)) is not None and r.state == "done")
+    annotator = Annotator(ls.url, ls.owner.token)
+    for _ in range(20):
+        task = annotator.next_task(project_id)
+        assert task is not None
+        annotator.choose(task["id"], truth[task["data"]["text"]])
+    _until(lambda: (r := store.rounds.get(project_id, 2)) is not None and r.step == "train")
+    time.sleep(5)
+    annotator.close()
+    http.close()
+    return project_id
+
+
+def _send(project_id: int, rate: float, seconds: float) -> tuple[list[float], int]:
+    """Latencies in seconds of the events that were taken, and how many were not."""
+    latencies: list[float] = []
+    failures = 0
+    lock = threading.Lock()
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": project_id}, "annotation": {"result": []}}
+    body = json.dumps(event).encode()
+    start = time.perf_counter() + 0.5
+
+    def send(number: int) -> None:
+        nonlocal failures
+        due = start + number / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        connection = HTTPConnection("localhost", _PORT, timeout=10)  # a new one each, as Label Studio does
+        try:
+            connection.request("POST", "/webhook", body, {"Content-Type": "application/json"})
+            taken = connection.getresponse().status == 201
+        except OSError:
+            taken = False
+        finally:
+            connection.close()
+        spent = time.perf_counter() - due
+        with lock:
+            if taken:
+                latencies.append(spent)
+            else:
+                failures += 1
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(send, range(int(rate * seconds))))
+    return latencies, failures
+
+
+def _events_ever(folder: Path) -> int:
+    """How many events the store has numbered since it was made."""
+    with sqlite3.connect(folder / "state.sqlite3") as connection:
+        (count,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return int(count)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    while not true():
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()

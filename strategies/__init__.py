@@ -1,0 +1,24 @@
+"""Query strategies: arrays in, indices out. Knows neither Label Studio nor language models."""
+
+from strategies.base import (
+    Pool,
+    PoolError,
+    Selection,
+    Strategy,
+    StrategyError,
+    StrategyOptionError,
+    UnknownStrategyError,
+)
+from strategies.registry import get, names
+
+__all__ = [
+    "Pool",
+    "PoolError",
+    "Selection",
+    "Strategy",
+    "StrategyError",
+    "StrategyOptionError",
+    "UnknownStrategyError",
+    "get",
+    "names",
+]

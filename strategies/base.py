@@ -1,0 +1,113 @@
+"""What every query strategy agrees on: the pool it reads, the selection it returns, the errors it raises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class StrategyError(ValueError):
+    """A strategy was asked for something it cannot do; the message says what to change."""
+
+
+class UnknownStrategyError(StrategyError):
+    """No strategy has this name."""
+
+
+class StrategyOptionError(StrategyError):
+    """An option is unknown to the strategy or has a value it cannot use."""
+
+
+class PoolError(StrategyError):
+    """The pool lacks a field that the strategy requires, or a field is malformed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """N unlabeled candidates and M labeled examples; C classes, D dimensions, S committee members. M may be 0."""
+
+    size: int  # N
+    multilabel: bool = False  # how to read probs
+    probs: Array | None = None  # (N, C) rows sum to 1, or independent probabilities if multilabel
+    labeled_probs: Array | None = None  # (M, C)
+    committee_probs: Array | None = None  # (S, N, C)
+    predictions: Array | None = None  # (S, N) regression outputs of S members or dropout passes
+    features: Array | None = None  # (N, D) last hidden state of the current model
+    labeled_features: Array | None = None  # (M, D)
+    embeddings: Array | None = None  # (N, D) base model
+    labeled_embeddings: Array | None = None  # (M, D)
+    gradient_lengths: Array | None = None  # (N,) expected gradient length
+    uncertainty: Array | None = None  # (N,) already aggregated by the learner
+    class_counts: Array | None = None  # (C,) labels so far
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen candidates, best first; k = min(n, N)."""
+
+    indices: Array  # (k,) int64, unique
+    scores: Array  # (k,) float64, the value when chosen, higher = more informative
+    probabilities: Array | None = None  # (k,) chance of each draw given those before, for strategies that sample
+
+
+class Strategy(Protocol):
+    """Chooses the candidates whose labels are worth most."""
+
+    @property
+    def name(self) -> str:
+        """The name by which `strategies.get` finds it."""
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """The `Pool` fields that `select` reads; nothing else needs to be computed."""
+
+    def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        """Choose min(n, N) candidates. Raises `PoolError` on a missing or malformed field and on n < 1."""
+
+
+# Along which axis each field counts the N candidates; every other field has its own length.
+_CANDIDATE_AXIS = {
+    "probs": 0,
+    "features": 0,
+    "embeddings": 0,
+    "gradient_lengths": 0,
+    "uncertainty": 0,
+    "committee_probs": 1,
+    "predictions": 1,
+}
+_DIMENSIONS = {
+    "gradient_lengths": 1,
+    "uncertainty": 1,
+    "class_counts": 1,
+    "committee_probs": 3,
+}
+
+
+def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
+    """The required fields by name. Refuses a pool or batch size that `strategy` cannot use, and says why."""
+    if n < 1:
+        raise PoolError(f"strategy '{strategy.name}' was asked for {n} candidates; ask for at least 1")
+    known = {field.name for field in fields(Pool)}
+    arrays: dict[str, Array] = {}
+    for field in sorted(strategy.requires):
+        if field not in known:
+            raise PoolError(f"strategy '{strategy.name}' requires '{field}', which is no field of Pool")
+        value = getattr(pool, field)
+        if value is None:
+            raise PoolError(f"strategy '{strategy.name}' needs pool.{field}, which was not given")
+        array = np.asarray(value)
+        dimensions = _DIMENSIONS.get(field, 2)
+        if array.ndim != dimensions:
+            raise PoolError(f"pool.{field} has {array.ndim} dimensions; expected {dimensions}")
+        axis = _CANDIDATE_AXIS.get(field)
+        if axis is not None and array.shape[axis] != pool.size:
+            raise PoolError(f"pool.{field} has {array.shape[axis]} candidates; pool.size is {pool.size}")
+        if not np.isfinite(array).all():
+            raise PoolError(f"pool.{field} contains NaN or infinite values")
+        arrays[field] = array
+    return arrays

@@ -1,0 +1,50 @@
+"""Find strategies by name. Built-ins and other packages' strategies come in through the same entry points."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+
+from strategies.base import Strategy, StrategyOptionError, UnknownStrategyError
+
+GROUP = "label_studio_active_learning.strategies"
+
+
+def _found() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def names() -> list[str]:
+    """All strategies that can be chosen, in alphabetical order."""
+    return sorted(_found())
+
+
+def get(name: str, **options: Any) -> Strategy:
+    """Build a strategy, e.g. `get("typiclust", neighbors=10)`.
+
+    Raises `UnknownStrategyError`, or `StrategyOptionError` for an option that its factory does not take.
+    """
+    point = _found().get(name)
+    if point is None:
+        raise UnknownStrategyError(f"strategy '{name}' is unknown; choose one of {', '.join(names())}")
+    factory = cast("Callable[..., Strategy]", point.load())
+    parameters = inspect.signature(factory).parameters
+    unknown = sorted(set(options) - set(parameters))
+    if unknown:
+        takes = ", ".join(sorted(parameters)) or "none"
+        raise StrategyOptionError(f"strategy '{name}' has no option '{unknown[0]}'; its options: {takes}")
+    for option, value in options.items():
+        _check_type(name, option, value, parameters[option].default)
+    return factory(**options)
+
+
+def _check_type(name: str, option: str, value: Any, default: Any) -> None:
+    """JSON gives no types: refuse a value whose kind differs from the default's (an int may stand for a float)."""
+    if default is inspect.Parameter.empty or default is None:
+        return
+    expected = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, expected) or (isinstance(value, bool) and not isinstance(default, bool)):
+        wanted = type(default).__name__
+        raise StrategyOptionError(f"strategy '{name}': option '{option}' must be of type {wanted}, not {value!r}")

@@ -1,0 +1,203 @@
+"""LoRA classifiers on tiny random models: one suite over an encoder and a decoder."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.errors import ModelError
+from backend.learners.base import TrainingOptions
+from backend.learners.base_model import BaseModel, BaseModels
+from backend.learners.batching import by_length, tokenize
+from backend.learners.sequence_classification import SequenceClassifier, train
+from tests.conftest import CLASSES, labeled_sentences
+
+OPTIONS = TrainingOptions(epochs=20, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
+DATA = labeled_sentences(48)
+TEXTS, LABELS = [t for t, _ in DATA], [c for _, c in DATA]
+UNSEEN = labeled_sentences(90, seed=1)
+
+
+@pytest.fixture(scope="module", params=["encoder", "decoder"])
+def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path) -> BaseModel:
+    return BaseModel(str(tiny_encoder if request.param == "encoder" else tiny_decoder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adapter")
+    train(base, TEXTS, LABELS, CLASSES, OPTIONS, path)
+    return path
+
+
+@pytest.fixture
+def classifier(base: BaseModel, folder: Path) -> SequenceClassifier:
+    return SequenceClassifier.load(base, "p1-a1", folder)
+
+
+def accuracy(classifier: SequenceClassifier) -> float:
+    rows = classifier.predict([t for t, _ in UNSEEN]).probs.argmax(axis=1)
+    return float(np.mean([classifier.classes[row] == label for row, (_, label) in zip(rows, UNSEEN, strict=True)]))
+
+
+def test_learns_what_a_random_model_cannot_know(classifier: SequenceClassifier) -> None:
+    assert accuracy(classifier) > 0.8
+
+
+def test_probabilities_in_the_order_asked(classifier: SequenceClassifier) -> None:
+    texts = ["apple", "the hammer and the saw and the drill please", "", "goose", "unknown words only here", "apple"]
+    probs = classifier.predict(texts).probs
+    assert probs.shape == (6, 3)
+    np.testing.assert_allclose(probs.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(probs[0], probs[5], atol=1e-6)
+    for row, text in zip(probs, texts, strict=True):
+        np.testing.assert_allclose(classifier.predict([text]).probs[0], row, atol=1e-5)
+    assert classifier.predict([]).probs.shape == (0, 3)
+
+
+def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(
+    base: BaseModel, classifier: SequenceClassifier
+) -> None:
+    texts = [t for t, _ in UNSEEN]
+    before = classifier.predict(texts).probs
+    weights = {name: p.detach().clone() for name, p in base.adapters.model.named_parameters()}
+    seen: list[tuple[int, int]] = []
+    scored = classifier.score(texts, features=True, progress=lambda done, total: seen.append((done, total)))
+    np.testing.assert_allclose(scored.probs, before, atol=1e-5)
+    assert scored.features is not None
+    assert scored.features.shape == (90, 64)
+    assert seen[-1] == (90, 90)
+    for name, parameter in base.adapters.model.named_parameters():
+        assert torch.equal(weights[name], parameter), name
+    np.testing.assert_array_equal(classifier.predict(texts).probs, before)
+
+
+def test_embeddings_are_the_base_models_whatever_adapter_is_active(base: BaseModel, folder: Path) -> None:
+    fresh = BaseModel(base.name, device="cpu").embed(TEXTS[:5], max_length=32)
+    SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS[:2])
+    np.testing.assert_allclose(base.embed(TEXTS[:5], max_length=32), fresh, atol=1e-6)
+
+
+def test_equal_seeds_give_equal_weights(base: BaseModel, tmp_path: Path) -> None:
+    outputs = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        options = TrainingOptions(min_steps=5, epochs=1, max_length=32, seed=seed)
+        train(base, TEXTS, LABELS, CLASSES, options, _made(tmp_path / name))
+        outputs.append(SequenceClassifier.load(base, "x", tmp_path / name).predict(TEXTS).probs)
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert not np.allclose(outputs[0], outputs[2])
+
+
+def test_training_does_not_disturb_the_random_state_or_other_adapters(
+    base: BaseModel, classifier: SequenceClassifier, tmp_path: Path
+) -> None:
+    before = classifier.predict(TEXTS).probs
+    state = torch.random.get_rng_state()
+    train(base, TEXTS, LABELS, CLASSES, TrainingOptions(min_steps=2, epochs=1, max_length=32), tmp_path)
+    assert torch.equal(state, torch.random.get_rng_state())
+    np.testing.assert_array_equal(classifier.predict(TEXTS).probs, before)
+    assert not any(p.requires_grad for p in base.adapters.model.parameters())
+
+
+def test_two_adapters_from_many_threads_do_not_mix(base: BaseModel, folder: Path, tmp_path: Path) -> None:
+    shifted = {label: CLASSES[(CLASSES.index(label) + 1) % 3] for label in CLASSES}
+    train(base, TEXTS, [shifted[label] for label in LABELS], CLASSES, OPTIONS, tmp_path)
+    pair = [SequenceClassifier.load(base, "p1-a1", folder), SequenceClassifier.load(base, "p2-a1", tmp_path)]
+    alone = [each.predict(TEXTS).probs for each in pair]
+    assert not np.allclose(alone[0], alone[1], atol=0.1)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda n: pair[n % 2].predict(TEXTS).probs, range(60)))
+    for number, probs in enumerate(together):
+        np.testing.assert_allclose(probs, alone[number % 2], atol=1e-5)
+
+
+def test_adapters_load_with_plain_peft(base: BaseModel, folder: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModel
+
+    plain = PeftModel.from_pretrained(AutoModel.from_pretrained(base.name), str(folder)).eval()
+    batch = next(by_length(base.tokenizer, base.tokenize(TEXTS[:1], 32)))
+    ours = SequenceClassifier.load(base, "p1-a1", folder)
+    with torch.inference_mode():
+        hidden = plain(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state[0]
+        pooled = hidden[-1] if base.is_decoder else hidden.mean(dim=0)
+        probs = torch.softmax(ours.head(pooled), dim=-1).numpy()
+    np.testing.assert_allclose(ours.predict(TEXTS[:1]).probs[0], probs, atol=1e-5)
+
+
+def test_warm_start_keeps_what_was_learned_for_classes_that_stay(base: BaseModel, folder: Path, tmp_path: Path) -> None:
+    more = ("plant", *reversed(CLASSES))
+    options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32)
+    train(base, TEXTS, LABELS, more, options, tmp_path, warm_start=folder)
+    went_on = SequenceClassifier.load(base, "warm", tmp_path)
+    former = SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS).probs
+    probs = went_on.predict(TEXTS).probs[:, [more.index(name) for name in CLASSES]]
+    np.testing.assert_allclose(probs / probs.sum(axis=1, keepdims=True), former, atol=1e-4)
+
+
+def test_rare_classes_are_learned(base: BaseModel, tmp_path: Path) -> None:
+    common = [(t, c) for t, c in labeled_sentences(120, seed=4) if c != "animal"]
+    rare = [(t, c) for t, c in labeled_sentences(120, seed=5) if c == "animal"][:9]
+    texts, labels = zip(*common, *rare, strict=True)
+    train(base, texts, labels, CLASSES, OPTIONS, tmp_path)
+    probs = SequenceClassifier.load(base, "x", tmp_path).predict([t for t, c in UNSEEN if c == "animal"]).probs
+    assert np.mean(probs.argmax(axis=1) == CLASSES.index("animal")) > 0.5
+
+
+def test_a_loss_that_is_no_number_ends_training_and_writes_nothing(base: BaseModel, tmp_path: Path) -> None:
+    # A weight that is no number is what a learning rate far too high leaves behind.
+    parameter = next(base.adapters.model.parameters())
+    former = parameter.detach().clone()
+    parameter.data.fill_(float("nan"))
+    try:
+        with pytest.raises(ModelError, match=r"diverged at step 1.*learning_rate"):
+            train(base, TEXTS, LABELS, CLASSES, OPTIONS, tmp_path)
+    finally:
+        parameter.data.copy_(former)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_files_and_unknown_models_are_named(base: BaseModel, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"base model .*/nothing-here' cannot be loaded"):
+        BaseModels().get(str(tmp_path / "nothing-here"))
+    for name in ("adapter_model.safetensors", "head.safetensors", "learner.json"):
+        broken = _made(tmp_path / name)
+        for path in folder.iterdir():
+            (broken / path.name).write_bytes(path.read_bytes()[: 20 if path.name == name else None])
+        with pytest.raises(ModelError, match=f"adapter {name} cannot be loaded"):
+            SequenceClassifier.load(base, "x", broken)
+
+
+def test_batches_hold_every_row_once_longest_first(base: BaseModel) -> None:
+    ids = tokenize(base.tokenizer, [t for t, _ in UNSEEN] + ["", "apple " * 100], 32)
+    batches = list(by_length(base.tokenizer, ids, tokens=100))
+    assert sorted(int(row) for batch in batches for row in batch.rows) == list(range(92))
+    lengths = [batch.input_ids.shape[1] for batch in batches]
+    assert lengths == sorted(lengths, reverse=True)
+    assert max(lengths) == 32
+    assert all(batch.input_ids.numel() <= 100 or len(batch.rows) == 1 for batch in batches)
+
+
+def test_one_base_model_for_all() -> None:
+    models = BaseModels()
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(lambda _: models.get("minilm"), range(4))
+    assert all(other is first for other in others)
+    assert not first.is_decoder
+    close, far = _similarities(first)
+    assert close > far + 0.3
+
+
+def _similarities(model: BaseModel) -> tuple[float, float]:
+    rows = model.embed(["a cat sat there", "a kitten was sitting there", "the tax form is late"], max_length=32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return float(rows[0] @ rows[1]), float(rows[0] @ rows[2])
+
+
+def _made(path: Path) -> Path:
+    path.mkdir()
+    return path

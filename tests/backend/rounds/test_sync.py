@@ -1,0 +1,129 @@
+"""Sync against a Label Studio in memory that changes while it is being read, as the real one does."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from backend.learners.base_model import BaseModels
+from backend.rounds.context import Context
+from backend.rounds.sync import sync
+from backend.store import Store
+from tests.backend.rounds.memory import START, Memory
+from tests.backend.web.test_ml import CONFIG
+
+
+@contextlib.contextmanager
+def _no_bar(title: str) -> Any:
+    yield lambda done, total: None
+
+
+@pytest.fixture
+def there() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def look(store: Store, there: Memory) -> Callable[[], None]:
+    context = Context(store, there, BaseModels(), None, _no_bar)  # type: ignore[arg-type]
+    store.projects.connect(7, label_config=CONFIG, options={"audit_share": 0}, host="b.local:9090")
+    return lambda: sync(context, 7, look_at_connection=False)
+
+
+def labels(store: Store) -> dict[int, str]:
+    return {e.id: e.label for e in store.tasks.labeled(7, audit=False)}
+
+
+def test_what_changes_on_a_page_already_read_is_read_next_time(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    for i in range(1, 6):
+        there.put(i, "fruit")
+    look()
+    there.clock += timedelta(hours=1)
+    for i in (1, 5):
+        there.put(i, "tool")
+
+    def meanwhile() -> None:  # half a minute passes between pages, people go on
+        there.between = lambda: None
+        there.clock += timedelta(seconds=30)
+        there.put(1, "animal")
+        there.clock += timedelta(seconds=30)
+        there.put(5, "animal")
+
+    there.between = meanwhile
+    look()
+    look()
+    assert labels(store) == {1: "animal", 2: "fruit", 3: "fruit", 4: "fruit", 5: "animal"}
+
+
+def test_new_changed_and_deleted(store: Store, there: Memory, look: Callable[[], None]) -> None:
+    for i in range(1, 6):
+        there.put(i)
+    look()
+    assert store.tasks.count(7) == 5
+    assert there.listings == 0, "listing all tasks is slow and not called for"
+    there.put(2, "fruit")
+    there.put(3, text="another text")
+    there.put(9, "tool")
+    del there.tasks[4]
+    look()
+    assert labels(store) == {2: "fruit", 9: "tool"}
+    assert {t.id: t.text for t in store.tasks.every(7)} == {1: "t1", 2: "t2", 3: "another text", 5: "t5", 9: "t9"}
+    there.put(2)  # the annotation was deleted
+    look()
+    assert labels(store) == {9: "tool"}
+
+
+def test_tasks_committed_behind_the_mark_are_found(store: Store, there: Memory, look: Callable[[], None]) -> None:
+    for i in (1, 2, 8, 9):
+        there.put(i)
+    look()
+    for i in (4, 5):
+        there.tasks[i] = ({"text": f"t{i}"}, "fruit", START)  # a slow import: low numbers, old times, late to appear
+    look()
+    look()
+    assert store.tasks.count(7) == 6
+    assert labels(store) == {4: "fruit", 5: "fruit"}
+
+
+def test_another_field_is_read_again_even_if_setup_told_of_it_first(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    there.put(1, "fruit", text="old", body="new")
+    there.put(2, text="old", body="new")
+    look()
+    there.clock += timedelta(hours=1)
+    there.config = CONFIG.replace("$text", "$body")
+    store.projects.connect(7, label_config=there.config, options={"audit_share": 0}, host="b.local:9090")
+    look()
+    assert [t.text for t in store.tasks.every(7)] == ["new", "new"]
+    assert labels(store) == {1: "fruit"}
+
+
+def test_a_connection_removed_in_label_studio_is_noticed(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.put(1)
+    monkeypatch.setattr(there, "backends", lambda project_id: [])
+    look()
+    assert store.projects.all() == []
+
+
+def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memory, look: Callable[[], None]) -> None:
+    there.put(1)
+    store.projects.add_published(7, 3, "p7-a1-q3")
+    store.projects.set(7, queue=3)
+    store.rounds.put_queue(7, 3, [(1, False, 0.5)])
+    there.existing = {"p7-a1-q3"}
+    look()
+    assert there.queue == ("Uncertainty sampling", "p7-a1-q3")
+
+    there.existing, there.queue = set(), ("Sequential sampling", "")
+    store.projects.set(7, webhook_ready=False)  # so that the connection is looked at again
+    look()
+    assert store.rounds.queue(7, 3) == [], "its predictions are gone, so that a new queue is due"

@@ -1,0 +1,259 @@
+"""The ML-backend interface over HTTP semantics, with a real store and a real (tiny) adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from backend.app import create_app
+from backend.learners.base import TrainingOptions
+from backend.learners.base_model import BaseModels
+from backend.learners.sequence_classification import train
+from backend.pool import local
+from backend.settings import Settings
+from backend.store import Store
+from backend.store.models import Adapter
+from backend.store.tasks import TaskText, digest
+from backend.web.serving import Serving
+from tests.conftest import CLASSES, labeled_sentences
+
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
+    + "".join(f'<Choice value="{name}"/>' for name in CLASSES)
+    + "</Choices></View>"
+)
+SETUP = {"project": "7.1700000000", "schema": CONFIG, "hostname": "http://evil.example", "access_token": "dead"}
+DATA = labeled_sentences(30)
+
+
+@pytest.fixture
+def serving(store: Store) -> Serving:
+    return Serving(store, BaseModels())
+
+
+@pytest.fixture
+def client(store: Store, serving: Serving) -> FlaskClient:
+    return create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def adapter(store: Store, tiny_encoder: Path):  # type: ignore[no-untyped-def]
+    """Trains adapter versions of project 7; `shift` turns the classes, so that versions differ."""
+    models = BaseModels()
+
+    def make(number: int, shift: int = 0) -> None:
+        labels = [CLASSES[(CLASSES.index(c) + shift) % 3] for _, c in DATA]
+        options = TrainingOptions(min_steps=150, epochs=1, learning_rate=5e-3, max_length=32)
+        base = models.get(str(tiny_encoder))
+        texts = [t for t, _ in DATA]
+        store.files.write_folder(
+            store.files.adapter(7, number), lambda folder: train(base, texts, labels, CLASSES, options, folder)
+        )
+        store.rounds.put_adapter(
+            Adapter(
+                project_id=7, number=number, base_model=str(tiny_encoder), fingerprint="x", classes=list(CLASSES),
+                examples=30, created_at=0.0,
+            )
+        )  # fmt: skip
+        store.projects.set(7, adapter=number)
+
+    return make
+
+
+def predict(client: FlaskClient, *texts: Any, config: str = CONFIG) -> list[Any]:
+    tasks = [{"id": i, "data": {"text": text}} for i, text in enumerate(texts)]
+    answer = client.post("/predict", json={"tasks": tasks, "project": "7.17", "label_config": config})
+    assert answer.status_code == 200, answer.text
+    results: list[Any] = answer.get_json()["results"]
+    return results
+
+
+def chosen(result: Any) -> str:
+    return str(result["result"][0]["value"]["choices"][0])
+
+
+def test_health_and_index(client: FlaskClient) -> None:
+    for path in ("/", "/health"):
+        assert client.get(path).get_json()["status"] == "UP"
+
+
+def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, store: Store) -> None:
+    for _ in range(3):
+        answer = client.post("/setup", json={**SETUP, "extra_params": {"batch_size": 5}})
+        assert answer.get_json() == {"model_version": "p7-a0"}
+    assert store.events.after(7, 0)[1] == {"SETUP"}
+    assert store.events.count() == 1
+    project = store.projects.get(7)
+    assert project is not None
+    assert (project.options, project.host) == ({"batch_size": 5}, "localhost")
+    client.post("/setup", json={**SETUP, "extra_params": '{"batch_size": 6}'})
+    assert store.events.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "sentence"),
+    [
+        ({"schema": "<View/>"}, 422, "The label config has no control"),
+        ({"schema": None}, 422, "The label config is empty"),
+        ({"extra_params": {"strategy": "foo"}}, 422, "strategy 'foo' is unknown; choose one of entropy"),
+        ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "strategy 'margin' has no option 'x'"),
+        ({"extra_params": {"cold_start": "margin"}}, 422, "cold_start 'margin' needs a trained model (probs)"),
+        ({"extra_params": {"bach_size": 1}}, 422, "extra_params.bach_size is unknown"),
+        ({"extra_params": [1]}, 422, "extra_params must be a JSON object"),
+        ({"extra_params": "{broken"}, 400, "extra_params is not JSON"),
+        ({"project": "../7"}, 400, "'project' must be the number of a project"),
+        ({"project": None}, 400, "'project' must be the number of a project"),
+        ({"project": "0"}, 400, "'project' must be the number of a project"),
+        ({"project": "99999999999999999999999"}, 400, "'project' must be the number of a project"),
+    ],
+)
+def test_refusals_stand_in_the_reason_phrase_and_in_the_body(
+    client: FlaskClient, store: Store, change: dict[str, Any], status: int, sentence: str
+) -> None:
+    answer = client.post("/setup", json={**SETUP, **change})
+    assert answer.status_code == status
+    assert sentence in answer.status
+    assert sentence in answer.get_json()["error"]
+    assert store.projects.all() == []
+
+
+def test_bodies_that_are_no_json_objects_are_refused(client: FlaskClient) -> None:
+    for path in ("/setup", "/predict", "/webhook"):
+        for body in (b"", b"{", b"[1]", b"\xff"):
+            answer = client.post(path, data=body)
+            assert (answer.status_code, "JSON" in answer.get_json()["error"]) == (400, True)
+    assert client.get("/nowhere").status_code == 404
+    assert client.get("/setup").status_code == 405
+
+
+def test_before_any_training_there_are_no_predictions(client: FlaskClient) -> None:
+    assert predict(client, "one", "two") == [[], []]
+    client.post("/setup", json=SETUP)
+    assert predict(client, "one", "two") == [[], []]
+
+
+def test_predictions_in_the_order_asked_with_confidence_and_version(client: FlaskClient, adapter: Any) -> None:
+    client.post("/setup", json=SETUP)
+    adapter(1)
+    unseen = labeled_sentences(30, seed=2)
+    results = predict(client, *[t for t, _ in unseen], "", None)
+    assert results[-2:] == [[], []], "a task without a text gets no prediction"
+    right = [chosen(result) == label for result, (_, label) in zip(results, unseen, strict=False)]
+    assert sum(right) > 22
+    for result in results[:-2]:
+        assert result["model_version"] == "p7-a1"
+        assert 1 / 3 <= result["score"] == result["result"][0]["score"] <= 1
+    assert client.post("/setup", json=SETUP).get_json() == {"model_version": "p7-a1"}
+    assert client.get("/versions").get_json() == {"versions": ["p7-a1"]}
+
+
+def test_a_new_version_is_swapped_in_and_the_old_one_leaves_memory(
+    client: FlaskClient, adapter: Any, serving: Serving
+) -> None:
+    client.post("/setup", json=SETUP)
+    text, label = labeled_sentences(3, seed=8)[0]
+    adapter(1)
+    (before,) = predict(client, text)
+    adapter(2, shift=1)
+    (after,) = predict(client, text)
+    assert (before["model_version"], after["model_version"]) == ("p7-a1", "p7-a2")
+    assert (chosen(before), chosen(after)) == (label, CLASSES[(CLASSES.index(label) + 1) % 3])
+    classifier = serving._current[7].classifier
+    assert [name[:6] for name in classifier.base.adapters.model.peft_config] == ["p7-a2-"]
+
+
+def test_scored_texts_are_answered_from_the_file(
+    client: FlaskClient, adapter: Any, store: Store, serving: Serving, tiny_encoder: Path, monkeypatch: Any
+) -> None:
+    client.post("/setup", json=SETUP)
+    adapter(1)
+    texts = [t for t, _ in labeled_sentences(12, seed=3)]
+    live = predict(client, *texts)
+    classifier = serving._current[7].classifier
+    tasks = [TaskText(i, text, digest(text)) for i, text in enumerate(texts[:10])]
+    local.score(store.files, 7, 1, classifier, tasks, features=False)
+    asked: list[str] = []
+    real = classifier.predict
+    monkeypatch.setattr(classifier, "predict", lambda wanted: (asked.extend(wanted), real(wanted))[1])
+    again = predict(client, *texts)
+    assert asked == texts[10:]
+    for a, b in zip(live, again, strict=True):
+        assert chosen(a) == chosen(b)
+        assert a["score"] == pytest.approx(b["score"], abs=1e-5)
+
+
+def test_a_damaged_adapter_is_answered_with_a_sentence(client: FlaskClient, adapter: Any, store: Store) -> None:
+    client.post("/setup", json=SETUP)
+    adapter(1)
+    (store.files.adapter(7, 1) / "head.safetensors").write_bytes(b"broken")
+    answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
+    assert answer.status_code == 503
+    assert "adapter 1 cannot be loaded" in answer.get_json()["error"]
+    serving_again = Serving(store, BaseModels())
+    serving_again.warm_up()  # says so in the log and goes on
+
+
+def test_predict_refuses_what_are_no_tasks(client: FlaskClient) -> None:
+    for tasks in (None, "x", [1], {"a": 1}):
+        answer = client.post("/predict", json={"tasks": tasks, "project": 7})
+        assert (answer.status_code, "'tasks' must be a list" in answer.status) == (400, True)
+
+
+def test_webhooks_are_noted_whatever_they_carry(client: FlaskClient, store: Store) -> None:
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 7}, "annotation": {"result": []}}
+    assert client.post("/webhook", json=event).get_json()["status"] == "ignored"
+    client.post("/setup", json=SETUP)
+    for action in ("ANNOTATION_CREATED", "ANNOTATIONS_DELETED", "PROJECT_UPDATED", "START_TRAINING"):
+        assert client.post("/webhook", json={"action": action, "project": {"id": 7}}).status_code == 201
+    assert len(store.events.after(7, 0)[1]) == 5
+    assert client.post("/webhook", json={"project": {"id": 7}}).status_code == 400
+    assert client.post("/webhook", json={"action": "X"}).status_code == 400
+
+
+def test_basic_auth_guards_all_but_health(store: Store, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASIC_AUTH_USER", "ü")
+    monkeypatch.setenv("BASIC_AUTH_PASS", "pass")
+    client = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
+    for path in ("/", "/health"):
+        assert client.get(path).status_code == 200
+    for auth in (None, ("ü", "wrong"), ("wrong", "pass"), ("", "")):
+        for method, path in (("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/metrics")):
+            answer = client.open(path, method=method, auth=auth)
+            assert answer.status_code == 401
+            assert "BASIC_AUTH_USER" in answer.status
+    assert client.post("/setup", json=SETUP, auth=("ü", "pass")).status_code == 200
+
+
+def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, store: Store) -> None:
+    client.post("/setup", json=SETUP)
+    store.tasks.put_texts(7, [(1, "a"), (2, "b")], seed=0, audit_share=0.0)
+    store.tasks.put_annotations(7, [(1, "fruit", True, False)])
+    store.rounds.begin(7, 1, reason="x", labels=1, tasks=2, classes=[])
+    store.rounds.set(7, 1, evaluation={"accuracy": 0.75})
+    store.rounds.took(7, 1, "train", 2.5)
+    store.rounds.put_queue(7, 1, [(1, False, 0.1), (2, False, 0.2)])
+    store.projects.set(7, queue=1)
+    lines = client.get("/metrics").text.splitlines()
+    for line in (
+        'lsal_labeled_tasks{project="7"} 1.0',
+        'lsal_queue_open_tasks{project="7"} 1.0',
+        'lsal_held_out_accuracy{project="7"} 0.75',
+        'lsal_round_step_seconds{project="7",step="train"} 2.5',
+        "lsal_events_waiting 1.0",
+        'lsal_request_seconds_count{endpoint="ml.setup",status="200"} 1.0',
+    ):
+        assert line in lines
+
+
+def test_an_unexpected_error_shows_no_traceback(
+    client: FlaskClient, serving: Serving, store: Store, adapter: Any, monkeypatch: Any
+) -> None:
+    client.post("/setup", json=SETUP)
+    store.projects.set(7, adapter=1)
+    monkeypatch.setattr(serving, "predict", lambda *_: 1 / 0)
+    answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
+    assert answer.status_code == 500
+    assert answer.get_json() == {"error": "Internal error; the backend's log says more"}

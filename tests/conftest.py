@@ -1,0 +1,97 @@
+"""What tests of every kind share: a tiny language model and an empty store."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+from backend.store import Store
+
+CLASSES = ("fruit", "tool", "animal")
+WORDS = {
+    "fruit": ["apple", "pear", "plum", "cherry", "grape", "melon"],
+    "tool": ["hammer", "saw", "drill", "wrench", "pliers", "chisel"],
+    "animal": ["horse", "sheep", "goose", "otter", "badger", "heron"],
+}
+FILLERS = ["the", "a", "my", "this", "is", "was", "there", "old", "new", "and", "very", "please", "near"]
+
+
+_SIZE = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 128,
+}
+
+
+def sentence(label: str, rng: random.Random) -> str:
+    """A text whose class is given by its words."""
+    words = [*rng.sample(WORDS[label], 2), *rng.choices(FILLERS, k=4)]
+    rng.shuffle(words)
+    return " ".join(words)
+
+
+def labeled_sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """(text, class), the classes in turn."""
+    rng = random.Random(seed)
+    return [(sentence(CLASSES[i % len(CLASSES)], rng), CLASSES[i % len(CLASSES)]) for i in range(count)]
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = [*special, *sorted({word for group in WORDS.values() for word in group}), *FILLERS]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of two layers, made on the spot, in a folder."""
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-encoder")
+    tokenizer = _tokenizer()
+    model = BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **_SIZE))
+    model.embeddings.word_embeddings.weight.data *= 20  # words differ more than positions do
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers whose tokenizer has no padding piece, as many decoders have none."""
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-decoder")
+    tokenizer = _tokenizer()
+    tokenizer.pad_token = None
+    tokenizer.eos_token = "[SEP]"
+    model = LlamaModel(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **_SIZE))
+    for layer in model.layers:  # the last piece, which is always the same, must hear of the others
+        layer.self_attn.v_proj.weight.data *= 20
+        layer.self_attn.o_proj.weight.data *= 20
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store with its tables."""
+    made = Store(tmp_path / "store")
+    made.database.migrate()
+    return made

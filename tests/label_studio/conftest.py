@@ -1,0 +1,263 @@
+"""A real Label Studio 1.23.2 and a real backend, shared by all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from backend.demo.label_studio import Annotator, LabelStudioServer
+from backend.store import Store
+from tests.conftest import CLASSES, WORDS, labeled_sentences
+
+T = TypeVar("T")
+AUTH = ("label-studio", "secret of the backend")
+BATCH = 8
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
+    + "".join(f'<Choice value="{name}"/>' for name in CLASSES)
+    + "</Choices></View>"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: str, look: Callable[[], T | None], patience: float = 90.0) -> T:
+    """Look again and again until there is something; fails with `what` was waited for."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"waited {patience:.0f} s for {what}")
+
+
+class Backend:
+    """`lsal serve` in a process group of its own."""
+
+    def __init__(self, server: LabelStudioServer, folder: Path, base_model: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "LABEL_STUDIO_URL": server.url,
+            "LABEL_STUDIO_API_KEY": server.owner.token,
+            "MODEL_DIR": str(folder),
+            "PORT": str(self.port),
+            "BASE_MODEL": str(base_model),
+            "BASIC_AUTH_USER": AUTH[0],
+            "BASIC_AUTH_PASS": AUTH[1],
+            "BATCH_SIZE": str(BATCH),
+            "EPOCHS": "30",
+            "LEARNING_RATE": "0.005",
+            "MAX_LENGTH": "32",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder)
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "backend", "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for("the backend to answer", self._up)
+
+    def kill(self) -> None:
+        """As a power cut would: every process at once, no chance to say good-bye."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text("utf-8", "replace")
+
+    def _up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()[-3000:]
+        try:
+            return httpx.get(self.url + "/health", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+class Team:
+    """A project in Label Studio with texts, and the people who work on it."""
+
+    def __init__(self, server: LabelStudioServer, backend: Backend, annotators: list[Annotator]) -> None:
+        self.server, self.backend, self.annotators = server, backend, annotators
+        self.http = httpx.Client(
+            base_url=server.url, headers={"Authorization": f"Token {server.owner.token}"}, timeout=120
+        )
+        self.id = 0
+
+    def create(self, texts: list[str], config: str = CONFIG) -> None:
+        self.id = self.call("POST", "/api/projects/", {"title": "A project", "label_config": config})["id"]
+        self.add(texts)
+
+    def add(self, texts: list[str]) -> None:
+        self.call("POST", f"/api/projects/{self.id}/import", [{"text": text} for text in texts])
+
+    def connect(self, **extra_params: Any) -> dict[str, Any]:
+        """The call that Settings → Model makes."""
+        model = {
+            "url": self.backend.url,
+            "title": "Active learning",
+            "project": self.id,
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": AUTH[0],
+            "basic_auth_pass": AUTH[1],
+            "extra_params": extra_params,
+        }
+        answer: dict[str, Any] = self.call("POST", "/api/ml/", model)
+        return answer
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.http.request(method, path, json=body)
+        assert answer.status_code < 400, answer.text
+        return answer.json() if answer.content else None
+
+    def project(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/api/projects/{self.id}/")
+        return found
+
+    def label(self, task: dict[str, Any], annotator: int = 0, choice: str | None = None) -> int:
+        return self.annotators[annotator].choose(task["id"], choice or truth(task["data"]["text"]))
+
+    def label_batch(self, count: int = BATCH) -> list[int]:
+        """Two annotators take turns on what Label Studio serves; the tasks in the order they were served."""
+        served = []
+        for number in range(count):
+            annotator = number % 2
+            task = self.annotators[annotator].next_task(self.id)
+            assert task is not None
+            served.append(task["id"])
+            self.label(task, annotator)
+        return served
+
+    def wait_for_round(self, number: int, patience: float = 120.0) -> Any:
+        def look() -> Any:
+            found = self.backend.store.rounds.get(self.id, number)
+            assert found is None or found.state != "failed", f"{found.error}\n{self.backend.log()[-3000:]}"
+            return found if found is not None and found.state == "done" else None
+
+        return wait_for(f"round {number} of project {self.id}", look, patience)
+
+    def published(self) -> list[Any]:
+        """The queue in force, as the store recorded it."""
+        project = self.backend.store.projects.get(self.id)
+        assert project is not None
+        return self.backend.store.rounds.queue(self.id, project.queue)
+
+    def predictions(self, version: str) -> list[dict[str, Any]]:
+        found = self.call("GET", f"/api/predictions/?project={self.id}")
+        return [prediction for prediction in found if prediction["model_version"] == version]
+
+
+def truth(text: str) -> str:
+    """The class that the words of a text give away."""
+    return next(name for name, words in WORDS.items() if any(word in text.split() for word in words))
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The label-studio program that `make label-studio` installs."""
+    default = Path(__file__).parents[2] / ".venv-label-studio/bin/label-studio"
+    return Path(os.environ.get("LABEL_STUDIO", default)).absolute()
+
+
+@pytest.fixture(scope="session")
+def label_studio(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    """As most teams run it: the feature flag that speeds up imports is off, which is its default."""
+    flag = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
+    folder = tmp_path_factory.mktemp("label-studio")
+    with LabelStudioServer(program, folder, free_port(), {flag: "false"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def strict_server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    """The opposite of the other: the feature flag on, and legacy tokens off, which is their default."""
+    off = {"LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "false"}
+    with LabelStudioServer(program, tmp_path_factory.mktemp("strict"), free_port(), off) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def project_and_token(strict_server: LabelStudioServer) -> tuple[int, str]:
+    """There, a project of two texts and a personal access token, both made in a browser's session."""
+    server = strict_server
+    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as browser:
+        page = browser.get("/user/login/").text
+        (csrf,) = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        form = {"email": server.owner.email, "password": server.owner.password, "csrfmiddlewaretoken": csrf}
+        browser.post("/user/login/", data=form, headers={"Referer": f"{server.url}/user/login/"})
+        browser.headers.update({"X-CSRFToken": browser.cookies["csrftoken"], "Referer": server.url})
+        project = browser.post("/api/projects/", json={"title": "A project", "label_config": CONFIG}).json()
+        texts = [{"text": "an apple"}, {"text": "a saw"}]
+        browser.post(f"/api/projects/{project['id']}/import", json=texts).raise_for_status()
+        return project["id"], browser.post("/api/token/", json={}).json()["token"]
+
+
+@pytest.fixture(scope="session")
+def backend(
+    label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    running = Backend(label_studio, tmp_path_factory.mktemp("backend"), tiny_encoder)
+    running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def annotators(label_studio: LabelStudioServer) -> Iterator[list[Annotator]]:
+    tokens = [label_studio.sign_up(f"annotator{number}@example.com").token for number in (1, 2)]
+    people = [Annotator(label_studio.url, token) for token in tokens]
+    yield people
+    for person in people:
+        person.close()
+
+
+@pytest.fixture
+def team(label_studio: LabelStudioServer, backend: Backend, annotators: list[Annotator]) -> Iterator[Team]:
+    made = Team(label_studio, backend, annotators)
+    yield made
+    made.http.close()
+
+
+@pytest.fixture
+def connected(team: Team) -> Team:
+    """A project of 90 texts whose first queue is out."""
+    team.create([text for text, _ in labeled_sentences(90)])
+    team.connect()
+    team.wait_for_round(1)
+    return team

@@ -1,0 +1,104 @@
+"""One suite over every strategy: what the protocol promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import strategies
+from strategies import Pool, PoolError, StrategyOptionError, UnknownStrategyError
+
+NAMES = strategies.names()
+DETERMINISTIC = ["entropy", "least_confidence", "margin"]
+
+
+def make_pool(size: int, labeled: int = 5, classes: int = 4, dimensions: int = 6, seed: int = 0) -> Pool:
+    rng = np.random.default_rng(seed)
+    return Pool(
+        size=size,
+        probs=rng.dirichlet(np.ones(classes), size=size).astype(np.float32),
+        embeddings=rng.normal(size=(size, dimensions)).astype(np.float32),
+        labeled_embeddings=rng.normal(size=(labeled, dimensions)).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("size", "n"), [(40, 10), (7, 10), (1, 1), (10, 10)])
+def test_selection_is_unique_finite_and_full(name: str, size: int, n: int) -> None:
+    chosen = strategies.get(name).select(make_pool(size), n, np.random.default_rng(0))
+    assert chosen.indices.dtype == np.int64
+    assert chosen.indices.shape == chosen.scores.shape == (min(n, size),)
+    assert len(set(chosen.indices.tolist())) == len(chosen.indices)
+    assert ((chosen.indices >= 0) & (chosen.indices < size)).all()
+    assert np.isfinite(chosen.scores).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equal_seeds_give_equal_selections(name: str) -> None:
+    first, second = (strategies.get(name).select(make_pool(60), 15, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first.indices, second.indices)
+    np.testing.assert_array_equal(first.scores, second.scores)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_pool_gives_empty_selection(name: str) -> None:
+    assert len(strategies.get(name).select(make_pool(0), 5, np.random.default_rng(0)).indices) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_labels_yet(name: str) -> None:
+    assert len(strategies.get(name).select(make_pool(20, labeled=0), 5, np.random.default_rng(0)).indices) == 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fewer_than_one_candidate_is_refused(name: str) -> None:
+    with pytest.raises(PoolError, match="ask for at least 1"):
+        strategies.get(name).select(make_pool(5), 0, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if strategies.get(name).requires])
+def test_missing_malformed_and_non_finite_fields_are_named(name: str) -> None:
+    strategy = strategies.get(name)
+    field = sorted(strategy.requires)[0]
+    good = make_pool(8)
+    fields = {f: getattr(good, f) for f in strategy.requires}
+    broken = fields[field].copy()
+    broken[0, 0] = np.nan
+    for value, message in ((None, "was not given"), (np.zeros(8), "dimensions"), (broken, "NaN")):
+        with pytest.raises(PoolError, match=f"pool.{field}.*{message}"):
+            strategy.select(Pool(size=8, **{**fields, field: value}), 3, np.random.default_rng(0))
+    with pytest.raises(PoolError, match=r"pool\.size is 9"):
+        strategy.select(Pool(size=9, **fields), 3, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_permuting_the_pool_permutes_the_selection(name: str) -> None:
+    pool = make_pool(50)
+    order = np.random.default_rng(1).permutation(50)
+    assert pool.probs is not None
+    before = strategies.get(name).select(pool, 12, np.random.default_rng(0))
+    after = strategies.get(name).select(Pool(size=50, probs=pool.probs[order]), 12, np.random.default_rng(9))
+    np.testing.assert_array_equal(order[after.indices], before.indices)
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_scores_fall_from_first_to_last(name: str) -> None:
+    scores = strategies.get(name).select(make_pool(50), 20, np.random.default_rng(0)).scores
+    assert (np.diff(scores) <= 0).all()
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_several_labels_a_text_are_refused(name: str) -> None:
+    with pytest.raises(PoolError, match="several labels"):
+        strategies.get(name).select(Pool(size=3, multilabel=True, probs=np.eye(3)), 1, np.random.default_rng(0))
+
+
+def test_unknown_names_and_options_are_refused_with_the_choices() -> None:
+    with pytest.raises(UnknownStrategyError, match=r"'entropie' is unknown; choose one of .*entropy"):
+        strategies.get("entropie")
+    with pytest.raises(StrategyOptionError, match="'entropy' has no option 'beta'; its options: none"):
+        strategies.get("entropy", beta=1)
+    with pytest.raises(StrategyOptionError, match="'neighbors' must be of type int, not 'many'"):
+        strategies.get("typiclust", neighbors="many")
+    with pytest.raises(StrategyOptionError, match="max_clusters must be at least 1"):
+        strategies.get("typiclust", max_clusters=0)
