@@ -21,6 +21,7 @@ from backend.store import Store
 if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them do
     from flask import Flask
 
+    from backend.doctor.finding import Finding
     from backend.learners.base import Progress
     from backend.rounds.context import Context
 
@@ -91,6 +92,19 @@ def disconnect(project: Annotated[int, typer.Argument(help="Number of the projec
 
 
 @app.command()
+def doctor(
+    project: Annotated[int | None, typer.Argument(help="Number of a project; default: every connected one.")] = None,
+    url: Annotated[str | None, typer.Option(help="This backend's address as Label Studio sees it.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check this installation from end to end, and say what to do. Exit code 1 if there is a problem."""
+    from backend.doctor.report import report
+
+    raise typer.Exit(report(_examination(project, url, fix), as_json=as_json))
+
+
+@app.command()
 def demo(
     label_studio: Annotated[Path, typer.Option(help="The label-studio program to start.")] = Path("label-studio"),
     simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
@@ -103,15 +117,34 @@ def demo(
     raise typer.Exit(run(label_studio, folder, simulate_rounds=rounds if simulate else 0))
 
 
+def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
+    from backend.doctor.examine import examine
+    from backend.doctor.finding import Finding
+    from backend.learners.base_model import BaseModels
+
+    _quiet_libraries()
+    try:
+        settings = load_settings()
+    except BackendError as error:
+        yield Finding("environment", "problem", str(error), "correct the environment variable")
+        return
+    logging.basicConfig(level=logging.ERROR)
+    yield from examine(settings, lambda: _store(settings), BaseModels(), project_id=project, url=url, fix=fix)
+
+
 def _start() -> tuple[Settings, Store]:
     """Settings, logging, and a store whose tables are up to date."""
     settings = load_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "httpcore", "alembic", "filelock", "urllib3", "dbos"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    return settings, _store(settings)
+
+
+def _store(settings: Settings) -> Store:
     store = Store(settings.model_dir)
     store.database.migrate()
-    return settings, store
+    return store
 
 
 def _flask(settings: Settings) -> Flask:

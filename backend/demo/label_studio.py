@@ -31,14 +31,15 @@ class LabelStudioServer:
     def __init__(self, program: Path, folder: Path, port: int, environment: dict[str, str] | None = None) -> None:
         self.url = f"http://localhost:{port}"
         self.owner = User("demo@example.com", "demo-" + secrets.token_urlsafe(9), secrets.token_hex(20))
-        self._program, self._folder, self._port = program, folder, port
+        self.folder = folder
+        self._program, self._port = program, port
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         command = [str(self._program), "start", "--no-browser", "--port", str(self._port)]
-        log = (self._folder / "label-studio.log").open("wb")
+        log = (self.folder / "label-studio.log").open("wb")
         try:
             self._process = subprocess.Popen(
                 command, env=self._settings(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -87,7 +88,7 @@ class LabelStudioServer:
             "LABEL_STUDIO_PASSWORD": self.owner.password,
             "LABEL_STUDIO_USER_TOKEN": self.owner.token,
             "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-            "LABEL_STUDIO_BASE_DATA_DIR": str(self._folder.absolute()),
+            "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder.absolute()),
             "LABEL_STUDIO_HOST": self.url,
             "COLLECT_ANALYTICS": "false",
             # The backend runs on a private address; cloud metadata stays blocked.
@@ -103,7 +104,7 @@ class LabelStudioServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise LabelStudioError(
-                    f"Label Studio ended with code {self._process.returncode}; see {self._folder / 'label-studio.log'}"
+                    f"Label Studio ended with code {self._process.returncode}; see {self.folder / 'label-studio.log'}"
                 )
             try:
                 if httpx.get(f"{self.url}/health", timeout=2).status_code == 200:

@@ -16,6 +16,17 @@ from label_studio_sdk.core.api_error import ApiError
 from backend.errors import LabelStudioError
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
+PRIVATE_ADDRESSES = (
+    "Label Studio blocks private addresses; start it with "
+    "USE_DEFAULT_BANNED_SUBNETS=false USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16"
+)
+_SAID = {  # a part of what Label Studio says of a refusal, and what is to be done
+    "legacy token authentication has been disabled": "legacy tokens are turned off there (401); set "
+    "LABEL_STUDIO_API_KEY to a personal access token, from Account & Settings",
+    "API key has expired": "the personal access token has expired (401); make a new one in Account & Settings and set "
+    "LABEL_STUDIO_API_KEY to it",
+    "reserved network address": PRIVATE_ADDRESSES,
+}
 _PAGE = 1000
 _IMPORT_CHUNK = 500
 # The list names fields of tasks and of their annotations alike.
@@ -29,6 +40,8 @@ class ProjectInfo(NamedTuple):
     sampling: str | None
     model_version: str
     task_number: int
+    shows_predictions: bool  # if not, Label Studio forgets the version that orders the queue
+    overlap: int  # annotators a task is to have
 
 
 class ListedTask(NamedTuple):
@@ -55,6 +68,7 @@ class ConnectedBackend(NamedTuple):
     id: int
     url: str
     title: str
+    error: str | None  # what Label Studio met when it called it just now
 
 
 class Client:
@@ -62,11 +76,13 @@ class Client:
 
     def __init__(self, url: str, api_key: str, *, timeout: float = 120.0) -> None:
         self.url = url
-        self._sdk = LabelStudio(base_url=url, api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
+        with self.explaining("accept the API key"):
+            # Without the slash the SDK asks for access tokens beside a path such as /labelstudio, not below it.
+            self._sdk = LabelStudio(base_url=url.rstrip("/") + "/", api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
 
     def project(self, project_id: int) -> ProjectInfo:
         """The project as it is now."""
-        with self._explain(f"read project {project_id}"):
+        with self.explaining(f"read project {project_id}"):
             found = self._sdk.projects.get(id=project_id)
         sampling = found.sampling
         return ProjectInfo(
@@ -74,11 +90,13 @@ class Client:
             sampling=None if sampling is None else str(getattr(sampling, "value", sampling)),
             model_version=found.model_version or "",
             task_number=found.task_number or 0,
+            shows_predictions=found.show_collab_predictions is not False,
+            overlap=found.maximum_annotations or 1,
         )
 
     def now(self) -> datetime:
         """The time by Label Studio's clock, or up to a second before."""
-        with self._explain("tell the time"):
+        with self.explaining("tell the time"):
             response = self._sdk._client_wrapper.httpx_client.request("health", method="GET")
         return parsedate_to_datetime(response.headers["date"])
 
@@ -123,14 +141,14 @@ class Client:
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]], *, one_by_one: bool) -> None:
         """Store predictions; raises unless every one was created."""
-        with self._explain(f"import predictions into project {project_id}"):
+        with self.explaining(f"import predictions into project {project_id}"):
             if one_by_one:
                 for prediction in predictions:
                     self._sdk.predictions.create(**prediction)
                 return
             for start in range(0, len(predictions), _IMPORT_CHUNK):
                 chunk = list(predictions[start : start + _IMPORT_CHUNK])
-                created = self._raw("POST", f"api/projects/{project_id}/import/predictions", json=chunk)["created"]
+                created = self.request("POST", f"api/projects/{project_id}/import/predictions", json=chunk)["created"]
                 if created != len(chunk):
                     raise LabelStudioError(
                         f"Label Studio created {created} of {len(chunk)} predictions in project {project_id}; "
@@ -145,7 +163,7 @@ class Client:
         """
         try:
             probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
-            self._raw("POST", f"api/projects/{project_id}/import/predictions", json=probe)
+            self.request("POST", f"api/projects/{project_id}/import/predictions", json=probe)
         except ApiError as error:
             return "task ID 0 not found in project" not in json.dumps(error.body)
         except httpx.HTTPError as error:
@@ -157,53 +175,64 @@ class Client:
         values: dict[str, Any] = {"model_version": model_version}
         if sampling is not None:
             values["sampling"] = sampling
-        with self._explain(f"switch project {project_id} to version '{model_version}'"):
+        with self.explaining(f"switch project {project_id} to version '{model_version}'"):
             self._sdk.projects.update(id=project_id, **values)
 
     def delete_version(self, project_id: int, version: str) -> None:
         """Delete all predictions of one version."""
-        with self._explain(f"delete predictions '{version}' of project {project_id}"):
-            self._raw("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
+        with self.explaining(f"delete predictions '{version}' of project {project_id}"):
+            self.request("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
 
     def versions(self, project_id: int) -> dict[str, int]:
         """How many predictions each version has."""
-        with self._explain(f"read versions of project {project_id}"):
-            counts = self._raw("GET", f"api/projects/{project_id}/model-versions/")
+        with self.explaining(f"read versions of project {project_id}"):
+            counts = self.request("GET", f"api/projects/{project_id}/model-versions/")
         return {str(version): int(count) for version, count in counts.items()}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
         """The ML backends of a project. Label Studio calls their /setup while it answers."""
-        with self._explain(f"list ML backends of project {project_id}"):
+        with self.explaining(f"list ML backends of project {project_id}"):
             return [
-                ConnectedBackend(b.id, b.url, b.title or "")
-                for b in self._sdk.ml.list(project=project_id)
-                if b.id is not None
+                ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b))
+                for b in self.request("GET", "api/ml/", params={"project": project_id})
             ]
+
+    def connect_backend(self, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> None:
+        """Connect an ML backend, as Settings → Model does."""
+        model = {"project": project_id, "url": url, "title": "Active learning", **credentials(basic_auth)}
+        with self.explaining(f"connect {url}"):
+            self.request("POST", "api/ml/", json=model)
+
+    def set_credentials(self, project_id: int, backend: ConnectedBackend, basic_auth: tuple[str, str] | None) -> None:
+        """Change the user and password with which Label Studio calls an ML backend."""
+        values = {"project": project_id, "url": backend.url, **credentials(basic_auth)}  # all are validated together
+        with self.explaining(f"change ML backend {backend.id}"):
+            self.request("PATCH", f"api/ml/{backend.id}", json=values)
 
     def delete_backend(self, backend_id: int) -> None:
         """Remove an ML backend from its project."""
-        with self._explain(f"remove ML backend {backend_id}"):
+        with self.explaining(f"remove ML backend {backend_id}"):
             self._sdk.ml.delete(id=backend_id)
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """The webhooks of a project, as Label Studio spells them."""
-        with self._explain(f"list webhooks of project {project_id}"):
-            found: list[dict[str, Any]] = self._raw("GET", "api/webhooks/", params={"project": project_id})
+        with self.explaining(f"list webhooks of project {project_id}"):
+            found: list[dict[str, Any]] = self.request("GET", "api/webhooks/", params={"project": project_id})
         return found
 
     def create_webhook(self, values: dict[str, Any]) -> None:
         """Create a webhook."""
-        with self._explain("create a webhook"):
-            self._raw("POST", "api/webhooks/", json=values)
+        with self.explaining("create a webhook"):
+            self.request("POST", "api/webhooks/", json=values)
 
     def update_webhook(self, webhook_id: int, values: dict[str, Any]) -> None:
         """Change a webhook."""
-        with self._explain(f"change webhook {webhook_id}"):
-            self._raw("PATCH", f"api/webhooks/{webhook_id}/", json=values)
+        with self.explaining(f"change webhook {webhook_id}"):
+            self.request("PATCH", f"api/webhooks/{webhook_id}/", json=values)
 
     def delete_webhook(self, webhook_id: int) -> None:
         """Delete a webhook."""
-        with self._explain(f"delete webhook {webhook_id}"):
+        with self.explaining(f"delete webhook {webhook_id}"):
             self._sdk.webhooks.delete(id=webhook_id)
 
     def _pages(
@@ -220,23 +249,27 @@ class Client:
                 "page_size": _PAGE,
                 "query": json.dumps({**query, "ordering": ["tasks:id"]}),
             }
-            with self._explain(f"list tasks of project {project_id}"):
-                tasks = self._raw("GET", "api/tasks/", params=params)["tasks"]
+            with self.explaining(f"list tasks of project {project_id}"):
+                tasks = self.request("GET", "api/tasks/", params=params)["tasks"]
             if tasks:
                 yield tasks
                 after = max(task["id"] for task in tasks)
             if len(tasks) < _PAGE:
                 return
 
-    def _raw(self, method: str, path: str, **arguments: Any) -> Any:
-        """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh."""
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh.
+
+        Raises the SDK's `ApiError` when refused.
+        """
         response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
         if response.status_code >= 400:
             raise ApiError(status_code=response.status_code, body=response.text)
         return response.json() if response.content else None
 
     @contextmanager
-    def _explain(self, doing: str) -> Iterator[None]:
+    def explaining(self, doing: str) -> Iterator[None]:
+        """Turn what the SDK and its transport raise into a `LabelStudioError` that says what was refused and why."""
         try:
             yield
         except ApiError as error:
@@ -253,7 +286,25 @@ def _unreachable(url: str, error: Exception) -> str:
     return f"Label Studio at {url} cannot be reached ({type(error).__name__}); check LABEL_STUDIO_URL and that it runs"
 
 
+def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
+    """How an ML backend's user and password are spelled."""
+    if basic_auth is None:
+        return {"auth_method": "NONE"}
+    user, password = basic_auth
+    return {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+
+
+def _error(backend: dict[str, Any]) -> str | None:
+    if backend["state"] == "DI":
+        return "it does not answer at /health"
+    return backend["error_message"] or "it refuses" if backend["state"] == "ER" else None
+
+
 def _reason(error: ApiError) -> str:
+    said = json.dumps(error.body)
+    for part, hint in _SAID.items():
+        if part in said:
+            return hint
     hints = {
         401: "the API key is not accepted (401); set LABEL_STUDIO_API_KEY to a valid access token",
         403: "the API key's user may not do this (403); use a token of a manager or administrator",

@@ -10,7 +10,8 @@ from backend.errors import LabelStudioError
 from backend.labelstudio import webhook
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client, ConnectedBackend
 from backend.rounds.context import Context, options_of
-from backend.store.models import Project
+from backend.store import Store
+from backend.store.models import Project, PublishedQueue
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,14 @@ def find(client: Client, project: Project) -> ConnectedBackend | None:
 
     That host is what any caller of /setup claims, so it only chooses among the addresses that Label Studio has.
     """
-    connected = client.backends(project.id)
-    if len(connected) == 1:
+    return choose(client.backends(project.id), project.host)
+
+
+def choose(connected: list[ConnectedBackend], host: str, *, only: bool = True) -> ConnectedBackend | None:
+    """The one connection, unless `only` is false, or that at `host`; None if there is none."""
+    if only and len(connected) == 1:
         return connected[0]
-    return next((each for each in connected if urlsplit(each.url).netloc == project.host), None)
+    return next((each for each in connected if urlsplit(each.url).netloc == host), None)
 
 
 def look_after(context: Context, project: Project) -> None:
@@ -48,22 +53,36 @@ def look_after(context: Context, project: Project) -> None:
     except LabelStudioError as error:
         log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", project.id, error)
         context.store.projects.set(project.id, webhook_ready=False, error=str(error))
-    if options_of(project).manage_queue:
-        _keep_in_force(context, project)
+    if options_of(project).manage_queue and (instead := switched_away(context.client, context.store, project)):
+        log.warning(
+            "project %d: %s; switching back. To order the queue yourselves, set the option manage_queue to false",
+            project.id,
+            instead,
+        )
+        switch_back(context.client, context.store, project)
 
 
-def _keep_in_force(context: Context, project: Project) -> None:
-    """Switch back to our queue if somebody switched the project to something else."""
-    queue = next((q for q in context.store.projects.published(project.id) if q.queue == project.queue), None)
-    found = context.client.project(project.id)
-    if queue is None or (found.sampling, found.model_version) == (UNCERTAINTY_SAMPLING, queue.version):
+def switched_away(client: Client, store: Store, project: Project) -> str | None:
+    """What somebody switched the project to instead of our queue; None if the queue is in force or there is none."""
+    queue = _in_force(store, project)
+    if queue is None:
+        return None
+    found = client.project(project.id)
+    if (found.sampling, found.model_version) == (UNCERTAINTY_SAMPLING, queue.version):
+        return None
+    return f"sampling is '{found.sampling}' and model version '{found.model_version}', not '{queue.version}'"
+
+
+def switch_back(client: Client, store: Store, project: Project) -> None:
+    """Put our queue in force again."""
+    queue = _in_force(store, project)
+    if queue is None:
         return
-    log.warning(
-        "project %d: sampling or model version were changed, switching back; to order the queue yourselves, set the "
-        "option manage_queue to false",
-        project.id,
-    )
     try:
-        context.client.switch_queue(project.id, sampling=UNCERTAINTY_SAMPLING, model_version=queue.version)
+        client.switch_queue(project.id, sampling=UNCERTAINTY_SAMPLING, model_version=queue.version)
     except LabelStudioError:  # its predictions were deleted: nothing is queued any more, so a round is due
-        context.store.rounds.put_queue(project.id, project.queue, [])
+        store.rounds.put_queue(project.id, project.queue, [])
+
+
+def _in_force(store: Store, project: Project) -> PublishedQueue | None:
+    return next((queue for queue in store.projects.published(project.id) if queue.queue == project.queue), None)

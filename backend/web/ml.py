@@ -11,12 +11,17 @@ from backend import __version__
 from backend.errors import InvalidRequestError
 from backend.labelstudio.label_config import parse, text_of
 from backend.labelstudio.predictions import adapter_version, choice
+from backend.labelstudio.probes import REACHED, TRIAL_PATH
 from backend.rounds.reasons import SETUP
 from backend.settings import ProjectOptions
 from backend.store import Store
 from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
+
+
+class _ReachedError(InvalidRequestError):
+    status = 409
 
 
 def blueprint(store: Store, serving: Serving) -> Blueprint:
@@ -30,6 +35,11 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.get("/health")
     def health() -> Response:
         return jsonify(status="UP", model_class=_MODEL_CLASS)
+
+    @routes.get(f"/{TRIAL_PATH}/health")
+    def trial() -> Response:
+        """Say that we were reached. It is a refusal, so that Label Studio does not save what it was asked to try."""
+        raise _ReachedError(REACHED)
 
     @routes.post("/setup")
     def setup() -> Response:

@@ -23,6 +23,11 @@ from tests.conftest import CLASSES, WORDS, labeled_sentences
 T = TypeVar("T")
 AUTH = ("label-studio", "secret of the backend")
 BATCH = 8
+STRICT = {
+    "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "false",
+    "USE_DEFAULT_BANNED_SUBNETS": "true",
+    "USER_ADDITIONAL_BANNED_SUBNETS": "",
+}
 CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
     + "".join(f'<Choice value="{name}"/>' for name in CLASSES)
@@ -48,9 +53,12 @@ def wait_for(what: str, look: Callable[[], T | None], patience: float = 90.0) ->
 
 
 class Backend:
-    """`lsal serve` in a process group of its own."""
+    """`lsal serve`, or another command, in a process group of its own."""
 
-    def __init__(self, server: LabelStudioServer, folder: Path, base_model: Path, **environment: str) -> None:
+    def __init__(
+        self, server: LabelStudioServer, folder: Path, base_model: Path, *, command: str = "serve", **environment: str
+    ) -> None:
+        self.command = command
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.folder = folder
@@ -79,7 +87,7 @@ class Backend:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log.txt").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend", "serve"],
+                [sys.executable, "-m", "backend", self.command],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -206,9 +214,16 @@ def label_studio(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def strict_server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    """The opposite of the other: the feature flag on, and legacy tokens off, which is their default."""
-    off = {"LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "false"}
-    with LabelStudioServer(program, tmp_path_factory.mktemp("strict"), free_port(), off) as server:
+    """The opposite of the other: the flag on; legacy tokens off and private addresses blocked, as by default."""
+    with LabelStudioServer(program, tmp_path_factory.mktemp("strict"), free_port(), STRICT) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def half_open_server(program: Path, strict_server: LabelStudioServer) -> Iterator[LabelStudioServer]:
+    """A second process on the strict one's data, which lets ML backends have private addresses, but not webhooks."""
+    half_open = {**STRICT, "ML_BLOCK_LOCAL_IP": "false"}
+    with LabelStudioServer(program, strict_server.folder, free_port(), half_open) as server:
         yield server
 
 

@@ -31,9 +31,9 @@ def test_personal_access_tokens_work_and_a_dead_legacy_token_is_named(
     client = Client(strict_server.url, token)
     assert client.project(project_id).task_number == 2
     assert [len(page) for page in client.new_tasks(project_id, 0)] == [2]
-    client.create_webhook({"url": "http://127.0.0.1:9/webhook", "project": project_id})
-    assert [hook["url"] for hook in client.webhooks(project_id)] == ["http://127.0.0.1:9/webhook"]
-    with pytest.raises(LabelStudioError, match=r"not accepted \(401\); set LABEL_STUDIO_API_KEY"):
+    client.switch_queue(project_id, sampling="Uniform sampling", model_version="")
+    assert client.project(project_id).sampling == "Uniform sampling"
+    with pytest.raises(LabelStudioError, match=r"legacy tokens are turned off there \(401\); set LABEL_STUDIO_API_KEY"):
         Client(strict_server.url, strict_server.owner.token).project(project_id)
 
 

@@ -33,7 +33,7 @@ class Memory:
         return self.clock
 
     def project(self, project_id: int) -> ProjectInfo:
-        return ProjectInfo(self.config, *self.queue, len(self.tasks))
+        return ProjectInfo(self.config, *self.queue, len(self.tasks), shows_predictions=True, overlap=1)
 
     def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
         if model_version not in self.existing:
@@ -44,7 +44,7 @@ class Memory:
         return {}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
-        return [ConnectedBackend(1, "http://b.local:9090", "us")]
+        return [ConnectedBackend(1, "http://b.local:9090", "us", None)]
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         return []

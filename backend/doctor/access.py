@@ -1,0 +1,63 @@
+"""The way to Label Studio: its address, its clock, our key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backend.doctor.finding import Finding
+from backend.errors import LabelStudioError
+from backend.labelstudio import probes
+from backend.labelstudio.client import Client
+
+_CLOCKS_APART = 60.0  # seconds; access tokens live for 300, by both clocks
+NEW_KEY = "make a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
+
+
+def label_studio(url: str) -> Finding:
+    """Whether Label Studio answers at `url`."""
+    try:
+        return Finding("label_studio", "ok", f"Label Studio {probes.release(url)} answers at {url}")
+    except LabelStudioError as error:
+        return Finding("label_studio", "problem", str(error))
+
+
+def clock(client: Client, now: datetime) -> Finding:
+    """Whether both clocks agree: a token is good until a time."""
+    try:
+        apart = (now - client.now()).total_seconds()
+    except LabelStudioError as error:
+        return Finding("clock", "problem", str(error))
+    if abs(apart) <= _CLOCKS_APART:
+        return Finding("clock", "ok", f"the clocks are {abs(apart):.0f} s apart")
+    return Finding(
+        "clock",
+        "problem",
+        f"this clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} Label Studio's",
+        "set both by NTP; tokens expire too early or are used too long",
+    )
+
+
+def token(client: Client, api_key: str) -> Finding:
+    """Whether the API key is accepted, of which kind it is, and whose."""
+    kind = probes.kind_of(api_key)
+    try:
+        user = probes.whoami(client)
+    except LabelStudioError as error:
+        return Finding("token", "problem", f"LABEL_STUDIO_API_KEY is a {kind}. {error}", NEW_KEY)
+    if kind.startswith("access token"):
+        return Finding("token", "problem", f"LABEL_STUDIO_API_KEY is an {kind}", NEW_KEY)
+    return Finding("token", "ok", f"LABEL_STUDIO_API_KEY is a {kind}, of {user}")
+
+
+def setup_token(client: Client) -> Finding:
+    """What became of the token that Label Studio sends along when it connects: never used here, often dead."""
+    try:
+        alive = probes.legacy_tokens_work(client)
+    except LabelStudioError as error:
+        return Finding("setup_token", "ok", f"not used here, so it does not matter that {error}")
+    state = "would work" if alive else "is dead: legacy tokens are turned off"
+    return Finding(
+        "setup_token",
+        "ok",
+        f"the token that Label Studio sends with /setup {state}; LABEL_STUDIO_API_KEY is used instead",
+    )

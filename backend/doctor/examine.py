@@ -1,0 +1,101 @@
+"""The order of the checks: each is made if those that it builds on went well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.doctor import access, machine
+from backend.doctor.finding import Finding
+from backend.doctor.project import Examination
+from backend.errors import BackendError
+from backend.labelstudio.client import Client
+from backend.learners.base_model import BaseModels
+from backend.rounds.context import options_of
+from backend.settings import ProjectOptions, Settings
+from backend.store import Store
+
+
+def examine(
+    settings: Settings,
+    open_store: Callable[[], Store],
+    models: BaseModels,
+    *,
+    project_id: int | None = None,
+    url: str | None = None,
+    fix: bool = False,
+) -> Iterator[Finding]:
+    """Findings as they are made. Without a project, every connected one is examined."""
+    disk = machine.disk(settings.model_dir)
+    yield disk
+    store = None
+    if disk.status == "ok":
+        try:
+            store = open_store()
+        except (BackendError, SQLAlchemyError) as error:
+            reason = str(error).splitlines()[0]
+            yield Finding(
+                "store",
+                "problem",
+                f"the database in {settings.model_dir} cannot be opened: {reason}",
+                "restore MODEL_DIR from a backup, or move it away to start anew",
+            )
+    yield from _models(store, models, project_id)
+    if disk.status == "ok":
+        yield machine.worker(settings.model_dir)
+    yield machine.web(settings)
+    client = yield from _client(settings)
+    if client is None or store is None:
+        return
+    projects = [project_id] if project_id is not None else [project.id for project in store.projects.all()]
+    if not projects:
+        yield Finding(
+            "project",
+            "warning",
+            "no project is connected yet",
+            "connect one in Settings → Model, or examine one by its number",
+        )
+    for number in projects:
+        try:
+            yield from Examination(client, store, settings.basic_auth, number, url, fix).run()
+        except BackendError as error:
+            yield Finding("project", "problem", str(error), "see the lines above", number)
+
+
+def _models(store: Store | None, models: BaseModels, project_id: int | None) -> Iterator[Finding]:
+    """The base models of the project, of every project, or of those to come."""
+    projects = [] if store is None else store.projects.all(connected=project_id is None)
+    try:
+        used = [options_of(project) for project in projects if project_id in (None, project.id)]
+    except BackendError as error:
+        yield Finding("model", "problem", str(error), "correct the Extra params in Settings → Model")
+        return
+    for options in {each.base_model: each for each in used or [ProjectOptions.from_extra_params({})]}.values():
+        yield machine.model(models, options.base_model, options.max_length)
+
+
+def _client(settings: Settings) -> Generator[Finding, None, Client | None]:
+    """The way to Label Studio; returns the client if the key is accepted."""
+    try:
+        url, api_key = settings.label_studio()
+    except BackendError as error:
+        yield Finding("environment", "problem", str(error), "set both and start again")
+        return None
+    reachable = access.label_studio(url)
+    yield reachable
+    if reachable.status != "ok":
+        return None
+    try:
+        client = Client(url, api_key)
+    except BackendError as error:
+        yield Finding("token", "problem", str(error), access.NEW_KEY)
+        return None
+    yield access.clock(client, datetime.now(UTC))
+    token = access.token(client, api_key)
+    yield token
+    if token.status != "ok":
+        return None
+    yield access.setup_token(client)
+    return client

@@ -1,0 +1,94 @@
+"""Our side: the folder, the base model, and the processes of the backend."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from backend.doctor.finding import Finding
+from backend.errors import ModelError
+from backend.learners.base_model import BaseModels
+from backend.settings import Settings
+
+ROOM = 2 * 1024**3  # bytes: adapters and scores are small, but a full disk stops every round
+
+
+def disk(folder: Path, *, room: int = ROOM) -> Finding:
+    """Whether `folder` can be written to, and has `room` bytes left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+            probe.flush()
+    except OSError as error:
+        return Finding(
+            "disk",
+            "problem",
+            f"{folder} cannot be written to ({error.strerror})",
+            "give the backend's user write access, mount a volume there, or set MODEL_DIR to another folder",
+        )
+    free = shutil.disk_usage(folder).free
+    if free < room:
+        return Finding(
+            "disk",
+            "problem",
+            f"{folder} has {_gib(free)} free, less than {_gib(room)}",
+            "free some space or set MODEL_DIR to a larger disk",
+        )
+    return Finding("disk", "ok", f"{folder} is writable and has {_gib(free)} free")
+
+
+def model(models: BaseModels, name: str, max_length: int) -> Finding:
+    """Whether the base model loads and reads a text."""
+    began = time.monotonic()
+    try:
+        base = models.get(name)
+        base.embed(["a text"], max_length=max_length)
+    except ModelError as error:
+        return Finding(
+            "model", "problem", str(error), "set BASE_MODEL, or base_model in Extra params, to one that loads"
+        )
+    seconds = time.monotonic() - began
+    size = base.parameters / 1e6
+    return Finding("model", "ok", f"{name} loads in {seconds:.0f} s ({size:.0f} M parameters, on {base.device})")
+
+
+def web(settings: Settings) -> Finding:
+    """Whether the web server answers on this machine."""
+    url = f"http://localhost:{settings.port}/health"
+    try:
+        answer = httpx.get(url, timeout=5)
+        if answer.status_code == 200 and "model_class" in answer.json():
+            return Finding("web", "ok", f"the web server answers at {url}")
+        found = f"{url} is answered by something else (status {answer.status_code})"
+    except (httpx.HTTPError, ValueError) as error:
+        found = f"nothing useful answers at {url} ({type(error).__name__})"
+    return Finding(
+        "web",
+        "warning",
+        found,
+        "start `lsal serve` or `lsal web`; no matter if it runs in another container or machine",
+    )
+
+
+def worker(folder: Path) -> Finding:
+    """Whether a worker runs on `folder`."""
+    path = folder / "worker.lock"
+    if path.exists():
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Finding("worker", "ok", "a worker runs")
+    return Finding(
+        "worker", "problem", f"no worker runs on {folder}, so nothing is trained", "start `lsal serve` or `lsal worker`"
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB"

@@ -1,0 +1,194 @@
+"""One project: what Label Studio and the store know of it, and whether both fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from backend.doctor.finding import Finding
+from backend.errors import BackendError, LabelStudioError
+from backend.labelstudio import probes, webhook
+from backend.labelstudio.client import PRIVATE_ADDRESSES, Client, ConnectedBackend, ProjectInfo
+from backend.labelstudio.label_config import parse
+from backend.rounds import connection
+from backend.rounds.context import options_of
+from backend.settings import ProjectOptions
+from backend.store import Store
+from backend.store.models import Project
+
+_SECONDS_A_TASK = 0.0045  # that an import of predictions takes while it recounts the project
+_CONNECT = "connect this backend in the project's Settings → Model → Connect Model"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Checks one project, and repairs it if `fix` is set. `url`: our address as Label Studio sees it, if told."""
+
+    client: Client
+    store: Store
+    basic_auth: tuple[str, str] | None
+    project_id: int
+    url: str | None
+    fix: bool
+
+    def run(self) -> Iterator[Finding]:
+        """Every check that makes sense after the ones before it."""
+        try:
+            info = self.client.project(self.project_id)
+        except LabelStudioError as error:
+            yield self._problem("project", str(error), "check the number and the API key's user")
+            return
+        yield self._ok("project", f"visible, with {info.task_number} tasks")
+        yield self._label_config(info)
+        backends = self.client.backends(self.project_id)
+        project = self.store.projects.get(self.project_id)
+        host = urlsplit(self.url).netloc if self.url else project.host if project else ""
+        ours = connection.choose(backends, host, only=self.url is None)
+        url = self.url or (ours.url if ours else None)
+        if url is None:
+            yield self._problem("connection", "no ML backend is connected", f"{_CONNECT}; or tell its address by --url")
+            return
+        reached = self._reached(url)
+        yield reached
+        if ours is None:
+            yield self._not_connected(url, can_be=reached.status == "ok")
+            return
+        yield self._connection(ours)
+        yield self._webhook(ours.url)
+        if project is None or not project.connected:
+            yield self._problem(
+                "state",
+                "Label Studio knows this backend, but this MODEL_DIR does not know the project",
+                "check that the doctor and the server use the same MODEL_DIR",
+            )
+            return
+        options = options_of(project)
+        yield from self._queue(project, options, info)
+        if project.error:
+            yield self._problem("state", f"the last round said: {project.error}", "see the other lines and the log")
+
+    def _label_config(self, info: ProjectInfo) -> Finding:
+        try:
+            spec = parse(info.label_config)
+        except BackendError as error:
+            return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
+        return self._ok("label_config", f"{len(spec.classes)} choices '{spec.from_name}' on the text ${spec.data_key}")
+
+    def _reached(self, url: str) -> Finding:
+        """Label Studio is asked to call us. What it then says tells what stands between."""
+        said = probes.try_backend(self.client, self.project_id, url, self.basic_auth)
+        if probes.REACHED in said:
+            return self._ok("reached", f"Label Studio reaches this backend at {url}")
+        host = urlsplit(url).hostname
+        if "reserved network address" in said:
+            return self._problem(
+                "reached", f"Label Studio refuses {url}: private addresses are blocked", PRIVATE_ADDRESSES
+            )
+        if "resolve" in said:
+            return self._problem(
+                "reached",
+                f"Label Studio cannot resolve the name '{host}'",
+                "use a name or address that Label Studio's machine or container knows",
+            )
+        if "authentication parameters" in said:
+            return self._problem(
+                "reached",
+                f"what answers at {url} refuses BASIC_AUTH_USER and BASIC_AUTH_PASS",
+                "start the server with the same two as the doctor",
+            )
+        if "health check failed" in said:
+            where = " in a container localhost is the container itself;" if host in ("localhost", "127.0.0.1") else ""
+            return self._problem(
+                "reached",
+                f"Label Studio calls {url} and finds no answer of this backend within 1 s",
+                f"start the server;{where} check the port and firewalls between",
+            )
+        return self._problem("reached", f"Label Studio says of {url}: {said[:300]}", "check the address")
+
+    def _not_connected(self, url: str, *, can_be: bool) -> Finding:
+        if not (self.fix and can_be):
+            return self._problem("connection", "this backend is not connected", f"{_CONNECT}, with the URL {url}")
+        try:
+            self.client.connect_backend(self.project_id, url, self.basic_auth)
+        except LabelStudioError as error:  # it may be saved all the same: Label Studio makes the webhook afterwards
+            return self._problem("connection", str(error), "run again to see what is there now")
+        return self._fixed("connection", f"connected {url}; the first round begins")
+
+    def _connection(self, ours: ConnectedBackend) -> Finding:
+        if ours.error is None:
+            return self._ok("connection", f"'{ours.title}' is connected at {ours.url}")
+        if "401" in ours.error and self.fix:
+            self.client.set_credentials(self.project_id, ours, self.basic_auth)
+            return self._fixed("connection", "user and password in the model's settings set to this backend's")
+        if "401" in ours.error:
+            return self._problem(
+                "connection",
+                "the model's settings hold a wrong user or password",
+                "enter BASIC_AUTH_USER and BASIC_AUTH_PASS there, or run with --fix",
+            )
+        return self._problem(
+            "connection",
+            f"Label Studio met an error when it called {ours.url}: {ours.error}",
+            "correct it in Settings → Model",
+        )
+
+    def _webhook(self, url: str) -> Finding:
+        try:
+            wrong = webhook.problem(self.client, self.project_id, url, self.basic_auth)
+            if wrong is None:
+                return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our authorisation")
+            if not self.fix:
+                if wrong.startswith("there is no"):
+                    probes.try_webhook(self.client, self.project_id, webhook.address(url))
+                return self._problem("webhook", f"{wrong}: rounds start late, by the timer", "run with --fix")
+            webhook.ensure(self.client, self.project_id, url, self.basic_auth)
+        except LabelStudioError as error:
+            return self._problem("webhook", str(error), "until then rounds start late, by the timer")
+        return self._fixed("webhook", f"{wrong}; repaired")
+
+    def _queue(self, project: Project, options: ProjectOptions, info: ProjectInfo) -> Iterator[Finding]:
+        if not options.manage_queue:
+            yield self._ok("queue", "left alone, as the option manage_queue says")
+            return
+        if not project.queue:
+            yield self._warning("queue", "none is published yet", "wait for the first round; see that a worker runs")
+        elif wrong := connection.switched_away(self.client, self.store, project):
+            if self.fix:
+                connection.switch_back(self.client, self.store, project)
+                yield self._fixed("queue", f"{wrong}; switched back")
+            else:
+                yield self._problem("queue", f"{wrong}: Label Studio serves at random", "run with --fix")
+        else:
+            yield self._ok("queue", f"queue {project.queue} is in force")
+        if not info.shows_predictions:
+            yield self._warning(
+                "queue",
+                "annotators do not see the model's suggestions",
+                "turn on 'Use predictions to prelabel tasks' in Settings → Annotation, if they should",
+            )
+        if info.overlap > 1:
+            yield self._warning(
+                "queue",
+                f"{info.overlap} annotators a task: Label Studio first hands out tasks already begun, at random",
+                "set it to 1 while the model learns, if you can",
+            )
+        seconds = info.task_number * _SECONDS_A_TASK
+        if seconds > 1 and self.client.recounts_on_import(self.project_id):
+            yield self._warning(
+                "publishing",
+                f"Label Studio recounts the project at each import ({seconds:.0f} s)",
+                "start it with fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true",
+            )
+
+    def _ok(self, check: str, found: str) -> Finding:
+        return Finding(check, "ok", found, project=self.project_id)
+
+    def _fixed(self, check: str, found: str) -> Finding:
+        return Finding(check, "fixed", found, project=self.project_id)
+
+    def _warning(self, check: str, found: str, remedy: str) -> Finding:
+        return Finding(check, "warning", found, remedy, self.project_id)
+
+    def _problem(self, check: str, found: str, remedy: str) -> Finding:
+        return Finding(check, "problem", found, remedy, self.project_id)

@@ -1,0 +1,84 @@
+"""Questions to Label Studio that change nothing there, for `lsal doctor`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import jwt
+from label_studio_sdk.core.api_error import ApiError
+
+from backend.errors import LabelStudioError
+from backend.labelstudio.client import Client, credentials
+
+# What the backend answers at this path below its address, so that Label Studio does not save what it was asked to try.
+TRIAL_PATH = "doctor"
+REACHED = "label-studio-active-learning was reached by lsal doctor"
+
+
+def release(url: str) -> str:
+    """The release of the Label Studio at `url`, asked without a key. Raises `LabelStudioError` with what to do."""
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/api/version", timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise LabelStudioError(
+            f"nothing answers at {url} ({type(error).__name__}); check LABEL_STUDIO_URL, and that Label Studio runs. "
+            "In a container localhost is the container itself"
+        ) from None
+    if answer.is_redirect:
+        raise LabelStudioError(f"{url} redirects to {answer.headers['location']}; set LABEL_STUDIO_URL to that address")
+    try:
+        return str(answer.json()["release"])
+    except (ValueError, KeyError, TypeError):
+        raise LabelStudioError(
+            f"what answers at {url} is not Label Studio (status {answer.status_code} at /api/version); "
+            "check LABEL_STUDIO_URL, its port and its path"
+        ) from None
+
+
+def kind_of(api_key: str) -> str:
+    """Which kind of token this is; unlike a legacy token, a personal access token tells until when it is good."""
+    try:
+        claims = jwt.decode(api_key, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return "legacy token"
+    if claims.get("token_type") == "access":
+        return "access token of a few minutes"
+    until = datetime.fromtimestamp(claims.get("exp", 0), UTC)
+    return f"personal access token, good until {until:%Y-%m-%d}"
+
+
+def whoami(client: Client) -> str:
+    """The e-mail address of the API key's user."""
+    with client.explaining("tell who the API key belongs to"):
+        return str(client.request("GET", "api/current-user/whoami")["email"])
+
+
+def legacy_tokens_work(client: Client) -> bool:
+    """Whether the organisation accepts legacy tokens, such as the one that Label Studio sends with /setup."""
+    with client.explaining("read the token settings"):
+        return bool(client.request("GET", "api/jwt/settings")["legacy_api_tokens_enabled"])
+
+
+def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> str:
+    """Let Label Studio call us at `url` as it would on connecting, and return what it says of it.
+
+    The address it is given ends in a path where we answer with a refusal, so that it saves nothing.
+    """
+    model = {"project": project_id, "url": f"{url.rstrip('/')}/{TRIAL_PATH}", **credentials(basic_auth)}
+    with client.explaining("try a connection"):
+        try:
+            made = client.request("POST", "api/ml/", json=model)
+        except ApiError as error:
+            if error.status_code in (401, 404):  # these are about the API key and the project
+                raise
+            return str(error.body)
+    client.delete_backend(made["id"])
+    return "another server answers there, which accepts any connection"
+
+
+def try_webhook(client: Client, project_id: int, url: str) -> None:
+    """Make an inactive webhook and remove it. Raises `LabelStudioError` if Label Studio refuses this address."""
+    with client.explaining(f"create a webhook to {url}"):
+        made = client.request("POST", "api/webhooks/", json={"project": project_id, "url": url, "is_active": False})
+    client.delete_webhook(made["id"])
