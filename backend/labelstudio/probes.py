@@ -9,6 +9,7 @@ import jwt
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
+from backend.labelstudio import webhook
 from backend.labelstudio.client import Client, credentials
 
 # What the backend answers at this path below its address, so that Label Studio does not save what it was asked to try.
@@ -74,6 +75,9 @@ def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str
                 raise
             return str(error.body)
     client.delete_backend(made["id"])
+    for hook in client.webhooks(project_id):  # Label Studio made one, which outlives the connection
+        if hook["url"] == webhook.address(made["url"]):
+            client.delete_webhook(hook["id"])
     return "another server answers there, which accepts any connection"
 
 

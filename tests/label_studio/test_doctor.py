@@ -83,7 +83,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *arguments: Any) -> None:
             pass
@@ -258,6 +258,7 @@ def test_label_studio_does_not_reach_us(healthy: Team) -> None:
         assert "another server answers there, which accepts any connection" in reached(url)
     backends = healthy.call("GET", f"/api/ml/?project={healthy.id}")
     assert [each["url"] for each in backends] == [healthy.backend.url], "a trial call was saved"
+    assert len(healthy.call("GET", f"/api/webhooks/?project={healthy.id}")) == 1, "a trial call left its webhook"
 
 
 def test_private_addresses_are_blocked(
