@@ -117,6 +117,17 @@ def demo(
     raise typer.Exit(run(label_studio, folder, simulate_rounds=rounds if simulate else 0))
 
 
+def application() -> Flask:
+    """The web application, for a server other than `lsal web`."""
+    settings, _ = _start()
+    return _flask(settings)
+
+
+def open_store() -> Store:
+    """The store of this installation, with its tables up to date."""
+    return _store(load_settings())
+
+
 def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
     from backend.doctor.examine import examine
     from backend.doctor.finding import Finding

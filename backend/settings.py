@@ -19,7 +19,7 @@ class SettingsError(BackendError):
 class Settings(BaseSettings):
     """How this server runs: one environment variable a field, spelled in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     label_studio_url: str | None = Field(None, validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"))
     label_studio_api_key: SecretStr | None = None
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 class ProjectOptions(BaseSettings):
     """What a team can choose for a project in the model's *Extra params*; the environment holds the defaults."""
 
-    model_config = SettingsConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True)
 
     strategy: str = "margin"
     strategy_options: dict[str, Any] = Field(default_factory=dict)

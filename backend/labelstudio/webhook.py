@@ -53,7 +53,7 @@ def _wanted(backend_url: str, basic_auth: tuple[str, str] | None) -> dict[str, A
     if "." not in host and ":" not in host and host != "localhost":
         raise LabelStudioError(
             f"Label Studio creates no webhook for '{host}', a host name without a dot: connect this backend under a "
-            "name with a dot (a network alias such as backend.local) or its IP address"
+            "name with a dot (a network alias such as backend.internal) or its IP address"
         )
     headers = {"Authorization": f"Basic {b64encode(':'.join(basic_auth).encode()).decode()}"} if basic_auth else {}
     return {

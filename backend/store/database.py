@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,17 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Create or upgrade the tables. Call it from one process before others start."""
+        """Create or upgrade the tables. Web server and worker may do so at the same time."""
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self._writer.begin() as connection:  # takes the write lock: two processes may start at once
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with Path(f"{self.engine.url.database}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with closing(self.engine.raw_connection()) as raw:
+                # Kept in the file. Two at once would fail as "locked": SQLite does not wait for this.
+                raw.cursor().execute("PRAGMA journal_mode=WAL")
+            with self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
 
     def close(self) -> None:
         """Give all connections back."""
@@ -58,7 +64,6 @@ def _engine(url: str) -> Engine:
         # "locked" without waiting; take over and begin them ourselves.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 

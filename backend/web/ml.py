@@ -83,22 +83,28 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.post("/webhook")
     def webhook() -> tuple[Response, int]:
         """Remember that something happened. What exactly is read from Label Studio by the worker."""
-        body = _body()
-        action = body.get("action")
-        if not isinstance(action, str) or not action:
-            raise InvalidRequestError("'action' must name the event")
-        project = body.get("project")
-        project_id = project_number(project.get("id") if isinstance(project, dict) else project)
-        if store.projects.get(project_id) is None:  # a webhook outlives the model it was made for
-            return jsonify(status="ignored", reason=f"project {project_id} has not connected this backend"), 200
-        store.events.add(project_id, action)
-        return jsonify(status="noted"), 201
+        if note(store, _body()):
+            return jsonify(status="noted"), 201
+        return jsonify(status="ignored", reason="the project has not connected this backend"), 200
 
     @routes.get("/versions")
     def versions() -> Response:
         return jsonify(versions=[adapter_version(*adapter) for adapter in store.rounds.adapters()])
 
     return routes
+
+
+def note(store: Store, event: dict[str, Any]) -> bool:
+    """Remember an event; false if its project is not connected, since a webhook outlives the model it was made for."""
+    action = event.get("action")
+    if not isinstance(action, str) or not action:
+        raise InvalidRequestError("'action' must name the event")
+    project = event.get("project")
+    project_id = project_number(project.get("id") if isinstance(project, dict) else project)
+    if store.projects.get(project_id) is None:
+        return False
+    store.events.add(project_id, action)
+    return True
 
 
 def project_number(value: object) -> int:

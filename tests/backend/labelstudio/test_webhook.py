@@ -29,7 +29,7 @@ class Hooks:
         self.hooks = [hook for hook in self.hooks if hook["id"] != webhook_id]
 
 
-URL = "http://backend.local:9090/webhook"
+URL = "http://backend.internal:9090/webhook"
 MADE_BY_LABEL_STUDIO = {
     "url": URL, "headers": {}, "is_active": True, "send_payload": True, "send_for_all_actions": True,
 }  # fmt: skip
@@ -41,7 +41,7 @@ OTHER = {"url": "http://elsewhere.org/hook", "headers": {"X": "y"}, "is_active":
 def test_one_active_webhook_with_our_header_and_others_untouched(there: list[dict[str, Any]]) -> None:
     client = Hooks(OTHER, *there)
     for _ in range(2):
-        webhook.ensure(client, 1, "http://backend.local:9090/", ("user", "pass"))  # type: ignore[arg-type]
+        webhook.ensure(client, 1, "http://backend.internal:9090/", ("user", "pass"))  # type: ignore[arg-type]
     other, ours = client.hooks
     assert other == {"id": 0, **OTHER}
     assert (ours["url"], ours["is_active"]) == (URL, True)
@@ -49,5 +49,5 @@ def test_one_active_webhook_with_our_header_and_others_untouched(there: list[dic
 
 
 def test_a_host_without_a_dot_is_refused_with_the_way_out() -> None:
-    with pytest.raises(LabelStudioError, match=r"'backend', a host name without a dot.*backend\.local"):
+    with pytest.raises(LabelStudioError, match=r"'backend', a host name without a dot.*backend\.internal"):
         webhook.ensure(Hooks(), 1, "http://backend:9090", None)  # type: ignore[arg-type]

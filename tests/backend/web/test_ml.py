@@ -9,13 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend.app import create_app
-from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModels
-from backend.learners.sequence_classification import train
 from backend.pool import local
 from backend.settings import Settings
 from backend.store import Store
-from backend.store.models import Adapter
 from backend.store.tasks import TaskText, digest
 from backend.web.serving import Serving
 from tests.conftest import CLASSES, labeled_sentences
@@ -26,7 +23,6 @@ CONFIG = (
     + "</Choices></View>"
 )
 SETUP = {"project": "7.1700000000", "schema": CONFIG, "hostname": "http://evil.example", "access_token": "dead"}
-DATA = labeled_sentences(30)
 
 
 @pytest.fixture
@@ -37,30 +33,6 @@ def serving(store: Store) -> Serving:
 @pytest.fixture
 def client(store: Store, serving: Serving) -> FlaskClient:
     return create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
-
-
-@pytest.fixture
-def adapter(store: Store, tiny_encoder: Path):  # type: ignore[no-untyped-def]
-    """Trains adapter versions of project 7; `shift` turns the classes, so that versions differ."""
-    models = BaseModels()
-
-    def make(number: int, shift: int = 0) -> None:
-        labels = [CLASSES[(CLASSES.index(c) + shift) % 3] for _, c in DATA]
-        options = TrainingOptions(min_steps=150, epochs=1, learning_rate=5e-3, max_length=32)
-        base = models.get(str(tiny_encoder))
-        texts = [t for t, _ in DATA]
-        store.files.write_folder(
-            store.files.adapter(7, number), lambda folder: train(base, texts, labels, CLASSES, options, folder)
-        )
-        store.rounds.put_adapter(
-            Adapter(
-                project_id=7, number=number, base_model=str(tiny_encoder), fingerprint="x", classes=list(CLASSES),
-                examples=30, created_at=0.0,
-            )
-        )  # fmt: skip
-        store.projects.set(7, adapter=number)
-
-    return make
 
 
 def predict(client: FlaskClient, *texts: Any, config: str = CONFIG) -> list[Any]:

@@ -1,0 +1,91 @@
+"""The compose files against what Label Studio really does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import Settings
+from tests.docker.compose import read
+from tests.docker.image import REPOSITORY
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> dict[str, Any]:
+    return read(tmp_path, "docker-compose.yml", LABEL_STUDIO_API_KEY=TOKEN, LABEL_STUDIO_PASSWORD="their password")
+
+
+def test_label_studio_of_the_release_that_the_tests_use(services: dict[str, Any]) -> None:
+    pins = (REPOSITORY / "constraints-label-studio.txt").read_text()
+    (release,) = re.findall(r"^label-studio==(.+)$", pins, re.MULTILINE)
+    assert services["label-studio"]["image"] == f"heartexlabs/label-studio:{release}"
+
+
+def test_label_studio_lets_a_private_address_in_and_keeps_metadata_out(services: dict[str, Any]) -> None:
+    environment = services["label-studio"]["environment"]
+    assert environment["USE_DEFAULT_BANNED_SUBNETS"] == "false"
+    assert environment["USER_ADDITIONAL_BANNED_SUBNETS"] == "169.254.0.0/16"
+    assert not {"ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"} & set(environment), "these would open everything"
+
+
+def test_label_studio_waits_for_webhooks_and_imports_fast(services: dict[str, Any]) -> None:
+    environment = services["label-studio"]["environment"]
+    assert float(environment["WEBHOOK_TIMEOUT"]) > 1
+    assert environment["fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"] == "true"
+
+
+def test_both_sides_have_the_same_token_and_it_is_of_a_kind_that_works(services: dict[str, Any]) -> None:
+    theirs, ours = services["label-studio"]["environment"], services["worker"]["environment"]
+    assert theirs["LABEL_STUDIO_USER_TOKEN"] == ours["LABEL_STUDIO_API_KEY"] == TOKEN
+    assert theirs["LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN"] == "true"
+    assert theirs["LABEL_STUDIO_PASSWORD"] == "their password"
+
+
+def test_the_backend_has_a_name_with_a_dot(services: dict[str, Any]) -> None:
+    aliases = services["web"]["networks"]["default"]["aliases"]
+    assert any("." in alias for alias in aliases)
+
+
+def test_web_and_worker_differ_in_nothing_that_matters(services: dict[str, Any]) -> None:
+    web, worker = services["web"], services["worker"]
+    assert (web["command"], worker["command"]) == (["lsal", "web"], ["lsal", "worker"])
+    for same in ("environment", "volumes", "image", "tmpfs", "read_only", "depends_on", "restart"):
+        assert web[same] == worker[same]
+    assert web["volumes"] == ["backend:/data"]
+    assert (web["read_only"], web["tmpfs"], web["cap_drop"]) == (True, ["/tmp"], ["ALL"])
+    assert web["depends_on"]["label-studio"]["condition"] == "service_healthy"
+
+
+def test_every_variable_is_one_that_the_settings_know(services: dict[str, Any]) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    assert set(services["web"]["environment"]) <= known
+
+
+def test_no_token_no_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"copy \.env\.example to \.env and fill it in"):
+        read(tmp_path, "docker-compose.yml")
+
+
+def test_the_example_names_every_variable_that_must_be_set() -> None:
+    example = (REPOSITORY / "docker/.env.example").read_text()
+    for file in ("docker-compose.yml", "docker-compose.remote.yml"):
+        for name in re.findall(r"\$\{(\w+):\?", (REPOSITORY / "docker" / file).read_text()):
+            assert re.search(rf"^{name}=", example, re.MULTILINE)
+
+
+def test_a_label_studio_elsewhere(tmp_path: Path) -> None:
+    files = ("docker-compose.yml", "docker-compose.remote.yml")
+    there = {"LABEL_STUDIO_URL": "https://labels.example.com", "LABEL_STUDIO_API_KEY": TOKEN}
+    with pytest.raises(ValueError, match="the port is open to the network"):
+        read(tmp_path, *files, **there)
+    services = read(tmp_path, *files, **there, BASIC_AUTH_USER="u", BASIC_AUTH_PASS="p")
+    assert set(services) == {"web", "worker"}
+    assert services["web"]["ports"] == ["9090:9090"]
+    assert services["web"]["environment"] == services["worker"]["environment"]
+    assert services["web"]["environment"]["LABEL_STUDIO_URL"] == "https://labels.example.com"
+    assert services["web"]["depends_on"]["label-studio"]["required"] is False

@@ -1,0 +1,99 @@
+"""The image's steps and commands, beside a Label Studio with the environment of the compose file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from backend.demo.label_studio import LabelStudioServer
+from tests.conftest import labeled_sentences
+from tests.docker.compose import read
+from tests.docker.image import REPOSITORY, Image
+from tests.label_studio.conftest import CONFIG, free_port, program, wait_for  # noqa: F401
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """Built below /tmp, where any user may look."""
+    root = Path(tempfile.mkdtemp(prefix="image-"))
+    root.chmod(0o755)
+    try:
+        yield Image(root, TORCH_INDEX="")
+    finally:
+        shutil.rmtree(root)
+
+
+def test_it_holds_the_wheel_and_not_the_sources(image: Image) -> None:
+    code = "import backend, importlib.metadata as m; print(backend.__file__, m.version('label-studio-active-learning'))"
+    done = image.run(["python", "-c", code])
+    output, _ = done.communicate()
+    file, version = output.decode().split()
+    assert file.startswith(str(image.root / "stage2"))
+    assert f'__version__ = "{version}"' in (REPOSITORY / "backend/__init__.py").read_text()
+
+
+def test_it_starts_says_that_it_is_healthy_and_stops_when_told(image: Image) -> None:
+    port = str(free_port())
+    running = image.run(image.command, PORT=port, LABEL_STUDIO_URL="http://127.0.0.1:9", LABEL_STUDIO_API_KEY=TOKEN)
+    try:
+        wait_for("the health check", lambda: image.run(image.healthcheck, PORT=port).wait() == 0)
+    finally:
+        running.terminate()
+        output, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, output.decode()[-3000:]
+    assert image.run(image.healthcheck, PORT=port).wait() != 0
+
+
+def test_one_up_beside_label_studio(image: Image, program: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Web and worker start together on an empty volume, the doctor connects them, and the first queue appears."""
+    theirs, url = free_port(), f"http://127.0.0.1:{free_port()}"
+    services = read(
+        tmp_path,
+        "docker-compose.yml",
+        LABEL_STUDIO_API_KEY=TOKEN,
+        LABEL_STUDIO_HOST=f"http://localhost:{theirs}",
+        LABEL_STUDIO_URL=f"http://localhost:{theirs}",
+    )
+    shutil.rmtree(image.path("/data/models"), ignore_errors=True)
+    environment = {**services["web"]["environment"], "PORT": url.rsplit(":", 1)[1]}
+    http = httpx.Client(base_url=f"http://localhost:{theirs}", headers={"Authorization": f"Token {TOKEN}"}, timeout=60)
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        return http.request(method, path, json=body).raise_for_status().json()
+
+    running: list[subprocess.Popen[bytes]] = []
+    with LabelStudioServer(program, tmp_path / "label-studio", theirs, services["label-studio"]["environment"]):
+        try:
+            running += [image.run(services[name]["command"], **environment) for name in ("web", "worker")]
+            project = call("POST", "/api/projects/", {"title": "A project", "label_config": CONFIG})["id"]
+            texts = [{"text": text} for text, _ in labeled_sentences(30)]
+            call("POST", f"/api/projects/{project}/import", texts)
+            wait_for("the web server", lambda: image.run(image.healthcheck, PORT=environment["PORT"]).wait() == 0)
+            _doctor(image, environment, str(project), "--url", url, "--fix")
+            wait_for(
+                "a queue", lambda: call("GET", f"/api/projects/{project}/")["model_version"] == f"p{project}-a0-q1"
+            )
+            code, findings = _doctor(image, environment, str(project))
+            assert (code, {found["status"] for found in findings}) == (0, {"ok"}), findings
+        finally:
+            for process in running:
+                process.terminate()
+            ended = [process.wait(60) for process in running]
+    assert ended == [0, 0]
+    assert not [path for path in image.path("/stage2").rglob("*") if path.stat().st_mtime > image.built]
+
+
+def _doctor(image: Image, environment: dict[str, str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    done = image.run(["lsal", "doctor", "--json", *arguments], **environment)
+    output, _ = done.communicate(timeout=120)
+    return done.returncode, json.loads(output)["findings"]
