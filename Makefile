@@ -43,7 +43,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	# For the tests of backend/label_studio_ml_model.py. Its pins are of 2021, and with known holes: without them.
-	$(BIN)/python -m pip install --quiet --no-deps label-studio-ml==1.0.9
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt label-studio-ml
 	touch $@
 
 # Its dependencies clash with ours, so that it lives in an environment of its own.

@@ -39,8 +39,9 @@ class Image:
                 assert name in ("COMMENT", "VOLUME", "USER", "EXPOSE"), f"{name} is not known here"
         self.built = time.time()
 
-    def run(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    def run(self, command: list[str], log: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
         """Start a command as the image would: its environment, a user who may write to /data and /tmp only."""
+        output = subprocess.PIPE if log is None else log.open("ab")
         user = {"user": ANYBODY, "group": 0, "extra_groups": []} if ROOT else {}
         program = shutil.which(command[0], path=self.environment["PATH"])
         assert program is not None, f"{command[0]} is not in the image"
@@ -48,7 +49,7 @@ class Image:
             [program, *command[1:]],
             env={**self.environment, **environment},
             cwd=self.path("/data"),
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             **user,
         )
@@ -62,6 +63,8 @@ class Image:
         venv = self.root / f"stage{self._stage}"
         subprocess.run([self._python, "-m", "venv", venv], check=True)
         self.environment = {"PATH": f"{venv / 'bin'}:{os.environ['PATH']}"}
+        if self._python.is_relative_to(self.root):  # a copy looks for its libraries where the original was
+            self.environment["LD_LIBRARY_PATH"] = str(self.root / "python/lib")
         for name in ("wheels", "src", "data", "tmp"):
             self.path(name).mkdir(exist_ok=True)
         self.path("tmp").chmod(0o1777)
