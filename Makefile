@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 
-.PHONY: demo test unit lint types format label-studio install bench clean
+.PHONY: demo test unit lint types format label-studio install bench audit clean
 
 demo: install label-studio
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) $(if $(SIMULATE),--simulate)
@@ -33,6 +33,12 @@ format: install
 bench: install label-studio
 	$(BIN)/python -m benchmarks.scoring
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
+
+# Known holes in what we pin. Needs PyPI's advisories, which not every mirror has.
+audit: install
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet pip-audit
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 install: $(VENV)/.done
 label-studio: $(LABEL_STUDIO)
