@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from backend.learners.base_model import BaseModels
 from backend.settings import load_settings
 from backend.store import Store
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, Backend, Team, free_port
+from tests.label_studio.conftest import AUTH, Backend, Team, free_port, http_server
 
 MODELS = BaseModels()
 Findings = dict[str, Finding]
@@ -88,13 +87,8 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http_server(Handler) as url:
+        yield url
 
 
 # --- A healthy installation, by the command line ----------------------------------------------------------------------

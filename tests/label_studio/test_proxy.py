@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -14,7 +13,7 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.labelstudio.client import Client
 from backend.labelstudio.probes import whoami
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, Team
+from tests.label_studio.conftest import AUTH, Team, http_server
 from tests.label_studio.test_doctor import diagnose
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "server", "date"}
@@ -47,13 +46,8 @@ def proxy(label_studio: LabelStudioServer, strict_server: LabelStudioServer, tea
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http_server(Handler) as url:
+        yield url
 
 
 def test_a_backend_below_a_path(team: Team, proxy: str) -> None:
