@@ -20,7 +20,14 @@ class UnsupportedConfigError(InvalidRequestError):
 
 
 class LabelStudioError(BackendError):
-    """Label Studio could not be reached, refused a call, or answered what it should not."""
+    """Label Studio could not be reached, refused a call, or answered what it should not.
+
+    `status` is the HTTP status of a refusal.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ModelError(BackendError):

@@ -26,9 +26,9 @@ class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml
     """Answers /setup, /predict and events as `lsal web` does. Rounds are run by `lsal worker`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
         if has_request_context() and request.path.endswith("/setup"):
-            _hand_on()
+            _hand_on()  # before theirs, which fails on a label config that we refuse with a sentence
+        super().__init__(*arguments, **named)
 
     def predict(self, tasks: list[dict[str, Any]], *_: Any, **__: Any) -> Any:
         """The predictions of our own server, one a task; none if it refuses, which the answer then says."""

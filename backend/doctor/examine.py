@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from backend.doctor import access, machine
 from backend.doctor.finding import Finding
 from backend.doctor.project import Examination
@@ -34,14 +32,8 @@ def examine(
     if disk.status == "ok":
         try:
             store = open_store()
-        except (BackendError, SQLAlchemyError) as error:
-            reason = str(error).splitlines()[0]
-            yield Finding(
-                "store",
-                "problem",
-                f"the database in {settings.model_dir} cannot be opened: {reason}",
-                "restore MODEL_DIR from a backup, or move it away to start anew",
-            )
+        except BackendError as error:
+            yield Finding("store", "problem", str(error))
     yield from _models(store, models, project_id)
     if disk.status == "ok":
         yield machine.worker(settings.model_dir)
@@ -83,16 +75,15 @@ def _client(settings: Settings) -> Generator[Finding, None, Client | None]:
     except BackendError as error:
         yield Finding("environment", "problem", str(error), "set both and start again")
         return None
-    reachable = access.label_studio(url)
-    yield reachable
-    if reachable.status != "ok":
+    reachable = list(access.label_studio(url, datetime.now(UTC)))
+    yield from reachable
+    if reachable[0].status != "ok":
         return None
     try:
         client = Client(url, api_key)
     except BackendError as error:
         yield Finding("token", "problem", str(error), access.NEW_KEY)
         return None
-    yield access.clock(client, datetime.now(UTC))
     token = access.token(client, api_key)
     yield token
     if token.status != "ok":

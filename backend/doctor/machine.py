@@ -49,6 +49,13 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
     try:
         base = models.get(name)
         base.embed(["a text"], max_length=max_length)
+    except RuntimeError as error:  # torch's, such as no memory left on the GPU
+        return Finding(
+            "model",
+            "problem",
+            f"{name} does not run: {str(error).splitlines()[0]}",
+            "free memory, or choose a smaller model",
+        )
     except ModelError as error:
         return Finding(
             "model", "problem", str(error), "set BASE_MODEL, or base_model in Extra params, to one that loads"
@@ -62,7 +69,7 @@ def web(settings: Settings) -> Finding:
     """Whether the web server answers on this machine."""
     url = f"http://localhost:{settings.port}/health"
     try:
-        answer = httpx.get(url, timeout=5)
+        answer = httpx.get(url, timeout=5, trust_env=False)  # never by a proxy
         if answer.status_code == 200 and "model_class" in answer.json():
             return Finding("web", "ok", f"the web server answers at {url}")
         found = f"{url} is answered by something else (status {answer.status_code})"
@@ -80,7 +87,7 @@ def worker(folder: Path) -> Finding:
     """Whether a worker runs on `folder`."""
     path = folder / "worker.lock"
     if path.exists():
-        with path.open("w") as lock:
+        with path.open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

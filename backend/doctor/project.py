@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from backend.doctor.finding import Finding
@@ -43,19 +43,20 @@ class Examination:
         yield self._label_config(info)
         backends = self.client.backends(self.project_id)
         project = self.store.projects.get(self.project_id)
-        host = urlsplit(self.url).netloc if self.url else project.host if project else ""
-        ours = connection.choose(backends, host, only=self.url is None)
+        ours = self._ours(backends, project)
         url = self.url or (ours.url if ours else None)
         if url is None:
-            yield self._problem("connection", "no ML backend is connected", f"{_CONNECT}; or tell its address by --url")
+            yield self._no_address(backends)
             return
         reached = self._reached(url)
         yield reached
         if ours is None:
             yield self._not_connected(url, can_be=reached.status == "ok")
             return
-        yield self._connection(ours)
-        yield self._webhook(ours.url)
+        # What is not reached with our password may be somebody else's: nothing of it is changed.
+        sure = replace(self, fix=self.fix and reached.status == "ok")
+        yield sure._connection(ours)
+        yield sure._webhook(ours.url)
         if project is None or not project.connected:
             yield self._problem(
                 "state",
@@ -64,9 +65,27 @@ class Examination:
             )
             return
         options = options_of(project)
-        yield from self._queue(project, options, info)
+        yield from sure._queue(project, options, info)
         if project.error:
             yield self._problem("state", f"the last round said: {project.error}", "see the other lines and the log")
+
+    def _ours(self, backends: list[ConnectedBackend], project: Project | None) -> ConnectedBackend | None:
+        """Our connection: at the address that we were told, or else one that belongs to a project known here."""
+        if self.url is not None:
+            return next((each for each in backends if each.url.rstrip("/") == self.url.rstrip("/")), None)
+        return connection.choose(backends, project) if project is not None else None
+
+    def _no_address(self, backends: list[ConnectedBackend]) -> Finding:
+        if not backends:
+            return self._problem(
+                "connection", "no ML backend is connected", f"{_CONNECT}; or tell its address by --url"
+            )
+        urls = ", ".join(each.url for each in backends)
+        return self._problem(
+            "connection",
+            f"this MODEL_DIR does not know the project, nor which of its ML backends is ours ({urls})",
+            "tell the address by --url, and see that the doctor and the server use the same MODEL_DIR",
+        )
 
     def _label_config(self, info: ProjectInfo) -> Finding:
         try:
@@ -85,7 +104,7 @@ class Examination:
             return self._problem(
                 "reached", f"Label Studio refuses {url}: private addresses are blocked", PRIVATE_ADDRESSES
             )
-        if "resolve" in said:
+        if "Can't resolve hostname" in said:
             return self._problem(
                 "reached",
                 f"Label Studio cannot resolve the name '{host}'",
@@ -97,14 +116,19 @@ class Examination:
                 f"what answers at {url} refuses BASIC_AUTH_USER and BASIC_AUTH_PASS",
                 "start the server with the same two as the doctor",
             )
-        if "health check failed" in said:
-            where = " in a container localhost is the container itself;" if host in ("localhost", "127.0.0.1") else ""
-            return self._problem(
+        details = said.partition("Additional info: ")[2]
+        if details.startswith("404"):
+            return self._warning(
                 "reached",
-                f"Label Studio calls {url} and finds no answer of this backend within 1 s",
-                f"start the server;{where} check the port and firewalls between",
+                f"what answers at {url} is not this backend's own server (404)",
+                "check the address and its path; no matter if label-studio-ml serves this backend there",
             )
-        return self._problem("reached", f"Label Studio says of {url}: {said[:300]}", "check the address")
+        where = " in a container localhost is the container itself;" if host in ("localhost", "127.0.0.1") else ""
+        return self._problem(
+            "reached",
+            f"Label Studio does not reach this backend at {url}: {(details or said)[:300]}",
+            f"start the server;{where} check address, port, and what stands between",
+        )
 
     def _not_connected(self, url: str, *, can_be: bool) -> Finding:
         if not (self.fix and can_be):
@@ -118,10 +142,10 @@ class Examination:
     def _connection(self, ours: ConnectedBackend) -> Finding:
         if ours.error is None:
             return self._ok("connection", f"'{ours.title}' is connected at {ours.url}")
-        if "401" in ours.error and self.fix:
+        if ours.error.startswith("401") and self.fix:
             self.client.set_credentials(self.project_id, ours, self.basic_auth)
             return self._fixed("connection", "user and password in the model's settings set to this backend's")
-        if "401" in ours.error:
+        if ours.error.startswith("401"):
             return self._problem(
                 "connection",
                 "the model's settings hold a wrong user or password",
@@ -136,11 +160,11 @@ class Examination:
     def _webhook(self, url: str) -> Finding:
         try:
             wrong = webhook.problem(self.client, self.project_id, url, self.basic_auth)
+            # Also if there is one: what was allowed when it was made may be blocked by now.
+            probes.try_webhook(self.client, self.project_id, webhook.address(url))
             if wrong is None:
                 return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our authorisation")
             if not self.fix:
-                if wrong.startswith("there is no"):
-                    probes.try_webhook(self.client, self.project_id, webhook.address(url))
                 return self._problem("webhook", f"{wrong}: rounds start late, by the timer", "run with --fix")
             webhook.ensure(self.client, self.project_id, url, self.basic_auth)
         except LabelStudioError as error:
@@ -156,7 +180,12 @@ class Examination:
         elif wrong := connection.switched_away(self.client, self.store, project):
             if self.fix:
                 connection.switch_back(self.client, self.store, project)
-                yield self._fixed("queue", f"{wrong}; switched back")
+                still = connection.switched_away(self.client, self.store, project)
+                yield (
+                    self._problem("queue", still, "its predictions are gone: a new queue comes with the next round")
+                    if still
+                    else self._fixed("queue", f"{wrong}; switched back")
+                )
             else:
                 yield self._problem("queue", f"{wrong}: Label Studio serves at random", "run with --fix")
         else:

@@ -69,6 +69,7 @@ class ConnectedBackend(NamedTuple):
     url: str
     title: str
     error: str | None  # what Label Studio met when it called it just now
+    extra_params: Any
 
 
 class Client:
@@ -193,7 +194,7 @@ class Client:
         """The ML backends of a project. Label Studio calls their /setup while it answers."""
         with self.explaining(f"list ML backends of project {project_id}"):
             return [
-                ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b))
+                ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b), b["extra_params"])
                 for b in self.request("GET", "api/ml/", params={"project": project_id})
             ]
 
@@ -205,7 +206,13 @@ class Client:
 
     def set_credentials(self, project_id: int, backend: ConnectedBackend, basic_auth: tuple[str, str] | None) -> None:
         """Change the user and password with which Label Studio calls an ML backend."""
-        values = {"project": project_id, "url": backend.url, **credentials(basic_auth)}  # all are validated together
+        # All are validated together, by calling /setup with just these.
+        values = {
+            "project": project_id,
+            "url": backend.url,
+            "extra_params": backend.extra_params,
+            **credentials(basic_auth),
+        }
         with self.explaining(f"change ML backend {backend.id}"):
             self.request("PATCH", f"api/ml/{backend.id}", json=values)
 
@@ -265,7 +272,12 @@ class Client:
         response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
         if response.status_code >= 400:
             raise ApiError(status_code=response.status_code, body=response.text)
-        return response.json() if response.content else None
+        try:
+            return response.json() if response.content else None
+        except ValueError:
+            raise LabelStudioError(
+                f"{self.url} answered '{path}' with no JSON; is there a sign-in page before Label Studio?"
+            ) from None
 
     @contextmanager
     def explaining(self, doing: str) -> Iterator[None]:
@@ -273,7 +285,7 @@ class Client:
         try:
             yield
         except ApiError as error:
-            raise LabelStudioError(f"Label Studio refused to {doing}: {_reason(error)}") from None
+            raise LabelStudioError(f"Label Studio refused to {doing}: {_reason(error)}", error.status_code) from None
         except httpx.HTTPError as error:
             raise LabelStudioError(_unreachable(self.url, error)) from None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 import httpx
 import jwt
@@ -17,19 +20,28 @@ TRIAL_PATH = "doctor"
 REACHED = "label-studio-active-learning was reached by lsal doctor"
 
 
-def release(url: str) -> str:
-    """The release of the Label Studio at `url`, asked without a key. Raises `LabelStudioError` with what to do."""
+class Hello(NamedTuple):
+    """What Label Studio tells everybody."""
+
+    release: str
+    time: datetime
+
+
+def hello(url: str) -> Hello:
+    """Ask the Label Studio at `url`, without a key. Raises `LabelStudioError` with what to do."""
+    asked = f"{url.rstrip('/')}/api/version"
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/api/version", timeout=10)
+        answer = httpx.get(asked, timeout=10)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise LabelStudioError(
             f"nothing answers at {url} ({type(error).__name__}); check LABEL_STUDIO_URL, and that Label Studio runs. "
             "In a container localhost is the container itself"
         ) from None
-    if answer.is_redirect:
-        raise LabelStudioError(f"{url} redirects to {answer.headers['location']}; set LABEL_STUDIO_URL to that address")
+    if answer.has_redirect_location:
+        there = answer.headers["location"].removesuffix("/").removesuffix("/api/version")
+        raise LabelStudioError(f"{url} redirects to {there}; set LABEL_STUDIO_URL to that address")
     try:
-        return str(answer.json()["release"])
+        return Hello(str(answer.json()["release"]), parsedate_to_datetime(answer.headers["date"]))
     except (ValueError, KeyError, TypeError):
         raise LabelStudioError(
             f"what answers at {url} is not Label Studio (status {answer.status_code} at /api/version); "
@@ -73,12 +85,22 @@ def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str
         except ApiError as error:
             if error.status_code in (401, 404):  # these are about the API key and the project
                 raise
-            return str(error.body)
+            return _said(error.body)
     client.delete_backend(made["id"])
     for hook in client.webhooks(project_id):  # Label Studio made one, which outlives the connection
         if hook["url"] == webhook.address(made["url"]):
             client.delete_webhook(hook["id"])
     return "another server answers there, which accepts any connection"
+
+
+def _said(body: Any) -> str:
+    """The sentences of a refusal, out of Label Studio's JSON."""
+    try:
+        found = json.loads(body)
+        of_fields = [sentence for sentences in found.get("validation_errors", {}).values() for sentence in sentences]
+        return " ".join(map(str, of_fields or [found["detail"]]))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return str(body)
 
 
 def try_webhook(client: Client, project_id: int, url: str) -> None:

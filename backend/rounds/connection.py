@@ -19,18 +19,19 @@ _SAVING = 2.0  # seconds
 
 
 def find(client: Client, project: Project) -> ConnectedBackend | None:
-    """Our connection: the only one, or the one at the host under which /setup was called; None if there is none.
+    """Our connection; None if there is none."""
+    return choose(client.backends(project.id), project)
+
+
+def choose(connected: list[ConnectedBackend], project: Project) -> ConnectedBackend | None:
+    """The only one, or that at the address we are known to have, or at the host under which /setup was called.
 
     That host is what any caller of /setup claims, so it only chooses among the addresses that Label Studio has.
     """
-    return choose(client.backends(project.id), project.host)
-
-
-def choose(connected: list[ConnectedBackend], host: str, *, only: bool = True) -> ConnectedBackend | None:
-    """The one connection, unless `only` is false, or that at `host`; None if there is none."""
-    if only and len(connected) == 1:
+    if len(connected) == 1:
         return connected[0]
-    return next((each for each in connected if urlsplit(each.url).netloc == host), None)
+    known = (each for each in connected if each.url == project.backend_url)
+    return next(known, None) or next((each for each in connected if urlsplit(each.url).netloc == project.host), None)
 
 
 def look_after(context: Context, project: Project) -> None:
@@ -74,13 +75,15 @@ def switched_away(client: Client, store: Store, project: Project) -> str | None:
 
 
 def switch_back(client: Client, store: Store, project: Project) -> None:
-    """Put our queue in force again."""
+    """Put our queue in force again. If its predictions are gone, nothing is queued any more, and a round is due."""
     queue = _in_force(store, project)
     if queue is None:
         return
     try:
         client.switch_queue(project.id, sampling=UNCERTAINTY_SAMPLING, model_version=queue.version)
-    except LabelStudioError:  # its predictions were deleted: nothing is queued any more, so a round is due
+    except LabelStudioError as error:
+        if error.status != 400:
+            raise
         store.rounds.put_queue(project.id, project.queue, [])
 
 

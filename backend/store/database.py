@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+
+from backend.errors import BackendError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -37,7 +42,20 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Create or upgrade the tables. Web server and worker may do so at the same time."""
+        """Create or upgrade the tables. Web server and worker may do so at the same time.
+
+        Raises `BackendError` if the file cannot be opened, is no database, or was written by a newer release.
+        """
+        try:
+            self._migrate()
+        except (SQLAlchemyError, sqlite3.Error, OSError, CommandError) as error:
+            reason = str(error).splitlines()[0]
+            raise BackendError(
+                f"the database {self.engine.url.database} cannot be opened ({type(error).__name__}: {reason}); check "
+                "who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start anew"
+            ) from None
+
+    def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with Path(f"{self.engine.url.database}.lock").open("w") as lock:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask, jsonify, request
 from flask.testing import FlaskClient
+from label_studio_sdk.label_interface.interface import LabelInterface
 
 from backend import cli
 from backend.store import Store
@@ -60,10 +61,10 @@ class SecondLine:
     """What a model of the 2.x line is made of and asked for, read in its sources: it is not on PyPI."""
 
     def __init__(self, project_id: str | None = None, label_config: str | None = None) -> None:
-        self.project_id = project_id
+        LabelInterface(config=label_config)
 
     def set_extra_params(self, extra_params: Any) -> None:
-        """2.x keeps them for itself."""
+        """2.x keeps them for itself, as text."""
 
     def get(self, key: str) -> str:
         return "0.0.1"
@@ -72,6 +73,8 @@ class SecondLine:
 def second_line_server(model_class: Any) -> Flask:
     """The calls that the server of the 2.x line makes to a model."""
     app = Flask("second line")
+
+    app.register_error_handler(Exception, lambda error: (f"their traceback of {error}", 500))
 
     @app.post("/setup")
     def setup() -> Any:
@@ -93,6 +96,8 @@ def second_line_server(model_class: Any) -> Flask:
     def webhook() -> Any:
         data = request.json or {}
         event = data.pop("action")
+        if event not in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "START_TRAINING"):
+            return jsonify({"status": "Unknown event"}), 200
         model_class(str(data["project"]["id"]), label_config=data["project"]["label_config"]).fit(event, data)
         return jsonify({}), 201
 
@@ -110,6 +115,7 @@ def test_setup_and_refusals(ours: FlaskClient, theirs: FlaskClient) -> None:
     status, _ = both(ours, theirs, "/setup", {**SETUP, "extra_params": {"strategy": "foo"}})
     assert status.startswith("422 extra_params")
     assert "strategy 'foo' is unknown" in status
+    assert both(ours, theirs, "/setup", {**SETUP, "schema": ""})[0].startswith("422 The label config is empty")
 
 
 def test_predictions(ours: FlaskClient, theirs: FlaskClient, adapter: Any) -> None:

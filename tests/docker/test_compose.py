@@ -81,11 +81,14 @@ def test_the_example_names_every_variable_that_must_be_set() -> None:
 def test_a_label_studio_elsewhere(tmp_path: Path) -> None:
     files = ("docker-compose.yml", "docker-compose.remote.yml")
     there = {"LABEL_STUDIO_URL": "https://labels.example.com", "LABEL_STUDIO_API_KEY": TOKEN}
-    with pytest.raises(ValueError, match="the port is open to the network"):
-        read(tmp_path, *files, **there)
-    services = read(tmp_path, *files, **there, BASIC_AUTH_USER="u", BASIC_AUTH_PASS="p")
+    there |= {"BASIC_AUTH_USER": "u", "BASIC_AUTH_PASS": "p"}
+    for needed in ("LABEL_STUDIO_URL", "BASIC_AUTH_USER", "BASIC_AUTH_PASS"):
+        with pytest.raises(ValueError, match=rf"{needed} is missing a value: set it in \.env"):
+            read(tmp_path, *files, **{**there, needed: ""})
+    services = read(tmp_path, *files, **there)
     assert set(services) == {"web", "worker"}
     assert services["web"]["ports"] == ["9090:9090"]
     assert services["web"]["environment"] == services["worker"]["environment"]
     assert services["web"]["environment"]["LABEL_STUDIO_URL"] == "https://labels.example.com"
+    assert services["worker"]["environment"]["BASIC_AUTH_PASS"] == "p"
     assert services["web"]["depends_on"]["label-studio"]["required"] is False

@@ -17,7 +17,7 @@ from backend.demo.label_studio import LabelStudioServer
 from tests.conftest import labeled_sentences
 from tests.docker.compose import read
 from tests.docker.image import REPOSITORY, Image
-from tests.label_studio.conftest import CONFIG, free_port, program, wait_for  # noqa: F401
+from tests.label_studio.conftest import CONFIG, IMPORT_FLAG, STRICT, free_port, program, wait_for  # noqa: F401
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
@@ -65,17 +65,19 @@ def test_one_up_beside_label_studio(image: Image, program: Path, tmp_path: Path)
         "docker-compose.yml",
         LABEL_STUDIO_API_KEY=TOKEN,
         LABEL_STUDIO_HOST=f"http://localhost:{theirs}",
-        LABEL_STUDIO_URL=f"http://localhost:{theirs}",
     )
     shutil.rmtree(image.path("/data/models"), ignore_errors=True)
     environment = {**services["web"]["environment"], "PORT": url.rsplit(":", 1)[1]}
+    environment["LABEL_STUDIO_URL"] = f"http://localhost:{theirs}"
+    # The demo's own settings of Label Studio must not make up for what the compose file lacks.
+    settings = {**STRICT, IMPORT_FLAG: "false", **services["label-studio"]["environment"]}
     http = httpx.Client(base_url=f"http://localhost:{theirs}", headers={"Authorization": f"Token {TOKEN}"}, timeout=60)
 
     def call(method: str, path: str, body: Any = None) -> Any:
         return http.request(method, path, json=body).raise_for_status().json()
 
     running: list[subprocess.Popen[bytes]] = []
-    with LabelStudioServer(program, tmp_path / "label-studio", theirs, services["label-studio"]["environment"]):
+    with LabelStudioServer(program, tmp_path / "label-studio", theirs, settings):
         try:
             running += [image.run(services[name]["command"], log, **environment) for name in ("web", "worker")]
             project = call("POST", "/api/projects/", {"title": "A project", "label_config": CONFIG})["id"]

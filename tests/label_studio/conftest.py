@@ -26,6 +26,7 @@ from tests.conftest import CLASSES, WORDS, labeled_sentences
 T = TypeVar("T")
 AUTH = ("label-studio", "secret of the backend")
 BATCH = 8
+IMPORT_FLAG = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
 STRICT = {
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "false",
     "USE_DEFAULT_BANNED_SUBNETS": "true",
@@ -223,9 +224,8 @@ def program() -> Path:
 @pytest.fixture(scope="session")
 def label_studio(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
     """As most teams run it: the feature flag that speeds up imports is off, which is its default."""
-    flag = "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short"
     folder = tmp_path_factory.mktemp("label-studio")
-    with LabelStudioServer(program, folder, free_port(), {flag: "false"}) as server:
+    with LabelStudioServer(program, folder, free_port(), {IMPORT_FLAG: "false"}) as server:
         yield server
 
 

@@ -19,6 +19,7 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.doctor import access, machine
 from backend.doctor.examine import examine
 from backend.doctor.finding import Finding
+from backend.labelstudio import webhook
 from backend.labelstudio.client import Client
 from backend.learners.base_model import BaseModels
 from backend.settings import load_settings
@@ -61,9 +62,20 @@ def doctor(backend: Backend, *arguments: str, **environment: str) -> tuple[int, 
 
 
 @pytest.fixture(scope="module")
-def healthy(label_studio: LabelStudioServer, backend: Backend, annotators: Any) -> Team:
+def quiet(
+    label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    """A backend whose worker does not look after connections by itself while the doctor is watched."""
+    running = Backend(label_studio, tmp_path_factory.mktemp("quiet"), tiny_encoder, SYNC_INTERVAL="100000")
+    running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def healthy(label_studio: LabelStudioServer, quiet: Backend, annotators: Any) -> Team:
     """One connected project for the checks that leave it, or put it back, as it was."""
-    team = Team(label_studio, backend, annotators)
+    team = Team(label_studio, quiet, annotators)
     team.create([text for text, _ in labeled_sentences(30)])
     team.connect()
     team.wait_for_round(1)
@@ -143,7 +155,7 @@ def test_a_broken_database(backend: Backend, tmp_path: Path) -> None:
     database = Path(Store(tmp_path).database.url.removeprefix("sqlite:///"))
     database.write_bytes(b"this is no database, whatever its name says" * 100)
     found = diagnose(backend, environment={"MODEL_DIR": str(tmp_path)})
-    assert "cannot be opened: " in problem(found["store"])
+    assert "cannot be opened (DatabaseError: file is not a database); check who owns it" in problem(found["store"])
 
 
 def test_a_model_that_does_not_load(backend: Backend, tmp_path: Path) -> None:
@@ -171,9 +183,9 @@ def test_label_studio_is_not_where_it_is_said_to_be(backend: Backend) -> None:
     assert "is not Label Studio (status 4" in problem(
         diagnose(backend, environment={"LABEL_STUDIO_URL": backend.url})["label_studio"]
     )
-    with answering(301, Location="https://label-studio.example.com/") as url:
+    with answering(301, Location="https://label-studio.example.com/api/version") as url:
         found = diagnose(backend, environment={"LABEL_STUDIO_URL": url})["label_studio"]
-    assert "redirects to https://label-studio.example.com/; set LABEL_STUDIO_URL to that address" in problem(found)
+    assert "redirects to https://label-studio.example.com; set LABEL_STUDIO_URL to that address" in problem(found)
 
 
 def test_tokens_of_both_kinds_good_and_bad(
@@ -202,11 +214,18 @@ def test_tokens_of_both_kinds_good_and_bad(
 
 
 def test_clocks_that_disagree(healthy: Team) -> None:
-    client = Client(healthy.server.url, healthy.server.owner.token)
     now = datetime.now(UTC)
-    assert access.clock(client, now).status == "ok"
-    assert "s ahead of Label Studio's → set both by NTP" in problem(access.clock(client, now + timedelta(minutes=10)))
-    assert "s behind Label Studio's" in problem(access.clock(client, now - timedelta(minutes=10)))
+    for ahead, expected in ((0, "s apart"), (600, "s ahead of Label Studio's"), (-600, "s behind Label Studio's")):
+        _, found = access.label_studio(healthy.server.url, now + timedelta(seconds=ahead))
+        assert expected in found.found
+        assert found.status == ("problem" if ahead else "ok")
+
+
+def test_a_sign_in_page_before_label_studio_is_no_traceback(backend: Backend) -> None:
+    with answering(200, b"<html>Sign in</html>", Date="Mon, 23 Nov 2026 08:00:00 GMT") as url:
+        there = {"LABEL_STUDIO_URL": url}
+        assert "is not Label Studio (status 200" in problem(diagnose(backend, environment=there)["label_studio"])
+        assert "no JSON; is there a sign-in page" in problem(access.token(Client(url, "0" * 40), "0" * 40))
 
 
 # --- The project, and the way back ------------------------------------------------------------------------------------
@@ -241,13 +260,16 @@ def test_label_studio_does_not_reach_us(healthy: Team) -> None:
         return problem(diagnose(healthy.backend, healthy.id, url=url, environment=environment)["reached"])
 
     nobody = f"http://localhost:{free_port()}"
-    assert "finds no answer of this backend within 1 s → start the server; in a container localhost is" in reached(
-        nobody
-    )
+    assert "Connection refused" in reached(nobody)
+    assert "→ start the server; in a container localhost is the container itself" in reached(nobody)
     assert "cannot resolve the name 'backend.invalid'" in reached("http://backend.invalid:9090")
     assert "refuses BASIC_AUTH_USER and BASIC_AUTH_PASS" in reached(healthy.backend.url, BASIC_AUTH_PASS="another")
-    with answering(200) as url:
-        assert "finds no answer of this backend" in reached(url)
+    with answering(503) as url:
+        assert "does not reach this backend at http://127.0.0.1" in reached(url)
+        assert "503 " in reached(url)
+    with answering(404) as url:
+        found = diagnose(healthy.backend, healthy.id, url=url, fix=True)
+        assert (found["reached"].status, found["connection"].status) == ("warning", "problem")
     with answering(200, b'{"status": "UP", "model_version": "theirs"}') as url:
         assert "another server answers there, which accepts any connection" in reached(url)
     backends = healthy.call("GET", f"/api/ml/?project={healthy.id}")
@@ -266,7 +288,7 @@ def test_private_addresses_are_blocked(
 
 
 def test_private_addresses_are_blocked_for_webhooks_only(
-    half_open_server: LabelStudioServer, project_and_token: Any, tiny_encoder: Path, tmp_path: Path
+    half_open_server: LabelStudioServer, program: Path, project_and_token: Any, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     project_id, token = project_and_token
     theirs = Backend(half_open_server, tmp_path, tiny_encoder, command="web", LABEL_STUDIO_API_KEY=token)
@@ -280,6 +302,10 @@ def test_private_addresses_are_blocked_for_webhooks_only(
         assert "Label Studio blocks private addresses; start it with USE_DEFAULT_BANNED_SUBNETS=false" in (
             problem(found["webhook"])
         )
+        # A webhook from the time before the addresses were blocked is there, and Label Studio sends nothing to it.
+        with LabelStudioServer(program, half_open_server.folder, free_port()) as open_server:
+            webhook.ensure(Client(open_server.url, token), project_id, theirs.url, AUTH)
+        assert "Label Studio blocks private addresses" in problem(diagnose(theirs, project_id)["webhook"])
         client = Client(half_open_server.url, token)
         client.delete_backend(client.backends(project_id)[0].id)
     finally:
@@ -305,6 +331,30 @@ def test_a_wrong_password_in_the_settings_of_the_model(healthy: Team) -> None:
         healthy.backend.start()
     assert diagnose(healthy.backend, healthy.id, fix=True)["connection"].status == "fixed"
     assert backend["id"] == healthy.call("GET", f"/api/ml/?project={healthy.id}")[0]["id"]
+
+
+def test_nothing_is_repaired_that_may_be_somebody_elses(healthy: Team) -> None:
+    """Without the server's password, or with another backend connected, --fix must change nothing."""
+    before = healthy.call("GET", f"/api/webhooks/?project={healthy.id}")
+    nothing = {"BASIC_AUTH_USER": None, "BASIC_AUTH_PASS": None}
+    found = diagnose(healthy.backend, healthy.id, fix=True, environment=nothing)
+    assert (found["reached"].status, found["webhook"].status) == ("problem", "problem")
+    assert healthy.call("GET", f"/api/webhooks/?project={healthy.id}") == before
+
+
+def test_another_backend_is_not_taken_for_ours(team: Team, quiet: Backend) -> None:
+    team.create(["a text"])
+    with answering(200, b'{"status": "UP", "model_class": "theirs"}') as theirs:
+        team.call("POST", "/api/ml/", {"url": f"{theirs}/sam", "project": team.id, "title": "SAM"})
+        hooks = team.call("GET", f"/api/webhooks/?project={team.id}")
+        found = diagnose(quiet, team.id, fix=True)
+        assert f"nor which of its ML backends is ours ({theirs}/sam) → tell the address" in problem(found["connection"])
+        found = diagnose(quiet, team.id, url=f"{theirs}/learning", fix=True)
+        assert (found["reached"].status, found["connection"].status) == ("problem", "problem")
+        assert team.call("GET", f"/api/webhooks/?project={team.id}") == hooks
+        found = diagnose(quiet, team.id, url=quiet.url, fix=True)
+        assert (found["reached"].status, found["connection"].status) == ("ok", "fixed")
+        assert {each["url"] for each in team.call("GET", f"/api/ml/?project={team.id}")} == {f"{theirs}/sam", quiet.url}
 
 
 def test_webhooks_missing_and_twice(healthy: Team) -> None:
@@ -371,6 +421,18 @@ def test_no_queue_yet_and_imports_that_recount(team: Team) -> None:
     assert "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true" in found["publishing"].remedy
 
 
+def test_a_queue_whose_predictions_are_gone_is_not_called_repaired(team: Team, quiet: Backend) -> None:
+    theirs = Team(team.server, quiet, team.annotators)
+    theirs.create([text for text, _ in labeled_sentences(30)])
+    theirs.connect()
+    theirs.wait_for_round(1)
+    version = {"model_version": f"p{theirs.id}-a0-q1"}
+    theirs.call("DELETE", f"/api/projects/{theirs.id}/model-versions/", version)
+    theirs.call("PATCH", f"/api/projects/{theirs.id}/", {"sampling": "Sequential sampling", "model_version": ""})
+    found = diagnose(quiet, theirs.id, fix=True)["queue"]
+    assert "→ its predictions are gone: a new queue comes with the next round" in problem(found)
+
+
 def test_what_the_last_round_said(healthy: Team) -> None:
     projects = healthy.backend.store.projects
     projects.set(healthy.id, error="the disk was full", synced_at=2e9)
@@ -380,4 +442,11 @@ def test_what_the_last_round_said(healthy: Team) -> None:
 
 def test_another_folder_than_the_servers(healthy: Team, tmp_path: Path) -> None:
     found = diagnose(healthy.backend, healthy.id, environment={"MODEL_DIR": str(tmp_path)})
+    assert "this MODEL_DIR does not know the project" in problem(found["connection"])
+    found = diagnose(healthy.backend, healthy.id, url=healthy.backend.url, environment={"MODEL_DIR": str(tmp_path)})
     assert "this MODEL_DIR does not know the project" in problem(found["state"])
+
+
+def test_a_lock_of_another_user_is_only_read(tmp_path: Path) -> None:
+    (tmp_path / "worker.lock").touch(0o444)
+    assert machine.worker(tmp_path).status == "problem"  # no worker; and no PermissionError

@@ -78,4 +78,4 @@ def test_a_wrong_path_is_named(team: Team, proxy: str) -> None:
     found = diagnose(team.backend, team.id, environment={"LABEL_STUDIO_URL": f"{proxy}/nowhere"})["label_studio"]
     assert (found.status, "is not Label Studio (status 404" in found.found) == ("problem", True)
     found = diagnose(team.backend, team.id, url=f"{proxy}/nowhere")["reached"]
-    assert (found.status, "finds no answer of this backend" in found.found) == ("problem", True)
+    assert (found.status, "is not this backend's own server (404)" in found.found) == ("warning", True)

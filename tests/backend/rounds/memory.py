@@ -44,7 +44,7 @@ class Memory:
         return {}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
-        return [ConnectedBackend(1, "http://b.local:9090", "us", None)]
+        return [ConnectedBackend(1, "http://b.local:9090", "us", None, {})]
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         return []
