@@ -37,7 +37,7 @@ class Memory:
 
     def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
         if model_version not in self.existing:
-            raise LabelStudioError("refused")
+            raise LabelStudioError("refused", 400)
         self.queue = (sampling, model_version)
 
     def versions(self, project_id: int) -> dict[str, int]:
