@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import strategies
 from backend.errors import BackendError, UnsupportedConfigError
 
+_NOT_COMPUTED = {"committee_probs", "predictions", "gradient_lengths", "uncertainty"}  # by any learner so far
+
 
 class SettingsError(BackendError):
     """The environment is incomplete or wrong."""
@@ -89,7 +91,9 @@ class ProjectOptions(BaseSettings):
 
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
-        strategies.get(self.strategy, **self.strategy_options)
+        missing = strategies.get(self.strategy, **self.strategy_options).requires & _NOT_COMPUTED
+        if missing:
+            raise ValueError(f"strategy '{self.strategy}' needs {', '.join(sorted(missing))}, not computed here yet")
         needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}
         if needs:
             raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")

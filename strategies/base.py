@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,7 +71,7 @@ class Strategy(Protocol):
 
 
 # Along which axis each field counts the N candidates; every other field has its own length.
-_CANDIDATE_AXIS = {
+CANDIDATE_AXIS = {
     "probs": 0,
     "features": 0,
     "embeddings": 0,
@@ -86,6 +86,17 @@ _DIMENSIONS = {
     "class_counts": 1,
     "committee_probs": 3,
 }
+_BLOCK = 1 << 22  # values looked at together, so that looking costs no memory
+
+
+def subset(pool: Pool, indices: Array) -> Pool:
+    """The same pool with only these candidates; labeled examples stay. indices: (k,) int64."""
+    values: dict[str, Any] = {}
+    for field, axis in CANDIDATE_AXIS.items():
+        value = getattr(pool, field)
+        if value is not None:
+            values[field] = np.take(np.asarray(value), indices, axis=axis)
+    return replace(pool, size=len(indices), **values)
 
 
 def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
@@ -104,10 +115,16 @@ def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
         dimensions = _DIMENSIONS.get(field, 2)
         if array.ndim != dimensions:
             raise PoolError(f"pool.{field} has {array.ndim} dimensions; expected {dimensions}")
-        axis = _CANDIDATE_AXIS.get(field)
+        axis = CANDIDATE_AXIS.get(field)
         if axis is not None and array.shape[axis] != pool.size:
             raise PoolError(f"pool.{field} has {array.shape[axis]} candidates; pool.size is {pool.size}")
-        if not np.isfinite(array).all():
+        if not _finite(array):
             raise PoolError(f"pool.{field} contains NaN or infinite values")
         arrays[field] = array
     return arrays
+
+
+def _finite(array: Array) -> bool:
+    """Whether all values are finite, looked at block by block."""
+    flat = array.reshape(-1)
+    return all(np.isfinite(flat[start : start + _BLOCK]).all() for start in range(0, len(flat), _BLOCK))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import entr
 
 from strategies.base import Array
-from strategies.ranking import ProbabilityRanking
+from strategies.ranking import Ranking
 
 
 def entropy(probs: Array) -> Array:
@@ -17,6 +17,6 @@ def entropy(probs: Array) -> Array:
     return np.asarray(entr(np.asarray(probs, dtype=np.float64)).sum(axis=1))
 
 
-def create() -> ProbabilityRanking:
+def create() -> Ranking:
     """The strategy `entropy`."""
-    return ProbabilityRanking("entropy", entropy)
+    return Ranking("entropy", entropy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from strategies.base import Array
-from strategies.ranking import ProbabilityRanking
+from strategies.ranking import Ranking
 
 
 def least_confidence(probs: Array) -> Array:
@@ -21,6 +21,6 @@ def least_confidence(probs: Array) -> Array:
     return np.asarray(ordered[:, :-1].sum(axis=1))
 
 
-def create() -> ProbabilityRanking:
+def create() -> Ranking:
     """The strategy `least_confidence`."""
-    return ProbabilityRanking("least_confidence", least_confidence)
+    return Ranking("least_confidence", least_confidence)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import numpy as np
 
 from strategies.base import Array
-from strategies.ranking import ProbabilityRanking
+from strategies.ranking import Ranking
 
 
 def margin(probs: Array) -> Array:
-    """−(p₁ − p₂) for the two likeliest classes: (N, C) → (N,) float64 in [−1, 0]. With one class, −1."""
+    """1 − (p₁ − p₂) for the two likeliest classes: (N, C) → (N,) float64 in [0, 1]. With one class, 0."""
     probs = np.asarray(probs, dtype=np.float64)
     if probs.shape[1] < 2:
-        return np.full(probs.shape[0], -1.0)
+        return np.zeros(probs.shape[0])
     best = np.partition(probs, probs.shape[1] - 2, axis=1)[:, -2:]
-    return np.asarray(best[:, 0] - best[:, 1])
+    return np.asarray(1 - (best[:, 1] - best[:, 0]))
 
 
-def create() -> ProbabilityRanking:
+def create() -> Ranking:
     """The strategy `margin`."""
-    return ProbabilityRanking("margin", margin)
+    return Ranking("margin", margin)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from strategies.base import Array, Pool, PoolError, Selection, check
+from strategies.base import CANDIDATE_AXIS, Array, Pool, PoolError, Selection, Strategy, check
+
+_BLOCK = 8192  # candidates scored at once: the float64 copies of a block stay small whatever the pool's size
+
+
+@runtime_checkable
+class Scorer(Strategy, Protocol):
+    """A strategy that has a score for each candidate by itself, so that others can build on it."""
+
+    def scores(self, pool: Pool) -> Array:
+        """(N,) float64, finite, higher = more informative."""
 
 
 def top(scores: Array, n: int, rng: np.random.Generator) -> Selection:
@@ -28,16 +39,34 @@ def top(scores: Array, n: int, rng: np.random.Generator) -> Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityRanking:
-    """Ranks candidates by a function of their class probabilities: (N, C) → (N,), higher = more informative."""
+class Ranking:
+    """Ranks candidates by a function of one field, applied block by block: higher = more informative.
+
+    score: a block of the field, e.g. (B, C) of `probs` or (S, B, C) of `committee_probs` → (B,).
+    """
 
     name: str
     score: Callable[[Array], Array]
-    requires: frozenset[str] = frozenset({"probs"})
+    field: str = "probs"
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """The one field."""
+        return frozenset({self.field})
+
+    def scores(self, pool: Pool) -> Array:
+        """(N,) float64. Raises `PoolError` on a missing or malformed field."""
+        values = check(self, pool, 1)[self.field]
+        if pool.multilabel and self.field in ("probs", "committee_probs"):
+            raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
+        axis = CANDIDATE_AXIS[self.field]
+        out = np.empty(pool.size)
+        for start in range(0, pool.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            out[block] = self.score(values[:, block] if axis else values[block])
+        return out
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         """The n candidates with the highest score."""
-        probs = check(self, pool, n)["probs"]
-        if pool.multilabel:
-            raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
-        return top(self.score(probs), n, rng)
+        check(self, pool, n)
+        return top(self.scores(pool), n, rng)

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from strategies.base import Strategy, StrategyOptionError, UnknownStrategyError
+from strategies.ranking import Scorer
 
 GROUP = "label_studio_active_learning.strategies"
 
@@ -38,6 +39,16 @@ def get(name: str, **options: Any) -> Strategy:
     for option, value in options.items():
         _check_type(name, option, value, parameters[option].default)
     return factory(**options)
+
+
+def scorer(name: str, base: str, options: dict[str, Any] | None = None) -> Scorer:
+    """The strategy `base` for the strategy `name` to build on, which needs a score for each candidate by itself."""
+    found = get(base, **(options or {}))
+    if not isinstance(found, Scorer):
+        raise StrategyOptionError(
+            f"strategy '{name}': base '{base}' has no score for each text; choose one such as entropy or margin"
+        )
+    return found
 
 
 def _check_type(name: str, option: str, value: Any, default: Any) -> None:

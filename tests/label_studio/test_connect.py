@@ -28,7 +28,7 @@ def test_connected_with_a_webhook_that_carries_our_authorisation(connected: Team
 @pytest.mark.parametrize(
     ("config", "extra_params", "sentence"),
     [
-        (CONFIG, {"strategy": "foo"}, "strategy 'foo' is unknown; choose one of entropy, least_confidence"),
+        (CONFIG, {"strategy": "foo"}, "strategy 'foo' is unknown; choose one of badge, bald, cal"),
         (
             CONFIG,
             {"batchsize": 3},

@@ -22,7 +22,7 @@ def test_against_plain_loops(row: list[float]) -> None:
     probs = np.array([row])
     ordered = sorted(row)
     assert least_confidence(probs)[0] == pytest.approx(1 - ordered[-1], abs=1e-12)
-    assert margin(probs)[0] == pytest.approx(-(ordered[-1] - ordered[-2]), abs=1e-12)
+    assert margin(probs)[0] == pytest.approx(1 - (ordered[-1] - ordered[-2]), abs=1e-12)
     assert entropy(probs)[0] == pytest.approx(-math.fsum(p * math.log(p) for p in row), abs=1e-12)
 
 
@@ -56,7 +56,7 @@ def test_confident_float32_rows_keep_their_order() -> None:
 
 
 def test_one_class_gives_no_error() -> None:
-    assert margin(np.ones((3, 1))).tolist() == [-1, -1, -1]
+    assert margin(np.ones((3, 1))).tolist() == [0, 0, 0]
     assert least_confidence(np.ones((3, 1))).tolist() == [0, 0, 0]
 
 

@@ -1,0 +1,81 @@
+"""Hybrid: a shortlist of uncertain texts, and among them different ones.
+
+Zhdanov, Diverse Mini-Batch Active Learning (2019), algorithm 1: k-means on the shortlist, weighted by informativeness,
+and the text nearest to each center. `k_center` takes the greedy core-set of the shortlist instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.preprocessing import normalize
+
+from strategies.base import Array, Pool, Selection, StrategyOptionError, check
+from strategies.core_set import k_center
+from strategies.distances import squared_norms
+from strategies.ranking import Scorer, top
+from strategies.registry import scorer
+
+_DIVERSITIES = ("k_means", "k_center")
+
+
+@dataclass(frozen=True, slots=True)
+class Hybrid:
+    """The `factor` · n most uncertain texts, of which n far from each other."""
+
+    base: Scorer
+    factor: float = 10.0
+    diversity: str = "k_means"
+    name: str = "hybrid"
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the base strategy reads, and embeddings; for k-center those of labeled texts, too."""
+        embeddings = {"embeddings"} if self.diversity == "k_means" else {"embeddings", "labeled_embeddings"}
+        return self.base.requires | embeddings
+
+    def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        """Choose min(n, N), most uncertain first; a score is the base strategy's."""
+        fields = check(self, pool, n)
+        scores = self.base.scores(pool)
+        shortlist = top(scores, max(n, round(self.factor * n)), rng).indices
+        k = min(n, pool.size)
+        rows = normalize(fields["embeddings"][shortlist]) if len(shortlist) else fields["embeddings"]
+        chosen: Array = np.arange(k)
+        if k == len(shortlist):
+            pass
+        elif self.diversity == "k_means":
+            chosen = _nearest_to_centers(rows, scores[shortlist], k, rng)
+        else:
+            labeled = fields["labeled_embeddings"].astype(rows.dtype)
+            chosen, _ = k_center(rows, normalize(labeled) if len(labeled) else labeled, k, rng)
+        order = np.sort(chosen)  # the shortlist is in the order of the base strategy
+        return Selection(indices=shortlist[order], scores=scores[shortlist[order]])
+
+
+def _nearest_to_centers(rows: Array, weights: Array, k: int, rng: np.random.Generator) -> Array:
+    """One row for each of k weighted k-means centers, the nearest that is not taken: (L, D), (L,) → (k,)."""
+    shifted = weights - weights.min()  # informativeness has no common zero; the least informative counts a little
+    model = KMeans(k, n_init=1, random_state=int(rng.integers(2**31 - 1)))
+    model.fit(rows, sample_weight=shifted + 1e-3 * max(float(shifted.max()), 1e-12))
+    centers = model.cluster_centers_
+    distances = squared_norms(rows) - 2 * (centers @ rows.T) + squared_norms(centers)[:, None]  # (k, L)
+    chosen: list[int] = []
+    for row in distances:
+        row[chosen] = np.inf
+        chosen.append(int(np.argmin(row)))
+    return np.array(chosen, np.int64)
+
+
+def create(
+    base: str = "margin", factor: float = 10.0, diversity: str = "k_means", base_options: dict[str, Any] | None = None
+) -> Hybrid:
+    """The strategy `hybrid`; factor: how many times n texts are shortlisted; diversity: `k_means` or `k_center`."""
+    if factor < 1:
+        raise StrategyOptionError(f"hybrid: factor must be at least 1, not {factor}")
+    if diversity not in _DIVERSITIES:
+        raise StrategyOptionError(f"hybrid: diversity must be one of {', '.join(_DIVERSITIES)}, not '{diversity}'")
+    return Hybrid(scorer("hybrid", base, base_options), factor, diversity)

@@ -1,0 +1,105 @@
+"""ProbCover: for the first labels, cover as many texts as possible by balls around those chosen.
+
+Yehuda, Dekel, Hacohen & Weinshall, Active Learning Through a Covering Lens (NeurIPS 2022), algorithm 1; the radius by
+its section 3.3: the largest for which balls are pure, judged by k-means clusters in place of the unknown classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from strategies.base import Array, Pool, Selection, StrategyOptionError, check
+from strategies.distances import to_nearest
+from strategies.typiclust import cluster
+
+_BLOCK = 1024
+_SAMPLE = 2000  # rows whose purity is looked at to choose the radius
+
+
+def radius(rows: Array, clusters: int, purity: float, rng: np.random.Generator) -> float:
+    """The largest Euclidean radius for which the share `purity` of balls holds one cluster only. rows: (N, D).
+
+    A ball is pure up to the distance of its center's nearest row of another cluster, so that this is a quantile.
+    """
+    member_of = cluster(rows, min(clusters, len(np.unique(rows, axis=0))), rng)
+    sample = rng.permutation(len(rows))[:_SAMPLE]
+    pure_up_to = np.full(len(sample), 2.0)  # the largest distance on the unit sphere
+    for number in np.unique(member_of):
+        own = member_of[sample] == number
+        others = rows[member_of != number]
+        if len(others):
+            pure_up_to[own] = np.sqrt(to_nearest(rows[sample[own]], others))
+    return float(np.quantile(pure_up_to, 1 - purity))
+
+
+def neighbourhoods(rows: Array, delta: float) -> Array:
+    """Which rows lie within `delta` of each: (N, D) unit vectors → (N, N) bits, packed to (N, ⌈N/8⌉) uint8."""
+    out = np.empty((len(rows), -(-len(rows) // 8)), dtype=np.uint8)
+    least = 1 - delta * delta / 2  # cosine
+    for start in range(0, len(rows), _BLOCK):
+        near = rows[start : start + _BLOCK] @ rows.T >= least
+        out[start : start + _BLOCK] = np.packbits(near, axis=1)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class ProbCover:
+    """Greedy maximum coverage. Above `max_candidates` a random part of the pool stands for all of it."""
+
+    clusters: int = 20
+    purity: float = 0.95
+    delta: float = 0.0
+    max_candidates: int = 20_000
+    name: str = "prob_cover"
+    requires: frozenset[str] = frozenset({"embeddings", "labeled_embeddings"})
+
+    def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        """Choose min(n, N); a score is the share of texts newly covered."""
+        fields = check(self, pool, n)
+        k = min(n, pool.size)
+        if not k:
+            return Selection(np.empty(0, np.int64), np.empty(0))
+        part = np.sort(rng.permutation(pool.size)[: max(self.max_candidates, k)])
+        rows = normalize(fields["embeddings"][part])
+        labeled = fields["labeled_embeddings"].astype(rows.dtype)
+        labeled = normalize(labeled) if len(labeled) else labeled
+        delta = self.delta or radius(rows, self.clusters, self.purity, rng)
+        covered = to_nearest(rows, labeled) <= delta * delta
+        chosen, gains = _cover(neighbourhoods(rows, delta), covered, k, rng)
+        return Selection(indices=part[chosen].astype(np.int64), scores=gains / len(rows))
+
+
+def _cover(near: Array, covered: Array, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Take k times the row with the most uncovered neighbours: packed (N, N) bits, (N,) → row numbers, counts gained.
+
+    A row leaves the counts of its neighbours once, when it is covered: all k choices together unpack each row once.
+    """
+    size = len(covered)
+    order = rng.permutation(size)  # ties are broken at random
+    gain = np.zeros(size, dtype=np.int64)
+    for row in np.flatnonzero(~covered):
+        gain += np.unpackbits(near[row], count=size)
+    covered = covered.copy()
+    taken = np.zeros(size, dtype=bool)
+    chosen, gains = np.empty(k, np.int64), np.empty(k)
+    for position in range(k):
+        index = int(order[np.argmax(np.where(taken, -1, gain)[order])])
+        chosen[position], gains[position] = index, gain[index]
+        taken[index] = True
+        newly = np.flatnonzero(np.unpackbits(near[index], count=size).astype(bool) & ~covered)
+        covered[newly] = True
+        for row in newly:
+            gain -= np.unpackbits(near[row], count=size)
+    return chosen, gains
+
+
+def create(clusters: int = 20, purity: float = 0.95, delta: float = 0.0, max_candidates: int = 20_000) -> ProbCover:
+    """The strategy `prob_cover`; `delta` > 0 sets the radius, otherwise `clusters` and `purity` find it."""
+    if clusters < 1 or max_candidates < 1 or delta < 0:
+        raise StrategyOptionError("prob_cover: clusters and max_candidates must be at least 1, delta at least 0")
+    if not 0 < purity <= 1:
+        raise StrategyOptionError(f"prob_cover: purity must be in (0, 1], not {purity}")
+    return ProbCover(clusters, purity, delta, max_candidates)

@@ -1,0 +1,22 @@
+"""Uncertainty: ask about the texts of which the learner itself is least sure.
+
+For structured labels (spans, answers, pairs) the learner aggregates an uncertainty over a text; Settles & Craven, An
+Analysis of Active Learning Strategies for Sequence Labeling Tasks (EMNLP 2008), section 3.1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from strategies.base import Array
+from strategies.ranking import Ranking
+
+
+def uncertainty(values: Array) -> Array:
+    """The learner's own numbers: (N,) → (N,) float64."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def create() -> Ranking:
+    """The strategy `uncertainty`."""
+    return Ranking("uncertainty", uncertainty, "uncertainty")
