@@ -14,19 +14,9 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
+from backend.labelstudio.refusals import reason, unreachable
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
-PRIVATE_ADDRESSES = (
-    "Label Studio blocks private addresses; start it with "
-    "USE_DEFAULT_BANNED_SUBNETS=false USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16"
-)
-_SAID = {  # a part of what Label Studio says of a refusal, and what is to be done
-    "legacy token authentication has been disabled": "legacy tokens are turned off there (401); set "
-    "LABEL_STUDIO_API_KEY to a personal access token, from Account & Settings",
-    "API key has expired": "the personal access token has expired (401); make a new one in Account & Settings and set "
-    "LABEL_STUDIO_API_KEY to it",
-    "reserved network address": PRIVATE_ADDRESSES,
-}
 _PAGE = 1000
 _IMPORT_CHUNK = 500
 # The list names fields of tasks and of their annotations alike.
@@ -168,7 +158,7 @@ class Client:
         except ApiError as error:
             return "task ID 0 not found in project" not in json.dumps(error.body)
         except httpx.HTTPError as error:
-            raise LabelStudioError(_unreachable(self.url, error)) from None
+            raise LabelStudioError(unreachable(self.url, error)) from None
         return True
 
     def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
@@ -285,17 +275,13 @@ class Client:
         try:
             yield
         except ApiError as error:
-            raise LabelStudioError(f"Label Studio refused to {doing}: {_reason(error)}", error.status_code) from None
+            raise LabelStudioError(f"Label Studio refused to {doing}: {reason(error)}", error.status_code) from None
         except httpx.HTTPError as error:
-            raise LabelStudioError(_unreachable(self.url, error)) from None
+            raise LabelStudioError(unreachable(self.url, error)) from None
 
 
 def _filter(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
-
-
-def _unreachable(url: str, error: Exception) -> str:
-    return f"Label Studio at {url} cannot be reached ({type(error).__name__}); check LABEL_STUDIO_URL and that it runs"
 
 
 def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
@@ -310,16 +296,3 @@ def _error(backend: dict[str, Any]) -> str | None:
     if backend["state"] == "DI":
         return "it does not answer at /health"
     return backend["error_message"] or "it refuses" if backend["state"] == "ER" else None
-
-
-def _reason(error: ApiError) -> str:
-    said = json.dumps(error.body)
-    for part, hint in _SAID.items():
-        if part in said:
-            return hint
-    hints = {
-        401: "the API key is not accepted (401); set LABEL_STUDIO_API_KEY to a valid access token",
-        403: "the API key's user may not do this (403); use a token of a manager or administrator",
-        404: "it does not exist, or the API key's user cannot see it (404)",
-    }
-    return hints.get(error.status_code or 0, f"status {error.status_code}")
