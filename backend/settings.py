@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import strategies
 from backend.errors import BackendError, UnsupportedConfigError
 
-_NOT_COMPUTED = {"committee_probs", "predictions", "gradient_lengths", "uncertainty"}  # by any learner so far
+_NOT_COMPUTED = {"predictions", "uncertainty"}  # by any learner so far
 
 
 class SettingsError(BackendError):
@@ -72,6 +72,13 @@ class ProjectOptions(BaseSettings):
     strategy: str = "margin"
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     cold_start: str = "typiclust"  # the strategy while there is no adapter
+    committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None  # default: by the strategy
+    members: int | None = Field(None, ge=2, le=64)  # of the committee; default 10, 5 for lora
+    egl_label: Literal["pseudo", "expected"] = "pseudo"  # the gradient at the predicted label, or expected over labels
+    egl_parameters: Literal["all", "head"] = "all"  # head and adapter, or the head alone, which costs nothing
+    egl_top_k: int = Field(5, ge=1)  # labels that the expectation considers
+    pseudo_labels: int = Field(100, ge=0)  # co_training: texts that each view lends the other a round, at most
+    pseudo_confidence: float = Field(0.95, gt=0, le=1)  # and how sure it must be of them
     batch_size: int = Field(20, ge=1, le=10_000)  # newly labeled tasks that start a round
     queue_size: int | None = Field(None, ge=1, le=100_000)  # tasks published in order; default 3 × batch_size
     audit_share: float = Field(0.1, ge=0.0, le=0.5)  # tasks held out to measure with
@@ -94,6 +101,14 @@ class ProjectOptions(BaseSettings):
         missing = strategies.get(self.strategy, **self.strategy_options).requires & _NOT_COMPUTED
         if missing:
             raise ValueError(f"strategy '{self.strategy}' needs {', '.join(sorted(missing))}, not computed here yet")
+        views = self.committee == "views"
+        if self.committee is not None and views != (self.strategy == "co_training"):
+            raise ValueError(
+                "committee 'views' and strategy 'co_training' belong together: "
+                + ("choose that strategy" if views else "leave committee out")
+            )
+        if self.strategy == "co_training" and self.members not in (None, 2):
+            raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
         needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}
         if needs:
             raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")

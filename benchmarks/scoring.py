@@ -25,7 +25,8 @@ from backend.demo import tickets
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel, resolve
 from backend.learners.batching import by_length
-from backend.learners.sequence_classification import SequenceClassifier, train
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.training import train
 from backend.pool import local
 from backend.store.files import Files
 from backend.store.tasks import TaskText, digest
@@ -67,7 +68,7 @@ def main() -> None:
 
         def ours() -> int:
             with tempfile.TemporaryDirectory() as fresh:
-                local.score(Files(Path(fresh)), 1, 1, classifier, tasks, features=False)
+                local.score(Files(Path(fresh)), 1, 1, classifier, tasks)
             return len(texts)
 
         def one_by_one() -> int:

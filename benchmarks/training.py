@@ -21,7 +21,8 @@ from transformers.utils import logging as transformers_logging
 
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.sequence_classification import SequenceClassifier, train
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.training import train
 
 _KINDS = {
     "from scratch": (False, TrainingOptions()),
@@ -72,7 +73,7 @@ def _read(path: Path) -> list[tuple[str, str]]:
 
 
 def _accuracy(classifier: SequenceClassifier, rows: list[tuple[str, str]]) -> float:
-    probs = classifier.score([text for text, _ in rows], features=False).probs
+    probs = classifier.score([text for text, _ in rows])["probs"]
     hits = [classifier.classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)]
     return sum(hits) / len(hits)
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaModel,
+    PreTrainedTokenizerFast,
+)
 
 from backend.store import Store
 
@@ -85,6 +93,20 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         layer.self_attn.v_proj.weight.data *= 20
         layer.self_attn.o_proj.weight.data *= 20
     model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random ALBERT: its two layers are one and the same module, called twice."""
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-albert")
+    tokenizer = _tokenizer()
+    config = AlbertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, embedding_size=32, **_SIZE)
+    AlbertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -72,6 +72,16 @@ class Adapters:
             yield
 
     @contextmanager
+    def dropout(self) -> Iterator[None]:
+        """Inside the block forward passes drop out, as they do in training."""
+        model = self._wrapped()
+        model.train()
+        try:
+            yield
+        finally:
+            model.eval()
+
+    @contextmanager
     def training(self, adapter: str) -> Iterator[list[torch.nn.Parameter]]:
         """Inside the block dropout is on and this adapter's parameters, which it hands over, are trainable."""
         model = self._wrapped()

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 Progress = Callable[[int, int], None]  # done, of so many
 
 
 def no_progress(done: int, total: int) -> None:
     """Show nothing."""
+
+
+CommitteeKind = Literal["bootstrap", "lora", "dropout", "views"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitteeOptions:
+    """Who sits in the committee.
+
+    bootstrap: heads on bootstrap samples over the adapter's features. lora: adapters with seeds, samples and
+    hyper-parameters of their own on the one base model. dropout: passes with dropout on. views: two members, a head on
+    the frozen embeddings and the adapter.
+    """
+
+    kind: CommitteeKind
+    members: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientOptions:
+    """Which gradient's length: of the loss at the predicted label or expected over the labels; of which parameters."""
+
+    label: Literal["pseudo", "expected"] = "pseudo"
+    parameters: Literal["all", "head"] = "all"
+    top_k: int = 5  # labels that an expectation considers, the most probable ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +52,4 @@ class TrainingOptions:
     lora_dropout: float = 0.05
     max_length: int = 256
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a model says of N texts: C classes, D hidden dimensions."""
-
-    probs: NDArray[np.float32]  # (N, C), rows sum to 1
-    features: NDArray[np.float32] | None = None  # (N, D) last hidden state, pooled
+    committee: CommitteeOptions | None = None  # trained beside the adapter

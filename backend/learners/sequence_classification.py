@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from peft import LoraConfig, TaskType
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-from safetensors.torch import load_file, save_file
+from numpy.typing import NDArray
 
 from backend.errors import ModelError
-from backend.learners.base import Output, Progress, TrainingOptions, no_progress
+from backend.learners import gradients
+from backend.learners.base import CommitteeOptions, GradientOptions, Progress, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch, by_length, pad
+from backend.learners.batching import Batch, by_length
+from backend.learners.committee import Committee, assembled
+from backend.learners.heads import read_head, softmax
 
-_HEAD = "head.safetensors"
-_DESCRIPTION = "learner.json"
+Array = NDArray[np.float32]
+DESCRIPTION = "learner.json"
 
 
 class SequenceClassifier:
@@ -27,198 +29,112 @@ class SequenceClassifier:
 
     kind = "sequence_classification"
 
-    def __init__(self, base: BaseModel, adapter: str, head: torch.nn.Linear, classes: Sequence[str], max_length: int):
+    def __init__(self, base: BaseModel, adapter: str, folder: Path, head: torch.nn.Linear, description: dict[str, Any]):
         self.base = base
         self.adapter = adapter
-        self.head = head.to(base.device).eval()
-        self.classes = tuple(classes)
-        self.max_length = max_length
+        self.head = head.to(base.device)
+        self.classes: tuple[str, ...] = tuple(description["classes"])
+        self.max_length = int(description["max_length"])
+        committee = description.get("committee")
+        self.committee = CommitteeOptions(**committee) if committee else None
+        self._folder = folder
 
     @classmethod
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
         """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `ModelError` if it is damaged."""
         try:
-            description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-            tensors = load_file(folder / _HEAD)
-            classes, max_length = description["classes"], description["max_length"]
-            head = torch.nn.Linear(tensors["weight"].shape[1], len(classes))
-            head.load_state_dict(tensors)
+            description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+            head = read_head(folder)
             with base.lock:
                 base.adapters.load(adapter, folder)
+            return cls(base, adapter, folder, head, description)
         except Exception as error:  # whatever json, safetensors, torch or peft find wrong with a file
             raise ModelError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
-        return cls(base, adapter, head, classes, max_length)
 
     def unload(self) -> None:
         """Take the adapter out of memory."""
         with self.base.lock:
             self.base.adapters.drop(self.adapter)
 
-    def predict(self, texts: Sequence[str]) -> Output:
-        """Class probabilities of each text, in the order asked. Safe from many threads: one batch at a time."""
+    def predict(self, texts: Sequence[str]) -> Array:
+        """Class probabilities of each text, (N, C), in the order asked. Safe from many threads: one batch at a time."""
 
-        def step(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        def step(batch: Batch) -> dict[str, torch.Tensor]:
             with self.base.lock, torch.inference_mode():
                 self.base.adapters.activate(self.adapter)
-                return self._step(batch)
+                return {"probs": softmax(self.head, self.base.pooled(batch))}
 
-        return self._run(texts, step, features=False, progress=no_progress)
+        return self._run(texts, step, {"probs": (len(self.classes),)}, no_progress)["probs"]
 
-    def score(self, texts: Sequence[str], *, features: bool, progress: Progress = no_progress) -> Output:
-        """As `predict`, for a whole pool: holds the base model throughout and folds the adapter into its weights."""
-        with self.base.lock, self.base.adapters.merged(self.adapter), torch.inference_mode():
-            return self._run(texts, self._step, features=features, progress=progress)
+    def score(
+        self,
+        texts: Sequence[str],
+        wanted: Collection[str] = ("probs",),
+        *,
+        gradient: GradientOptions = GradientOptions(),
+        progress: Progress = no_progress,
+    ) -> dict[str, Array]:
+        """The wanted arrays for a whole pool, from as few passes as they take. Holds the base model throughout.
 
-    def _step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        pooled = self.base.pooled(batch)
-        return pooled, torch.softmax(self.head(pooled).float(), dim=-1)
+        probs: (N, C). features: (N, D), the pooled last hidden state. committee_probs: (N, S, C), of the committee
+        that the adapter was trained with; `ModelError` if there was none. gradient_lengths: (N,), as `gradient` says.
+        The adapter is folded into the base model's weights where nothing needs the two apart.
+        """
+        committee: Committee | None = None
+        with self.base.lock, ExitStack() as stack:
+            if "committee_probs" in wanted:
+                committee = stack.enter_context(self._assembled())
+            through_adapter = "gradient_lengths" in wanted and gradient.parameters == "all"
+            if not through_adapter and (committee is None or committee.folds):
+                stack.enter_context(self.base.adapters.merged(self.adapter))
+            calls: gradients.Calls = []
+            if through_adapter:
+                calls = stack.enter_context(gradients.watched(self.base.adapters.model, self.adapter))
+
+            def step(batch: Batch) -> dict[str, torch.Tensor]:
+                self.base.adapters.activate(self.adapter)
+                calls.clear()
+                with torch.set_grad_enabled(through_adapter):
+                    pooled = self.base.pooled(batch)
+                    logits = self.head(pooled)
+                found = {"probs": torch.softmax(logits.detach().float(), dim=-1), "features": pooled.detach().float()}
+                if "gradient_lengths" in wanted:
+                    found["gradient_lengths"] = gradients.lengths(logits, pooled, calls, gradient)
+                if committee is not None:
+                    calls.clear()
+                    with torch.no_grad():
+                        found["committee_probs"] = committee.probs(batch, pooled.detach())
+                return {name: found[name] for name in wanted}
+
+            return self._run(texts, step, self._shapes(wanted), progress)
+
+    def _assembled(self) -> AbstractContextManager[Committee]:
+        if self.committee is None:
+            raise ModelError(f"adapter {self._folder.name} was trained without a committee; start a round again")
+        return assembled(self.base, self.adapter, self.head, self._folder, self.committee)
+
+    def _shapes(self, wanted: Collection[str]) -> dict[str, tuple[int, ...]]:
+        members = 0 if self.committee is None else self.committee.members
+        shapes = {
+            "probs": (len(self.classes),),
+            "features": (self.base.dimensions,),
+            "committee_probs": (members, len(self.classes)),
+            "gradient_lengths": (),
+        }
+        return {name: shapes[name] for name in wanted}
 
     def _run(
         self,
         texts: Sequence[str],
-        step: Callable[[Batch], tuple[torch.Tensor, torch.Tensor]],
-        *,
-        features: bool,
+        step: Callable[[Batch], dict[str, torch.Tensor]],
+        shapes: dict[str, tuple[int, ...]],
         progress: Progress,
-    ) -> Output:
-        ids = self.base.tokenize(texts, self.max_length)
-        probs = np.zeros((len(texts), len(self.classes)), dtype=np.float32)
-        hidden = np.zeros((len(texts), self.base.dimensions), dtype=np.float32) if features else None
+    ) -> dict[str, Array]:
+        out = {name: np.zeros((len(texts), *shape), dtype=np.float32) for name, shape in shapes.items()}
         done = 0
-        for batch in by_length(self.base.tokenizer, ids):
-            pooled, of_classes = step(batch)
-            probs[batch.rows] = of_classes.cpu().numpy()
-            if hidden is not None:
-                hidden[batch.rows] = pooled.float().cpu().numpy()
+        for batch in by_length(self.base.tokenizer, self.base.tokenize(texts, self.max_length)):
+            for name, values in step(batch).items():
+                out[name][batch.rows] = values.cpu().numpy()
             done += len(batch.rows)
             progress(done, len(texts))
-        return Output(probs, hidden)
-
-
-def train(
-    base: BaseModel,
-    texts: Sequence[str],
-    labels: Sequence[str],
-    classes: Sequence[str],
-    options: TrainingOptions,
-    folder: Path,
-    *,
-    warm_start: Path | None = None,
-    progress: Progress = no_progress,
-) -> None:
-    """Fine-tune an adapter and a head on labeled texts and write both to `folder`.
-
-    Rare classes weigh more, by 1/√count (normalised to mean 1 over the examples): enough that they are learned, less
-    than 1/count, which would make the model shout them. `warm_start` is a folder of an earlier version to go on from;
-    head rows are carried over by class name. Equal seeds give equal weights on the same machine. Raises `ModelError`
-    if the loss is no longer a number.
-    """
-    targets = torch.tensor([classes.index(label) for label in labels])
-    adapter = "in_training"  # "training" itself is an attribute of every torch module
-    with base.lock, torch.random.fork_rng():
-        torch.manual_seed(options.seed)
-        head = torch.nn.Linear(base.dimensions, len(classes)).to(base.device)
-        torch.nn.init.zeros_(head.bias)
-        if warm_start is None:
-            base.adapters.drop(adapter)
-            base.adapters.add(adapter, lora_config(base, options))
-        else:
-            _carry_over(SequenceClassifier.load(base, adapter, warm_start), head, classes)
-        try:
-            with base.adapters.training(adapter) as parameters:
-                _fit(base, parameters, head, texts, targets, options, progress)
-            base.adapters.save(adapter, folder)
-        finally:
-            base.adapters.drop(adapter)
-    save_file({name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}, folder / _HEAD)
-    description = {
-        "kind": SequenceClassifier.kind,
-        "base_model": base.name,
-        "classes": list(classes),
-        "max_length": options.max_length,
-    }
-    (folder / _DESCRIPTION).write_text(json.dumps(description, ensure_ascii=False, indent=1), "utf-8")
-
-
-def lora_config(base: BaseModel, options: TrainingOptions) -> LoraConfig:
-    """Attention's query and value where peft knows their names, every linear layer elsewhere (Hu et al. 2021, 4.2)."""
-    known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
-    return LoraConfig(
-        r=options.lora_r,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=options.lora_dropout,
-        target_modules=list(known) if known else "all-linear",
-        task_type=TaskType.FEATURE_EXTRACTION,
-    )
-
-
-def default_learning_rate(base: BaseModel) -> float:
-    """Small models take large steps: 2e-3 up to 50 M parameters, 5e-4 up to 500 M, 2e-4 above."""
-    return 2e-3 if base.parameters <= 50e6 else 5e-4 if base.parameters <= 500e6 else 2e-4
-
-
-def _fit(
-    base: BaseModel,
-    parameters: list[torch.nn.Parameter],
-    head: torch.nn.Linear,
-    texts: Sequence[str],
-    targets: torch.Tensor,
-    options: TrainingOptions,
-    progress: Progress,
-) -> None:
-    ids = base.tokenize(texts, options.max_length)
-    batches_an_epoch = -(-len(ids) // options.batch_size)
-    total = min(options.max_steps, max(options.min_steps, options.epochs * batches_an_epoch))
-    rate = options.learning_rate or default_learning_rate(base)
-    optimizer = torch.optim.AdamW(
-        [{"params": parameters, "weight_decay": 0.01}, {"params": head.parameters(), "weight_decay": 0.0}], lr=rate
-    )
-    warmup = max(1, total // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
-    )
-    weights = _class_weights(targets, head.out_features).to(base.device)
-    generator = torch.Generator().manual_seed(options.seed)
-    step = 0
-    while step < total:
-        order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
-        for start in range(0, len(order), options.batch_size)[: total - step]:
-            batch = pad(base.tokenizer, ids, order[start : start + options.batch_size])
-            wanted = targets[torch.from_numpy(batch.rows)].to(base.device)
-            with _autocast(base.device):
-                logits = head(base.pooled(batch))
-            losses = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-            loss = (losses * weights[wanted]).mean()
-            if not torch.isfinite(loss):
-                raise ModelError(
-                    f"training diverged at step {step + 1}: the loss is {loss.item()}; "
-                    f"lower extra_params.learning_rate (now {rate:g})"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_([*parameters, *head.parameters()], 1.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            progress(step, total)
-
-
-def _class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
-    """(C,) weight of each class's examples: ∝ 1/√count, with mean 1 over the examples."""
-    counts = torch.bincount(targets, minlength=classes).float()
-    weights = counts.clamp(min=1).rsqrt()
-    return weights * (counts.sum() / (weights * counts).sum())
-
-
-def _carry_over(former: SequenceClassifier, head: torch.nn.Linear, classes: Sequence[str]) -> None:
-    known = {name: row for row, name in enumerate(former.classes)}
-    with torch.no_grad():
-        for row, name in enumerate(classes):
-            if name in known:
-                head.weight[row] = former.head.weight[known[name]]
-                head.bias[row] = former.head.bias[known[name]]
-
-
-def _autocast(device: torch.device) -> torch.autocast:
-    """Half precision on GPUs; full precision elsewhere, where half is slower."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+        return out

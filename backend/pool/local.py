@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learners.base import Progress, no_progress
+from backend.learners.base import GradientOptions, Progress, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.sequence_classification import SequenceClassifier
 from backend.store.files import Files
@@ -43,28 +43,35 @@ def score(
     adapter: int,
     classifier: SequenceClassifier,
     tasks: Sequence[TaskText],
+    wanted: Collection[str] = (),
     *,
-    features: bool,
+    gradient: GradientOptions = GradientOptions(),
     progress: Progress = no_progress,
 ) -> None:
-    """Predict every distinct text and write the result to the adapter's scores file.
+    """Compute the probabilities and the other wanted arrays of every distinct text, into the adapter's scores file.
 
     What an earlier call scored with the same adapter is kept, so that only new texts cost anything.
     """
     path = files.scores(project_id, adapter)
     known = files.read_arrays(path)
-    wanted = ["probs", "features"] if features else ["probs"]
-    if known is not None and not all(name in known for name in wanted):
+    names = {stored(name, gradient): name for name in {"probs", *wanted}}
+    if known is not None and not set(names) <= set(known):
         known = None
-    arrays = _complete(known, tasks)
-    if arrays is None:
+    missing = _complete(known, tasks)
+    if missing is None:
         return
-    kept, texts, digests = arrays
-    output = classifier.score(texts, features=features, progress=progress)
-    fresh: dict[str, NDArray[np.generic]] = {"digests": digests, "probs": output.probs}
-    if output.features is not None:
-        fresh["features"] = output.features
+    kept, texts, digests = missing
+    found = classifier.score(texts, list(names.values()), gradient=gradient, progress=progress)
+    fresh: dict[str, NDArray[np.generic]] = {"digests": digests}
+    fresh.update({as_stored: found[name] for as_stored, name in names.items()})
     files.write_arrays(path, _merge(kept, fresh))
+
+
+def stored(name: str, gradient: GradientOptions) -> str:
+    """The name under which an array is kept: lengths of other gradients are other arrays."""
+    if name != "gradient_lengths":
+        return name
+    return f"{name} {gradient.label} {gradient.parameters} {gradient.top_k}"
 
 
 def embed(

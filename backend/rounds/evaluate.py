@@ -22,7 +22,7 @@ def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] 
     with context.computing:
         classifier = load(context, project_id, version)
         try:
-            probs = classifier.predict([example.text for example in held_out]).probs
+            probs = classifier.predict([example.text for example in held_out])
         finally:
             classifier.unload()
     predicted = [classifier.classes[row] for row in probs.argmax(axis=1)]

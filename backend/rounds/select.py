@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import strategies
 from backend.errors import BackendError
 from backend.labelstudio.label_config import TaskSpec
-from backend.pool import local
+from backend.pool import fields, local
 from backend.pool.local import Scores
 from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.train import gradient_options
 from backend.settings import ProjectOptions
 from backend.store.tasks import TaskText, held_out_order
 from strategies import Pool, Strategy
@@ -72,28 +74,27 @@ def _pool(
     labeled = context.store.tasks.labeled(project_id, audit=False)
     digests = [task.digest for task in candidates]
     labeled_digests = [example.digest for example in labeled]
-    fields: dict[str, Any] = {}
     needs = strategy.requires
-    if needs & {"embeddings", "labeled_embeddings"}:
+    arrays = fields.arrays(needs)
+    sources: dict[str, Scores] = {}
+    if "embeddings" in arrays:
         texts = [*candidates, *(TaskText(e.id, e.text, e.digest) for e in labeled)]
         with context.computing, context.bar(f"project {project_id}: embedding {len(texts)} texts") as progress:
             base = context.models.get(options.base_model)
-            embedded = local.embed(
+            sources["embeddings"] = local.embed(
                 context.store.files, project_id, base, texts, max_length=options.max_length, progress=progress
             )
-        fields["embeddings"] = embedded.take("embeddings", digests)
-        fields["labeled_embeddings"] = embedded.take("embeddings", labeled_digests)
-    if needs & {"probs", "labeled_probs", "features", "labeled_features"}:
-        arrays = context.store.files.read_arrays(context.store.files.scores(project_id, version))
-        if arrays is None:
+    if arrays & fields.SCORED:
+        found = context.store.files.read_arrays(context.store.files.scores(project_id, version))
+        if found is None:
             raise BackendError(f"project {project_id} has no scores of adapter {version}; start a round again")
-        scores = Scores(arrays)
-        for name, wanted in (("probs", digests), ("labeled_probs", labeled_digests)):
-            fields[name] = scores.take("probs", wanted)
-        if "features" in arrays:
-            fields["features"] = scores.take("features", digests)
-            fields["labeled_features"] = scores.take("features", labeled_digests)
+        sources.update(dict.fromkeys(arrays & fields.SCORED, Scores(found)))
+
+    def take(name: str, of: list[int]) -> NDArray[np.generic]:
+        return sources[name].take(local.stored(name, gradient_options(options)), of)
+
+    gathered = fields.gather(needs, lambda name: take(name, digests), lambda name: take(name, labeled_digests))
     if "class_counts" in needs:
         names = [example.label for example in labeled]
-        fields["class_counts"] = np.array([names.count(name) for name in spec.classes], dtype=np.int64)
-    return Pool(size=len(candidates), **{name: value for name, value in fields.items() if name in needs})
+        gathered["class_counts"] = np.array([names.count(name) for name in spec.classes], dtype=np.int64)
+    return Pool(size=len(candidates), **gathered)

@@ -55,7 +55,7 @@ class Serving:
                 probs[rows >= 0] = known.take("probs", [d for d, row in zip(digests, rows, strict=True) if row >= 0])
             missing = np.flatnonzero(rows < 0)
             if len(missing):
-                probs[missing] = service.classifier.predict([texts[i] for i in missing]).probs
+                probs[missing] = service.classifier.predict([texts[i] for i in missing])
             return service.version, classes, probs
 
     def warm_up(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModels
-from backend.learners.sequence_classification import train
+from backend.learners.training import train
 from backend.store import Store
 from backend.store.models import Adapter
 from tests.conftest import CLASSES, labeled_sentences

@@ -13,7 +13,8 @@ from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel, BaseModels
 from backend.learners.batching import by_length, tokenize
-from backend.learners.sequence_classification import SequenceClassifier, train
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.training import train
 from tests.conftest import CLASSES, labeled_sentences
 
 OPTIONS = TrainingOptions(epochs=20, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
@@ -40,7 +41,7 @@ def classifier(base: BaseModel, folder: Path) -> SequenceClassifier:
 
 
 def accuracy(classifier: SequenceClassifier) -> float:
-    rows = classifier.predict([t for t, _ in UNSEEN]).probs.argmax(axis=1)
+    rows = classifier.predict([t for t, _ in UNSEEN]).argmax(axis=1)
     return float(np.mean([classifier.classes[row] == label for row, (_, label) in zip(rows, UNSEEN, strict=True)]))
 
 
@@ -50,30 +51,29 @@ def test_learns_what_a_random_model_cannot_know(classifier: SequenceClassifier) 
 
 def test_probabilities_in_the_order_asked(classifier: SequenceClassifier) -> None:
     texts = ["apple", "the hammer and the saw and the drill please", "", "goose", "unknown words only here", "apple"]
-    probs = classifier.predict(texts).probs
+    probs = classifier.predict(texts)
     assert probs.shape == (6, 3)
     np.testing.assert_allclose(probs.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(probs[0], probs[5], atol=1e-6)
     for row, text in zip(probs, texts, strict=True):
-        np.testing.assert_allclose(classifier.predict([text]).probs[0], row, atol=1e-5)
-    assert classifier.predict([]).probs.shape == (0, 3)
+        np.testing.assert_allclose(classifier.predict([text])[0], row, atol=1e-5)
+    assert classifier.predict([]).shape == (0, 3)
 
 
 def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(
     base: BaseModel, classifier: SequenceClassifier
 ) -> None:
     texts = [t for t, _ in UNSEEN]
-    before = classifier.predict(texts).probs
+    before = classifier.predict(texts)
     weights = {name: p.detach().clone() for name, p in base.adapters.model.named_parameters()}
     seen: list[tuple[int, int]] = []
-    scored = classifier.score(texts, features=True, progress=lambda done, total: seen.append((done, total)))
-    np.testing.assert_allclose(scored.probs, before, atol=1e-5)
-    assert scored.features is not None
-    assert scored.features.shape == (90, 64)
+    scored = classifier.score(texts, ["probs", "features"], progress=lambda done, total: seen.append((done, total)))
+    np.testing.assert_allclose(scored["probs"], before, atol=1e-5)
+    assert scored["features"].shape == (90, 64)
     assert seen[-1] == (90, 90)
     for name, parameter in base.adapters.model.named_parameters():
         assert torch.equal(weights[name], parameter), name
-    np.testing.assert_array_equal(classifier.predict(texts).probs, before)
+    np.testing.assert_array_equal(classifier.predict(texts), before)
 
 
 def test_embeddings_are_the_base_models_whatever_adapter_is_active(base: BaseModel, folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_equal_seeds_give_equal_weights(base: BaseModel, tmp_path: Path) -> None
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         options = TrainingOptions(min_steps=5, epochs=1, max_length=32, seed=seed)
         train(base, TEXTS, LABELS, CLASSES, options, _made(tmp_path / name))
-        outputs.append(SequenceClassifier.load(base, "x", tmp_path / name).predict(TEXTS).probs)
+        outputs.append(SequenceClassifier.load(base, "x", tmp_path / name).predict(TEXTS))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.allclose(outputs[0], outputs[2])
 
@@ -95,11 +95,11 @@ def test_equal_seeds_give_equal_weights(base: BaseModel, tmp_path: Path) -> None
 def test_training_does_not_disturb_the_random_state_or_other_adapters(
     base: BaseModel, classifier: SequenceClassifier, tmp_path: Path
 ) -> None:
-    before = classifier.predict(TEXTS).probs
+    before = classifier.predict(TEXTS)
     state = torch.random.get_rng_state()
     train(base, TEXTS, LABELS, CLASSES, TrainingOptions(min_steps=2, epochs=1, max_length=32), tmp_path)
     assert torch.equal(state, torch.random.get_rng_state())
-    np.testing.assert_array_equal(classifier.predict(TEXTS).probs, before)
+    np.testing.assert_array_equal(classifier.predict(TEXTS), before)
     assert not any(p.requires_grad for p in base.adapters.model.parameters())
 
 
@@ -107,10 +107,10 @@ def test_two_adapters_from_many_threads_do_not_mix(base: BaseModel, folder: Path
     shifted = {label: CLASSES[(CLASSES.index(label) + 1) % 3] for label in CLASSES}
     train(base, TEXTS, [shifted[label] for label in LABELS], CLASSES, OPTIONS, tmp_path)
     pair = [SequenceClassifier.load(base, "p1-a1", folder), SequenceClassifier.load(base, "p2-a1", tmp_path)]
-    alone = [each.predict(TEXTS).probs for each in pair]
+    alone = [each.predict(TEXTS) for each in pair]
     assert not np.allclose(alone[0], alone[1], atol=0.1)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda n: pair[n % 2].predict(TEXTS).probs, range(60)))
+        together = list(pool.map(lambda n: pair[n % 2].predict(TEXTS), range(60)))
     for number, probs in enumerate(together):
         np.testing.assert_allclose(probs, alone[number % 2], atol=1e-5)
 
@@ -126,7 +126,7 @@ def test_adapters_load_with_plain_peft(base: BaseModel, folder: Path) -> None:
         hidden = plain(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state[0]
         pooled = hidden[-1] if base.is_decoder else hidden.mean(dim=0)
         probs = torch.softmax(ours.head(pooled), dim=-1).numpy()
-    np.testing.assert_allclose(ours.predict(TEXTS[:1]).probs[0], probs, atol=1e-5)
+    np.testing.assert_allclose(ours.predict(TEXTS[:1])[0], probs, atol=1e-5)
 
 
 def test_warm_start_keeps_what_was_learned_for_classes_that_stay(base: BaseModel, folder: Path, tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_warm_start_keeps_what_was_learned_for_classes_that_stay(base: BaseModel
     options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32)
     train(base, TEXTS, LABELS, more, options, tmp_path, warm_start=folder)
     went_on = SequenceClassifier.load(base, "warm", tmp_path)
-    former = SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS).probs
-    probs = went_on.predict(TEXTS).probs[:, [more.index(name) for name in CLASSES]]
+    former = SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS)
+    probs = went_on.predict(TEXTS)[:, [more.index(name) for name in CLASSES]]
     np.testing.assert_allclose(probs / probs.sum(axis=1, keepdims=True), former, atol=1e-4)
 
 
@@ -144,7 +144,7 @@ def test_rare_classes_are_learned(base: BaseModel, tmp_path: Path) -> None:
     rare = [(t, c) for t, c in labeled_sentences(120, seed=5) if c == "animal"][:9]
     texts, labels = zip(*common, *rare, strict=True)
     train(base, texts, labels, CLASSES, OPTIONS, tmp_path)
-    probs = SequenceClassifier.load(base, "x", tmp_path).predict([t for t, c in UNSEEN if c == "animal"]).probs
+    probs = SequenceClassifier.load(base, "x", tmp_path).predict([t for t, c in UNSEEN if c == "animal"])
     assert np.mean(probs.argmax(axis=1) == CLASSES.index("animal")) > 0.5
 
 

@@ -71,7 +71,13 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         ({"schema": "<View/>"}, 422, "The label config has no control"),
         ({"schema": None}, 422, "The label config is empty"),
         ({"extra_params": {"strategy": "foo"}}, 422, "strategy 'foo' is unknown; choose one of badge"),
-        ({"extra_params": {"strategy": "bald"}}, 422, "strategy 'bald' needs committee_probs, not computed here yet"),
+        (
+            {"extra_params": {"strategy": "variance"}},
+            422,
+            "'variance' needs predictions, not computed here yet",
+        ),
+        ({"extra_params": {"committee": "views"}}, 422, "'views' and strategy 'co_training' belong together"),
+        ({"extra_params": {"strategy": "co_training", "members": 3}}, 422, "has 2 members, its views, not 3"),
         ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "strategy 'margin' has no option 'x'"),
         ({"extra_params": {"cold_start": "margin"}}, 422, "cold_start 'margin' needs a trained model (probs)"),
         ({"extra_params": {"bach_size": 1}}, 422, "extra_params.bach_size is unknown"),
@@ -147,7 +153,7 @@ def test_scored_texts_are_answered_from_the_file(
     live = predict(client, *texts)
     classifier = serving._current[7].classifier
     tasks = [TaskText(i, text, digest(text)) for i, text in enumerate(texts[:10])]
-    local.score(store.files, 7, 1, classifier, tasks, features=False)
+    local.score(store.files, 7, 1, classifier, tasks)
     asked: list[str] = []
     real = classifier.predict
     monkeypatch.setattr(classifier, "predict", lambda wanted: (asked.extend(wanted), real(wanted))[1])

@@ -1,0 +1,32 @@
+"""What a strategy requires → the arrays a learner computes, and back: only what is asked for is ever computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Take = Callable[[str], Array]  # the named array of some texts, one text a row
+
+SCORED = frozenset({"probs", "features", "committee_probs", "gradient_lengths"})  # by an adapter, anew each round
+EMBEDDED = frozenset({"embeddings"})  # by the base model, once
+_LABELED = "labeled_"
+
+
+def arrays(requires: Collection[str]) -> frozenset[str]:
+    """The arrays to compute for the `Pool` fields that a strategy requires."""
+    return frozenset(field.removeprefix(_LABELED) for field in requires) & (SCORED | EMBEDDED)
+
+
+def gather(requires: Collection[str], candidates: Take, labeled: Take) -> dict[str, Any]:
+    """The required `Pool` fields that `arrays` names, from the arrays of the candidates and of the labeled texts."""
+    found = {}
+    for field in requires:
+        name = field.removeprefix(_LABELED)
+        if name not in SCORED | EMBEDDED:
+            continue
+        values = labeled(name) if field.startswith(_LABELED) else candidates(name)
+        found[field] = values.transpose(1, 0, 2) if field == "committee_probs" else values
+    return found

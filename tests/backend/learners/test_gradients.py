@@ -1,0 +1,112 @@
+"""Per-example gradient lengths against a backward pass for each text by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.learners.base import GradientOptions, TrainingOptions
+from backend.learners.base_model import BaseModel
+from backend.learners.batching import pad
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.training import train
+from tests.conftest import CLASSES, labeled_sentences
+
+DATA = labeled_sentences(30)
+# Of very different lengths, so that every batch is padded; in the order asked, not by length.
+TEXTS = [
+    "apple",
+    "the hammer and the saw and the drill please " * 3,
+    "",
+    *[text for text, _ in labeled_sentences(9, seed=2)],
+]
+
+
+@pytest.fixture(scope="module", params=["encoder", "decoder", "shared layers"])
+def classifier(
+    request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path, tiny_albert: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SequenceClassifier:  # fmt: skip
+    model = {"encoder": tiny_encoder, "decoder": tiny_decoder, "shared layers": tiny_albert}[request.param]
+    base = BaseModel(str(model), device="cpu")
+    folder = tmp_path_factory.mktemp("adapter")
+    options = TrainingOptions(epochs=3, min_steps=10, learning_rate=5e-3, max_length=32)
+    train(base, [t for t, _ in DATA], [c for _, c in DATA], CLASSES, options, folder)
+    return SequenceClassifier.load(base, "p1-a1", folder)
+
+
+def slow_lengths(classifier: SequenceClassifier, text: str, options: GradientOptions) -> float:
+    """One text, unpadded, one backward pass a label, autograd's own gradients of the parameters themselves."""
+    base = classifier.base
+    base.adapters.activate(classifier.adapter)
+    parameters = [classifier.head.weight, classifier.head.bias]
+    if options.parameters == "all":
+        parameters += [p for n, p in base.adapters.model.named_parameters() if f".{classifier.adapter}." in n]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        batch = pad(base.tokenizer, base.tokenize([text], classifier.max_length), np.array([0]))
+        logits = classifier.head(base.pooled(batch))[0]
+        probs = torch.softmax(logits, dim=0).tolist()
+        ranked = sorted(range(len(probs)), key=lambda c: -probs[c])
+        total = 0.0
+        for label in ranked[: 1 if options.label == "pseudo" else options.top_k]:
+            loss = -torch.log_softmax(logits, dim=0)[label]
+            gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            length = sum(float(g.double().square().sum()) for g in gradients if g is not None) ** 0.5
+            total += length * (1.0 if options.label == "pseudo" else probs[label])
+        return total
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+
+
+@pytest.mark.parametrize("tokens", [1, 60, 4096])
+@pytest.mark.parametrize(
+    "options",
+    [
+        GradientOptions(),
+        GradientOptions(label="expected", top_k=2),
+        GradientOptions(label="expected", top_k=9),
+        GradientOptions(parameters="head"),
+        GradientOptions(label="expected", parameters="head"),
+    ],
+    ids=str,
+)
+def test_lengths_equal_a_backward_pass_for_each_text(
+    classifier: SequenceClassifier, options: GradientOptions, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.learners.sequence_classification.by_length", _batches_of(tokens))
+    found = classifier.score(TEXTS, ["probs", "gradient_lengths"], gradient=options)
+    expected = [slow_lengths(classifier, text, options) for text in TEXTS]
+    np.testing.assert_allclose(found["gradient_lengths"], expected, rtol=1e-4)
+    np.testing.assert_allclose(found["probs"], classifier.predict(TEXTS), atol=1e-5)
+
+
+def test_nothing_of_the_watching_stays(classifier: SequenceClassifier) -> None:
+    model = classifier.base.adapters.model
+    before = classifier.predict(TEXTS)
+    classifier.score(TEXTS, ["gradient_lengths"])
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not any(parameter.grad is not None for parameter in model.parameters())
+    np.testing.assert_array_equal(classifier.predict(TEXTS), before)
+
+
+def test_a_sure_texts_length_is_not_lost_to_rounding() -> None:
+    from backend.learners.gradients import lengths
+
+    logits = torch.tensor([[30.0, 0.0, 0.0], [0.0, 20.0, 0.0]])
+    pooled = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
+    found = lengths(logits, pooled, [], GradientOptions(parameters="head")).double().numpy()
+    doubt = [np.exp(-30.0), np.exp(-20.0)]  # of each other class, to first order
+    expected = [np.sqrt(6 * doubt[0] ** 2 * 26), np.sqrt(6 * doubt[1] ** 2 * 2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def _batches_of(tokens: int):  # type: ignore[no-untyped-def]
+    from backend.learners.batching import by_length
+
+    return lambda tokenizer, ids: by_length(tokenizer, ids, tokens)

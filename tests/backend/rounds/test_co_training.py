@@ -1,0 +1,21 @@
+"""What one view lends the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.rounds.co_training import surest
+
+
+def test_the_surest_in_the_classes_proportions() -> None:
+    probs = np.array([[0.99, 0.01, 0], [0.97, 0.03, 0], [0.98, 0.02, 0], [0.04, 0.96, 0], [0.6, 0.4, 0], [0, 0, 1.0]])
+    rows, classes = surest(probs, np.array([20, 10, 0]), 3, 0.95)
+    assert rows.tolist() == [0, 2, 3]
+    assert classes.tolist() == [0, 0, 1]
+
+
+def test_nothing_sure_nothing_lent() -> None:
+    rows, classes = surest(np.full((5, 2), 0.5), np.array([1, 1]), 4, 0.95)
+    assert (len(rows), len(classes)) == (0, 0)
+    rows, _ = surest(np.empty((0, 2)), np.array([1, 1]), 4, 0.95)
+    assert len(rows) == 0
