@@ -117,6 +117,32 @@ def demo(
     raise typer.Exit(run(label_studio, folder, simulate_rounds=rounds if simulate else 0))
 
 
+@app.command()
+def simulate(
+    train: Annotated[Path, typer.Option(help="Labeled texts to choose from: JSONL, CSV, or Label Studio's JSON.")],
+    test: Annotated[Path, typer.Option(help="Labeled texts to measure on.")],
+    strategy: Annotated[str, typer.Option(help="Names, separated by commas; 'default' and 'all' are names too.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; a run that was interrupted goes on there.")],
+    rounds: Annotated[int, typer.Option(min=1)] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each strategy runs.")] = 5,
+    learner: Annotated[str, typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")] = "probe",
+    text: Annotated[str, typer.Option(help="The field that holds the text.")] = "text",
+    label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
+    extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
+) -> None:
+    """Replay the loop on labeled texts, to see what each strategy would have saved."""
+    from backend.simulation.report import report
+
+    _quiet_libraries()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    _use_cores(spare=0)
+    report(
+        train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
+        label=label, extra_params=extra_params, bar=_bar,
+    )  # fmt: skip
+
+
 def application() -> Flask:
     """The web application, for a server other than `lsal web`."""
     settings, _ = _start()
@@ -212,7 +238,9 @@ class _LoggedProgress:
 def _use_cores(*, spare: int) -> None:
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - spare))
+    # Of the processors this process may run on, which a container's or taskset's limit makes fewer.
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, there - spare))
 
 
 def _quiet_libraries() -> None:

@@ -16,7 +16,7 @@ from backend.pool.local import Scores
 from backend.rounds.context import Context, options_of, spec_of
 from backend.rounds.train import gradient_options
 from backend.settings import ProjectOptions
-from backend.store.tasks import TaskText, held_out_order
+from backend.store.tasks import LabeledText, TaskText, held_out_order
 from strategies import Pool, Strategy
 
 
@@ -25,10 +25,11 @@ def select(context: Context, project_id: int, version: int, queue: int) -> str:
     project = context.project(project_id)
     options, spec = options_of(project), spec_of(project)
     candidates = context.store.tasks.waiting(project_id, audit=False)
+    labeled = context.store.tasks.labeled(project_id, audit=False)
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
     audit = audit[: _audit_places(options, len(candidates))]
-    strategy = _strategy(options, version)
-    pool = _pool(context, project_id, version, options, spec, strategy, candidates)
+    strategy = strategy_at(options, len(labeled), trained=version > 0)
+    pool = _pool(context, project_id, version, options, spec, strategy, candidates, labeled)
     chosen = strategy.select(
         pool, max(1, options.published - len(audit)), np.random.default_rng([options.seed, project_id, queue])
     )
@@ -55,8 +56,9 @@ def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
     return [next(second) if place in places else next(first) for place in range(total)]
 
 
-def _strategy(options: ProjectOptions, version: int) -> Strategy:
-    if version == 0:
+def strategy_at(options: ProjectOptions, labels: int, *, trained: bool) -> Strategy:
+    """The strategy that chooses when there are so many labels: the cold start's while they are few or untrained."""
+    if not trained or labels < options.cold_start_labels:
         return strategies.get(options.cold_start)
     return strategies.get(options.strategy, **options.strategy_options)
 
@@ -69,9 +71,9 @@ def _pool(
     spec: TaskSpec,
     strategy: Strategy,
     candidates: Sequence[TaskText],
+    labeled: Sequence[LabeledText],
 ) -> Pool:
     """Gather the fields that the strategy requires, and no others."""
-    labeled = context.store.tasks.labeled(project_id, audit=False)
     digests = [task.digest for task in candidates]
     labeled_digests = [example.digest for example in labeled]
     needs = strategy.requires

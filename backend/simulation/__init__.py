@@ -1,0 +1,1 @@
+"""`lsal simulate`: replay the loop on labeled data, to see what each strategy would have saved."""

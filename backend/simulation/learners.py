@@ -1,0 +1,145 @@
+"""What a simulation can train: the product's LoRA adapters, or a linear head on frozen embeddings."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.errors import BackendError
+from backend.learners import gradients, heads
+from backend.learners.base_model import BaseModel
+from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.training import train
+from backend.pool.fields import SCORED
+from backend.rounds.co_training import NOTHING, Lent, surest
+from backend.rounds.train import gradient_options, training_options
+from backend.settings import ProjectOptions
+
+Rows = NDArray[np.int64]
+Array = NDArray[Any]
+
+
+class Learner(Protocol):
+    """Learns from rows of the training texts, and scores others of them."""
+
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
+        """Forget what was, and learn from these rows. targets: the class of each, as a number."""
+
+    def test(self) -> Array:
+        """Class probabilities of the test texts, (T, C)."""
+
+    def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
+        """The wanted arrays of these rows, as a trained adapter gives them, and `embeddings`."""
+
+
+class Probe:
+    """A logistic regression on the base model's embeddings: a run takes seconds."""
+
+    def __init__(self, train_embeddings: Array, test_embeddings: Array, classes: Sequence[str]) -> None:
+        self._train = train_embeddings
+        self._test = test_embeddings
+        self._classes = len(classes)
+
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
+        """The head, and its bootstrap committee if one is wanted."""
+        committee = training_options(options).committee
+        vectors = self._train[rows]
+        self._head = heads.fit(vectors, targets, self._classes)
+        self._committee = None
+        if committee is not None:
+            if committee.kind != "bootstrap":
+                raise BackendError(
+                    f"learner 'probe' has no committee '{committee.kind}'; choose bootstrap, or the learner lora"
+                )
+            samples = heads.bootstrap(len(rows), committee.members, np.random.default_rng(options.seed))
+            self._committee = heads.fit(vectors, targets, self._classes, samples)
+
+    def test(self) -> Array:
+        """Of the head."""
+        return self._head.probs(torch.from_numpy(self._test))[:, 0].numpy()
+
+    def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
+        """Its features are the embeddings, and its gradients are the head's."""
+        vectors = torch.from_numpy(self._train[rows])
+        probs = self._head.probs(vectors)[:, 0]
+        found: dict[str, Array] = {"embeddings": self._train[rows], "features": self._train[rows]}
+        found["probs"] = probs.numpy()
+        if "committee_probs" in wanted and self._committee is not None:
+            found["committee_probs"] = self._committee.probs(vectors).numpy()
+        if "gradient_lengths" in wanted:
+            of_head = replace(gradient_options(options), parameters="head")
+            found["gradient_lengths"] = gradients.lengths(torch.log(probs), vectors, [], of_head).numpy()
+        return {name: found[name] for name in wanted}
+
+
+class Lora:
+    """The product's own learner: an adapter fine-tuned from the base model for each fit."""
+
+    def __init__(
+        self, base: BaseModel, train_texts: Sequence[str], test_texts: Sequence[str], classes: Sequence[str],
+        train_embeddings: Array,
+    ) -> None:  # fmt: skip
+        self._base = base
+        self._train = train_texts
+        self._test = test_texts
+        self._classes = classes
+        self._embeddings = train_embeddings
+        self._classifier: SequenceClassifier | None = None
+        self._views: tuple[Rows, Array] | None = None  # the rows scored last, and what both views said of them
+        self._folder = tempfile.TemporaryDirectory(prefix="lsal-simulate-")
+
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
+        """Fine-tune an adapter, and its committee if one is wanted; views lend each other what they are sure of."""
+        folder = Path(self._folder.name)
+        if self._classifier is not None:
+            self._classifier.unload()
+        to_adapter, to_frozen = self._lent(rows, targets, options)
+        texts, labels = self._examples(rows, targets)
+        train(
+            self._base, [*texts, *to_adapter[0]], [*labels, *to_adapter[1]], self._classes, training_options(options),
+            folder, frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
+        )  # fmt: skip
+        self._classifier = SequenceClassifier.load(self._base, "simulated", folder)
+
+    def test(self) -> Array:
+        """Of the adapter."""
+        return self._trained().score(self._test)["probs"]
+
+    def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
+        """As the backend scores a pool."""
+        found: dict[str, Array] = {"embeddings": self._embeddings[rows]} if "embeddings" in wanted else {}
+        if learned := set(wanted) & SCORED:
+            texts = [self._train[row] for row in rows]
+            found.update(self._trained().score(texts, learned, gradient=gradient_options(options)))
+        if options.strategy == "co_training" and "committee_probs" in found:
+            self._views = rows, found["committee_probs"]
+        return found
+
+    def _lent(self, rows: Rows, targets: Rows, options: ProjectOptions) -> tuple[Lent, Lent]:
+        if self._views is None:
+            return NOTHING, NOTHING
+        scored, views = self._views
+        waiting = ~np.isin(scored, rows)
+        counts = np.bincount(targets, minlength=len(self._classes))
+        frozen, adapter = (
+            surest(views[waiting, view].astype(np.float64), counts, options.pseudo_labels, options.pseudo_confidence)
+            for view in (0, 1)
+        )
+        return self._examples(scored[waiting][frozen[0]], frozen[1]), self._examples(
+            scored[waiting][adapter[0]], adapter[1]
+        )
+
+    def _examples(self, rows: Rows, targets: Rows) -> Lent:
+        return [self._train[row] for row in rows], [self._classes[target] for target in targets]
+
+    def _trained(self) -> SequenceClassifier:
+        if self._classifier is None:
+            raise RuntimeError("fit comes first")
+        return self._classifier

@@ -1,0 +1,141 @@
+"""The runs of a simulation on disk, and what they amount to."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from backend.errors import BackendError
+from backend.simulation.replay import Run
+
+
+class Results:
+    """The folder of a simulation. What is there is kept: finished runs, and the rounds of the one at work."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        """`settings` are what all runs share. Raises `BackendError` if the folder holds runs of others."""
+        self.folder = folder
+        self._settings = settings
+        self._runs: dict[tuple[str, int], Run] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "results.json").exists():
+            return
+        found = json.loads((folder / "results.json").read_text("utf-8"))
+        if found["settings"] != settings:
+            changed = [name for name in settings if found["settings"].get(name) != settings[name]]
+            raise BackendError(
+                f"{folder} holds runs with another {', '.join(changed)}; choose another --out, or delete it"
+            )
+        for each in found["runs"]:
+            run = Run(**{name: value for name, value in each.items() if name != "aulc"})
+            self._runs[run.strategy, run.seed] = run
+
+    def run(self, strategy: str, seed: int) -> Run:
+        """The run as far as it is done."""
+        path = self._unfinished(strategy, seed)
+        if (strategy, seed) not in self._runs and path.exists():
+            return Run(**json.loads(path.read_text("utf-8")))
+        return self._runs.get((strategy, seed)) or Run(strategy, seed)
+
+    def keep(self, run: Run, *, finished: bool) -> None:
+        """Write the run down as far as it is done."""
+        path = self._unfinished(run.strategy, run.seed)
+        if not finished:
+            _write(path, json.dumps(run.as_json()))
+            return
+        self._runs[run.strategy, run.seed] = run
+        self.write()
+        path.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """results.json and results.csv, of all finished runs."""
+        runs = list(self._runs.values())
+        found = {
+            "settings": self._settings,
+            "runs": [{**run.as_json(), "aulc": aulc(run.curve)} for run in runs],
+            "summary": self.summary(),
+        }
+        _write(self.folder / "results.json", json.dumps(found, indent=1))
+        with (self.folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["strategy", "seed", "labels", "accuracy", "macro_f1"])
+            table.writerows([r.strategy, r.seed, *point.values()] for r in runs for point in r.curve)
+
+    def curves(self) -> dict[str, list[list[dict[str, float]]]]:
+        """The finished runs' curves by strategy."""
+        found: dict[str, list[list[dict[str, float]]]] = {}
+        for run in self._runs.values():
+            found.setdefault(run.strategy, []).append(run.curve)
+        return found
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row a strategy, the best area under the learning curve first."""
+        by_strategy: dict[str, list[Run]] = {}
+        for run in self._runs.values():
+            by_strategy.setdefault(run.strategy, []).append(run)
+        baseline = {run.seed: run for run in by_strategy.get("random", [])}
+        target = statistics.mean(r.curve[-1]["accuracy"] for r in baseline.values()) if baseline else None
+        rows = [_row(name, runs, baseline, target) for name, runs in by_strategy.items()]
+        return sorted(rows, key=lambda row: -row["aulc_mean"])
+
+    def _unfinished(self, strategy: str, seed: int) -> Path:
+        return self.folder / f"unfinished-{strategy}-{seed}.json"
+
+
+def aulc(curve: Sequence[dict[str, float]]) -> float:
+    """Area under accuracy over labels by the trapezoid rule, divided by the range of labels: a mean accuracy."""
+    labels, accuracy = [point["labels"] for point in curve], [point["accuracy"] for point in curve]
+    if labels[-1] == labels[0]:
+        return accuracy[0]
+    return float(np.trapezoid(accuracy, labels) / (labels[-1] - labels[0]))
+
+
+def labels_to_reach(target: float, labels: Sequence[float], accuracy: Sequence[float]) -> float | None:
+    """Where a curve first reaches the target, straight between its points; None if it never does."""
+    for place, value in enumerate(accuracy):
+        if value >= target:
+            if place == 0:
+                return labels[0]
+            before = accuracy[place - 1]
+            share = (target - before) / (value - before)
+            return labels[place - 1] + share * (labels[place] - labels[place - 1])
+    return None
+
+
+def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run], target: float | None) -> dict[str, Any]:
+    areas = [aulc(run.curve) for run in runs]
+    over = [aulc(run.curve) - aulc(baseline[run.seed].curve) for run in runs if run.seed in baseline]
+    labels = [point["labels"] for point in runs[0].curve]
+    middle = [statistics.mean(values) for values in zip(*([p["accuracy"] for p in r.curve] for r in runs), strict=True)]
+    needed = labels_to_reach(target, labels, middle) if target is not None else None
+    return {
+        "strategy": name,
+        "seeds": len(runs),
+        "aulc_mean": statistics.mean(areas),
+        "aulc_sd": _sd(areas),
+        "over_random_mean": statistics.mean(over) if over else None,  # of the differences seed by seed
+        "over_random_se": _sd(over) / len(over) ** 0.5 if over else None,
+        "last_accuracy": middle[-1],
+        "last_macro_f1": statistics.mean(run.curve[-1]["macro_f1"] for run in runs),
+        "labels_to_random": needed,  # to reach what random reaches with the full budget
+        "saved": None if needed is None else 1 - needed / labels[-1],
+        "seconds_scoring": statistics.median(run.seconds_scoring for run in runs),
+        "seconds_choosing": statistics.median(run.seconds_choosing for run in runs),
+    }
+
+
+def _sd(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _write(path: Path, content: str) -> None:
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    beside.write_text(content, "utf-8")
+    beside.replace(path)
