@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -89,13 +90,13 @@ _DIMENSIONS = {
 _BLOCK = 1 << 22  # values looked at together, so that looking costs no memory
 
 
-def subset(pool: Pool, indices: Array) -> Pool:
-    """The same pool with only these candidates; labeled examples stay. indices: (k,) int64."""
+def subset(pool: Pool, indices: Array, wanted: Collection[str]) -> Pool:
+    """The same pool with only these candidates and of their fields the wanted ones. indices: (k,) int64."""
     values: dict[str, Any] = {}
     for field, axis in CANDIDATE_AXIS.items():
         value = getattr(pool, field)
-        if value is not None:
-            values[field] = np.take(np.asarray(value), indices, axis=axis)
+        kept = field in wanted and value is not None
+        values[field] = np.take(np.asarray(value), indices, axis=axis) if kept else None
     return replace(pool, size=len(indices), **values)
 
 

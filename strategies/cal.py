@@ -14,7 +14,7 @@ from strategies.base import Array, Pool, PoolError, Selection, StrategyOptionErr
 from strategies.distances import squared_norms
 from strategies.ranking import top
 
-_BLOCK = 16_384
+_BLOCK = 4096
 _SMALLEST = 1e-12  # probability; a float32 softmax may give 0
 
 

@@ -15,7 +15,7 @@ from strategies.distances import squared_norms
 from strategies.ranking import Scorer, top
 from strategies.registry import scorer
 
-_BLOCK = 1024
+_BLOCK = 256
 _DENSITIES = ("pool", "neighbors")
 
 
@@ -36,7 +36,8 @@ def neighbor_similarity(rows: Array, others: Array, neighbors: int) -> Array:
         block = rows[start : start + _BLOCK]
         similar = block @ others.T
         similar /= np.maximum(np.sqrt(squared_norms(block)), 1e-12)[:, None]
-        nearest = np.partition(similar, len(others) - k, axis=1)[:, len(others) - k :]
+        similar.partition(len(others) - k, axis=1)
+        nearest = similar[:, len(others) - k :]
         itself = nearest.max(axis=1) > 1 - 1e-5
         total = nearest.sum(axis=1) - np.where(itself, nearest.max(axis=1), nearest.min(axis=1))
         out[start : start + _BLOCK] = total / max(1, k - 1)

@@ -1,8 +1,9 @@
-"""Squared Euclidean distances in blocks: no array of N × M, no copy of the input."""
+"""Rows of numbers and how far they are from each other, in blocks: no array of N × M, no copy of the input."""
 
 from __future__ import annotations
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from strategies.base import Array
 
@@ -27,3 +28,9 @@ def to_nearest(rows: Array, centers: Array) -> Array:
         distances += of_centers
         out[start : start + _BLOCK] = distances.min(axis=1) + squared_norms(block)
     return np.maximum(out, 0, out=out)
+
+
+def unit_rows(*parts: Array) -> Array:
+    """All rows of the parts, in the last one's precision and of length 1, in one new array."""
+    rows = np.concatenate(parts, dtype=np.result_type(parts[-1], np.float32))
+    return np.asarray(normalize(rows, copy=False)) if len(rows) else rows

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.preprocessing import normalize
 
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.core_set import k_center
-from strategies.distances import squared_norms
+from strategies.distances import squared_norms, unit_rows
 from strategies.ranking import Scorer, top
 from strategies.registry import scorer
 
@@ -43,15 +42,15 @@ class Hybrid:
         scores = self.base.scores(pool)
         shortlist = top(scores, max(n, round(self.factor * n)), rng).indices
         k = min(n, pool.size)
-        rows = normalize(fields["embeddings"][shortlist]) if len(shortlist) else fields["embeddings"]
+        rows = unit_rows(fields["embeddings"][shortlist])
         chosen: Array = np.arange(k)
         if k == len(shortlist):
             pass
         elif self.diversity == "k_means":
             chosen = _nearest_to_centers(rows, scores[shortlist], k, rng)
         else:
-            labeled = fields["labeled_embeddings"].astype(rows.dtype)
-            chosen, _ = k_center(rows, normalize(labeled) if len(labeled) else labeled, k, rng)
+            labeled = unit_rows(fields["labeled_embeddings"].astype(rows.dtype))
+            chosen, _ = k_center(rows, labeled, k, rng)
         order = np.sort(chosen)  # the shortlist is in the order of the base strategy
         return Selection(indices=shortlist[order], scores=scores[shortlist[order]])
 

@@ -42,7 +42,7 @@ class Mixed:
             indices[~places], scores[~places] = chosen.indices, chosen.scores
         if others:
             left = np.setdiff1d(np.arange(pool.size), indices[~places])
-            chosen = self.other.select(subset(pool, left), others, rng)
+            chosen = self.other.select(subset(pool, left, self.other.requires), others, rng)
             indices[places], scores[places] = left[chosen.indices], chosen.scores
         return Selection(indices=indices, scores=scores)
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
-from strategies.distances import to_nearest
+from strategies.distances import to_nearest, unit_rows
 from strategies.typiclust import cluster
 
-_BLOCK = 1024
+_BLOCK = 256
 _SAMPLE = 2000  # rows whose purity is looked at to choose the radius
 
 
@@ -24,7 +23,7 @@ def radius(rows: Array, clusters: int, purity: float, rng: np.random.Generator) 
 
     A ball is pure up to the distance of its center's nearest row of another cluster, so that this is a quantile.
     """
-    member_of = cluster(rows, min(clusters, len(np.unique(rows, axis=0))), rng)
+    member_of = cluster(rows, clusters, rng)
     sample = rng.permutation(len(rows))[:_SAMPLE]
     pure_up_to = np.full(len(sample), 2.0)  # the largest distance on the unit sphere
     for number in np.unique(member_of):
@@ -63,9 +62,8 @@ class ProbCover:
         if not k:
             return Selection(np.empty(0, np.int64), np.empty(0))
         part = np.sort(rng.permutation(pool.size)[: max(self.max_candidates, k)])
-        rows = normalize(fields["embeddings"][part])
-        labeled = fields["labeled_embeddings"].astype(rows.dtype)
-        labeled = normalize(labeled) if len(labeled) else labeled
+        rows = unit_rows(fields["embeddings"][part])
+        labeled = unit_rows(fields["labeled_embeddings"].astype(rows.dtype))
         delta = self.delta or radius(rows, self.clusters, self.purity, rng)
         covered = to_nearest(rows, labeled) <= delta * delta
         chosen, gains = _cover(neighbourhoods(rows, delta), covered, k, rng)

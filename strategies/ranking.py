@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -21,21 +21,30 @@ class Scorer(Strategy, Protocol):
         """(N,) float64, finite, higher = more informative."""
 
 
-def top(scores: Array, n: int, rng: np.random.Generator) -> Selection:
+def top(scores: Array | Iterable[Array], n: int, rng: np.random.Generator) -> Selection:
     """The n highest scores, best first; ties are broken at random, so that pool order never decides.
 
-    scores: (N,) finite. O(N + n log n).
+    scores: (N,) finite, at once or block by block. O(N + n log n), with memory for a block only: what lies below the
+    nth best so far is never looked at again.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    k = min(n, scores.size)
-    shuffled = rng.permutation(scores.size)
-    if 0 < k < scores.size:
-        # Candidates at the cut may tie: partition the shuffled scores, so that the tie is drawn fairly.
-        shuffled = shuffled[np.argpartition(-scores[shuffled], k - 1)[:k]]
-        shuffled = rng.permutation(shuffled)
-    order = np.argsort(-scores[shuffled], kind="stable")[:k]
-    indices = shuffled[order].astype(np.int64)
-    return Selection(indices=indices, scores=scores[indices])
+    best: Array = np.empty(0)
+    keys: Array = np.empty(0)
+    rows: Array = np.empty(0, np.int64)
+    start = 0
+    for block in _blocks(scores) if isinstance(scores, np.ndarray) else scores:
+        passing = np.flatnonzero(block >= best[-1]) if len(best) == n else np.arange(len(block))
+        if len(passing):
+            best = np.concatenate([best, block[passing]])
+            keys = np.concatenate([keys, rng.random(len(passing))])
+            rows = np.concatenate([rows, passing + start])
+            order = np.lexsort((keys, -best))[:n]
+            best, keys, rows = best[order], keys[order], rows[order]
+        start += len(block)
+    return Selection(indices=rows, scores=best)
+
+
+def _blocks(values: Array) -> Iterator[Array]:
+    return (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +65,18 @@ class Ranking:
 
     def scores(self, pool: Pool) -> Array:
         """(N,) float64. Raises `PoolError` on a missing or malformed field."""
-        values = check(self, pool, 1)[self.field]
-        if pool.multilabel and self.field in ("probs", "committee_probs"):
-            raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
-        axis = CANDIDATE_AXIS[self.field]
-        out = np.empty(pool.size)
-        for start in range(0, pool.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            out[block] = self.score(values[:, block] if axis else values[block])
-        return out
+        return np.concatenate([np.empty(0), *self._by_block(pool)])
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         """The n candidates with the highest score."""
         check(self, pool, n)
-        return top(self.scores(pool), n, rng)
+        return top(self._by_block(pool), n, rng)
+
+    def _by_block(self, pool: Pool) -> Iterator[Array]:
+        values = check(self, pool, 1)[self.field]
+        if pool.multilabel and self.field in ("probs", "committee_probs"):
+            raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
+        axis = CANDIDATE_AXIS[self.field]
+        for start in range(0, pool.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            yield self.score(values[:, block] if axis else values[block])

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
+from strategies.distances import unit_rows
 
 _SMALL = 50  # at most so many clusters use exact k-means, as in the paper's code
 
@@ -29,8 +29,14 @@ def typicality(embeddings: Array, neighbors: int) -> Array:
 
 
 def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array:
-    """A cluster number for each row: (n, D) → (n,)."""
+    """A cluster number for each row: (n, D) → (n,), below `clusters` and below the number of distinct rows."""
     seed = int(rng.integers(2**31 - 1))
+    distinct: set[bytes] = set()
+    for row in embeddings:  # as far as it takes to see that there are enough
+        if len(distinct) == clusters:
+            break
+        distinct.add(row.tobytes())
+    clusters = len(distinct)
     if clusters <= _SMALL:
         model = KMeans(clusters, n_init=1, random_state=seed)
     else:
@@ -54,11 +60,11 @@ class TypiClust:
         k = min(n, pool.size)
         if k == 0:
             return Selection(indices=np.empty(0, np.int64), scores=np.empty(0))
-        candidates = normalize(fields["embeddings"])
-        labeled = fields["labeled_embeddings"].astype(candidates.dtype)
-        every = np.concatenate([normalize(labeled), candidates]) if len(labeled) else candidates
-        clusters = min(len(labeled) + k, self.max_clusters, len(np.unique(every, axis=0)))
-        member_of = cluster(every, clusters, rng)
+        labeled = fields["labeled_embeddings"]
+        every = unit_rows(labeled, fields["embeddings"])
+        candidates = every[len(labeled) :]
+        member_of = cluster(every, min(len(labeled) + k, self.max_clusters), rng)
+        clusters = int(member_of.max()) + 1
 
         covered = np.bincount(member_of[: len(labeled)], minlength=clusters)  # labeled or chosen texts a cluster
         sizes = np.bincount(member_of, minlength=clusters)

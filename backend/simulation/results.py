@@ -59,7 +59,7 @@ class Results:
         runs = list(self._runs.values())
         found = {
             "settings": self._settings,
-            "runs": [{**run.as_json(), "aulc": aulc(run.curve)} for run in runs],
+            "runs": [{**run.as_json(), "chosen": [], "aulc": aulc(run.curve)} for run in runs],
             "summary": self.summary(),
         }
         _write(self.folder / "results.json", json.dumps(found, indent=1))

@@ -9,7 +9,7 @@ import pytest
 
 import strategies
 from strategies import Pool, PoolError, StrategyOptionError, UnknownStrategyError
-from strategies.base import subset
+from strategies.base import CANDIDATE_AXIS, subset
 from strategies.ranking import Scorer
 
 NAMES = strategies.names()
@@ -95,14 +95,14 @@ def test_permuting_the_pool_permutes_the_selection(name: str) -> None:
     pool = make_pool(50)
     order = np.random.default_rng(1).permutation(50)
     before = strategies.get(name).select(pool, 12, np.random.default_rng(0))
-    after = strategies.get(name).select(subset(pool, order), 12, np.random.default_rng(9))
+    after = strategies.get(name).select(subset(pool, order, CANDIDATE_AXIS), 12, np.random.default_rng(9))
     np.testing.assert_array_equal(order[after.indices], before.indices)
 
 
 @pytest.mark.parametrize("name", ["core_set", "badge"])
 def test_equal_texts_are_not_chosen_twice_while_others_are_left(name: str) -> None:
     pool = make_pool(30)
-    twice = subset(pool, np.repeat(np.arange(30), 4))
+    twice = subset(pool, np.repeat(np.arange(30), 4), CANDIDATE_AXIS)
     chosen = strategies.get(name).select(twice, 30, np.random.default_rng(0)).indices
     assert len(set(chosen // 4)) == 30
 

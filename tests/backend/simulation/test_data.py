@@ -1,0 +1,77 @@
+"""Labeled texts from every kind of file, and mistakes that are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.simulation.data import DataError, read
+
+
+def exported(*choices: str, text: str, **annotation: Any) -> dict[str, Any]:
+    """A task as Label Studio exports it, with one annotation for each choice."""
+    result = [[{"from_name": "topic", "type": "choices", "value": {"choices": [c]}}] for c in choices]
+    return {"id": 1, "data": {"text": text}, "annotations": [{"result": each, **annotation} for each in result]}
+
+
+WRITTEN = {
+    "a.jsonl": '{"text": "one, two", "label": "x"}\n\n{"text": "drei ü", "label": "y"}\n',
+    "a.csv": '\ufefftext,label\n"one, two",x\ndrei ü,y\n',
+    "min.json": json.dumps([{"text": "one, two", "label": "x", "id": 4}, {"text": "drei ü", "label": "y"}]),
+    "full.json": json.dumps(
+        [
+            exported("x", "y", "x", text="one, two"),
+            exported("y", text="drei ü"),
+            exported("x", "y", text="tied"),
+            exported("x", text="skipped", was_cancelled=True),
+            exported(text="unlabeled"),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_kind_of_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(WRITTEN[name], "utf-8")
+    found = read(path)
+    assert list(found.texts) == ["one, two", "drei ü"]
+    assert list(found.labels) == ["x", "y"]
+
+
+def test_a_ground_truth_decides_alone(tmp_path: Path) -> None:
+    task = exported("x", "x", "y", text="t")
+    task["annotations"][2]["ground_truth"] = True
+    (tmp_path / "a.json").write_text(json.dumps([task, exported("x", text="u")]), "utf-8")
+    assert list(read(tmp_path / "a.json").labels) == ["y", "x"]
+
+
+def test_fields_of_other_names(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "one", "topic": 1}\n{"body": "two", "topic": 2}\n', "utf-8")
+    found = read(tmp_path / "a.jsonl", "body", "topic")
+    assert list(found.labels) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"text": "a", "label": "x"}\n', "fewer than two classes"),
+        ('{"body": "a", "label": "x"}\n', r"row 1 has no field 'text'; it has body, label. Name the field with --text"),
+        ('{"text": "a", "topic": "x"}\n', r"row 1 has no field 'label'. Name the field with --label"),
+        ('{"text": "a", "label": \n', "neither JSONL, CSV nor a JSON export"),
+        ('["a"]', r"row 1: an object with 'text' and 'label' was expected"),
+        ("", "fewer than two classes"),
+    ],
+)
+def test_mistakes_are_named(content: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(content, "utf-8")
+    with pytest.raises(DataError, match=sentence):
+        read(tmp_path / "a.jsonl")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nothing.csv cannot be read"):
+        read(tmp_path / "nothing.csv")

@@ -1,0 +1,62 @@
+"""What runs amount to."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.errors import BackendError
+from backend.simulation.replay import Run
+from backend.simulation.results import Results, aulc, labels_to_reach
+
+
+def curve(*accuracy: float, batch: int = 10) -> list[dict[str, float]]:
+    return [{"labels": batch * (i + 1), "accuracy": a, "macro_f1": a / 2} for i, a in enumerate(accuracy)]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_the_area_is_a_mean_accuracy(accuracy: list[float]) -> None:
+    points = curve(*accuracy)
+    expected = sum((a + b) / 2 for a, b in pairwise(accuracy)) / (len(accuracy) - 1) if accuracy[1:] else accuracy[0]
+    assert aulc(points) == pytest.approx(expected, abs=1e-12)
+
+
+def test_labels_to_reach_lies_between_the_points() -> None:
+    labels, accuracy = [10, 20, 30], [0.5, 0.7, 0.6]
+    assert labels_to_reach(0.4, labels, accuracy) == 10
+    assert labels_to_reach(0.6, labels, accuracy) == pytest.approx(15)
+    assert labels_to_reach(0.71, labels, accuracy) is None
+
+
+def test_a_summary_compares_with_random_seed_by_seed(tmp_path: Path) -> None:
+    results = Results(tmp_path, {"rounds": 2})
+    for seed, (ours, theirs) in enumerate([((0.6, 0.9), (0.5, 0.7)), ((0.8, 1.0), (0.7, 0.9))]):
+        results.keep(Run("random", seed, curve(*theirs)), finished=True)
+        results.keep(Run("margin", seed, curve(*ours)), finished=True)
+    best, baseline = results.summary()
+    assert (best["strategy"], baseline["strategy"]) == ("margin", "random")
+    assert best["aulc_mean"] == pytest.approx(0.825)
+    assert best["over_random_mean"] == pytest.approx(0.125)
+    assert best["over_random_se"] == pytest.approx(0.025)
+    assert baseline["labels_to_random"] == pytest.approx(20)
+    assert baseline["saved"] == pytest.approx(0)
+    # random ends at 0.8; margin goes from 0.7 at 10 to 0.95 at 20
+    assert best["labels_to_random"] == pytest.approx(14)
+    assert best["saved"] == pytest.approx(0.3)
+    assert (tmp_path / "results.csv").read_text().splitlines()[1] == "random,0,10,0.5,0.25"
+
+
+def test_runs_are_kept_and_other_settings_refused(tmp_path: Path) -> None:
+    results = Results(tmp_path, {"rounds": 2, "batch": 10})
+    results.keep(Run("random", 0, curve(0.5, 0.7)), finished=True)
+    results.keep(Run("margin", 0, curve(0.5), [4, 2]), finished=False)
+    again = Results(tmp_path, {"rounds": 2, "batch": 10})
+    assert again.run("random", 0).curve == curve(0.5, 0.7)
+    assert again.run("margin", 0).chosen == [4, 2]
+    assert again.run("margin", 1).curve == []
+    with pytest.raises(BackendError, match="holds runs with another batch; choose another --out"):
+        Results(tmp_path, {"rounds": 2, "batch": 20})
