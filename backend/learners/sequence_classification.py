@@ -37,7 +37,7 @@ class SequenceClassifier:
         self.max_length = int(description["max_length"])
         committee = description.get("committee")
         self.committee = CommitteeOptions(**committee) if committee else None
-        self._folder = folder
+        self.folder = folder
 
     @classmethod
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
@@ -110,8 +110,8 @@ class SequenceClassifier:
 
     def _assembled(self) -> AbstractContextManager[Committee]:
         if self.committee is None:
-            raise ModelError(f"adapter {self._folder.name} was trained without a committee; start a round again")
-        return assembled(self.base, self.adapter, self.head, self._folder, self.committee)
+            raise ModelError(f"adapter {self.folder.name} was trained without a committee; start a round again")
+        return assembled(self.base, self.adapter, self.head, self.folder, self.committee)
 
     def _shapes(self, wanted: Collection[str]) -> dict[str, tuple[int, ...]]:
         members = 0 if self.committee is None else self.committee.members
