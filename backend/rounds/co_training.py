@@ -65,5 +65,5 @@ def surest(
         rows = np.flatnonzero((predicted == each) & (confidence >= threshold))
         chosen.extend(rows[np.argsort(-confidence[rows], kind="stable")][: round(share * n)])
     rows = np.array(chosen, dtype=np.int64)
-    rows = rows[np.argsort(-confidence[rows], kind="stable")]
+    rows = rows[np.argsort(-confidence[rows], kind="stable")][:n]  # shares are rounded, so that there may be more
     return rows, predicted[rows]

@@ -19,3 +19,9 @@ def test_nothing_sure_nothing_lent() -> None:
     assert (len(rows), len(classes)) == (0, 0)
     rows, _ = surest(np.empty((0, 2)), np.array([1, 1]), 4, 0.95)
     assert len(rows) == 0
+
+
+def test_rounded_shares_never_add_up_to_more_than_asked() -> None:
+    probs = np.repeat(np.eye(3), 5, axis=0) * 0.9 + 0.05
+    rows, _ = surest(probs, np.array([1, 1, 1]), 5, 0.5)
+    assert len(rows) == 5
