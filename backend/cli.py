@@ -134,12 +134,12 @@ def simulate(
     """Replay the loop on labeled texts, to see what each strategy would have saved."""
     from backend.simulation.report import report
 
-    _quiet_libraries()
+    quiet_libraries()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     _use_cores(spare=0)
     report(
         train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
-        label=label, extra_params=extra_params, bar=_bar,
+        label=label, extra_params=extra_params, bar=bar,
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
     from backend.doctor.finding import Finding
     from backend.learners.base_model import BaseModels
 
-    _quiet_libraries()
+    quiet_libraries()
     try:
         settings = load_settings()
     except BackendError as error:
@@ -189,7 +189,7 @@ def _flask(settings: Settings) -> Flask:
     from backend.learners.base_model import BaseModels
     from backend.web.serving import Serving
 
-    _quiet_libraries()
+    quiet_libraries()
     store = Store(settings.model_dir)
     serving = Serving(store, BaseModels())
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
@@ -201,13 +201,13 @@ def _context(settings: Settings, store: Store) -> Context:
     from backend.learners.base_model import BaseModels
     from backend.rounds.context import Context
 
-    _quiet_libraries()
+    quiet_libraries()
     url, api_key = settings.label_studio()
-    return Context(store, Client(url, api_key), BaseModels(), settings.basic_auth, _bar)
+    return Context(store, Client(url, api_key), BaseModels(), settings.basic_auth, bar)
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Progress]:
+def bar(title: str) -> Iterator[Progress]:
     """A progress bar on a terminal; elsewhere a log line now and then."""
     from rich.progress import Progress as Bars
 
@@ -243,7 +243,7 @@ def _use_cores(*, spare: int) -> None:
     torch.set_num_threads(max(1, there - spare))
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """No progress bars of weights in a server's log."""
     from transformers.utils import logging as transformers_logging
 

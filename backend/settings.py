@@ -71,8 +71,8 @@ class ProjectOptions(BaseSettings):
 
     strategy: str = "margin"
     strategy_options: dict[str, Any] = Field(default_factory=dict)
-    cold_start: str = "typiclust"  # the strategy while there is no adapter
-    cold_start_labels: int = Field(0, ge=0)  # and until there are so many labels
+    cold_start: str = "k_means"  # the strategy while there is no adapter
+    cold_start_per_class: float = Field(0, ge=0, le=1000)  # and until there are so many labels for each class
     committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None  # default: by the strategy
     members: int | None = Field(None, ge=2, le=64)  # of the committee; default 10, 5 for lora
     egl_label: Literal["pseudo", "expected"] = "pseudo"  # the gradient at the predicted label, or expected over labels

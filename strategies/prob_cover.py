@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
+from strategies.clusters import cluster
 from strategies.distances import to_nearest, unit_rows
-from strategies.typiclust import cluster
 
 _BLOCK = 256
 _SAMPLE = 2000  # rows whose purity is looked at to choose the radius

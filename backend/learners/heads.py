@@ -65,8 +65,9 @@ def fit(vectors: NDArray[Any], targets: NDArray[np.int64], classes: int, counts:
             biases[member, present] = 0.0
             continue
         model = LogisticRegression(C=_C, max_iter=300)
-        with warnings.catch_warnings():  # a head that is nearly fitted is fine
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is nearly fitted is fine
+            warnings.filterwarnings("ignore", "The number of unique classes")  # the first labels of many classes
             model.fit(vectors[used] * scale, targets[used], sample_weight=count[used])
         rows, bias = model.coef_ * scale, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row for two classes

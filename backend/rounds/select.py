@@ -28,7 +28,7 @@ def select(context: Context, project_id: int, version: int, queue: int) -> str:
     labeled = context.store.tasks.labeled(project_id, audit=False)
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
     audit = audit[: _audit_places(options, len(candidates))]
-    strategy = strategy_at(options, len(labeled), trained=version > 0)
+    strategy = strategy_at(options, len(labeled), len(spec.classes), trained=version > 0)
     pool = _pool(context, project_id, version, options, spec, strategy, candidates, labeled)
     chosen = strategy.select(
         pool, max(1, options.published - len(audit)), np.random.default_rng([options.seed, project_id, queue])
@@ -56,9 +56,9 @@ def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
     return [next(second) if place in places else next(first) for place in range(total)]
 
 
-def strategy_at(options: ProjectOptions, labels: int, *, trained: bool) -> Strategy:
-    """The strategy that chooses when there are so many labels: the cold start's while they are few or untrained."""
-    if not trained or labels < options.cold_start_labels:
+def strategy_at(options: ProjectOptions, labels: int, classes: int, *, trained: bool) -> Strategy:
+    """The strategy that chooses at so many labels: the cold start's while they are few for so many classes."""
+    if not trained or labels < options.cold_start_per_class * classes:
         return strategies.get(options.cold_start)
     return strategies.get(options.strategy, **options.strategy_options)
 

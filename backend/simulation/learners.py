@@ -67,16 +67,17 @@ class Probe:
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
         """Its features are the embeddings, and its gradients are the head's."""
-        vectors = torch.from_numpy(self._train[rows])
-        probs = self._head.probs(vectors)[:, 0]
-        found: dict[str, Array] = {"embeddings": self._train[rows], "features": self._train[rows]}
-        found["probs"] = probs.numpy()
+        vectors = self._train[rows]
+        found: dict[str, Array] = {name: vectors for name in ("embeddings", "features") if name in wanted}
+        if "probs" in wanted:
+            found["probs"] = self._head.probs(torch.from_numpy(vectors))[:, 0].numpy()
         if "committee_probs" in wanted and self._committee is not None:
-            found["committee_probs"] = self._committee.probs(vectors).numpy()
+            found["committee_probs"] = self._committee.probs(torch.from_numpy(vectors)).numpy()
         if "gradient_lengths" in wanted:
+            logits = torch.log(self._head.probs(torch.from_numpy(vectors))[:, 0])
             of_head = replace(gradient_options(options), parameters="head")
-            found["gradient_lengths"] = gradients.lengths(torch.log(probs), vectors, [], of_head).numpy()
-        return {name: found[name] for name in wanted}
+            found["gradient_lengths"] = gradients.lengths(logits, torch.from_numpy(vectors), [], of_head).numpy()
+        return found
 
 
 class Lora:

@@ -53,7 +53,10 @@ def replay(
     Before anything is trained, a strategy that asks nothing of a model chooses the first batch itself; for all others
     it is a random one, the same for every strategy of a seed. Equal runs, however often interrupted, are equal.
     """
-    if run.curve and len(run.curve) < rounds:  # taken up again: the model of the last round is needed
+    if options.strategy == "co_training":  # what its views lent each other is not kept: from the beginning
+        run.curve.clear()
+        run.chosen.clear()
+    if run.curve:  # taken up again: the model of the last round is needed
         _fit(learner, run, train_targets, options)
     for number in range(len(run.curve), rounds):
         _choose(run, learner, train_targets, options, number, batch)
@@ -78,7 +81,8 @@ def _fit(learner: Learner, run: Run, targets: Rows, options: ProjectOptions) -> 
 def _choose(run: Run, learner: Learner, targets: Rows, options: ProjectOptions, number: int, batch: int) -> None:
     labeled = np.array(run.chosen, dtype=np.int64)
     candidates = np.setdiff1d(np.arange(len(targets)), labeled)
-    strategy = _strategy(options, run, len(labeled))
+    classes = int(targets.max()) + 1
+    strategy = _strategy(options, run, len(labeled), classes)
     wanted = fields.arrays(strategy.requires)
     started = time.perf_counter()
     rows = np.concatenate([candidates, labeled])
@@ -87,7 +91,7 @@ def _choose(run: Run, learner: Learner, targets: Rows, options: ProjectOptions, 
         strategy.requires, lambda name: found[name][: len(candidates)], lambda name: found[name][len(candidates) :]
     )
     if "class_counts" in strategy.requires:
-        gathered["class_counts"] = np.bincount(targets[labeled], minlength=int(targets.max()) + 1)
+        gathered["class_counts"] = np.bincount(targets[labeled], minlength=classes)
     run.seconds_scoring += time.perf_counter() - started
     started = time.perf_counter()
     pool = Pool(size=len(candidates), **gathered)
@@ -96,9 +100,9 @@ def _choose(run: Run, learner: Learner, targets: Rows, options: ProjectOptions, 
     run.chosen.extend(int(row) for row in candidates[selection.indices])
 
 
-def _strategy(options: ProjectOptions, run: Run, labels: int) -> Strategy:
+def _strategy(options: ProjectOptions, run: Run, labels: int, classes: int) -> Strategy:
     if run.strategy == "default":
-        return strategy_at(options, labels, trained=labels > 0)
+        return strategy_at(options, labels, classes, trained=labels > 0)
     strategy = strategies.get(options.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
     return strategies.get("random") if needs_a_model and not labels else strategy

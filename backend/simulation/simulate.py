@@ -53,7 +53,7 @@ def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManag
     )
     pending = [(name, seed) for seed in range(plan.seeds) for name in options]
     pending = [(name, seed) for name, seed in pending if len(results.run(name, seed).curve) < plan.rounds]
-    learner = _learner(plan, classes, bar) if pending else None
+    new_learner = _learners(plan, classes, bar) if pending else None
     with bar(f"{len(pending)} runs of {plan.rounds} rounds") as progress:
         for number, (name, seed) in enumerate(pending):
             run = results.run(name, seed)
@@ -63,9 +63,9 @@ def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManag
                 if len(done.curve) < plan.rounds:
                     results.keep(done, finished=False)
 
-            assert learner is not None
+            assert new_learner is not None
             replay(
-                run, learner, train_targets, test_targets, options[name].model_copy(update={"seed": seed}),
+                run, new_learner(), train_targets, test_targets, options[name].model_copy(update={"seed": seed}),
                 rounds=plan.rounds, batch=plan.batch, after_round=after_round,
             )  # fmt: skip
             results.keep(run, finished=True)
@@ -106,12 +106,16 @@ def _shared(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _learner(plan: Plan, classes: Sequence[str], bar: Callable[[str], AbstractContextManager[Progress]]) -> Learner:
+def _learners(
+    plan: Plan, classes: Sequence[str], bar: Callable[[str], AbstractContextManager[Progress]]
+) -> Callable[[], Learner]:
+    """What makes a new learner for each run, over embeddings that all share."""
     options = _options(plan, DEFAULT)
     base = BaseModel(options.base_model)
     with bar(f"embedding {len(plan.train.texts)} texts") as progress:
         train = base.embed(plan.train.texts, max_length=options.max_length, progress=progress)
     if plan.learner == "lora":
-        return Lora(base, plan.train.texts, plan.test.texts, classes, train)
+        return lambda: Lora(base, plan.train.texts, plan.test.texts, classes, train)
     with bar(f"embedding {len(plan.test.texts)} test texts") as progress:
-        return Probe(train, base.embed(plan.test.texts, max_length=options.max_length, progress=progress), classes)
+        test = base.embed(plan.test.texts, max_length=options.max_length, progress=progress)
+    return lambda: Probe(train, test, classes)

@@ -186,7 +186,7 @@ class TestRound:
         assert run(context, 1) == 0
         done = store.rounds.get(7, 1)
         assert done is not None
-        assert (done.strategy, done.evaluation) == ("typiclust", None)
+        assert (done.strategy, done.evaluation) == ("k_means", None)
 
     def test_labels_of_removed_choices_teach_nothing_but_stay(
         self, context: Context, store: Store, tiny_encoder: Path

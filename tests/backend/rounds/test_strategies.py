@@ -95,8 +95,8 @@ def test_views_lend_each_other_labels(
 
 
 def test_the_cold_start_lasts_as_many_labels_as_asked() -> None:
-    options = ProjectOptions.from_extra_params({"cold_start_labels": 30})
-    assert strategy_at(options, 0, trained=False).name == "typiclust"
-    assert strategy_at(options, 29, trained=True).name == "typiclust"
-    assert strategy_at(options, 30, trained=True).name == options.strategy
-    assert strategy_at(options, 30, trained=False).name == "typiclust"
+    options = ProjectOptions.from_extra_params({"cold_start_per_class": 2.5})
+    assert strategy_at(options, 0, 12, trained=False).name == "k_means"
+    assert strategy_at(options, 29, 12, trained=True).name == "k_means"
+    assert strategy_at(options, 30, 12, trained=True).name == options.strategy
+    assert strategy_at(options, 30, 12, trained=False).name == "k_means"

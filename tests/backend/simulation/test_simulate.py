@@ -51,9 +51,11 @@ def test_every_strategy_that_a_probe_serves_runs(tiny_encoder: Path, tmp_path: P
     assert first["margin"] == first["badge"] == first["random"]  # the same random first batch
 
 
-@pytest.mark.parametrize("learner", ["probe", "lora"])
-def test_an_interrupted_simulation_goes_on_where_it_was(learner: str, tiny_encoder: Path, tmp_path: Path) -> None:
-    wanted = plan(tiny_encoder, "margin", "egl", "bald", learner=learner)
+@pytest.mark.parametrize(("learner", "second"), [("probe", "egl"), ("lora", "egl"), ("lora", "co_training")])
+def test_an_interrupted_simulation_goes_on_where_it_was(
+    learner: str, second: str, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    wanted = plan(tiny_encoder, second, "bald", learner=learner)
     simulate(wanted, tmp_path / "whole", silent)
 
     @contextmanager

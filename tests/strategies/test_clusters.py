@@ -1,8 +1,9 @@
-"""TypiClust: representative, diverse, and away from what is labeled."""
+"""One text of each cluster: representative, diverse, and away from what is labeled."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import strategies
 from strategies import Pool
@@ -19,21 +20,34 @@ def blobs(sizes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.repeat(np.arange(len(sizes)), sizes)
 
 
-def select(embeddings: np.ndarray, n: int, labeled: np.ndarray | None = None) -> np.ndarray:
+def select(embeddings: np.ndarray, n: int, labeled: np.ndarray | None = None, name: str = "typiclust") -> np.ndarray:
     labeled = np.empty((0, embeddings.shape[1])) if labeled is None else labeled
     pool = Pool(size=len(embeddings), embeddings=embeddings, labeled_embeddings=labeled)
-    return strategies.get("typiclust").select(pool, n, np.random.default_rng(0)).indices
+    return strategies.get(name).select(pool, n, np.random.default_rng(0)).indices
 
 
-def test_one_from_each_group_largest_first() -> None:
+@pytest.mark.parametrize("name", ["typiclust", "k_means"])
+def test_one_from_each_group_largest_first(name: str) -> None:
     rows, group = blobs([40, 10, 25, 15])
-    assert group[select(rows, 4)].tolist() == [0, 2, 3, 1]
+    assert group[select(rows, 4, name=name)].tolist() == [0, 2, 3, 1]
 
 
-def test_labeled_groups_come_last() -> None:
+@pytest.mark.parametrize("name", ["typiclust", "k_means"])
+def test_labeled_groups_come_last(name: str) -> None:
     rows, group = blobs([40, 10, 25])
     labeled = rows[group == 0][:1]
-    assert set(group[select(rows, 2, labeled)].tolist()) == {1, 2}
+    assert set(group[select(rows, 2, labeled, name)].tolist()) == {1, 2}
+
+
+def test_k_means_takes_the_text_nearest_the_middle() -> None:
+    rows, group = blobs([30, 20])
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    expected = []
+    for number in (0, 1):
+        own = np.flatnonzero(group == number)
+        middle = sum(unit[i] for i in own) / len(own)
+        expected.append(min(own, key=lambda i: float(np.linalg.norm(unit[i] - middle))))
+    assert select(rows, 2, name="k_means").tolist() == expected
 
 
 def test_the_most_typical_text_is_chosen() -> None:

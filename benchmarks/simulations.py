@@ -1,0 +1,110 @@
+"""What each strategy saves on real data: every simulation of benchmarks/results/simulations, and their common table.
+
+    python -m benchmarks.simulations --data FOLDER [--learner probe] [--only trec6 sst2] [--table]
+
+FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. What is there already is not run again;
+--table only writes the common table anew. The probes take about two hours of one core, the adapters five.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backend.cli import bar, quiet_libraries
+from backend.simulation.report import report
+
+_RESULTS = Path(__file__).parent / "results" / "simulations"
+
+
+class Setup(NamedTuple):
+    """One simulation."""
+
+    data: str
+    label: str
+    learner: str
+    strategies: list[str]
+    rounds: int
+    batch: int
+    seeds: int
+
+
+_WITH_ADAPTERS = ["random", "margin", "badge", "egl", "bald", "default"]
+_SETUPS = {
+    "trec6": Setup("trec6", "label", "probe", ["all"], 15, 20, 5),
+    "sst2": Setup("sst2", "label", "probe", ["all"], 15, 20, 5),
+    "trec50": Setup("trec6", "fine", "probe", ["all"], 10, 50, 5),
+    "banking77": Setup("banking77", "label", "probe", ["all"], 12, 100, 5),
+    "trec6-lora": Setup("trec6", "label", "lora", _WITH_ADAPTERS, 5, 100, 3),
+    "banking77-lora": Setup("banking77", "label", "lora", _WITH_ADAPTERS, 3, 400, 3),
+}
+
+
+def main() -> None:
+    """Simulate and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--learner", choices=["probe", "lora"])
+    parser.add_argument("--only", nargs="+", choices=list(_SETUPS), default=list(_SETUPS))
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    quiet_libraries()
+    for name in [] if arguments.table else arguments.only:
+        setup = _SETUPS[name]
+        if arguments.learner in (None, setup.learner):
+            folder = arguments.data / setup.data
+            report(
+                folder / "train.jsonl", folder / "test.jsonl", setup.strategies, _RESULTS / name, rounds=setup.rounds,
+                batch=setup.batch, seeds=setup.seeds, learner=setup.learner, text="text", label=setup.label,
+                extra_params="{}", bar=bar,
+            )  # fmt: skip
+    (_RESULTS / "README.md").write_text(_table(), "utf-8")
+    print(_table())
+
+
+def _table() -> str:
+    """AULC over random of each strategy and simulation, the best mean over the probes first."""
+    found = {
+        name: {row["strategy"]: row for row in json.loads((_RESULTS / name / "results.json").read_text())["summary"]}
+        for name in _SETUPS
+        if (_RESULTS / name / "results.json").exists()
+    }
+    probes = [name for name in found if _SETUPS[name].learner == "probe"]
+    strategies = {strategy for rows in found.values() for strategy in rows}
+
+    def mean(strategy: str) -> float:
+        gains = [found[name][strategy]["over_random_mean"] for name in probes if strategy in found[name]]
+        return statistics.mean(gains) if gains else float("-inf")
+
+    heads = ["strategy", *found, "mean of probes"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for strategy in sorted(strategies, key=mean, reverse=True):
+        cells = [_cell(found[name].get(strategy)) for name in found]
+        shown = f"{100 * mean(strategy):+.1f}" if mean(strategy) > float("-inf") else ""
+        lines.append(f"| {strategy} | {' | '.join(cells)} | {shown} |")
+    about = [
+        f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {s.seeds} seeds, learner {s.learner}; random's AULC "
+        f"{found[name]['random']['aulc_mean']:.3f}, its last accuracy {found[name]['random']['last_accuracy']:.3f}"
+        for name, s in _SETUPS.items()
+        if name in found
+    ]
+    intro = (
+        "# What each strategy saves\n\nPoints of area under the learning curve (mean accuracy over the labels, in %) "
+        "above `random`, seed by seed, ± standard error; in brackets the share of labels saved until random's last "
+        "accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
+    )
+    return "\n".join([intro, *lines, "", *about, ""])
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    saved = "–" if row["saved"] is None else f"{row['saved']:.0%}"
+    return f"{100 * row['over_random_mean']:+.1f} ± {100 * row['over_random_se']:.1f} ({saved})"
+
+
+if __name__ == "__main__":
+    main()
