@@ -32,6 +32,8 @@ format: install
 
 bench: install label-studio
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.asking
+	$(BIN)/python -m benchmarks.strategies
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
 
 # Known holes in what we pin. Needs PyPI's advisories, which not every mirror has.

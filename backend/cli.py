@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -126,7 +126,9 @@ def simulate(
     rounds: Annotated[int, typer.Option(min=1)] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="How often each strategy runs.")] = 5,
-    learner: Annotated[str, typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")] = "probe",
+    learner: Annotated[
+        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")
+    ] = "probe",
     text: Annotated[str, typer.Option(help="The field that holds the text.")] = "text",
     label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
     extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",

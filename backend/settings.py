@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import strategies
 from backend.errors import BackendError, UnsupportedConfigError
 
-_NOT_COMPUTED = {"predictions", "uncertainty"}  # by any learner so far
+NOT_COMPUTED = {"predictions", "uncertainty"}  # by any learner so far
 
 
 class SettingsError(BackendError):
@@ -72,7 +72,7 @@ class ProjectOptions(BaseSettings):
     strategy: str = "margin"
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     cold_start: str = "k_means"  # the strategy while there is no adapter
-    cold_start_per_class: float = Field(0, ge=0, le=1000)  # and until there are so many labels for each class
+    cold_start_per_class: float = Field(4, ge=0, le=1000)  # and until there are so many labels for each class
     committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None  # default: by the strategy
     members: int | None = Field(None, ge=2, le=64)  # of the committee; default 10, 5 for lora
     egl_label: Literal["pseudo", "expected"] = "pseudo"  # the gradient at the predicted label, or expected over labels
@@ -89,7 +89,7 @@ class ProjectOptions(BaseSettings):
     warm_start: bool = False  # go on from the last adapter instead of from the base model
     epochs: int = Field(10, ge=1, le=1000)
     min_steps: int = Field(100, ge=1)  # training steps even for a handful of labels
-    max_steps: int = Field(600, ge=1)  # bounds the training of a round as labels grow
+    max_steps: int = Field(600, ge=1)  # bounds the training of an adapter as labels grow
     train_batch_size: int = Field(16, ge=1, le=4096)
     learning_rate: float | None = Field(None, gt=0, lt=1)  # default by the size and kind of the base model
     lora_r: int = Field(8, ge=1, le=1024)
@@ -99,7 +99,7 @@ class ProjectOptions(BaseSettings):
 
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
-        missing = strategies.get(self.strategy, **self.strategy_options).requires & _NOT_COMPUTED
+        missing = strategies.get(self.strategy, **self.strategy_options).requires & NOT_COMPUTED
         if missing:
             raise ValueError(f"strategy '{self.strategy}' needs {', '.join(sorted(missing))}, not computed here yet")
         views = self.committee == "views"
@@ -108,6 +108,8 @@ class ProjectOptions(BaseSettings):
                 "committee 'views' and strategy 'co_training' belong together: "
                 + ("choose that strategy" if views else "leave committee out")
             )
+        if "co_training" in str(self.strategy_options):
+            raise ValueError("strategy 'co_training' trains its own two views, so that no other can build on it")
         if self.strategy == "co_training" and self.members not in (None, 2):
             raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
         needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}

@@ -119,13 +119,15 @@ def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
         axis = CANDIDATE_AXIS.get(field)
         if axis is not None and array.shape[axis] != pool.size:
             raise PoolError(f"pool.{field} has {array.shape[axis]} candidates; pool.size is {pool.size}")
-        if not _finite(array):
+        if not _finite(array, axis or 0):
             raise PoolError(f"pool.{field} contains NaN or infinite values")
         arrays[field] = array
     return arrays
 
 
-def _finite(array: Array) -> bool:
-    """Whether all values are finite, looked at block by block."""
-    flat = array.reshape(-1)
-    return all(np.isfinite(flat[start : start + _BLOCK]).all() for start in range(0, len(flat), _BLOCK))
+def _finite(array: Array, axis: int) -> bool:
+    """Whether all values are finite, looked at block by block along the axis."""
+    count = array.shape[axis]
+    rows = max(1, _BLOCK * count // max(1, array.size))
+    blocks = (slice(start, start + rows) for start in range(0, count, rows))
+    return all(np.isfinite(array[:, block] if axis else array[block]).all() for block in blocks)

@@ -37,7 +37,7 @@ def contrast(probs: Array, features: Array, labeled_probs: Array, labeled_featur
         log_probs = np.log(np.maximum(probs[block].astype(np.float64), _SMALLEST))
         divergences = negative_entropy - log_probs @ labels.T  # (B, M)
         out[block] = np.take_along_axis(divergences, nearest, axis=1).mean(axis=1)
-    return out
+    return np.maximum(out, 0, out=out)  # rounding may leave a little less
 
 
 @dataclass(frozen=True, slots=True)

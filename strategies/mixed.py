@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from strategies.base import Pool, Selection, Strategy, StrategyOptionError, check, subset
-from strategies.registry import get
+from strategies.registry import get, nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +57,4 @@ def create(
     """The strategy `mixed`; share: how much of the batch `other` chooses."""
     if not 0 <= share <= 1:
         raise StrategyOptionError(f"mixed: share must be between 0 and 1, not {share}")
-    return Mixed(get(base, **(base_options or {})), get(other, **(other_options or {})), share)
+    return Mixed(get(base, **nested("mixed", base_options)), get(other, **nested("mixed", other_options)), share)

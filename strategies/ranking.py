@@ -65,15 +65,14 @@ class Ranking:
 
     def scores(self, pool: Pool) -> Array:
         """(N,) float64. Raises `PoolError` on a missing or malformed field."""
-        return np.concatenate([np.empty(0), *self._by_block(pool)])
+        return np.concatenate([np.empty(0), *self._by_block(pool, 1)])
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         """The n candidates with the highest score."""
-        check(self, pool, n)
-        return top(self._by_block(pool), n, rng)
+        return top(self._by_block(pool, n), n, rng)
 
-    def _by_block(self, pool: Pool) -> Iterator[Array]:
-        values = check(self, pool, 1)[self.field]
+    def _by_block(self, pool: Pool, n: int) -> Iterator[Array]:
+        values = check(self, pool, n)[self.field]
         if pool.multilabel and self.field in ("probs", "committee_probs"):
             raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
         axis = CANDIDATE_AXIS[self.field]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -22,7 +23,7 @@ def names() -> list[str]:
     return sorted(_found())
 
 
-def get(name: str, **options: Any) -> Strategy:
+def get(name: str, /, **options: Any) -> Strategy:
     """Build a strategy, e.g. `get("typiclust", neighbors=10)`.
 
     Raises `UnknownStrategyError`, or `StrategyOptionError` for an option that its factory does not take.
@@ -43,7 +44,7 @@ def get(name: str, **options: Any) -> Strategy:
 
 def scorer(name: str, base: str, options: dict[str, Any] | None = None) -> Scorer:
     """The strategy `base` for the strategy `name` to build on, which needs a score for each candidate by itself."""
-    found = get(base, **(options or {}))
+    found = get(base, **nested(name, options))
     if not isinstance(found, Scorer):
         raise StrategyOptionError(
             f"strategy '{name}': base '{base}' has no score for each text; choose one such as entropy or margin"
@@ -51,10 +52,19 @@ def scorer(name: str, base: str, options: dict[str, Any] | None = None) -> Score
     return found
 
 
+def nested(name: str, options: object) -> dict[str, Any]:
+    """The options of a strategy within the strategy `name`. Raises `StrategyOptionError` if they are no object."""
+    if not isinstance(options, dict | None):
+        raise StrategyOptionError(f"strategy '{name}': the options of another must be an object, not {options!r}")
+    return options or {}
+
+
 def _check_type(name: str, option: str, value: Any, default: Any) -> None:
     """JSON gives no types: refuse a value whose kind differs from the default's (an int may stand for a float)."""
     if default is inspect.Parameter.empty or default is None:
         return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise StrategyOptionError(f"strategy '{name}': option '{option}' must be a finite number, not {value}")
     expected = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, expected) or (isinstance(value, bool) and not isinstance(default, bool)):
         wanted = type(default).__name__

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import torch
 
+from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch
@@ -78,6 +79,11 @@ class DropoutPasses:
         with torch.random.fork_rng(), self.base.adapters.dropout():
             torch.manual_seed(int(batch.input_ids.sum()))
             passes = [softmax(self.head, self.base.pooled(batch)) for _ in range(self.times)]
+        if len(batch.rows) > 1 and torch.equal(passes[0], passes[1]):
+            raise ModelError(
+                "committee 'dropout' needs dropout, which this base model does not have; set lora_dropout above 0 or "
+                "choose committee bootstrap"
+            )
         return torch.stack(passes, dim=1)
 
 

@@ -9,6 +9,7 @@ Goodfellow (2015) for the linear head, which needs no backward pass at all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,12 +81,22 @@ def _adapter_squared(logits: torch.Tensor, back: torch.Tensor, calls: Calls, *, 
     gradients = torch.autograd.grad(
         logits, outputs, grad_outputs=back.to(logits.dtype), retain_graph=again, allow_unused=True
     )
-    of_layer: dict[torch.nn.Module, torch.Tensor] = {}
+    times = Counter(layer for layer, _, _ in calls)
+    shared: dict[torch.nn.Module, torch.Tensor] = {}
+    squared = torch.zeros(len(logits), device=logits.device)
     for (layer, inputs, _), gradient in zip(calls, gradients, strict=True):
         if gradient is None:  # a pooler that the base model has and nobody asks
             continue
         if gradient.dim() != 3 or len(gradient) != len(logits):
-            raise ModelError("egl needs layers that keep the texts of a batch apart; this base model mixes them")
+            raise ModelError(
+                "this base model has layers that mix the texts of a batch, so that no text has a gradient of its own; "
+                "set egl_parameters to head, or choose another strategy"
+            )
         product = torch.einsum("bto,bti->boi", gradient.float(), inputs.float())
-        of_layer[layer] = of_layer[layer] + product if layer in of_layer else product
-    return torch.stack([product.square().sum(dim=(1, 2)) for product in of_layer.values()]).sum(dim=0)
+        if times[layer] > 1:
+            shared[layer] = shared[layer] + product if layer in shared else product
+        else:
+            squared += product.square().sum(dim=(1, 2))
+    for product in shared.values():
+        squared += product.square().sum(dim=(1, 2))
+    return squared

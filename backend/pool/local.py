@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.errors import BackendError
 from backend.learners.base import GradientOptions, Progress, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.sequence_classification import SequenceClassifier
@@ -31,6 +33,8 @@ class Scores:
 
     def take(self, name: str, digests: Sequence[int]) -> NDArray[np.generic]:
         """The named array at the given digests, all of which were scored."""
+        if name not in self._arrays:
+            raise BackendError(f"the scores lack '{name}'; the options changed during the round, start one again")
         rows = self.rows(digests)
         if (rows < 0).any():
             raise KeyError(f"{int((rows < 0).sum())} of {len(rows)} texts were not scored")
@@ -43,35 +47,28 @@ def score(
     adapter: int,
     classifier: SequenceClassifier,
     tasks: Sequence[TaskText],
-    wanted: Collection[str] = (),
+    wanted: Mapping[str, str] = MappingProxyType({"probs": "probs"}),
     *,
     gradient: GradientOptions = GradientOptions(),
     progress: Progress = no_progress,
 ) -> None:
-    """Compute the probabilities and the other wanted arrays of every distinct text, into the adapter's scores file.
+    """Compute the wanted arrays of every distinct text, into the adapter's scores file.
 
-    What an earlier call scored with the same adapter is kept, so that only new texts cost anything.
+    wanted: what to compute, by the name to keep it under. What an earlier call scored with the same adapter is kept, so
+    that only new texts cost anything.
     """
     path = files.scores(project_id, adapter)
     known = files.read_arrays(path)
-    names = {stored(name, gradient): name for name in {"probs", *wanted}}
-    if known is not None and not set(names) <= set(known):
+    if known is not None and not set(wanted) <= set(known):
         known = None
     missing = _complete(known, tasks)
     if missing is None:
         return
     kept, texts, digests = missing
-    found = classifier.score(texts, list(names.values()), gradient=gradient, progress=progress)
+    found = classifier.score(texts, list(wanted.values()), gradient=gradient, progress=progress)
     fresh: dict[str, NDArray[np.generic]] = {"digests": digests}
-    fresh.update({as_stored: found[name] for as_stored, name in names.items()})
+    fresh.update({name: found[array] for name, array in wanted.items()})
     files.write_arrays(path, _merge(kept, fresh))
-
-
-def stored(name: str, gradient: GradientOptions) -> str:
-    """The name under which an array is kept: lengths of other gradients are other arrays."""
-    if name != "gradient_lengths":
-        return name
-    return f"{name} {gradient.label} {gradient.parameters} {gradient.top_k}"
 
 
 def embed(

@@ -7,6 +7,7 @@ the other the unlabeled texts it is most sure of, in the classes' proportions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,10 @@ from backend.settings import ProjectOptions
 from backend.store.models import Project
 from backend.store.tasks import LabeledText
 
+Array = NDArray[Any]
 Lent = tuple[list[str], list[str]]  # texts, and the class that the other view gives each
 NOTHING: Lent = ([], [])
+VIEWS = "committee_probs views 2"  # as the scores file names them
 
 
 def lend(
@@ -30,40 +33,47 @@ def lend(
     are no such scores.
     """
     adapter = context.store.rounds.adapter(project.id, project.adapter)
-    found = context.store.files.read_arrays(context.store.files.scores(project.id, project.adapter))
-    if adapter is None or found is None or "committee_probs" not in found or not options.pseudo_labels:
+    path = context.store.files.scores(project.id, project.adapter)
+    found = context.store.files.read_arrays(path, {"digests", VIEWS}) or {}
+    if adapter is None or VIEWS not in found:
         return NOTHING, NOTHING
     scores = Scores(found)
     waiting = context.store.tasks.waiting(project.id, audit=False)
-    scored = scores.rows([task.digest for task in waiting]) >= 0
-    waiting = [task for task, known in zip(waiting, scored, strict=True) if known]
-    views = scores.take("committee_probs", [task.digest for task in waiting]).transpose(1, 0, 2)
-    if len(views) != 2:
-        return NOTHING, NOTHING
+    rows = scores.rows([task.digest for task in waiting])
+    texts = [task.text for task, row in zip(waiting, rows, strict=True) if row >= 0]
     names = [example.label for example in examples]
     counts = np.array([names.count(name) for name in adapter.classes])
-
-    def of(view: NDArray[np.generic]) -> Lent:
-        rows, classes = surest(np.asarray(view, np.float64), counts, options.pseudo_labels, options.pseudo_confidence)
-        return [waiting[row].text for row in rows], [adapter.classes[each] for each in classes]
-
-    return of(views[0]), of(views[1])
+    return between(texts, np.asarray(found[VIEWS][rows[rows >= 0]]), adapter.classes, counts, options)
 
 
-def surest(
-    probs: NDArray[np.float64], class_counts: NDArray[np.int64], n: int, threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def between(
+    texts: Sequence[str], views: Array, classes: Sequence[str], class_counts: Array, options: ProjectOptions
+) -> tuple[Lent, Lent]:
+    """What the second view may learn from the first, and the first from the second.
+
+    views: (N, 2, C), what both say of unlabeled texts; class_counts: (C,) labels so far.
+    """
+
+    def of(view: int) -> Lent:
+        probs = views[:, view].astype(np.float64)
+        rows, targets = surest(probs, class_counts, options.pseudo_labels, options.pseudo_confidence)
+        return [texts[row] for row in rows], [classes[target] for target in targets]
+
+    return of(0), of(1)
+
+
+def surest(probs: Array, class_counts: Array, n: int, threshold: float) -> tuple[Array, Array]:
     """At most n candidates with a probability of at least `threshold`, surest first, and the class of each.
 
-    probs: (N, C). No class gets more than its share of the labels so far, class_counts: (C,); one that nobody labeled
-    gets none.
+    probs: (N, C). No class gets more than its share of the labels so far, rounded up; class_counts: (C,). One that
+    nobody labeled gets none.
     """
     predicted, confidence = probs.argmax(axis=1), probs.max(axis=1)
     shares = class_counts / max(1, class_counts.sum())
     chosen: list[int] = []
     for each, share in enumerate(shares):
         rows = np.flatnonzero((predicted == each) & (confidence >= threshold))
-        chosen.extend(rows[np.argsort(-confidence[rows], kind="stable")][: round(share * n)])
+        chosen.extend(rows[np.argsort(-confidence[rows], kind="stable")][: int(np.ceil(share * n))])
     rows = np.array(chosen, dtype=np.int64)
-    rows = rows[np.argsort(-confidence[rows], kind="stable")][:n]  # shares are rounded, so that there may be more
+    rows = rows[np.argsort(-confidence[rows], kind="stable")][:n]
     return rows, predicted[rows]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import strategies
-from backend.pool import fields, local
+from backend.pool import local
+from backend.rounds import asked
 from backend.rounds.context import Context, options_of
-from backend.rounds.train import gradient_options, load
+from backend.rounds.train import load, strategy_now
 
 
 def score(context: Context, project_id: int, version: int) -> None:
     """Score every text of the project, labeled ones too: *Retrieve Predictions* asks for all of them at once."""
     if version == 0:
         return
-    options = options_of(context.project(project_id))
+    project = context.project(project_id)
+    options = options_of(project)
     tasks = context.store.tasks.every(project_id)
-    strategy = strategies.get(options.strategy, **options.strategy_options)
-    wanted = fields.arrays(strategy.requires) & fields.SCORED
+    strategy = strategy_now(context, project)
     with context.computing, context.bar(f"project {project_id}: scoring {len(tasks)} texts") as progress:
         classifier = load(context, project_id, version)
         try:
             local.score(
-                context.store.files, project_id, version, classifier, tasks, wanted,
-                gradient=gradient_options(options), progress=progress,
+                context.store.files, project_id, version, classifier, tasks, asked.scored(options, strategy),
+                gradient=asked.gradient_options(options), progress=progress,
             )  # fmt: skip
         finally:
             classifier.unload()

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import strategies
 from backend.errors import BackendError
 from backend.labelstudio.label_config import TaskSpec
 from backend.pool import fields, local
 from backend.pool.local import Scores
+from backend.rounds import asked
 from backend.rounds.context import Context, options_of, spec_of
-from backend.rounds.train import gradient_options
 from backend.settings import ProjectOptions
 from backend.store.tasks import LabeledText, TaskText, held_out_order
-from strategies import Pool, Strategy
+from strategies import Pool, Strategy, StrategyError
 
 
 def select(context: Context, project_id: int, version: int, queue: int) -> str:
@@ -28,11 +27,14 @@ def select(context: Context, project_id: int, version: int, queue: int) -> str:
     labeled = context.store.tasks.labeled(project_id, audit=False)
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
     audit = audit[: _audit_places(options, len(candidates))]
-    strategy = strategy_at(options, len(labeled), len(spec.classes), trained=version > 0)
+    labels = [example.label for example in labeled if example.label in spec.classes]
+    strategy = asked.strategy_at(options, labels, len(spec.classes), trained=version > 0)
     pool = _pool(context, project_id, version, options, spec, strategy, candidates, labeled)
-    chosen = strategy.select(
-        pool, max(1, options.published - len(audit)), np.random.default_rng([options.seed, project_id, queue])
-    )
+    rng = np.random.default_rng([options.seed, project_id, queue])
+    try:
+        chosen = strategy.select(pool, max(1, options.published - len(audit)), rng)
+    except StrategyError as error:
+        raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
     ranked = [
         (candidates[index].id, False, float(value)) for index, value in zip(chosen.indices, chosen.scores, strict=True)
     ]
@@ -54,13 +56,6 @@ def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
     places = {int((i + 0.5) * total / len(extra)) for i in range(len(extra))} if extra else set()
     first, second = iter(ranked), iter(extra)
     return [next(second) if place in places else next(first) for place in range(total)]
-
-
-def strategy_at(options: ProjectOptions, labels: int, classes: int, *, trained: bool) -> Strategy:
-    """The strategy that chooses at so many labels: the cold start's while they are few for so many classes."""
-    if not trained or labels < options.cold_start_per_class * classes:
-        return strategies.get(options.cold_start)
-    return strategies.get(options.strategy, **options.strategy_options)
 
 
 def _pool(
@@ -87,13 +82,14 @@ def _pool(
                 context.store.files, project_id, base, texts, max_length=options.max_length, progress=progress
             )
     if arrays & fields.SCORED:
-        found = context.store.files.read_arrays(context.store.files.scores(project_id, version))
+        path = context.store.files.scores(project_id, version)
+        found = context.store.files.read_arrays(path, {"digests", *asked.scored(options, strategy)})
         if found is None:
             raise BackendError(f"project {project_id} has no scores of adapter {version}; start a round again")
         sources.update(dict.fromkeys(arrays & fields.SCORED, Scores(found)))
 
     def take(name: str, of: list[int]) -> NDArray[np.generic]:
-        return sources[name].take(local.stored(name, gradient_options(options)), of)
+        return sources[name].take(asked.stored_as(name, options, strategy), of)
 
     gathered = fields.gather(needs, lambda name: take(name, digests), lambda name: take(name, labeled_digests))
     if "class_counts" in needs:

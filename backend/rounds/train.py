@@ -7,17 +7,16 @@ import logging
 import time
 from hashlib import sha256
 
-import strategies
 from backend.labelstudio.label_config import TaskSpec
-from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
+from backend.learners.base import TrainingOptions
 from backend.learners.sequence_classification import SequenceClassifier
 from backend.learners.training import train as train_classifier
-from backend.rounds import co_training
-from backend.rounds.co_training import Lent
+from backend.rounds import asked, co_training
 from backend.rounds.context import Context, options_of, spec_of
 from backend.settings import ProjectOptions
-from backend.store.models import Adapter
+from backend.store.models import Adapter, Project
 from backend.store.tasks import LabeledText
+from strategies import Strategy
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +34,8 @@ def train(context: Context, project_id: int) -> int:
     if len({example.label for example in examples}) < 2:
         log.info("project %d: labels of fewer than two classes, nothing to train on yet", project_id)
         return project.adapter
-    to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
-    if options.strategy == "co_training":
-        to_adapter, to_frozen = co_training.lend(context, project, options, examples)
-    fingerprint = _fingerprint(examples, [to_adapter, to_frozen], spec, options)
+    training = training_options(options, strategy_now(context, project))
+    fingerprint = _fingerprint(examples, spec, options, training)
     current = context.store.rounds.adapter(project_id, project.adapter)
     if current is not None and current.fingerprint == fingerprint:
         return current.number
@@ -48,6 +45,9 @@ def train(context: Context, project_id: int) -> int:
     if tried is not None and tried.fingerprint == fingerprint and files.adapter(project_id, tried.number).exists():
         # An earlier try of this step got as far as here.
         return tried.number
+    to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
+    if options.strategy == "co_training":
+        to_adapter, to_frozen = co_training.lend(context, project, options, examples)
     texts, labels = [example.text for example in examples], [example.label for example in examples]
     warm = options.warm_start and current is not None and current.base_model == options.base_model
     with context.computing, context.bar(f"project {project_id}: training on {len(examples)} labels") as progress:
@@ -59,7 +59,7 @@ def train(context: Context, project_id: int) -> int:
                 [*texts, *to_adapter[0]],
                 [*labels, *to_adapter[1]],
                 spec.classes,
-                training_options(options),
+                training,
                 folder,
                 warm_start=context.store.files.adapter(project_id, project.adapter) if warm else None,
                 frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
@@ -83,8 +83,8 @@ def load(context: Context, project_id: int, version: int) -> SequenceClassifier:
     return SequenceClassifier.load(base, f"round-{project_id}", context.store.files.adapter(project_id, version))
 
 
-def training_options(options: ProjectOptions) -> TrainingOptions:
-    """The options of a project that concern training."""
+def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOptions:
+    """The options of a project that concern training, with the committee that the strategy asks."""
     return TrainingOptions(
         epochs=options.epochs,
         min_steps=min(options.min_steps, options.max_steps),
@@ -96,26 +96,24 @@ def training_options(options: ProjectOptions) -> TrainingOptions:
         lora_dropout=options.lora_dropout,
         max_length=options.max_length,
         seed=options.seed,
-        committee=committee_options(options),
+        committee=asked.committee_options(options, strategy),
     )
 
 
-def committee_options(options: ProjectOptions) -> CommitteeOptions | None:
-    """The committee to train beside the adapter; None if the strategy asks none."""
-    if "committee_probs" not in strategies.get(options.strategy, **options.strategy_options).requires:
-        return None
-    kind = options.committee or ("views" if options.strategy == "co_training" else "bootstrap")
-    usual = {"bootstrap": 10, "lora": 5, "dropout": 10, "views": 2}
-    return CommitteeOptions(kind=kind, members=options.members or usual[kind])
+def strategy_now(context: Context, project: Project) -> Strategy:
+    """The strategy that chooses from an adapter's scores with today's labels; nothing else need be computed."""
+    options, classes = options_of(project), spec_of(project).classes
+    labels = [e.label for e in context.store.tasks.labeled(project.id, audit=False) if e.label in set(classes)]
+    return asked.strategy_at(options, labels, len(classes))
 
 
-def gradient_options(options: ProjectOptions) -> GradientOptions:
-    """Which gradients' lengths the strategy `egl` compares."""
-    return GradientOptions(label=options.egl_label, parameters=options.egl_parameters, top_k=options.egl_top_k)
+def _fingerprint(
+    examples: list[LabeledText], spec: TaskSpec, options: ProjectOptions, training: TrainingOptions
+) -> str:
+    """Equal exactly if the same labels would be learned from in the same way.
 
-
-def _fingerprint(examples: list[LabeledText], lent: list[Lent], spec: TaskSpec, options: ProjectOptions) -> str:
-    """Equal exactly if training would give the same again."""
+    What views lend each other is left out: it changes with each adapter, and would have every round train again.
+    """
     learned_from = [[example.id, example.digest, example.label] for example in examples]
-    how = [repr(training_options(options)), options.base_model, options.warm_start]
-    return sha256(json.dumps([learned_from, lent, spec.classes, how]).encode()).hexdigest()
+    how = [repr(training), options.base_model, options.warm_start]
+    return sha256(json.dumps([learned_from, spec.classes, how]).encode()).hexdigest()

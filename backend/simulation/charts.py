@@ -26,7 +26,7 @@ def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None
     for name, color in zip(order, _colors(order), strict=True):
         labels = [point["labels"] for point in curves[name][0]]
         accuracy = np.array([[point["accuracy"] for point in run] for run in curves[name]])
-        middle, spread = accuracy.mean(axis=0), accuracy.std(axis=0)
+        middle, spread = accuracy.mean(axis=0), accuracy.std(axis=0, ddof=min(1, len(accuracy) - 1))
         dashed = name == "random"
         axes.plot(labels, middle, color=color, label=name, linestyle="--" if dashed else "-", marker=".", zorder=3)
         lines.append(

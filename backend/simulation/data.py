@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BackendError
+from backend.labelstudio.annotations import state_of
+from backend.labelstudio.label_config import TaskSpec
 
 
 class DataError(BackendError):
@@ -32,19 +34,20 @@ class Labeled:
 
 
 def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
-    """The texts and labels of a file, by the names of its fields; rows without a label are left out.
+    """The texts and labels of a file, by the names of its fields; rows without a text or a label are left out.
 
-    In a Label Studio export `text` names the field of a task's data and `label` may be left at its default: an
-    annotation's choice, or the column of a JSON-MIN export that holds one. Raises `DataError`.
+    In a full JSON export of Label Studio `text` names the field of a task's data, and `label` the control whose choices
+    are read, which need not be named if there is only one. Raises `DataError`.
     """
     try:
-        content = path.read_text("utf-8-sig")
+        content = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
     try:
         rows = list(_rows(path, content))
     except (json.JSONDecodeError, csv.Error) as error:
         raise DataError(f"{path} is neither JSONL, CSV nor a JSON export of Label Studio: {error}") from None
+    control = _control(path, rows, label)
     found: list[tuple[str, str]] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
@@ -53,10 +56,15 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
         if text not in source:
             names = ", ".join(sorted(map(str, source)))
             raise DataError(f"{path}, row {number} has no field '{text}'; it has {names}. Name the field with --text")
-        value = _choice(row["annotations"]) if isinstance(row.get("annotations"), list) else row.get(label)
-        if value is None and "annotations" not in row and label not in row:
+        if isinstance(row.get("annotations"), list):
+            value = state_of(0, row["annotations"], control).label
+        elif label in row:
+            value = row[label]
+        else:
             raise DataError(f"{path}, row {number} has no field '{label}'. Name the field with --label")
-        if value not in (None, ""):
+        if isinstance(value, list | Mapping):
+            raise DataError(f"{path}, row {number}: '{label}' holds several values; one class a text is expected")
+        if value not in (None, "") and source[text] is not None:
             found.append((str(source[text]), str(value)))
     if len({value for _, value in found}) < 2:
         raise DataError(f"{path} holds labels of fewer than two classes; at least two are needed")
@@ -66,23 +74,21 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
 
 def _rows(path: Path, content: str) -> Iterable[Any]:
     if path.suffix.lower() == ".csv":
-        return csv.DictReader(content.splitlines(keepends=True))
+        return csv.DictReader(io.StringIO(content, newline=""))
     if content.lstrip().startswith("["):
-        exported = json.loads(content)
-        return exported if isinstance(exported, list) else [exported]
-    return (json.loads(line) for line in content.splitlines() if line.strip())
+        return list(json.loads(content))
+    return (json.loads(line) for line in content.split("\n") if line.strip())
 
 
-def _choice(annotations: Iterable[Any]) -> str | None:
-    """The class that most annotators chose, ground truth before all; None if nobody did, or they are tied."""
-    submitted = [a for a in annotations if isinstance(a, Mapping) and not a.get("was_cancelled")]
-    truths = [a for a in submitted if a.get("ground_truth")]
-    votes: Counter[str] = Counter()
-    for annotation in truths or submitted:
-        for region in annotation.get("result") or ():
-            chosen = (region.get("value") or {}).get("choices") or []
-            if region.get("type") == "choices" and len(chosen) == 1:
-                votes[str(chosen[0])] += 1
-    most = max(votes.values(), default=0)
-    winners = [name for name, count in votes.items() if count == most]
-    return winners[0] if len(winners) == 1 else None
+def _control(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
+    """The control whose choices are the labels: the one called `label`, or the only one there is."""
+    regions = (
+        region
+        for row in rows
+        for annotation in (row.get("annotations") or () if isinstance(row, Mapping) else ())
+        for region in annotation.get("result") or ()
+    )
+    names = sorted({str(region.get("from_name")) for region in regions if region.get("type") == "choices"})
+    if len(names) > 1 and label not in names:
+        raise DataError(f"{path} holds choices of {', '.join(names)}; name one of them with --label")
+    return TaskSpec(label if label in names or not names else names[0], "", "", ())

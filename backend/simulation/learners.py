@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.errors import BackendError
 from backend.learners import gradients, heads
 from backend.learners.base_model import BaseModel
 from backend.learners.sequence_classification import SequenceClassifier
 from backend.learners.training import train
 from backend.pool.fields import SCORED
-from backend.rounds.co_training import NOTHING, Lent, surest
-from backend.rounds.train import gradient_options, training_options
+from backend.rounds import asked
+from backend.rounds.co_training import NOTHING, Lent, between
+from backend.rounds.train import training_options
 from backend.settings import ProjectOptions
+from strategies import Strategy
 
 Rows = NDArray[np.int64]
 Array = NDArray[Any]
@@ -29,8 +30,8 @@ Array = NDArray[Any]
 class Learner(Protocol):
     """Learns from rows of the training texts, and scores others of them."""
 
-    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
-        """Forget what was, and learn from these rows. targets: the class of each, as a number."""
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
+        """Forget what was, and learn from these rows; the strategy chooses next. targets: the class of each."""
 
     def test(self) -> Array:
         """Class probabilities of the test texts, (T, C)."""
@@ -47,17 +48,13 @@ class Probe:
         self._test = test_embeddings
         self._classes = len(classes)
 
-    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """The head, and its bootstrap committee if one is wanted."""
-        committee = training_options(options).committee
+        committee = asked.committee_options(options, strategy)
         vectors = self._train[rows]
         self._head = heads.fit(vectors, targets, self._classes)
         self._committee = None
         if committee is not None:
-            if committee.kind != "bootstrap":
-                raise BackendError(
-                    f"learner 'probe' has no committee '{committee.kind}'; choose bootstrap, or the learner lora"
-                )
             samples = heads.bootstrap(len(rows), committee.members, np.random.default_rng(options.seed))
             self._committee = heads.fit(vectors, targets, self._classes, samples)
 
@@ -75,7 +72,7 @@ class Probe:
             found["committee_probs"] = self._committee.probs(torch.from_numpy(vectors)).numpy()
         if "gradient_lengths" in wanted:
             logits = torch.log(self._head.probs(torch.from_numpy(vectors))[:, 0])
-            of_head = replace(gradient_options(options), parameters="head")
+            of_head = replace(asked.gradient_options(options), parameters="head")
             found["gradient_lengths"] = gradients.lengths(logits, torch.from_numpy(vectors), [], of_head).numpy()
         return found
 
@@ -96,7 +93,7 @@ class Lora:
         self._views: tuple[Rows, Array] | None = None  # the rows scored last, and what both views said of them
         self._folder = tempfile.TemporaryDirectory(prefix="lsal-simulate-")
 
-    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions) -> None:
+    def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """Fine-tune an adapter, and its committee if one is wanted; views lend each other what they are sure of."""
         folder = Path(self._folder.name)
         if self._classifier is not None:
@@ -104,8 +101,9 @@ class Lora:
         to_adapter, to_frozen = self._lent(rows, targets, options)
         texts, labels = self._examples(rows, targets)
         train(
-            self._base, [*texts, *to_adapter[0]], [*labels, *to_adapter[1]], self._classes, training_options(options),
-            folder, frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
+            self._base, [*texts, *to_adapter[0]], [*labels, *to_adapter[1]], self._classes,
+            training_options(options, strategy), folder,
+            frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
         )  # fmt: skip
         self._classifier = SequenceClassifier.load(self._base, "simulated", folder)
 
@@ -118,7 +116,7 @@ class Lora:
         found: dict[str, Array] = {"embeddings": self._embeddings[rows]} if "embeddings" in wanted else {}
         if learned := set(wanted) & SCORED:
             texts = [self._train[row] for row in rows]
-            found.update(self._trained().score(texts, learned, gradient=gradient_options(options)))
+            found.update(self._trained().score(texts, learned, gradient=asked.gradient_options(options)))
         if options.strategy == "co_training" and "committee_probs" in found:
             self._views = rows, found["committee_probs"]
         return found
@@ -129,13 +127,7 @@ class Lora:
         scored, views = self._views
         waiting = ~np.isin(scored, rows)
         counts = np.bincount(targets, minlength=len(self._classes))
-        frozen, adapter = (
-            surest(views[waiting, view].astype(np.float64), counts, options.pseudo_labels, options.pseudo_confidence)
-            for view in (0, 1)
-        )
-        return self._examples(scored[waiting][frozen[0]], frozen[1]), self._examples(
-            scored[waiting][adapter[0]], adapter[1]
-        )
+        return between([self._train[row] for row in scored[waiting]], views[waiting], self._classes, counts, options)
 
     def _examples(self, rows: Rows, targets: Rows) -> Lent:
         return [self._train[row] for row in rows], [self._classes[target] for target in targets]

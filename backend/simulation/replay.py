@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 import strategies
+from backend.errors import BackendError
 from backend.pool import fields
-from backend.rounds.select import strategy_at
+from backend.rounds import asked
 from backend.settings import ProjectOptions
 from backend.simulation.learners import Learner
-from strategies import Pool, Strategy
+from strategies import Pool, Strategy, StrategyError
 
+DEFAULT = "default"  # what the product does when nobody chooses: its cold start, then its strategy
 Rows = NDArray[np.int64]
 
 
@@ -37,52 +39,53 @@ class Run:
         return asdict(self)
 
 
-def replay(
-    run: Run,
-    learner: Learner,
-    train_targets: Rows,
-    test_targets: Rows,
-    options: ProjectOptions,
-    *,
-    rounds: int,
-    batch: int,
-    after_round: Callable[[Run], None],
-) -> Run:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is simulated: the class of each training and test text as a number, and the shape of the rounds."""
+
+    train_targets: Rows
+    test_targets: Rows
+    classes: int
+    rounds: int
+    batch: int
+
+
+def replay(run: Run, learner: Learner, task: Task, options: ProjectOptions, after_round: Callable[[Run], None]) -> Run:
     """Play the rounds that `run` still lacks. `options.strategy` chooses; `after_round` may keep what there is.
 
-    Before anything is trained, a strategy that asks nothing of a model chooses the first batch itself; for all others
-    it is a random one, the same for every strategy of a seed. Equal runs, however often interrupted, are equal.
+    Before anything can be trained, a strategy that asks nothing of a model chooses the first batch itself; for all
+    others it is a random one, the same for every strategy of a seed. Equal runs, however often interrupted, are equal.
     """
     if options.strategy == "co_training":  # what its views lent each other is not kept: from the beginning
-        run.curve.clear()
-        run.chosen.clear()
+        run = Run(run.strategy, run.seed)
     if run.curve:  # taken up again: the model of the last round is needed
-        _fit(learner, run, train_targets, options)
-    for number in range(len(run.curve), rounds):
-        _choose(run, learner, train_targets, options, number, batch)
-        _fit(learner, run, train_targets, options)
+        _fit(learner, run, task, options)
+    for number in range(len(run.curve), task.rounds):
+        _choose(run, learner, task, options, number)
+        _fit(learner, run, task, options)
         predicted = learner.test().argmax(axis=1)
+        truth = task.test_targets
+        macro_f1 = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0)
         run.curve.append(
             {
                 "labels": len(run.chosen),
-                "accuracy": float(np.mean(predicted == test_targets)),
-                "macro_f1": float(f1_score(test_targets, predicted, average="macro", zero_division=0.0)),
+                "accuracy": float(np.mean(predicted == truth)),
+                "macro_f1": float(macro_f1),
             }
         )
         after_round(run)
     return run
 
 
-def _fit(learner: Learner, run: Run, targets: Rows, options: ProjectOptions) -> None:
+def _fit(learner: Learner, run: Run, task: Task, options: ProjectOptions) -> None:
     rows = np.array(run.chosen, dtype=np.int64)
-    learner.fit(rows, targets[rows], options)
+    learner.fit(rows, task.train_targets[rows], options, _strategy(options, run, task))
 
 
-def _choose(run: Run, learner: Learner, targets: Rows, options: ProjectOptions, number: int, batch: int) -> None:
+def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, number: int) -> None:
     labeled = np.array(run.chosen, dtype=np.int64)
-    candidates = np.setdiff1d(np.arange(len(targets)), labeled)
-    classes = int(targets.max()) + 1
-    strategy = _strategy(options, run, len(labeled), classes)
+    candidates = np.setdiff1d(np.arange(len(task.train_targets)), labeled)
+    strategy = _strategy(options, run, task)
     wanted = fields.arrays(strategy.requires)
     started = time.perf_counter()
     rows = np.concatenate([candidates, labeled])
@@ -91,18 +94,23 @@ def _choose(run: Run, learner: Learner, targets: Rows, options: ProjectOptions, 
         strategy.requires, lambda name: found[name][: len(candidates)], lambda name: found[name][len(candidates) :]
     )
     if "class_counts" in strategy.requires:
-        gathered["class_counts"] = np.bincount(targets[labeled], minlength=classes)
+        gathered["class_counts"] = np.bincount(task.train_targets[labeled], minlength=task.classes)
     run.seconds_scoring += time.perf_counter() - started
     started = time.perf_counter()
     pool = Pool(size=len(candidates), **gathered)
-    selection = strategy.select(pool, batch, np.random.default_rng([options.seed, number]))
+    try:
+        selection = strategy.select(pool, task.batch, np.random.default_rng([options.seed, number]))
+    except StrategyError as error:
+        raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
     run.seconds_choosing += time.perf_counter() - started
     run.chosen.extend(int(row) for row in candidates[selection.indices])
 
 
-def _strategy(options: ProjectOptions, run: Run, labels: int, classes: int) -> Strategy:
-    if run.strategy == "default":
-        return strategy_at(options, labels, classes, trained=labels > 0)
+def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
+    """Who chooses next; as in the product, nothing is trained on labels of fewer than two classes."""
+    labels = [str(target) for target in task.train_targets[run.chosen]] if run.chosen else []
+    if run.strategy == DEFAULT:
+        return asked.strategy_at(options, labels, task.classes)
     strategy = strategies.get(options.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
-    return strategies.get("random") if needs_a_model and not labels else strategy
+    return strategies.get("random") if needs_a_model and len(set(labels)) < 2 else strategy

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -27,23 +27,23 @@ def report(
     rounds: int,
     batch: int,
     seeds: int,
-    learner: str,
+    learner: Literal["probe", "lora"],
     text: str,
     label: str,
     extra_params: str,
     bar: Callable[[str], AbstractContextManager[Progress]],
 ) -> None:
     """Simulate, and leave results.json, results.csv, table.md, curves.html and curves.png in `out`."""
-    if learner not in ("probe", "lora"):
-        raise BackendError(f"--learner must be probe or lora, not {learner}")
     plan = Plan(
         train=read(train, text, label), test=read(test, text, label), strategies=[s.strip() for s in strategies],
-        rounds=rounds, batch=batch, seeds=seeds, learner="probe" if learner == "probe" else "lora",
+        rounds=rounds, batch=batch, seeds=seeds, learner=learner,
         extra_params=_parsed(extra_params),
     )  # fmt: skip
     results = simulate(plan, out, bar)
     summary = results.summary()
-    title = f"{train.parent.name or train.stem}, {learner}: {rounds} rounds of {batch} labels, {seeds} seeds"
+    title = (
+        f"{train.parent.name or train.stem}, {learner}: {rounds} rounds of {batch} labels, {summary[0]['seeds']} seeds"
+    )
     draw(results.curves(), [row["strategy"] for row in summary], out, title)
     head, *lines = _cells(summary)
     shown = Table(*head, title=title)
@@ -68,8 +68,8 @@ def _parsed(extra_params: str) -> dict[str, Any]:
 def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = [
         [
-            "strategy", "AULC", "over random", "last accuracy", "last macro-F1", "labels to random's last", "saved",
-            "scoring s", "choosing s",
+            "strategy", "AULC ± s.d.", "over random ± s.e.", "last accuracy", "last macro-F1",
+            "labels to random's last", "saved", "scoring s", "choosing s",
         ]
     ]  # fmt: skip
     for row in summary:
@@ -78,8 +78,8 @@ def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
         rows.append(
             [
                 row["strategy"],
-                f"{row['aulc_mean']:.4f} ± {row['aulc_sd']:.4f}",
-                "" if over is None else f"{over:+.4f} ± {row['over_random_se']:.4f}",
+                f"{row['aulc_mean']:.4f}" + _interval(row["aulc_sd"]),
+                "" if over is None else f"{over:+.4f}" + _interval(row["over_random_se"]),
                 f"{row['last_accuracy']:.3f}",
                 f"{row['last_macro_f1']:.3f}",
                 "not reached" if never else f"{row['labels_to_random']:.0f}",
@@ -89,3 +89,7 @@ def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _interval(half: float | None) -> str:
+    return "" if half is None else f" ± {half:.4f}"

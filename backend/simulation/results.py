@@ -26,6 +26,7 @@ class Results:
         self._runs: dict[tuple[str, int], Run] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "results.json").exists():
+            self._write()  # the settings are known from the start, also to runs that are taken up again
             return
         found = json.loads((folder / "results.json").read_text("utf-8"))
         if found["settings"] != settings:
@@ -37,12 +38,14 @@ class Results:
             run = Run(**{name: value for name, value in each.items() if name != "aulc"})
             self._runs[run.strategy, run.seed] = run
 
+    def has(self, strategy: str, seed: int) -> bool:
+        """Whether the run is finished."""
+        return (strategy, seed) in self._runs
+
     def run(self, strategy: str, seed: int) -> Run:
         """The run as far as it is done."""
         path = self._unfinished(strategy, seed)
-        if (strategy, seed) not in self._runs and path.exists():
-            return Run(**json.loads(path.read_text("utf-8")))
-        return self._runs.get((strategy, seed)) or Run(strategy, seed)
+        return Run(**json.loads(path.read_text("utf-8"))) if path.exists() else Run(strategy, seed)
 
     def keep(self, run: Run, *, finished: bool) -> None:
         """Write the run down as far as it is done."""
@@ -51,11 +54,10 @@ class Results:
             _write(path, json.dumps(run.as_json()))
             return
         self._runs[run.strategy, run.seed] = run
-        self.write()
+        self._write()
         path.unlink(missing_ok=True)
 
-    def write(self) -> None:
-        """results.json and results.csv, of all finished runs."""
+    def _write(self) -> None:
         runs = list(self._runs.values())
         found = {
             "settings": self._settings,
@@ -81,8 +83,7 @@ class Results:
         for run in self._runs.values():
             by_strategy.setdefault(run.strategy, []).append(run)
         baseline = {run.seed: run for run in by_strategy.get("random", [])}
-        target = statistics.mean(r.curve[-1]["accuracy"] for r in baseline.values()) if baseline else None
-        rows = [_row(name, runs, baseline, target) for name, runs in by_strategy.items()]
+        rows = [_row(name, runs, baseline) for name, runs in by_strategy.items()]
         return sorted(rows, key=lambda row: -row["aulc_mean"])
 
     def _unfinished(self, strategy: str, seed: int) -> Path:
@@ -109,30 +110,37 @@ def labels_to_reach(target: float, labels: Sequence[float], accuracy: Sequence[f
     return None
 
 
-def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run], target: float | None) -> dict[str, Any]:
+def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run]) -> dict[str, Any]:
+    """Of all its runs; compared with random over the seeds that both have."""
     areas = [aulc(run.curve) for run in runs]
-    over = [aulc(run.curve) - aulc(baseline[run.seed].curve) for run in runs if run.seed in baseline]
-    labels = [point["labels"] for point in runs[0].curve]
-    middle = [statistics.mean(values) for values in zip(*([p["accuracy"] for p in r.curve] for r in runs), strict=True)]
-    needed = labels_to_reach(target, labels, middle) if target is not None else None
+    pairs = [(run, baseline[run.seed]) for run in runs if run.seed in baseline]
+    over = [aulc(run.curve) - aulc(other.curve) for run, other in pairs]
+    needed = None
+    if pairs:
+        target = statistics.mean(other.curve[-1]["accuracy"] for _, other in pairs)
+        labels = [point["labels"] for point in pairs[0][0].curve]
+        by_round = zip(*([point["accuracy"] for point in run.curve] for run, _ in pairs), strict=True)
+        needed = labels_to_reach(target, labels, [statistics.mean(values) for values in by_round])
+    spread = _sd(over)
     return {
         "strategy": name,
         "seeds": len(runs),
         "aulc_mean": statistics.mean(areas),
         "aulc_sd": _sd(areas),
         "over_random_mean": statistics.mean(over) if over else None,  # of the differences seed by seed
-        "over_random_se": _sd(over) / len(over) ** 0.5 if over else None,
-        "last_accuracy": middle[-1],
+        "over_random_se": None if spread is None else spread / len(over) ** 0.5,
+        "last_accuracy": statistics.mean(run.curve[-1]["accuracy"] for run in runs),
         "last_macro_f1": statistics.mean(run.curve[-1]["macro_f1"] for run in runs),
         "labels_to_random": needed,  # to reach what random reaches with the full budget
-        "saved": None if needed is None else 1 - needed / labels[-1],
+        "saved": None if needed is None else 1 - needed / runs[0].curve[-1]["labels"],
         "seconds_scoring": statistics.median(run.seconds_scoring for run in runs),
         "seconds_choosing": statistics.median(run.seconds_choosing for run in runs),
     }
 
 
-def _sd(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
+def _sd(values: Sequence[float]) -> float | None:
+    """The sample's standard deviation; None for fewer than two."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def _write(path: Path, content: str) -> None:

@@ -14,14 +14,12 @@ import strategies
 from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
-from backend.pool import fields
-from backend.settings import ProjectOptions
+from backend.rounds import asked
+from backend.settings import NOT_COMPUTED, ProjectOptions
 from backend.simulation.data import Labeled
 from backend.simulation.learners import Learner, Lora, Probe
-from backend.simulation.replay import Run, replay
+from backend.simulation.replay import DEFAULT, Run, Task, replay
 from backend.simulation.results import Results
-
-DEFAULT = "default"  # what the product does when nobody chooses: its cold start, then its strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,38 +49,34 @@ def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManag
     train_targets, test_targets = (
         np.array([classes.index(label) for label in each.labels]) for each in (plan.train, plan.test)
     )
-    pending = [(name, seed) for seed in range(plan.seeds) for name in options]
-    pending = [(name, seed) for name, seed in pending if len(results.run(name, seed).curve) < plan.rounds]
+    task = Task(train_targets, test_targets, len(classes), plan.rounds, plan.batch)
+    pending = [(name, seed) for seed in range(plan.seeds) for name in options if not results.has(name, seed)]
     new_learner = _learners(plan, classes, bar) if pending else None
     with bar(f"{len(pending)} runs of {plan.rounds} rounds") as progress:
         for number, (name, seed) in enumerate(pending):
-            run = results.run(name, seed)
 
             def after_round(done: Run, number: int = number) -> None:
                 progress(number * plan.rounds + len(done.curve), len(pending) * plan.rounds)
-                if len(done.curve) < plan.rounds:
-                    results.keep(done, finished=False)
+                results.keep(done, finished=len(done.curve) == plan.rounds)
 
             assert new_learner is not None
-            replay(
-                run, new_learner(), train_targets, test_targets, options[name].model_copy(update={"seed": seed}),
-                rounds=plan.rounds, batch=plan.batch, after_round=after_round,
-            )  # fmt: skip
-            results.keep(run, finished=True)
-    results.write()
+            seeded = options[name].model_copy(update={"seed": seed})
+            replay(results.run(name, seed), new_learner(), task, seeded, after_round)
     return results
 
 
 def _names(plan: Plan) -> list[str]:
-    """The strategies in the order asked, random first; `all` is all that the learner serves."""
-    if list(plan.strategies) != ["all"]:
-        return list(dict.fromkeys(["random", *plan.strategies]))
-    able = {"probs", "features", "embeddings", "committee_probs", "gradient_lengths"}
-    found = [name for name in strategies.names() if fields.arrays(strategies.get(name).requires) <= able]
-    served = [name for name in found if not strategies.get(name).requires & {"predictions", "uncertainty"}]
-    if plan.learner == "probe":
-        served.remove("co_training")  # its two views would be one
-    return list(dict.fromkeys(["random", *served, DEFAULT]))
+    """The strategies in the order asked, random first; `all` stands for all that the learner serves."""
+    names = ["random"]
+    for name in plan.strategies:
+        names += [*_served(plan), DEFAULT] if name == "all" else [name]
+    return list(dict.fromkeys(names))
+
+
+def _served(plan: Plan) -> list[str]:
+    alone = plan.learner == "probe" or {"committee", "members"} & set(plan.extra_params)  # no place for two views
+    found = [name for name in strategies.names() if not (alone and name == "co_training")]
+    return [name for name in found if not strategies.get(name).requires & NOT_COMPUTED]
 
 
 def _options(plan: Plan, name: str) -> ProjectOptions:
@@ -92,17 +86,29 @@ def _options(plan: Plan, name: str) -> ProjectOptions:
         if params.get("strategy") != name:
             params.pop("strategy_options", None)
         params["strategy"] = name
-    return ProjectOptions.from_extra_params(params)
+    options = ProjectOptions.from_extra_params(params)
+    if options.warm_start or "seed" in params:
+        raise BackendError("a simulation trains from the base model each round, with seeds of its own: leave out seed "
+                           "and warm_start")  # fmt: skip
+    strategy = strategies.get(options.strategy, **options.strategy_options)
+    committee = asked.committee_options(options, strategy)
+    if plan.learner == "probe" and committee is not None and committee.kind != "bootstrap":
+        raise BackendError(
+            f"strategy '{name}' asks for committee '{committee.kind}', which the learner probe does not have; choose "
+            "--learner lora"
+        )
+    return options
 
 
 def _shared(plan: Plan) -> dict[str, Any]:
+    """What all runs of a folder share, options that come from the environment or by default among them."""
     return {
         "train": plan.train.fingerprint,
         "test": plan.test.fingerprint,
         "rounds": plan.rounds,
         "batch": plan.batch,
         "learner": plan.learner,
-        "extra_params": plan.extra_params,
+        "options": _options(plan, DEFAULT).model_dump(exclude={"seed", "warm_start"}),
     }
 
 

@@ -59,7 +59,7 @@ def test_the_queue_is_the_strategys(
     whole_order: bool,
 ) -> None:
     team.create([text for text, _ in labeled_sentences(60)])
-    team.connect(**extra_params)
+    team.connect(cold_start_per_class=0, **extra_params)
     team.wait_for_round(1)
     team.label_batch()
     done = team.wait_for_round(2)

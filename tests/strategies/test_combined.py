@@ -65,3 +65,24 @@ def test_options_of_the_combined_strategies_are_passed_on_and_checked() -> None:
         strategies.get("hybrid", factor=0.5)
     with pytest.raises(StrategyOptionError, match="share must be between 0 and 1"):
         strategies.get("mixed", share=1.5)
+
+
+def test_contrast_to_sure_neighbours_is_never_negative() -> None:
+    rng = np.random.default_rng(0)
+    sure = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 400)]
+    logits = 20 * sure + rng.normal(size=(400, 3)).astype(np.float32)
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    rows = rng.normal(size=(400, 4)).astype(np.float32)
+    pool = Pool(
+        size=300, probs=probs[:300], features=rows[:300], embeddings=rows[:300], labeled_probs=probs[300:],
+        labeled_features=rows[300:],
+    )  # fmt: skip
+    assert strategies.get("cal").scores(pool).min() >= 0  # type: ignore[attr-defined]
+    weighted = strategies.get("density_weighted", base="cal")
+    assert len(weighted.select(pool, 5, rng).indices) == 5
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_options_are_finite(value: float) -> None:
+    with pytest.raises(StrategyOptionError, match="'beta' must be a finite number"):
+        strategies.get("density_weighted", beta=value)

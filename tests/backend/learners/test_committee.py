@@ -100,6 +100,16 @@ def test_the_frozen_view_learns_from_what_it_is_lent(base: BaseModel, tmp_path: 
     assert np.mean([f == s for f, s in zip(found, shifted, strict=True)]) > 0.9
 
 
+def test_dropout_without_dropout_is_refused(tiny_decoder: Path, tmp_path: Path) -> None:
+    base = BaseModel(str(tiny_decoder), device="cpu")
+    options = TrainingOptions(
+        min_steps=2, max_steps=2, max_length=32, lora_dropout=0.0, committee=CommitteeOptions(kind="dropout", members=3)
+    )
+    train(base, TEXTS, LABELS, CLASSES, options, tmp_path)
+    with pytest.raises(ModelError, match="needs dropout, which this base model does not have; set lora_dropout above"):
+        SequenceClassifier.load(base, "x", tmp_path).score(UNSEEN, ["committee_probs"])
+
+
 def test_without_a_committee_the_way_out_is_named(base: BaseModel, tmp_path: Path) -> None:
     classifier = SequenceClassifier.load(base, "x", trained(base, None, tmp_path))
     with pytest.raises(ModelError, match="trained without a committee; start a round again"):

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
+from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
@@ -104,6 +106,27 @@ def test_a_sure_texts_length_is_not_lost_to_rounding() -> None:
     doubt = [np.exp(-30.0), np.exp(-20.0)]  # of each other class, to first order
     expected = [np.sqrt(6 * doubt[0] ** 2 * 26), np.sqrt(6 * doubt[1] ** 2 * 2)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_layers_that_mix_texts_are_named_with_the_way_out(tiny_encoder: Path, tmp_path: Path) -> None:
+    """DeBERTa asks its query layer about relative positions too, which belong to no text."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    config = DebertaV2Config(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, relative_attention=True, share_att_key=True, pos_att_type=["p2c", "c2p"],
+    )  # fmt: skip
+    DebertaV2Model(config).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    base = BaseModel(str(tmp_path / "base"), device="cpu")
+    options = TrainingOptions(min_steps=2, max_steps=2, max_length=32)
+    train(base, [t for t, _ in DATA], [c for _, c in DATA], CLASSES, options, tmp_path / "adapter")
+    classifier = SequenceClassifier.load(base, "x", tmp_path / "adapter")
+    with pytest.raises(ModelError, match="set egl_parameters to head"):
+        classifier.score(TEXTS, ["gradient_lengths"])
+    of_head = GradientOptions(parameters="head")
+    found = classifier.score(TEXTS, ["gradient_lengths"], gradient=of_head)["gradient_lengths"]
+    np.testing.assert_allclose(found, [slow_lengths(classifier, text, of_head) for text in TEXTS], rtol=1e-4)
 
 
 def _batches_of(tokens: int):  # type: ignore[no-untyped-def]

@@ -23,7 +23,10 @@ from backend.store import Store
 from tests.backend.web.test_ml import CONFIG
 from tests.conftest import CLASSES, labeled_sentences
 
-OPTIONS = {"batch_size": 4, "queue_size": 6, "min_steps": 60, "epochs": 1, "learning_rate": 5e-3, "max_length": 32}
+OPTIONS = {
+    "batch_size": 4, "queue_size": 6, "min_steps": 60, "epochs": 1, "learning_rate": 5e-3, "max_length": 32,
+    "cold_start_per_class": 0,
+}  # fmt: skip
 
 
 @pytest.fixture

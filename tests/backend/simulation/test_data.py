@@ -49,6 +49,32 @@ def test_a_ground_truth_decides_alone(tmp_path: Path) -> None:
     assert list(read(tmp_path / "a.json").labels) == ["y", "x"]
 
 
+def test_of_two_controls_one_must_be_named(tmp_path: Path) -> None:
+    tasks = [exported(topic, text=topic) for topic in ("x", "y")]
+    for task in tasks:
+        mood = {"from_name": "mood", "type": "choices", "value": {"choices": ["good"]}}
+        task["annotations"][0]["result"].append(mood)
+    (tmp_path / "a.json").write_text(json.dumps(tasks), "utf-8")
+    with pytest.raises(DataError, match="holds choices of mood, topic; name one of them with --label"):
+        read(tmp_path / "a.json")
+    assert list(read(tmp_path / "a.json", label="topic").labels) == ["x", "y"]
+
+
+def test_only_line_ends_end_a_line(tmp_path: Path) -> None:
+    texts = ["a\u2028b", "c\x85d\x0ce"]
+    (tmp_path / "a.jsonl").write_text(
+        "\r\n".join(json.dumps({"text": t, "label": t[0]}, ensure_ascii=False) for t in texts), "utf-8", newline=""
+    )
+    assert list(read(tmp_path / "a.jsonl").texts) == texts
+    (tmp_path / "a.csv").write_text(f'text,label\r\n"{texts[0]}\r\nf",x\r\n{texts[1]},y\r\n', "utf-8", newline="")
+    assert list(read(tmp_path / "a.csv").texts) == [texts[0] + "\r\nf", texts[1]]
+
+
+def test_rows_without_a_text_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": null, "label": "z"}\n' + WRITTEN["a.jsonl"], "utf-8")
+    assert len(read(tmp_path / "a.jsonl").texts) == 2
+
+
 def test_fields_of_other_names(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"body": "one", "topic": 1}\n{"body": "two", "topic": 2}\n', "utf-8")
     found = read(tmp_path / "a.jsonl", "body", "topic")
@@ -62,6 +88,7 @@ def test_fields_of_other_names(tmp_path: Path) -> None:
         ('{"body": "a", "label": "x"}\n', r"row 1 has no field 'text'; it has body, label. Name the field with --text"),
         ('{"text": "a", "topic": "x"}\n', r"row 1 has no field 'label'. Name the field with --label"),
         ('{"text": "a", "label": \n', "neither JSONL, CSV nor a JSON export"),
+        ('{"text": "a", "label": ["x"]}', "row 1: 'label' holds several values; one class a text is expected"),
         ('["a"]', r"row 1: an object with 'text' and 'label' was expected"),
         ("", "fewer than two classes"),
     ],

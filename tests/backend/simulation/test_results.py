@@ -55,8 +55,27 @@ def test_runs_are_kept_and_other_settings_refused(tmp_path: Path) -> None:
     results.keep(Run("random", 0, curve(0.5, 0.7)), finished=True)
     results.keep(Run("margin", 0, curve(0.5), [4, 2]), finished=False)
     again = Results(tmp_path, {"rounds": 2, "batch": 10})
-    assert again.run("random", 0).curve == curve(0.5, 0.7)
+    assert again.has("random", 0)
+    assert again.curves() == {"random": [curve(0.5, 0.7)]}
     assert again.run("margin", 0).chosen == [4, 2]
     assert again.run("margin", 1).curve == []
     with pytest.raises(BackendError, match="holds runs with another batch; choose another --out"):
         Results(tmp_path, {"rounds": 2, "batch": 20})
+
+
+def test_an_unfinished_run_belongs_to_its_settings_too(tmp_path: Path) -> None:
+    Results(tmp_path, {"batch": 40}).keep(Run("random", 0, curve(0.5), [4, 2]), finished=False)
+    with pytest.raises(BackendError, match="another batch"):
+        Results(tmp_path, {"batch": 5})
+
+
+def test_one_seed_has_no_interval_and_seeds_are_compared_in_pairs(tmp_path: Path) -> None:
+    results = Results(tmp_path, {})
+    for seed, last in enumerate((0.5, 0.9)):
+        results.keep(Run("random", seed, curve(0.3, last)), finished=True)
+    results.keep(Run("margin", 0, curve(0.3, 0.6)), finished=True)
+    margin = next(row for row in results.summary() if row["strategy"] == "margin")
+    assert margin["aulc_sd"] is None
+    assert margin["over_random_se"] is None
+    assert margin["over_random_mean"] == pytest.approx(0.05)
+    assert margin["labels_to_random"] == pytest.approx(10 + 10 * 2 / 3)  # 0.5, which random reached with the same seed

@@ -103,8 +103,28 @@ def test_what_cannot_be_simulated_is_named(tiny_encoder: Path, tmp_path: Path) -
         simulate(plan(tiny_encoder, "foo"), tmp_path, silent)
     lora = plan(tiny_encoder, "bald")
     lora.extra_params["committee"] = "lora"
-    with pytest.raises(BackendError, match="learner 'probe' has no committee 'lora'"):
+    with pytest.raises(BackendError, match="'bald' asks for committee 'lora', which the learner probe does not have"):
         simulate(lora, tmp_path, silent)
+    with pytest.raises(BackendError, match="'co_training' asks for committee 'views', which the learner probe"):
+        simulate(plan(tiny_encoder, "co_training"), tmp_path, silent)
+    warm = plan(tiny_encoder, "margin")
+    warm.extra_params["warm_start"] = True
+    with pytest.raises(BackendError, match="leave out seed and warm_start"):
+        simulate(warm, tmp_path, silent)
+
+
+def test_other_defaults_are_other_settings(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(plan(tiny_encoder, "margin", rounds=1), tmp_path, silent)
+    monkeypatch.setenv("COLD_START", "random")
+    with pytest.raises(BackendError, match="another options"):
+        simulate(plan(tiny_encoder, "margin", rounds=1), tmp_path, silent)
+
+
+def test_all_and_a_committee(tiny_encoder: Path, tmp_path: Path) -> None:
+    wanted = plan(tiny_encoder, "all", rounds=1)
+    wanted.extra_params["members"] = 3
+    simulate(wanted, tmp_path, silent)
+    assert {"bald", "default"} <= {run["strategy"] for run in written(tmp_path)["runs"]}
 
 
 def test_the_command_writes_tables_and_charts(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -130,7 +150,6 @@ def test_the_command_writes_tables_and_charts(tiny_encoder: Path, tmp_path: Path
     [
         ("--extra-params=[1]", "must be a JSON object"),
         ("--extra-params={", "no JSON"),
-        ("--learner=x", "probe or lora"),
     ],
 )
 def test_mistakes_on_the_command_line_are_named(option: str, sentence: str, tmp_path: Path) -> None:
