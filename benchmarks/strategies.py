@@ -82,7 +82,7 @@ def sizes(repeats: int) -> None:
     """Every strategy over the size of the pool."""
     import strategies
 
-    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, choose {CHOSEN}, {LABELED} labeled")
+    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, choose {CHOSEN}, {LABELED} labeled\n")
     heads = [f"{size:,}: s" for size in _SIZES]
     print(f"| strategy | {' | '.join(heads)} | exponent | extra memory / input |\n|---" + "|---" * 5 + "|")
     variants: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in strategies.names()]
