@@ -1,0 +1,51 @@
+"""README and docs name everything that can be chosen, with the defaults of the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import strategies
+from backend.settings import ProjectOptions
+from strategies.registry import _found
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text("utf-8")
+STRATEGIES = (REPOSITORY / "docs/strategies.md").read_text("utf-8")
+
+
+def cells(page: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the tables under a heading, by each `name` in their first cell."""
+    section = re.split(r"^## ", page.split(f"\n## {heading}", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return {name: row for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+
+
+def test_every_strategy_says_what_it_asks_what_it_costs_and_when_to_use_it() -> None:
+    rows = cells(STRATEGIES, "What each asks of the model")
+    assert set(rows) == set(strategies.names())
+    assert all(len(row) == 5 and all(row) for row in rows.values())
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_every_option_of_a_strategy_is_in_the_docs_with_its_default(name: str) -> None:
+    row = cells(STRATEGIES, "Options").get(name, ["", ""])
+    for option, parameter in inspect.signature(_found()[name].load()).parameters.items():
+        assert f"`{option}`" in row[1]
+        if parameter.default is not None:
+            assert re.search(rf"`{option}` \(`?{parameter.default}\b", row[1]), option
+
+
+def test_every_option_of_a_project_is_in_the_readme_with_its_default() -> None:
+    rows = cells(README, "Options of a project")
+    assert set(ProjectOptions.model_fields) <= set(rows)
+    for option, field in ProjectOptions.model_fields.items():
+        row = rows[option]
+        names = re.findall(r"`(\w+)`", row[0])
+        stated = [value.strip().strip("`") for value in row[1].split(",")] if len(names) > 1 else [row[1].strip("`")]
+        if field.default is not None and len(stated) == len(names):
+            default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+            assert stated[names.index(option)] in (default, "{}"), option
