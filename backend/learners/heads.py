@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
 
 _HEAD = "head.safetensors"
-_C = 20.0  # the inverse strength of the penalty; between 10 and 30 it hardly matters for sentence embeddings
 _ABSENT = -30.0  # the bias of a class that no example had: e⁻³⁰ of probability, and still finite
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """S linear classifiers of D-dimensional vectors into C classes."""
+    """S linear classifiers of the directions of D-dimensional vectors into C classes."""
 
     weights: torch.Tensor  # (S, C, D)
     biases: torch.Tensor  # (S, C)
@@ -29,7 +29,7 @@ class Heads:
     def probs(self, vectors: torch.Tensor) -> torch.Tensor:
         """(B, D) → (B, S, C); rows sum to 1. One matrix product for all members."""
         members, classes, dimensions = self.weights.shape
-        logits = vectors.float() @ self.weights.reshape(members * classes, dimensions).T
+        logits = torch.nn.functional.normalize(vectors.float()) @ self.weights.reshape(members * classes, dimensions).T
         return torch.softmax(logits.reshape(len(vectors), members, classes) + self.biases, dim=-1)
 
     def to(self, device: torch.device) -> Self:
@@ -51,11 +51,11 @@ def fit(vectors: NDArray[Any], targets: NDArray[np.int64], classes: int, counts:
     """Multinomial logistic regressions, one for each row of `counts`.
 
     vectors: (M, D); targets: (M,) rows of the classes; counts: (S, M), how often each example is in a member's sample,
-    by default once for a single member. The vectors are scaled to a mean squared length of 1, so that the strength of
-    the L2 penalty means the same whatever the model.
+    by default once for a single member. Vectors count by their direction, as sentence embeddings are meant to. The
+    penalty weakens with the number of classes: C = 2 √classes was near the best of 1 to 100 for 2, 6 and 77 classes.
     """
     counts = np.ones((1, len(targets))) if counts is None else counts
-    scale = float(1 / np.sqrt(max(1e-12, np.einsum("md,md->m", vectors, vectors).mean())))
+    unit = normalize(vectors)
     weights = np.zeros((len(counts), classes, vectors.shape[1]), dtype=np.float32)
     biases = np.full((len(counts), classes), _ABSENT, dtype=np.float32)
     for member, count in enumerate(counts):
@@ -64,12 +64,12 @@ def fit(vectors: NDArray[Any], targets: NDArray[np.int64], classes: int, counts:
         if len(present) == 1:
             biases[member, present] = 0.0
             continue
-        model = LogisticRegression(C=_C, max_iter=300)
+        model = LogisticRegression(C=2 * classes**0.5, max_iter=300)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is nearly fitted is fine
             warnings.filterwarnings("ignore", "The number of unique classes")  # the first labels of many classes
-            model.fit(vectors[used] * scale, targets[used], sample_weight=count[used])
-        rows, bias = model.coef_ * scale, model.intercept_
+            model.fit(unit[used], targets[used], sample_weight=count[used])
+        rows, bias = model.coef_, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row for two classes
             rows, bias = np.vstack([-rows / 2, rows / 2]), np.concatenate([-bias / 2, bias / 2])
         weights[member, present], biases[member, present] = rows, bias

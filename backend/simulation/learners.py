@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
 
 from backend.learners import gradients, heads
 from backend.learners.base_model import BaseModel
@@ -63,9 +64,13 @@ class Probe:
         return self._head.probs(torch.from_numpy(self._test))[:, 0].numpy()
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
-        """Its features are the embeddings, and its gradients are the head's."""
-        vectors = self._train[rows]
-        found: dict[str, Array] = {name: vectors for name in ("embeddings", "features") if name in wanted}
+        """Its features are the directions of the embeddings, and its gradients are the head's."""
+        vectors = normalize(self._train[rows])  # what the head sees
+        found: dict[str, Array] = {}
+        if "embeddings" in wanted:
+            found["embeddings"] = self._train[rows]
+        if "features" in wanted:
+            found["features"] = vectors
         if "probs" in wanted:
             found["probs"] = self._head.probs(torch.from_numpy(vectors))[:, 0].numpy()
         if "committee_probs" in wanted and self._committee is not None:

@@ -94,7 +94,7 @@ def test_the_frozen_view_learns_from_what_it_is_lent(base: BaseModel, tmp_path: 
     shifted = [CLASSES[(CLASSES.index(label) + 1) % 3] for label in LABELS]
     train(base, TEXTS, LABELS, CLASSES, options, tmp_path, frozen_view=(TEXTS, shifted))
     members = SequenceClassifier.load(base, "x", tmp_path).score(TEXTS, ["committee_probs"])["committee_probs"]
-    expected = LogisticRegression(C=20, max_iter=300).fit(_unit(base.embed(TEXTS, max_length=32)), shifted)
+    expected = LogisticRegression(C=2 * 3**0.5, max_iter=300).fit(_unit(base.embed(TEXTS, max_length=32)), shifted)
     found = [CLASSES[row] for row in members[:, 0].argmax(axis=1)]
     assert found == expected.predict(_unit(base.embed(TEXTS, max_length=32))).tolist()
     assert np.mean([f == s for f, s in zip(found, shifted, strict=True)]) > 0.9
@@ -125,8 +125,8 @@ def test_heads_equal_scikit_learns_on_the_resampled_examples() -> None:
     unit = _unit(vectors)
     for member, sample in enumerate(samples):
         rows = np.repeat(np.arange(60), sample)
-        model = LogisticRegression(C=20, max_iter=2000, tol=1e-8).fit(unit[rows], targets[rows])
-        np.testing.assert_allclose(found[:, member], model.predict_proba(unit), atol=2e-3)
+        model = LogisticRegression(C=2 * 4**0.5, max_iter=2000, tol=1e-8).fit(unit[rows], targets[rows])
+        np.testing.assert_allclose(found[:, member], model.predict_proba(unit), atol=5e-3)
 
 
 @pytest.mark.parametrize("present", [[2], [0, 2], [0, 1, 3]])
@@ -141,7 +141,7 @@ def test_classes_without_an_example_get_next_to_no_probability(present: list[int
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.sqrt((vectors**2).sum(axis=1).mean())
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def _adapters(base: BaseModel) -> set[str]:
