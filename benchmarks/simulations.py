@@ -72,12 +72,14 @@ def _table() -> str:
         for name in _SETUPS
         if (_RESULTS / name / "results.json").exists()
     }
+    found = {name: rows for name, rows in found.items() if "random" in rows}
     probes = [name for name in found if _SETUPS[name].learner == "probe"]
     strategies = {strategy for rows in found.values() for strategy in rows}
 
     def mean(strategy: str) -> float:
-        gains = [found[name][strategy]["over_random_mean"] for name in probes if strategy in found[name]]
-        return statistics.mean(gains) if gains else float("-inf")
+        """Over all probes; nothing for a strategy that one of them lacks: the data sets differ too much."""
+        rows = [found[name].get(strategy) for name in probes]
+        return statistics.mean(row["over_random_mean"] for row in rows if row) if all(rows) else float("-inf")
 
     heads = ["strategy", *found, "mean of probes"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -86,8 +88,9 @@ def _table() -> str:
         shown = f"{100 * mean(strategy):+.1f}" if mean(strategy) > float("-inf") else ""
         lines.append(f"| {strategy} | {' | '.join(cells)} | {shown} |")
     about = [
-        f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {s.seeds} seeds, learner {s.learner}; random's AULC "
-        f"{found[name]['random']['aulc_mean']:.3f}, its last accuracy {found[name]['random']['last_accuracy']:.3f}"
+        f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {_seeds(found[name])} seeds, learner {s.learner}; "
+        f"random's AULC {found[name]['random']['aulc_mean']:.3f}, "
+        f"its last accuracy {found[name]['random']['last_accuracy']:.3f}"
         for name, s in _SETUPS.items()
         if name in found
     ]
@@ -99,11 +102,18 @@ def _table() -> str:
     return "\n".join([intro, *lines, "", *about, ""])
 
 
+def _seeds(rows: dict[str, dict[str, Any]]) -> str:
+    """How many runs of each strategy there are; a range while some are to come."""
+    counts = {row["seeds"] for row in rows.values()}
+    return str(*counts) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+
+
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None:
         return ""
     saved = "–" if row["saved"] is None else f"{row['saved']:.0%}"
-    return f"{100 * row['over_random_mean']:+.1f} ± {100 * row['over_random_se']:.1f} ({saved})"
+    half = "" if row["over_random_se"] is None else f" ± {100 * row['over_random_se']:.1f}"
+    return f"{100 * row['over_random_mean']:+.1f}{half} ({saved})"
 
 
 if __name__ == "__main__":
