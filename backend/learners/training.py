@@ -46,7 +46,7 @@ def train(
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
-    _train_one(base, texts, labels, classes, options, folder, warm_start, _part(progress, 0, members))
+    _train_one(base, (texts, labels), classes, options, folder, warm_start, _part(progress, 0, members))
     if committee is None or committee.kind == "dropout":
         return
     targets = np.array([classes.index(label) for label in labels])
@@ -62,7 +62,7 @@ def train(
         for member, sample in enumerate(heads.bootstrap(len(texts), committee.members - 1, rng), start=1):
             rows = np.repeat(np.arange(len(texts)), sample)
             _train_one(
-                base, [texts[row] for row in rows], [labels[row] for row in rows], classes,
+                base, ([texts[row] for row in rows], [labels[row] for row in rows]), classes,
                 _member_options(base, options, member), member_folder(folder, member), None,
                 _part(progress, member, members),
             )  # fmt: skip
@@ -70,8 +70,7 @@ def train(
 
 def _train_one(
     base: BaseModel,
-    texts: Sequence[str],
-    labels: Sequence[str],
+    examples: Examples,
     classes: Sequence[str],
     options: TrainingOptions,
     folder: Path,
@@ -79,6 +78,7 @@ def _train_one(
     progress: Progress,
 ) -> None:
     folder.mkdir(exist_ok=True)
+    texts, labels = examples
     targets = torch.tensor([classes.index(label) for label in labels])
     adapter = "in_training"  # "training" itself is an attribute of every torch module
     with base.lock, torch.random.fork_rng():
