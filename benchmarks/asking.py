@@ -1,6 +1,6 @@
 """What it costs to ask a model for more than its probabilities: gradient lengths, and committees.
 
-    python -m benchmarks.asking [--texts 1000] [--repeats 3] [--threads 2]
+    python -m benchmarks.asking [--texts 100] [--repeats 3] [--threads 2]
 
 Expected gradient length is timed against the bound, the plain batched forward and backward passes that training does,
 and against a backward pass for each text by itself, which is how other libraries do it. A committee is timed against
@@ -34,7 +34,7 @@ _TOP_K = 5
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=1000)
+    parser.add_argument("--texts", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """How fast queries are and what memory they take: beside other libraries, and over the size of the pool.
 
-    python -m benchmarks.strategies [--repeats 3] [--quick]
+    python -m benchmarks.strategies [--repeats 3] [--parts peers million sizes loss]
 
 Each figure is from a process of its own with two threads; hands take turns within each repeat. Only ratios within one
 run count. N × 384 float32, 100 chosen with 100 labeled.

@@ -14,6 +14,7 @@ from backend.pool import fields, local
 from backend.pool.local import Scores
 from backend.rounds import asked
 from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.train import strategy_now
 from backend.settings import ProjectOptions
 from backend.store.tasks import LabeledText, TaskText, held_out_order
 from strategies import Pool, Strategy, StrategyError
@@ -27,8 +28,7 @@ def select(context: Context, project_id: int, version: int, queue: int) -> str:
     labeled = context.store.tasks.labeled(project_id, audit=False)
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
     audit = audit[: _audit_places(options, len(candidates))]
-    labels = [example.label for example in labeled if example.label in spec.classes]
-    strategy = asked.strategy_at(options, labels, len(spec.classes), trained=version > 0)
+    strategy = strategy_now(context, project, trained=version > 0)
     pool = _pool(context, project_id, version, options, spec, strategy, candidates, labeled)
     rng = np.random.default_rng([options.seed, project_id, queue])
     try:

@@ -100,11 +100,11 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
     )
 
 
-def strategy_now(context: Context, project: Project) -> Strategy:
-    """The strategy that chooses from an adapter's scores with today's labels; nothing else need be computed."""
+def strategy_now(context: Context, project: Project, *, trained: bool = True) -> Strategy:
+    """The strategy that chooses with today's labels, from an adapter's scores if there is one."""
     options, classes = options_of(project), spec_of(project).classes
     labels = [e.label for e in context.store.tasks.labeled(project.id, audit=False) if e.label in set(classes)]
-    return asked.strategy_at(options, labels, len(classes))
+    return asked.strategy_at(options, labels, len(classes), trained=trained)
 
 
 def _fingerprint(
