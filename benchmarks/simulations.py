@@ -33,7 +33,7 @@ class Setup(NamedTuple):
 
 
 _WITH_ADAPTERS = ["random", "margin", "badge", "egl", "bald", "default"]
-_SETUPS = {
+SETUPS = {
     "trec6": Setup("trec6", "label", "probe", ["all"], 15, 20, 5),
     "sst2": Setup("sst2", "label", "probe", ["all"], 15, 20, 5),
     "trec50": Setup("trec6", "fine", "probe", ["all"], 10, 50, 5),
@@ -48,12 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--learner", choices=["probe", "lora"])
-    parser.add_argument("--only", nargs="+", choices=list(_SETUPS), default=list(_SETUPS))
+    parser.add_argument("--only", nargs="+", choices=list(SETUPS), default=list(SETUPS))
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     quiet_libraries()
     for name in [] if arguments.table else arguments.only:
-        setup = _SETUPS[name]
+        setup = SETUPS[name]
         if arguments.learner in (None, setup.learner):
             folder = arguments.data / setup.data
             report(
@@ -69,11 +69,11 @@ def _table() -> str:
     """AULC over random of each strategy and simulation, the best mean over the probes first."""
     found = {
         name: {row["strategy"]: row for row in json.loads((_RESULTS / name / "results.json").read_text())["summary"]}
-        for name in _SETUPS
+        for name in SETUPS
         if (_RESULTS / name / "results.json").exists()
     }
     found = {name: rows for name, rows in found.items() if "random" in rows}
-    probes = [name for name in found if _SETUPS[name].learner == "probe"]
+    probes = [name for name in found if SETUPS[name].learner == "probe"]
     strategies = {strategy for rows in found.values() for strategy in rows}
 
     def mean(strategy: str) -> float:
@@ -91,7 +91,7 @@ def _table() -> str:
         f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {_seeds(found[name])} seeds, learner {s.learner}; "
         f"random's AULC {found[name]['random']['aulc_mean']:.3f}, "
         f"its last accuracy {found[name]['random']['last_accuracy']:.3f}"
-        for name, s in _SETUPS.items()
+        for name, s in SETUPS.items()
         if name in found
     ]
     intro = (
