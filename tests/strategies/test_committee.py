@@ -18,8 +18,9 @@ from strategies.consensus_kl import consensus_kl
 from strategies.variance import variance
 from strategies.vote_entropy import vote_entropy
 
+weights = st.floats(0.0, 1.0, allow_subnormal=False)  # halves of the smallest ones are 0, and p / 0 is no reference
 members = st.integers(1, 5).flatmap(
-    lambda s: st.lists(st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3).filter(sum), min_size=s, max_size=s)
+    lambda s: st.lists(st.lists(weights, min_size=3, max_size=3).filter(sum), min_size=s, max_size=s)
 )
 
 
@@ -52,6 +53,11 @@ def test_mutual_information_is_the_mean_divergence_and_never_negative(weights: l
     assert mutual_information(array)[0] >= 0
     assert consensus_kl(array)[0] >= 0
     assert mutual_information(array)[0] == pytest.approx(consensus_kl(array)[0], abs=1e-6)
+
+
+def test_the_smallest_number_there_is_stays_finite() -> None:
+    array = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 5e-324]])[:, None, :]
+    assert consensus_kl(array)[0] == mutual_information(array)[0] == 0
 
 
 def test_members_who_agree_leave_only_consensus_entropy() -> None:
