@@ -53,7 +53,7 @@ def train(
     rng = np.random.default_rng(options.seed)
     if committee.kind == "bootstrap":
         samples = heads.bootstrap(len(texts), committee.members, rng)
-        heads.fit(_features(base, folder, texts), targets, len(classes), samples).save(folder / HEADS)
+        heads.fit_committee(_features(base, folder, texts), targets, len(classes), samples, rng).save(folder / HEADS)
     elif committee.kind == "views":
         view_texts, view_labels = frozen_view or (texts, labels)
         vectors = base.embed(view_texts, max_length=options.max_length)

@@ -56,8 +56,9 @@ class Probe:
         self._head = heads.fit(vectors, targets, self._classes)
         self._committee = None
         if committee is not None:
-            samples = heads.bootstrap(len(rows), committee.members, np.random.default_rng(options.seed))
-            self._committee = heads.fit(vectors, targets, self._classes, samples)
+            rng = np.random.default_rng(options.seed)
+            samples = heads.bootstrap(len(rows), committee.members, rng)
+            self._committee = heads.fit_committee(vectors, targets, self._classes, samples, rng)
 
     def test(self) -> Array:
         """Of the head."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from backend.errors import ModelError
@@ -116,17 +117,40 @@ def test_without_a_committee_the_way_out_is_named(base: BaseModel, tmp_path: Pat
         classifier.score(UNSEEN, ["committee_probs"])
 
 
-def test_heads_equal_scikit_learns_on_the_resampled_examples() -> None:
+def test_without_priors_members_equal_scikit_learns_on_the_resampled_examples() -> None:
     rng = np.random.default_rng(0)
     vectors, targets = rng.normal(size=(60, 8)) * 5, rng.integers(0, 4, 60)
     samples = heads.bootstrap(60, 3, rng)
     assert samples.sum(axis=1).tolist() == [60, 60, 60]
-    found = heads.fit(vectors, targets, 4, samples).probs(torch.from_numpy(vectors)).numpy()
+    found = heads.fit_committee(vectors, targets, 4, samples, rng, prior_scale=0.0)
+    probs = found.probs(torch.from_numpy(vectors)).numpy()
     unit = _unit(vectors)
     for member, sample in enumerate(samples):
         rows = np.repeat(np.arange(60), sample)
         model = LogisticRegression(C=2 * 4**0.5, max_iter=2000, tol=1e-8).fit(unit[rows], targets[rows])
-        np.testing.assert_allclose(found[:, member], model.predict_proba(unit), atol=5e-3)
+        np.testing.assert_allclose(probs[:, member], model.predict_proba(unit), atol=5e-3)
+
+
+def test_members_are_the_best_heads_near_their_own_priors() -> None:
+    rng = np.random.default_rng(0)
+    vectors, targets = rng.normal(size=(12, 3)), np.arange(12) % 3
+    samples = heads.bootstrap(12, 2, rng)
+    found = heads.fit_committee(vectors, targets, 3, samples, np.random.default_rng(1))
+    variance = 2 * 3**0.5
+    priors = 0.5 * variance**0.5 * np.random.default_rng(1).standard_normal((2, 3, 3), dtype=np.float32)
+    unit = _unit(vectors)
+    for member in range(2):
+
+        def loss(flat: np.ndarray, member: int = member) -> float:
+            weights, biases = flat[:9].reshape(3, 3), flat[9:]
+            total = ((weights - priors[member]) ** 2).sum() / (2 * variance)
+            for row, target in enumerate(targets):
+                logits = weights @ unit[row] + biases
+                total += samples[member, row] * (np.log(np.exp(logits).sum()) - logits[target])
+            return float(total)
+
+        best = minimize(loss, np.zeros(12)).x[:9].reshape(3, 3)
+        np.testing.assert_allclose(found.weights[member].numpy(), best, atol=0.01)
 
 
 @pytest.mark.parametrize("present", [[2], [0, 2], [0, 1, 3]])
@@ -134,10 +158,12 @@ def test_classes_without_an_example_get_next_to_no_probability(present: list[int
     rng = np.random.default_rng(0)
     targets = np.array(present * 10)
     vectors = rng.normal(size=(len(targets), 5)) + 4 * np.eye(5)[targets]
-    probs = heads.fit(vectors, targets, 4).probs(torch.from_numpy(vectors)).numpy()[:, 0]
-    assert (probs.argmax(axis=1) == targets).all()
     absent = [c for c in range(4) if c not in present]
-    assert probs[:, absent].max() < 1e-6
+    everyone = np.ones((2, len(targets)), dtype=np.int64)
+    for fitted in (heads.fit(vectors, targets, 4), heads.fit_committee(vectors, targets, 4, everyone, rng)):
+        probs = fitted.probs(torch.from_numpy(vectors)).numpy()
+        assert (probs.argmax(axis=2) == targets[:, None]).all()
+        assert probs[:, :, absent].max() < 1e-6
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
