@@ -114,7 +114,7 @@ def fit_committee(
 
 def _prior_variance(classes: int) -> float:
     """scikit-learn's C: weaker with more classes; 2 √classes was near the best of 1 to 100 for 2, 6 and 77 classes."""
-    return 2 * classes**0.5
+    return float(2 * classes**0.5)
 
 
 def bootstrap(size: int, members: int, rng: np.random.Generator) -> NDArray[np.int64]:
