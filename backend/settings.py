@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import strategies
 from backend.errors import BackendError, UnsupportedConfigError
-
-NOT_COMPUTED = {"predictions", "uncertainty"}  # by any learner so far
 
 
 class SettingsError(BackendError):
@@ -69,7 +67,7 @@ class ProjectOptions(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True)
 
-    strategy: str = "margin"
+    strategy: str | None = None  # default: by the kind of labels
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     cold_start: str = "k_means"  # the strategy while there is no adapter
     cold_start_per_class: float = Field(4, ge=0, le=1000)  # and until there are so many labels for each class
@@ -78,6 +76,9 @@ class ProjectOptions(BaseSettings):
     egl_label: Literal["pseudo", "expected"] = "pseudo"  # the gradient at the predicted label, or expected over labels
     egl_parameters: Literal["all", "head"] = "all"  # head and adapter, or the head alone, which costs nothing
     egl_top_k: int = Field(5, ge=1)  # labels that the expectation considers
+    multilabel_uncertainty: Literal["mean", "max"] = "mean"  # of the labels' binary entropies
+    spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
+    control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)  # default 1 each
     pseudo_labels: int = Field(100, ge=0)  # co_training: texts that each view lends the other a round, at most
     pseudo_confidence: float = Field(0.95, gt=0, le=1)  # and how sure it must be of them
     batch_size: int = Field(20, ge=1, le=10_000)  # newly labeled tasks that start a round
@@ -99,9 +100,10 @@ class ProjectOptions(BaseSettings):
 
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
-        missing = strategies.get(self.strategy, **self.strategy_options).requires & NOT_COMPUTED
-        if missing:
-            raise ValueError(f"strategy '{self.strategy}' needs {', '.join(sorted(missing))}, not computed here yet")
+        if self.strategy is None and self.strategy_options:
+            raise ValueError("strategy_options are those of a strategy: name it in strategy")
+        if self.strategy is not None:
+            strategies.get(self.strategy, **self.strategy_options)
         views = self.committee == "views"
         if self.committee is not None and views != (self.strategy == "co_training"):
             raise ValueError(

@@ -23,10 +23,12 @@ from backend.demo import tickets
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch, by_length
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
+from backend.targets import Target
 from benchmarks.measure import measure
 
+TOPIC = Target("topic", "classification", tickets.TOPICS)
 _ALONE = 100  # texts, one by one: each costs the same, so that fewer will do
 _TOP_K = 5
 
@@ -58,7 +60,7 @@ def gradients(base: BaseModel, texts: list[str], folder: Path, repeats: int) -> 
         base.adapters.activate(classifier.adapter)
         for parameter in parameters:
             parameter.requires_grad_(True)
-        logits = classifier.head(base.pooled(batch))
+        logits = classifier.heads[0].linear(base.pooled(batch))
         ranked = logits.detach().topk(labels, dim=1).indices
         for rank in range(labels):
             loss = torch.nn.functional.cross_entropy(logits, ranked[:, rank], reduction="sum")
@@ -113,11 +115,11 @@ def committees(base: BaseModel, texts: list[str], folder: Path, repeats: int) ->
         options = CommitteeOptions(kind=kind, members=members)  # type: ignore[arg-type]
         classifier = _trained(base, folder / kind, options)
 
-        def one(classifier: SequenceClassifier = classifier) -> int:
+        def one(classifier: Learner = classifier) -> int:
             classifier.score(texts)
             return len(texts)
 
-        def all_of_them(classifier: SequenceClassifier = classifier) -> int:
+        def all_of_them(classifier: Learner = classifier) -> int:
             classifier.score(texts, ["probs", "committee_probs"])
             return len(texts)
 
@@ -147,17 +149,17 @@ def prepare_members(folder: str, wanted: str) -> Callable[[], None]:
     base.embed(texts, max_length=256)
 
     def call() -> None:
-        SequenceClassifier.load(base, "measured", Path(folder) / "lora").score(texts, [wanted])
+        Learner.load(base, "measured", Path(folder) / "lora").score(texts, [wanted])
 
     return call
 
 
-def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) -> SequenceClassifier:
+def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) -> Learner:
     folder.mkdir()
     written = tickets.write(64, seed=2)
     options = TrainingOptions(min_steps=4, max_steps=4, committee=committee)
-    train(base, [t.text for t in written], [t.topic for t in written], tickets.TOPICS, options, folder)
-    return SequenceClassifier.load(base, folder.name, folder)
+    train(base, [t.text for t in written], [{"topic": t.topic} for t in written], [TOPIC], options, folder)
+    return Learner.load(base, folder.name, folder)
 
 
 def _compare(title: str, kinds: dict[str, Callable[[], int]], repeats: int) -> None:

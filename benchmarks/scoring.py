@@ -25,12 +25,14 @@ from backend.demo import tickets
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel, resolve
 from backend.learners.batching import by_length
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
 from backend.pool import local
 from backend.store.files import Files
 from backend.store.tasks import TaskText, digest
+from backend.targets import Target
 
+TOPIC = Target("topic", "classification", tickets.TOPICS)
 _ONE_BY_ONE = 300  # texts: each costs the same, so that fewer will do
 
 
@@ -53,8 +55,8 @@ def main() -> None:
         folder.mkdir()
         options = TrainingOptions(min_steps=2, max_steps=2)
         labels = [ticket.topic for ticket in written[:32]]
-        train(base, texts[:32], labels, tickets.TOPICS, options, folder)
-        classifier = SequenceClassifier.load(base, "benchmark", folder)
+        train(base, texts[:32], [{"topic": label} for label in labels], [TOPIC], options, folder)
+        classifier = Learner.load(base, "benchmark", folder)
         ids = base.tokenize(texts, options.max_length)
         batches = list(by_length(base.tokenizer, ids))
         pieces = sum(map(len, ids))
@@ -68,7 +70,7 @@ def main() -> None:
 
         def ours() -> int:
             with tempfile.TemporaryDirectory() as fresh:
-                local.score(Files(Path(fresh)), 1, 1, classifier, tasks)
+                local.score(Files(Path(fresh)), 1, 1, classifier, tasks, {})
             return len(texts)
 
         def one_by_one() -> int:
@@ -76,7 +78,7 @@ def main() -> None:
                 for text in texts[:_ONE_BY_ONE]:
                     encoded = base.tokenizer(text, padding=True, truncation=True, return_tensors="pt")
                     hidden = bare(**encoded).last_hidden_state.mean(dim=1)
-                    torch.softmax(classifier.head(hidden), dim=-1).numpy()
+                    torch.softmax(classifier.heads[0].linear(hidden), dim=-1).numpy()
             return _ONE_BY_ONE
 
         kinds = {"bound (bare forward)": bound, "scoring": ours, "one by one": one_by_one}

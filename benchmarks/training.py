@@ -21,8 +21,9 @@ from transformers.utils import logging as transformers_logging
 
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
+from backend.targets import Target
 
 _KINDS = {
     "from scratch": (False, TrainingOptions()),
@@ -43,7 +44,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
     rows = {name: _read(arguments.data / f"{name}.jsonl") for name in ("train", "test")}
-    classes = sorted({label for _, label in rows["train"]})
+    target = Target("topic", "classification", tuple(sorted({label for _, label in rows["train"]})))
     base = BaseModel("minilm")
     print(f"| kind | {' | '.join(f'{n} labels' for n in arguments.rounds)} | CPU-s a round |")
     print("|---" * (len(arguments.rounds) + 2) + "|")
@@ -58,9 +59,10 @@ def main() -> None:
                     path.mkdir()
                     texts, labels = zip(*sample[:count], strict=True)
                     started = time.process_time()
-                    train(base, texts, labels, classes, options, path, warm_start=former if warm else None)
+                    values = [{"topic": label} for label in labels]
+                    train(base, texts, values, [target], options, path, warm_start=former if warm else None)
                     spent.append(time.process_time() - started)
-                    curve.append(_accuracy(SequenceClassifier.load(base, "benchmark", path), rows["test"]))
+                    curve.append(_accuracy(Learner.load(base, "benchmark", path), rows["test"]))
                     former = path
             curves.append(curve)
         means = [f"{statistics.mean(each):.3f} ± {statistics.pstdev(each):.3f}" for each in zip(*curves, strict=True)]
@@ -72,9 +74,9 @@ def _read(path: Path) -> list[tuple[str, str]]:
         return [(row["text"], row["label"]) for row in map(json.loads, file)]
 
 
-def _accuracy(classifier: SequenceClassifier, rows: list[tuple[str, str]]) -> float:
-    probs = classifier.score([text for text, _ in rows])["probs"]
-    hits = [classifier.classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)]
+def _accuracy(classifier: Learner, rows: list[tuple[str, str]]) -> float:
+    probs = classifier.score([text for text, _ in rows])["topic/probs"]
+    hits = [classifier.targets[0].classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)]
     return sum(hits) / len(hits)
 
 

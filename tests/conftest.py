@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
@@ -17,9 +19,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from backend.learners.learner import Learner
 from backend.store import Store
+from backend.targets import Target
 
 CLASSES = ("fruit", "tool", "animal")
+TOPIC = Target("topic", "classification", CLASSES)
 WORDS = {
     "fruit": ["apple", "pear", "plum", "cherry", "grape", "melon"],
     "tool": ["hammer", "saw", "drill", "wrench", "pliers", "chisel"],
@@ -47,6 +52,16 @@ def labeled_sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
     """(text, class), the classes in turn."""
     rng = random.Random(seed)
     return [(sentence(CLASSES[i % len(CLASSES)], rng), CLASSES[i % len(CLASSES)]) for i in range(count)]
+
+
+def topics(labels: Sequence[str]) -> list[dict[str, str]]:
+    """What texts of these classes teach."""
+    return [{"topic": label} for label in labels]
+
+
+def class_probs(learner: Learner, texts: Sequence[str]) -> np.ndarray:
+    """What a learner of classes says of texts: (N, C)."""
+    return learner.predict(texts)[f"{learner.targets[0].name}/probs"]
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

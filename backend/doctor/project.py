@@ -93,7 +93,9 @@ class Examination:
             spec = parse(info.label_config)
         except BackendError as error:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
-        return self._ok("label_config", f"{len(spec.classes)} choices '{spec.from_name}' on the text ${spec.data_key}")
+        controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
+        texts = ", ".join(f"${source.key}" for source in spec.inputs)
+        return self._ok("label_config", f"to learn: {controls}; from {texts}")
 
     def _reached(self, url: str) -> Finding:
         """Label Studio is asked to call us. What it then says tells what stands between."""

@@ -1,42 +1,64 @@
-"""Annotations → the label that a task teaches."""
+"""Annotations → the values that a task teaches."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backend.labelstudio.label_config import TaskSpec
+from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.controls.base import Region
+from backend.labelstudio.task_spec import Condition, Control, TaskSpec
 
 
 class TaskState(NamedTuple):
     """What the annotations of one task amount to."""
 
     task_id: int
-    label: str | None  # None: nobody labeled it, or the annotators' votes are tied
+    values: dict[str, Any]  # by control; empty: nobody labeled it, or the annotators' votes are tied
     annotated: bool  # somebody submitted an annotation that is not a skip
     skipped: bool
 
 
-def label_of(annotation: Mapping[str, Any], spec: TaskSpec) -> str | None:
-    """The chosen class of one annotation; None if it was skipped, is empty, or names no single class."""
+def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
+    """What one annotation says, by control. Nothing if it was skipped; hidden controls say nothing."""
     if annotation.get("was_cancelled"):
-        return None
-    for region in annotation.get("result") or ():
-        if region.get("from_name") == spec.from_name and region.get("type") == "choices":
-            chosen = (region.get("value") or {}).get("choices") or []
-            if len(chosen) == 1:
-                return str(chosen[0])
-    return None
+        return {}
+    regions = [each for each in annotation.get("result") or () if isinstance(each, dict)]
+    found = {}
+    for control in spec.controls:
+        if control.condition is None or _met(control.condition, regions):
+            value = BY_KIND[control.target.kind].value(control, _of(control, regions))
+            if value is not None:
+                found[control.name] = value
+    return found
 
 
 def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> TaskState:
-    """Majority vote of a task's annotations; a ground-truth annotation decides alone, a tie decides nothing."""
+    """What a task's annotators say together; a ground-truth annotation decides alone, a tie decides nothing."""
     annotations = list(annotations)
     submitted = [a for a in annotations if not a.get("was_cancelled")]
     truths = [a for a in submitted if a.get("ground_truth")]
-    votes = Counter(label for a in truths or submitted if (label := label_of(a, spec)) is not None)
-    most = max(votes.values(), default=0)
-    winners = [label for label, count in votes.items() if count == most]
-    label = winners[0] if len(winners) == 1 else None
-    return TaskState(task_id, label, bool(submitted), len(submitted) < len(annotations))
+    said = [values_of(a, spec) for a in truths or submitted]
+    values = {}
+    for control in spec.controls:
+        votes = [each[control.name] for each in said if control.name in each]
+        agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
+        if agreed is not None:
+            values[control.name] = agreed
+    return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations))
+
+
+def _of(control: Control, regions: Sequence[Region]) -> list[Region]:
+    return [each for each in regions if each.get("from_name") == control.name and each.get("type") == control.type]
+
+
+def _met(condition: Condition, regions: Sequence[Region]) -> bool:
+    """Whether a control that depends on another's choices is shown."""
+    chosen = {
+        str(name)
+        for each in regions
+        if each.get("from_name") == condition.name
+        for name in (each.get("value") or {}).get("choices") or []
+    }
+    has = bool(chosen & condition.choices) if condition.choices else bool(chosen)
+    return has == condition.shown

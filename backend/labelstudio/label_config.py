@@ -1,67 +1,87 @@
-"""Label config → task spec: which control is to be learned from which text."""
+"""Label config → task spec: which controls are to be learned from which texts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 from label_studio_sdk.label_interface.interface import LabelInterface
+from lxml import etree
 
 from backend.errors import UnsupportedConfigError
+from backend.labelstudio import inputs
+from backend.labelstudio.controls import BY_KIND, BY_TAG, SUPPORTED
+from backend.labelstudio.task_spec import Condition, Control, TaskSpec
+from backend.targets import Kind
 
-_SUPPORTED = 'one <Choices choice="single"> on one <Text value="$field">'
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One single-choice control on one text."""
-
-    from_name: str
-    to_name: str
-    data_key: str  # the field of a task's data that holds the text
-    classes: tuple[str, ...]  # as annotations spell them: the alias where a choice has one
+_SILENT = {"Header", "Filter", "Shortcut"}  # tags with a name that nobody answers
 
 
 def parse(label_config: str) -> TaskSpec:
     """Read a label config. Raises `UnsupportedConfigError` with a sentence for the person who wrote it."""
     if not isinstance(label_config, str) or not label_config.strip():
-        raise UnsupportedConfigError(f"The label config is empty; set one up first: {_SUPPORTED}")
+        raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
     try:
         interface = LabelInterface(label_config)
-        controls = list(interface.controls)
-        objects = {tag.name: tag for tag in interface.objects}
+        named = {each.name for each in interface.controls}
+        tree = etree.fromstring(label_config.strip(), etree.XMLParser(resolve_entities=False))
     except Exception as error:  # noqa: BLE001 the parser raises whatever lxml, its schema or its own checks raise
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
-    if len(controls) != 1:
-        found = ", ".join(f"<{tag.tag}>" for tag in controls) or "no control"
-        raise UnsupportedConfigError(f"The label config has {found}; supported is {_SUPPORTED}")
-    control = controls[0]
-    if control.tag != "Choices":
-        raise UnsupportedConfigError(
-            f"<{control.tag} name='{control.name}'> is not supported; supported is {_SUPPORTED}"
-        )
-    choice = control.attr.get("choice", "single")
-    if choice not in ("single", "single-radio"):
-        raise UnsupportedConfigError(
-            f"<Choices name='{control.name}'> has choice='{choice}'; supported is {_SUPPORTED}"
-        )
-    if control.attr.get("perRegion") == "true" or control.attr.get("perItem") == "true":
-        raise UnsupportedConfigError(f"<Choices name='{control.name}'> labels regions; supported is {_SUPPORTED}")
-    target = control.to_name[0] if control.to_name else ""
-    text = objects.get(target)
-    if text is None or text.tag != "Text":
-        found = f"<{text.tag}>" if text is not None else "nothing"
-        raise UnsupportedConfigError(f"<Choices name='{control.name}'> labels {found}; supported is {_SUPPORTED}")
-    value = text.value or ""
-    if not value.startswith("$") or len(value) < 2:
-        raise UnsupportedConfigError(f"<Text name='{target}'> must name a field of the task, as in value=\"$text\"")
-    classes = tuple(dict.fromkeys(str(label) for label in control.labels))
-    if len(classes) < 2:
-        raise UnsupportedConfigError(f"<Choices name='{control.name}'> needs at least two choices, not {len(classes)}")
-    return TaskSpec(control.name, target, value[1:], classes)
+    elements = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
+    controls = tuple(
+        _control(elements[name], elements) for name in elements if name in named and elements[name].tag not in _SILENT
+    )
+    if not controls:
+        raise UnsupportedConfigError(f"The label config has no control; supported are {SUPPORTED}")
+    sources = list(dict.fromkeys(control.to_name for control in controls))
+    others = [name for name, each in elements.items() if each.tag in inputs.TAGS and name not in sources]
+    spec = TaskSpec(controls, tuple(inputs.read(elements[name]) for name in elements if name in {*sources, *others}))
+    _combine(spec)
+    return spec
 
 
-def text_of(data: object, spec: TaskSpec) -> str:
-    """The text of a task's data; empty if the field is missing or empty. Numbers become text."""
-    value = data.get(spec.data_key) if isinstance(data, dict) else None
-    return "" if value is None else str(value)
+def _control(tag: Any, elements: dict[str, Any]) -> Control:
+    where = f"<{tag.tag} name='{tag.get('name')}'>"
+    kind = BY_TAG.get(tag.tag)
+    if kind is None:
+        raise UnsupportedConfigError(f"{where} is not supported; supported are {SUPPORTED}")
+    for flag in ("perRegion", "perItem"):
+        if tag.get(flag) == "true":
+            raise UnsupportedConfigError(f"{where} has {flag}: labels of regions are not supported; {SUPPORTED} are")
+    target = (tag.get("toName") or "").split(",")[0].strip()
+    labeled = elements.get(target)
+    if labeled is None or labeled.tag not in inputs.TAGS:
+        found = "nothing" if labeled is None else f"<{labeled.tag}>"
+        raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}")
+    if kind == "spans" and labeled.tag != "Text":
+        raise UnsupportedConfigError(f"{where} labels spans of <{labeled.tag}>; supported is <Labels> on <Text>")
+    control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
+    return replace(control, to_name=target, condition=_condition(tag))
+
+
+def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
+    """Choices are of one or of several."""
+    choice = tag.get("choice", "single") if tag.tag == "Choices" else "single"
+    if choice not in ("single", "single-radio", "multiple"):
+        raise UnsupportedConfigError(f"{where} has choice='{choice}'; supported are single, single-radio and multiple")
+    return "multilabel" if choice == "multiple" else kind
+
+
+def _condition(tag: Any) -> Condition | None:
+    """When the control is shown, if that depends on the choices of another."""
+    when, name = tag.get("visibleWhen"), tag.get("whenTagName")
+    if when not in ("choice-selected", "choice-unselected") or not name:
+        return None
+    choices = frozenset(part.strip() for part in (tag.get("whenChoiceValue") or "").split(",") if part.strip())
+    return Condition(name, choices, shown=when == "choice-selected")
+
+
+def _combine(spec: TaskSpec) -> None:
+    """Refuse what one model cannot read together."""
+    spans = [control for control in spec.controls if control.target.kind == "spans"]
+    if spans and len(spec.inputs) > 1:
+        raise UnsupportedConfigError(
+            f"<Labels name='{spans[0].name}'> marks places in one text, and the label config has {len(spec.inputs)}; "
+            "leave the others out, or label them in a project of their own"
+        )

@@ -1,38 +1,46 @@
-"""Class probabilities → predictions in Label Studio's format."""
+"""What the learner says of a text → a prediction in Label Studio's format."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.labelstudio.label_config import TaskSpec
+from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.controls.base import Region
+from backend.labelstudio.task_spec import TaskSpec
+from backend.targets import Target
+
+Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one text a row
 
 
-def choice(spec: TaskSpec, classes: Sequence[str], probs: NDArray[np.floating]) -> tuple[list[dict[str, Any]], float]:
-    """The likeliest class as a `result` list, and its confidence in [0, 1].
+def prediction(
+    spec: TaskSpec, learned: Sequence[Target], outputs: Outputs, row: int, text: str
+) -> tuple[list[Region], float]:
+    """One text's `result`, and the confidence of its least certain control in [0, 1].
 
-    classes, probs: (C,) what the adapter knows. Classes that the label config no longer has are left out and the rest
-    is normalised again; if none is left, the result is empty.
+    learned: what the adapter knows, which may be less or other than the label config asks today.
     """
-    offered = set(spec.classes)
-    kept = [(float(p), name) for p, name in zip(probs, classes, strict=True) if name in offered]
-    total = sum(p for p, _ in kept)
-    if not kept or total <= 0:
-        return [], 0.0
-    best, name = max(kept)
-    confidence = best / total
-    region = {
-        "from_name": spec.from_name,
-        "to_name": spec.to_name,
-        "type": "choices",
-        "value": {"choices": [name]},
-        "score": confidence,
-    }
-    return [region], confidence
+    regions: list[Region] = []
+    confidences = []
+    known = {target.name: target for target in learned}
+    for control in spec.controls:
+        target = known.get(control.name)
+        if target is None or target.kind != control.target.kind:
+            continue
+        kind = BY_KIND[target.kind]
+        own = {name.removeprefix(f"{target.name}/"): a[row] for name, a in outputs.items() if _of(target, name)}
+        value, confidence = kind.predicted(control, target, own, text)
+        if value is not None:
+            regions += [{**each, "score": confidence} for each in kind.regions(control, value, text)]
+            confidences.append(confidence)
+    return regions, min(confidences, default=0.0)
+
+
+def _of(target: Target, array: str) -> bool:
+    return array.rpartition("/")[0] == target.name
 
 
 def adapter_version(project_id: int, adapter: int) -> str:

@@ -39,6 +39,15 @@ class GradientOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UncertaintyOptions:
+    """How learners sum up what they are unsure of in one text."""
+
+    multilabel: Literal["mean", "max"] = "mean"  # of the labels' binary entropies
+    spans: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
+    top_k: int = 5  # word pieces that `top_k` looks at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
     """How an adapter is fine-tuned. `learning_rate=None` takes the default for the size and kind of the base model."""
 

@@ -68,15 +68,22 @@ class BaseModel:
         """Word pieces of each text, cut at `max_length` or at what the model can read."""
         return tokenize(self.tokenizer, texts, min(max_length, self.max_positions))
 
-    def pooled(self, batch: Batch) -> torch.Tensor:
-        """One vector a text, (B, D): mean over its word pieces for encoders, the last piece for decoders."""
+    def read(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The last hidden state, (B, L, D), and one vector a text, (B, D).
+
+        The vector is the mean over a text's word pieces for encoders, the last piece for decoders.
+        """
         mask = batch.attention_mask.to(self.device)
         hidden = self.adapters.model(input_ids=batch.input_ids.to(self.device), attention_mask=mask).last_hidden_state
         if self.is_decoder:
             last = mask.sum(dim=1) - 1
-            return torch.as_tensor(hidden[torch.arange(len(last), device=self.device), last])
+            return hidden, torch.as_tensor(hidden[torch.arange(len(last), device=self.device), last])
         weights = mask.unsqueeze(-1).to(hidden.dtype)
-        return torch.as_tensor((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+        return hidden, torch.as_tensor((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """One vector a text, (B, D)."""
+        return self.read(batch)[1]
 
     def embed(self, texts: Sequence[str], *, max_length: int, progress: Progress = no_progress) -> NDArray[np.float32]:
         """The base model's vector of each text, (N, D), without any adapter."""

@@ -19,7 +19,9 @@ from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch
-from backend.learners.heads import Heads, read_head, softmax
+from backend.learners.heads import Heads
+from backend.learners.kinds.base import TargetHead
+from backend.learners.saved import read_heads
 
 HEADS = "committee.safetensors"
 
@@ -31,8 +33,8 @@ class Committee(Protocol):
     def folds(self) -> bool:
         """Whether the members need no adapter besides the one that may be folded into the base model's weights."""
 
-    def probs(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
-        """(B, S, C), rows sum to 1. pooled: (B, D), the adapter's vectors of the batch."""
+    def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, S, C), rows sum to 1, or (B, S) of numbers. pooled: (B, D), the adapter's vectors of the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,12 @@ class BootstrapHeads:
     """Heads over the adapter's own features: one matrix product for all members."""
 
     heads: Heads
+    of_numbers: bool
     folds: bool = True
 
-    def probs(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
+    def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
         """Of each head."""
-        return self.heads.probs(pooled)
+        return self.heads.values(pooled) if self.of_numbers else self.heads.probs(pooled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,16 @@ class AdapterMembers:
     """The adapter itself, and others trained apart from it: one forward pass each."""
 
     base: BaseModel
-    head: torch.nn.Linear
-    others: Sequence[tuple[str, torch.nn.Linear]]  # name in memory, head
+    head: TargetHead
+    others: Sequence[tuple[str, TargetHead]]  # name in memory, head
     folds: bool = False
 
-    def probs(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
+    def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
         """Of each adapter."""
-        members = [softmax(self.head, pooled)]
+        members = [self.head.opinion(pooled)]
         for name, head in self.others:
             self.base.adapters.activate(name)
-            members.append(softmax(head, self.base.pooled(batch)))
+            members.append(head.opinion(self.base.pooled(batch)))
         return torch.stack(members, dim=1)
 
 
@@ -70,15 +73,15 @@ class DropoutPasses:
     """The adapter itself, asked several times with dropout on."""
 
     base: BaseModel
-    head: torch.nn.Linear
+    head: TargetHead
     times: int
     folds: bool = False
 
-    def probs(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
+    def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
         """Of each pass; equal batches get equal dropout."""
         with torch.random.fork_rng(), self.base.adapters.dropout():
             torch.manual_seed(int(batch.input_ids.sum()))
-            passes = [softmax(self.head, self.base.pooled(batch)) for _ in range(self.times)]
+            passes = [self.head.opinion(self.base.pooled(batch)) for _ in range(self.times)]
         if len(batch.rows) > 1 and torch.equal(passes[0], passes[1]):
             raise ModelError(
                 "committee 'dropout' needs dropout, which this base model does not have; set lora_dropout above 0 or "
@@ -93,34 +96,35 @@ class Views:
 
     base: BaseModel
     frozen: Heads
-    head: torch.nn.Linear
+    head: TargetHead
     folds: bool = False
 
-    def probs(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
+    def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
         """Of both views, the frozen one first."""
         with self.base.adapters.disabled():
             frozen = self.frozen.probs(self.base.pooled(batch))
-        return torch.cat([frozen, softmax(self.head, pooled)[:, None]], dim=1)
+        return torch.cat([frozen, self.head.opinion(pooled)[:, None]], dim=1)
 
 
 @contextmanager
 def assembled(
-    base: BaseModel, adapter: str, head: torch.nn.Linear, folder: Path, options: CommitteeOptions
+    base: BaseModel, adapter: str, head: TargetHead, folder: Path, options: CommitteeOptions
 ) -> Iterator[Committee]:
     """The committee that was trained beside `adapter` into `folder`, in memory for the length of the block."""
     if options.kind == "bootstrap":
-        yield BootstrapHeads(Heads.load(folder / HEADS).to(base.device))
+        yield BootstrapHeads(Heads.load(folder / HEADS).to(base.device), head.target.kind == "regression")
     elif options.kind == "views":
         yield Views(base, Heads.load(folder / HEADS).to(base.device), head)
     elif options.kind == "dropout":
         yield DropoutPasses(base, head, options.members)
     else:
-        others: list[tuple[str, torch.nn.Linear]] = []
+        others: list[tuple[str, TargetHead]] = []
         try:
             for number in range(1, options.members):
                 name = f"{adapter}-{number}"
                 base.adapters.load(name, member_folder(folder, number))
-                others.append((name, read_head(member_folder(folder, number)).to(base.device)))
+                (its_head,) = read_heads(member_folder(folder, number), base.device)
+                others.append((name, its_head))
             yield AdapterMembers(base, head, others)
         finally:
             for name, _ in others:

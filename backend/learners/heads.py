@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-_HEAD = "head.safetensors"
 _ABSENT = -30.0  # the bias of a class that no example had: e⁻³⁰ of probability, and still finite
+_NOISE = 0.3  # variance of a regression's labels that vectors do not explain, of 1 in all
 _PRIOR_SCALE = 0.5  # of the members' prior draws, as a share of the penalty's own standard deviation
 
 
@@ -32,6 +32,10 @@ class Heads:
         members, classes, dimensions = self.weights.shape
         logits = torch.nn.functional.normalize(vectors.float()) @ self.weights.reshape(members * classes, dimensions).T
         return torch.softmax(logits.reshape(len(vectors), members, classes) + self.biases, dim=-1)
+
+    def values(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(B, D) → (B, S): what regressions of one output say."""
+        return torch.nn.functional.normalize(vectors.float()) @ self.weights[:, 0].T + self.biases[:, 0]
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""
@@ -112,6 +116,30 @@ def fit_committee(
         return Heads((weights * present[:, :, None]).detach(), (biases * present + absent).detach())
 
 
+def fit_regressions(
+    vectors: NDArray[Any], targets: NDArray[np.float64], counts: NDArray[np.int64], rng: np.random.Generator
+) -> Heads:
+    """Ridge regressions of the standardised targets, one for each row of `counts`, each towards a random draw.
+
+    vectors: (M, D); targets: (M,); counts: (S, M). As `fit_committee`, in closed form; they give the targets' unit.
+    """
+    unit = np.hstack([normalize(vectors), np.ones((len(vectors), 1))])
+    mean, sd = targets.mean(), targets.std() or 1.0
+    variance = _prior_variance(1)
+    penalty = np.full(unit.shape[1], _NOISE / variance)
+    penalty[-1] = 0.0  # of the bias
+    found = []
+    for count in counts:
+        prior = _PRIOR_SCALE * variance**0.5 * rng.standard_normal(unit.shape[1]) * (penalty > 0)
+        weighted = unit * count[:, None]
+        found.append(prior + np.linalg.solve(
+            weighted.T @ unit + np.diag(penalty + 1e-9), weighted.T @ ((targets - mean) / sd - unit @ prior)
+        ))  # fmt: skip
+    solved = np.array(found, dtype=np.float32) * sd
+    solved[:, -1] += mean
+    return Heads(torch.from_numpy(solved[:, None, :-1].copy()), torch.from_numpy(solved[:, -1:].copy()))
+
+
 def _prior_variance(classes: int) -> float:
     """scikit-learn's C: weaker with more classes; 2 √classes was near the best of 1 to 100 for 2, 6 and 77 classes."""
     return float(2 * classes**0.5)
@@ -125,17 +153,3 @@ def bootstrap(size: int, members: int, rng: np.random.Generator) -> NDArray[np.i
 def softmax(head: torch.nn.Linear, vectors: torch.Tensor) -> torch.Tensor:
     """What one head makes of vectors: (B, D) → (B, C) in float32, rows sum to 1."""
     return torch.softmax(head(vectors).float(), dim=-1)
-
-
-def write_head(head: torch.nn.Linear, folder: Path) -> None:
-    """Put an adapter's head beside it."""
-    save_file({name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}, folder / _HEAD)
-
-
-def read_head(folder: Path) -> torch.nn.Linear:
-    """The head beside an adapter, ready to predict."""
-    tensors = load_file(folder / _HEAD)
-    classes, dimensions = tensors["weight"].shape
-    head = torch.nn.Linear(dimensions, classes)
-    head.load_state_dict(tensors)
-    return head.eval()

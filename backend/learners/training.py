@@ -1,11 +1,11 @@
-"""Fine-tune a LoRA adapter with its head, and the committee beside it, into a folder."""
+"""Fine-tune a LoRA adapter with a head for each target, and the committee beside it, into a folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,21 +14,25 @@ from peft import LoraConfig, TaskType
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
 from backend.errors import ModelError
-from backend.learners import heads
+from backend.learners import heads as linear_heads
+from backend.learners import saved
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
 from backend.learners.committee import HEADS, member_folder
-from backend.learners.sequence_classification import DESCRIPTION, SequenceClassifier
+from backend.learners.kinds import head_of
+from backend.learners.kinds.base import Reading, TargetHead
+from backend.learners.learner import Learner
+from backend.targets import Target, Values
 
-Examples = tuple[Sequence[str], Sequence[str]]  # texts, and the class of each
+Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and what each teaches
 
 
 def train(
     base: BaseModel,
     texts: Sequence[str],
-    labels: Sequence[str],
-    classes: Sequence[str],
+    values: Sequence[Values],
+    targets: Sequence[Target],
     options: TrainingOptions,
     folder: Path,
     *,
@@ -36,83 +40,92 @@ def train(
     frozen_view: Examples | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Fine-tune an adapter and a head on labeled texts and write both to `folder`, with the committee if one is wanted.
+    """Fine-tune an adapter with its heads on labeled texts into `folder`, with the committee if one is wanted.
 
-    Rare classes weigh more, by 1/√count (normalised to mean 1 over the examples): enough that they are learned, less
-    than 1/count, which would make the model shout them. `warm_start` is a folder of an earlier version to go on from;
-    head rows are carried over by class name. `frozen_view` is what the embeddings' view of a `views` committee learns
-    from, where it differs. Equal seeds give equal weights on the same machine. Raises `ModelError` if the loss is no
-    longer a number.
+    values: what each text teaches, by the target's name; a text need not have a value of every target. `warm_start` is
+    a folder of an earlier version to go on from. `frozen_view` is what the embeddings' view of a `views` committee
+    learns from, where it differs. A committee is about the only target. Equal seeds give equal weights on the same
+    machine. Raises `ModelError` if the loss is no longer a number.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
-    _train_one(base, (texts, labels), classes, options, folder, warm_start, _part(progress, 0, members))
+    _train_one(base, (texts, values), targets, options, folder, warm_start, _part(progress, 0, members))
     if committee is None or committee.kind == "dropout":
         return
-    targets = np.array([classes.index(label) for label in labels])
+    (target,) = targets
     rng = np.random.default_rng(options.seed)
     if committee.kind == "bootstrap":
-        samples = heads.bootstrap(len(texts), committee.members, rng)
-        heads.fit_committee(_features(base, folder, texts), targets, len(classes), samples, rng).save(folder / HEADS)
+        samples = linear_heads.bootstrap(len(texts), committee.members, rng)
+        _bootstrap_heads(_features(base, folder, texts), values, target, samples, rng).save(folder / HEADS)
     elif committee.kind == "views":
-        view_texts, view_labels = frozen_view or (texts, labels)
+        view_texts, view_values = frozen_view or (texts, values)
         vectors = base.embed(view_texts, max_length=options.max_length)
-        heads.fit(vectors, np.array([classes.index(c) for c in view_labels]), len(classes)).save(folder / HEADS)
+        linear_heads.fit(vectors, _rows(view_values, target), len(target.classes)).save(folder / HEADS)
     else:
-        for member, sample in enumerate(heads.bootstrap(len(texts), committee.members - 1, rng), start=1):
+        for member, sample in enumerate(linear_heads.bootstrap(len(texts), committee.members - 1, rng), start=1):
             rows = np.repeat(np.arange(len(texts)), sample)
             _train_one(
-                base, ([texts[row] for row in rows], [labels[row] for row in rows]), classes,
+                base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
                 _member_options(base, options, member), member_folder(folder, member), None,
                 _part(progress, member, members),
             )  # fmt: skip
 
 
+def _bootstrap_heads(
+    features: NDArray[Any], values: Sequence[Values], target: Target, samples: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> linear_heads.Heads:  # fmt: skip
+    if target.kind == "regression":
+        numbers = np.array([each[target.name] for each in values], dtype=np.float64)
+        return linear_heads.fit_regressions(features, numbers, samples, rng)
+    return linear_heads.fit_committee(features, _rows(values, target), len(target.classes), samples, rng)
+
+
+def _rows(values: Sequence[Values], target: Target) -> NDArray[np.int64]:
+    return np.array([target.classes.index(each[target.name]) for each in values])
+
+
 def _train_one(
     base: BaseModel,
     examples: Examples,
-    classes: Sequence[str],
+    targets: Sequence[Target],
     options: TrainingOptions,
     folder: Path,
     warm_start: Path | None,
     progress: Progress,
 ) -> None:
     folder.mkdir(exist_ok=True)
-    texts, labels = examples
-    targets = torch.tensor([classes.index(label) for label in labels])
+    texts, values = examples
     adapter = "in_training"  # "training" itself is an attribute of every torch module
     with base.lock, torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        head = torch.nn.Linear(base.dimensions, len(classes)).to(base.device)
-        torch.nn.init.zeros_(head.bias)
+        heads = [head_of(target, base.dimensions) for target in targets]
+        for head in heads:
+            head.linear.to(base.device)
+            head.prepare([each[head.target.name] for each in values if head.target.name in each])
         if warm_start is None:
             base.adapters.drop(adapter)
             base.adapters.add(adapter, lora_config(base, options))
         else:
-            _carry_over(SequenceClassifier.load(base, adapter, warm_start), head, classes)
+            former = {head.target.name: head for head in Learner.load(base, adapter, warm_start).heads}
+            for head in heads:
+                if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
+                    head.carry_over(known)
         try:
             with base.adapters.training(adapter) as parameters:
-                _fit(base, parameters, head, texts, targets, options, progress)
+                _fit(base, parameters, heads, texts, values, options, progress)
             base.adapters.save(adapter, folder)
         finally:
             base.adapters.drop(adapter)
-    heads.write_head(head, folder)
-    description = {
-        "kind": SequenceClassifier.kind,
-        "base_model": base.name,
-        "classes": list(classes),
-        "max_length": options.max_length,
-        "committee": asdict(options.committee) if options.committee else None,
-    }
-    (folder / DESCRIPTION).write_text(json.dumps(description, ensure_ascii=False, indent=1), "utf-8")
+    saved.write(folder, base.name, heads, options)
 
 
-def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
-    classifier = SequenceClassifier.load(base, "just_trained", folder)
+def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:
+    learner = Learner.load(base, "just_trained", folder)
     try:
-        return classifier.score(texts, ["features"])["features"]
+        return learner.score(texts, ["features"])["features"]
     finally:
-        classifier.unload()
+        learner.unload()
 
 
 def _member_options(base: BaseModel, options: TrainingOptions, member: int) -> TrainingOptions:
@@ -153,9 +166,9 @@ def default_learning_rate(base: BaseModel) -> float:
 def _fit(
     base: BaseModel,
     parameters: list[torch.nn.Parameter],
-    head: torch.nn.Linear,
+    heads: Sequence[TargetHead],
     texts: Sequence[str],
-    targets: torch.Tensor,
+    values: Sequence[Values],
     options: TrainingOptions,
     progress: Progress,
 ) -> None:
@@ -163,25 +176,24 @@ def _fit(
     batches_an_epoch = -(-len(ids) // options.batch_size)
     total = min(options.max_steps, max(options.min_steps, options.epochs * batches_an_epoch))
     rate = options.learning_rate or default_learning_rate(base)
+    of_heads = [parameter for head in heads for parameter in head.linear.parameters()]
     optimizer = torch.optim.AdamW(
-        [{"params": parameters, "weight_decay": 0.01}, {"params": head.parameters(), "weight_decay": 0.0}], lr=rate
+        [{"params": parameters, "weight_decay": 0.01}, {"params": of_heads, "weight_decay": 0.0}], lr=rate
     )
     warmup = max(1, total // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
     )
-    weights = _class_weights(targets, head.out_features).to(base.device)
     generator = torch.Generator().manual_seed(options.seed)
     step = 0
     while step < total:
         order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
         for start in range(0, len(order), options.batch_size)[: total - step]:
             batch = pad(base.tokenizer, ids, order[start : start + options.batch_size])
-            wanted = targets[torch.from_numpy(batch.rows)].to(base.device)
             with _autocast(base.device):
-                logits = head(base.pooled(batch))
-            losses = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-            loss = (losses * weights[wanted]).mean()
+                hidden, pooled = base.read(batch)
+                reading = Reading(batch, [texts[row] for row in batch.rows], hidden, pooled, base.tokenizer)
+                loss = _loss(heads, reading, values)
             if not torch.isfinite(loss):
                 raise ModelError(
                     f"training diverged at step {step + 1}: the loss is {loss.item()}; "
@@ -189,27 +201,22 @@ def _fit(
                 )
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_([*parameters, *head.parameters()], 1.0)
+            torch.nn.utils.clip_grad_norm_([*parameters, *of_heads], 1.0)
             optimizer.step()
             schedule.step()
             step += 1
             progress(step, total)
 
 
-def _class_weights(targets: torch.Tensor, classes: int) -> torch.Tensor:
-    """(C,) weight of each class's examples: ∝ 1/√count, with mean 1 over the examples."""
-    counts = torch.bincount(targets, minlength=classes).float()
-    weights = counts.clamp(min=1).rsqrt()
-    return weights * (counts.sum() / (weights * counts).sum())
-
-
-def _carry_over(former: SequenceClassifier, head: torch.nn.Linear, classes: Sequence[str]) -> None:
-    known = {name: row for row, name in enumerate(former.classes)}
-    with torch.no_grad():
-        for row, name in enumerate(classes):
-            if name in known:
-                head.weight[row] = former.head.weight[known[name]]
-                head.bias[row] = former.head.bias[known[name]]
+def _loss(heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values]) -> torch.Tensor:
+    """The sum over the targets of the mean loss of those texts of the batch that have a value."""
+    total = reading.pooled.new_zeros((), dtype=torch.float32)
+    for head in heads:
+        name = head.target.name
+        given = [(place, values[row][name]) for place, row in enumerate(reading.batch.rows) if name in values[row]]
+        if given:
+            total = total + head.losses(reading, [place for place, _ in given], [value for _, value in given]).mean()
+    return total
 
 
 def _autocast(device: torch.device) -> torch.autocast:

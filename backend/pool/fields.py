@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Take = Callable[[str], Array]  # the named array of some texts, one text a row
 
-SCORED = frozenset({"probs", "features", "committee_probs", "gradient_lengths"})  # by an adapter, anew each round
+SCORED = frozenset(
+    {"probs", "features", "committee_probs", "predictions", "gradient_lengths", "uncertainty"}
+)  # by an adapter, anew each round
 EMBEDDED = frozenset({"embeddings"})  # by the base model, once
 _LABELED = "labeled_"
 
@@ -28,5 +30,5 @@ def gather(requires: Collection[str], candidates: Take, labeled: Take) -> dict[s
         if name not in SCORED | EMBEDDED:
             continue
         values = labeled(name) if field.startswith(_LABELED) else candidates(name)
-        found[field] = values.transpose(1, 0, 2) if field == "committee_probs" else values
+        found[field] = values.swapaxes(0, 1) if field in ("committee_probs", "predictions") else values
     return found

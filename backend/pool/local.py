@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import BackendError
-from backend.learners.base import GradientOptions, Progress, no_progress
+from backend.learners.base import GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.kinds import output_names
+from backend.learners.learner import Learner
 from backend.store.files import Files
 from backend.store.tasks import TaskText
 
@@ -41,21 +41,32 @@ class Scores:
         return self._arrays[name][rows]
 
 
+def stacked(first: NDArray[np.generic], second: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The rows of both; where they differ in width, the narrower ones are filled up with zeros."""
+    if first.shape[1:] == second.shape[1:]:
+        return np.concatenate([first, second])
+    width = tuple(map(max, first.shape[1:], second.shape[1:]))
+    wider = [np.pad(a, [(0, 0), *((0, w - n) for w, n in zip(width, a.shape[1:], strict=True))])
+             for a in (first, second)]  # fmt: skip
+    return np.concatenate(wider)
+
+
 def score(
     files: Files,
     project_id: int,
     adapter: int,
-    classifier: SequenceClassifier,
+    learner: Learner,
     tasks: Sequence[TaskText],
-    wanted: Mapping[str, str] = MappingProxyType({"probs": "probs"}),
+    wanted: Mapping[str, str],
     *,
     gradient: GradientOptions = GradientOptions(),
+    uncertainty: UncertaintyOptions = UncertaintyOptions(),
     progress: Progress = no_progress,
 ) -> None:
-    """Compute the wanted arrays of every distinct text, into the adapter's scores file.
+    """Compute the adapter's outputs and the wanted arrays of every distinct text, into the adapter's scores file.
 
-    wanted: what to compute, by the name to keep it under. What an earlier call scored with the same adapter is kept, so
-    that only new texts cost anything.
+    wanted: what to compute beside the outputs, by the name to keep it under. What an earlier call scored with the same
+    adapter is kept, so that only new texts cost anything.
     """
     path = files.scores(project_id, adapter)
     known = files.read_arrays(path)
@@ -65,9 +76,10 @@ def score(
     if missing is None:
         return
     kept, texts, digests = missing
-    found = classifier.score(texts, list(wanted.values()), gradient=gradient, progress=progress)
-    fresh: dict[str, NDArray[np.generic]] = {"digests": digests}
-    fresh.update({name: found[array] for name, array in wanted.items()})
+    asked = {array.rpartition("/")[2] for array in wanted.values()}
+    found = learner.score(texts, asked, gradient=gradient, uncertainty=uncertainty, progress=progress)
+    outputs = {name: found[name] for name in output_names(learner.targets)}
+    fresh = {"digests": digests, **outputs, **{name: found[array] for name, array in wanted.items()}}
     files.write_arrays(path, _merge(kept, fresh))
 
 
@@ -109,6 +121,6 @@ def _merge(
     known: dict[str, NDArray[np.generic]] | None, fresh: dict[str, NDArray[np.generic]]
 ) -> dict[str, NDArray[np.generic]]:
     if known is not None:
-        fresh = {name: np.concatenate([known[name], values]) for name, values in fresh.items()}
+        fresh = {name: stacked(known[name], values) for name, values in fresh.items()}
     order = np.argsort(fresh["digests"])
     return {name: np.ascontiguousarray(values[order]) for name, values in fresh.items()}

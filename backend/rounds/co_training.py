@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.pool.local import Scores
-from backend.rounds.context import Context
+from backend.rounds.context import Context, learned
 from backend.settings import ProjectOptions
 from backend.store.models import Project
 from backend.store.tasks import LabeledText
@@ -41,9 +41,10 @@ def lend(
     waiting = context.store.tasks.waiting(project.id, audit=False)
     rows = scores.rows([task.digest for task in waiting])
     texts = [task.text for task, row in zip(waiting, rows, strict=True) if row >= 0]
-    names = [example.label for example in examples]
-    counts = np.array([names.count(name) for name in adapter.classes])
-    return between(texts, np.asarray(found[VIEWS][rows[rows >= 0]]), adapter.classes, counts, options)
+    (target,) = learned(adapter)
+    names = [example.values.get(target.name) for example in examples]
+    counts = np.array([names.count(name) for name in target.classes])
+    return between(texts, np.asarray(found[VIEWS][rows[rows >= 0]]), target.classes, counts, options)
 
 
 def between(

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from backend.errors import BackendError
 from backend.labelstudio.client import Client
-from backend.labelstudio.label_config import TaskSpec, parse
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.task_spec import TaskSpec
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModels
 from backend.settings import ProjectOptions
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.models import Adapter, Project
+from backend.targets import Target
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Context:
 def options_of(project: Project) -> ProjectOptions:
     """The project's options, with today's environment as defaults."""
     return ProjectOptions.from_extra_params(project.options)
+
+
+def learned(adapter: Adapter) -> tuple[Target, ...]:
+    """What an adapter learned."""
+    return tuple(Target.from_json(each) for each in adapter.targets)
 
 
 def spec_of(project: Project) -> TaskSpec:

@@ -1,48 +1,78 @@
-"""Adapter → how good it is: accuracy on the held-out labels, which were neither selected nor trained on."""
+"""Adapter → how good it is, on the held-out labels, which were neither selected nor trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
-from sklearn.metrics import f1_score
+from numpy.typing import NDArray
 
-from backend.rounds.context import Context, spec_of
+from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.task_spec import Control
+from backend.learners.learner import Arrays
+from backend.rounds.context import Context, learned, spec_of
+from backend.rounds.measures import best_threshold, measure
 from backend.rounds.train import load
+from backend.store.tasks import LabeledText
+from backend.targets import Target, offered
 
 
 def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] | None:
-    """Score an adapter version on the held-out labels; None while there is no adapter or no such label."""
-    held_out = context.store.tasks.labeled(project_id, audit=True)
-    offered = set(spec_of(context.project(project_id)).classes)
-    held_out = [example for example in held_out if example.label in offered]
-    if version == 0 or not held_out:
+    """Score an adapter version on the held-out labels, by control; None while there is no adapter or no such label.
+
+    On the way the threshold of each multi-label target is tuned and noted with the adapter.
+    """
+    adapter = context.store.rounds.adapter(project_id, version)
+    if adapter is None:
+        return None
+    spec, targets = spec_of(context.project(project_id)), learned(adapter)
+    held_out = [e for e in context.store.tasks.labeled(project_id, audit=True) if offered(targets, e.values)]
+    if not held_out:
         return None
     with context.computing:
-        classifier = load(context, project_id, version)
+        learner = load(context, project_id, version)
         try:
-            probs = classifier.predict([example.text for example in held_out])
+            outputs = learner.predict([example.text for example in held_out])
         finally:
-            classifier.unload()
-    predicted = [classifier.classes[row] for row in probs.argmax(axis=1)]
-    truth = [example.label for example in held_out]
-    correct = int(np.sum(np.array(predicted) == np.array(truth)))
-    low, high = wilson(correct, len(truth))
-    return {
-        "labels": len(truth),
-        "correct": correct,
-        "accuracy": correct / len(truth),
-        "low": low,
-        "high": high,
-        "macro_f1": float(f1_score(truth, predicted, labels=sorted(set(truth)), average="macro", zero_division=0.0)),
-    }
+            learner.unload()
+    controls = {control.name: control for control in spec.controls}
+    found, tuned = {}, []
+    for target in targets:
+        rows = [row for row, example in enumerate(held_out) if target.name in offered([target], example.values)]
+        control = controls.get(target.name)
+        if rows and control is not None and control.target.kind == target.kind:
+            target, found[target.name] = _measured(control, target, outputs, held_out, rows)
+        tuned.append(target)
+    context.store.rounds.set_targets(project_id, version, [target.as_json() for target in tuned])
+    return {"labels": len(held_out), "controls": found} if found else None
 
 
-def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson, JASA 1927): sensible also for few labels and near 0 and 1."""
-    z = float(ndtri(0.5 + confidence / 2))
-    share = correct / total
-    center = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, float(center - half)), min(1.0, float(center + half))
+def _measured(
+    control: Control, target: Target, outputs: Arrays, held_out: Sequence[LabeledText], rows: Sequence[int]
+) -> tuple[Target, dict[str, Any]]:
+    """The target with its threshold tuned, and its score."""
+    truth = [held_out[row].values[target.name] for row in rows]
+    of_rows = [replace(target) for _ in rows]
+    if target.kind == "multilabel":
+        probs = outputs[f"{target.name}/probs"][list(rows)]
+        present = np.array([[name in value for name in target.classes] for value in truth])
+        of_rows = [replace(target, threshold=each) for each in _cross_fitted(probs, present)]
+        target = replace(target, threshold=best_threshold(probs, present))
+    predicted = []
+    for row, as_known in zip(rows, of_rows, strict=True):
+        own = {name.removeprefix(f"{target.name}/"): a[row] for name, a in outputs.items()
+               if name.rpartition("/")[0] == target.name}  # fmt: skip
+        predicted.append(BY_KIND[target.kind].predicted(control, as_known, own, held_out[row].text)[0])
+    return target, measure(target.kind, truth, predicted)
+
+
+def _cross_fitted(probs: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A threshold for each text, tuned on the other half: on its own, a score would praise its own tuning. (N,)."""
+    half = np.arange(len(probs)) % 2 == 0
+    thresholds = np.full(len(probs), 0.5)
+    for mine in (half, ~half):
+        if (~mine).any():
+            thresholds[mine] = best_threshold(probs[~mine], present[~mine])
+    return thresholds

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING
-from backend.labelstudio.label_config import TaskSpec
-from backend.labelstudio.predictions import choice, queue_version
+from backend.labelstudio.predictions import prediction, queue_version
+from backend.learners.kinds import output_names
 from backend.pool.local import Scores
-from backend.rounds.context import Context, spec_of
+from backend.rounds.context import Context, learned, spec_of
 from backend.rounds.sync import compare_tasks
 from backend.store.models import QueueItem
+from backend.targets import Target
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +85,13 @@ def _predictions(
     """One prediction an item: what the adapter says of it, or nothing for held-out tasks and before any training."""
     results: dict[int, list[dict[str, Any]]] = {}
     adapter = context.store.rounds.adapter(project_id, version)
-    arrays = context.store.files.read_arrays(context.store.files.scores(project_id, version))
-    if adapter is not None and arrays is not None:
-        results = _results(
-            context, project_id, spec_of(context.project(project_id)), adapter.classes, Scores(arrays), items
-        )
+    if adapter is not None:
+        targets = learned(adapter)
+        names = {"digests", *output_names(targets)}
+        found = context.store.files.read_arrays(context.store.files.scores(project_id, version), names)
+        if found is not None:
+            shown = {item.task_id for item in items if not item.audit}
+            results = _results(context, project_id, targets, found, shown)
     return [
         {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / 1e6, "model_version": name}
         for place, item in enumerate(items, start=1)
@@ -95,14 +99,9 @@ def _predictions(
 
 
 def _results(
-    context: Context,
-    project_id: int,
-    spec: TaskSpec,
-    classes: list[str],
-    scores: Scores,
-    items: list[QueueItem],
+    context: Context, project_id: int, targets: Sequence[Target], found: dict[str, Any], shown: set[int]
 ) -> dict[int, list[dict[str, Any]]]:
-    digests = {task.id: task.digest for task in context.store.tasks.every(project_id)}
-    shown = [item.task_id for item in items if not item.audit]
-    probs = scores.take("probs", [digests[task_id] for task_id in shown])
-    return {task_id: choice(spec, classes, row)[0] for task_id, row in zip(shown, probs, strict=True)}
+    spec, scores = spec_of(context.project(project_id)), Scores(found)
+    tasks = [task for task in context.store.tasks.every(project_id) if task.id in shown]
+    outputs = {name: scores.take(name, [task.digest for task in tasks]) for name in output_names(targets)}
+    return {task.id: prediction(spec, targets, outputs, row, task.text)[0] for row, task in enumerate(tasks)}

@@ -30,7 +30,7 @@ def reason_for_round(context: Context, project_id: int, actions: set[str]) -> st
     if ROUND_REQUESTED in actions:
         return "asked for on the command line"
     last = context.store.rounds.get(project_id, project.round)
-    if last is not None and tuple(last.classes) != spec.classes:
+    if last is not None and last.targets != [target.as_json() for target in spec.targets]:
         return "the choices in the label config changed"
     if last is not None and last.state == "failed" and time.time() - (last.finished_at or 0.0) >= _PAUSE:
         return f"round {last.number} failed, so it is tried again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.pool import local
 from backend.rounds import asked
-from backend.rounds.context import Context, options_of
+from backend.rounds.context import Context, learned, options_of
 from backend.rounds.train import load, strategy_now
 
 
@@ -16,12 +16,16 @@ def score(context: Context, project_id: int, version: int) -> None:
     options = options_of(project)
     tasks = context.store.tasks.every(project_id)
     strategy = strategy_now(context, project)
+    adapter = context.store.rounds.adapter(project_id, version)
+    assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
     with context.computing, context.bar(f"project {project_id}: scoring {len(tasks)} texts") as progress:
-        classifier = load(context, project_id, version)
+        learner = load(context, project_id, version)
         try:
             local.score(
-                context.store.files, project_id, version, classifier, tasks, asked.scored(options, strategy),
-                gradient=asked.gradient_options(options), progress=progress,
+                context.store.files, project_id, version, learner, tasks,
+                asked.scored(options, strategy, learned(adapter)),
+                gradient=asked.gradient_options(options), uncertainty=asked.uncertainty_options(options),
+                progress=progress,
             )  # fmt: skip
         finally:
-            classifier.unload()
+            learner.unload()

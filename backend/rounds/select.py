@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from backend.errors import BackendError
-from backend.labelstudio.label_config import TaskSpec
 from backend.pool import fields, local
 from backend.pool.local import Scores
 from backend.rounds import asked
-from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.train import strategy_now
 from backend.settings import ProjectOptions
 from backend.store.tasks import LabeledText, TaskText, held_out_order
+from backend.targets import Target
 from strategies import Pool, Strategy, StrategyError
 
 
@@ -29,7 +30,9 @@ def select(context: Context, project_id: int, version: int, queue: int) -> str:
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
     audit = audit[: _audit_places(options, len(candidates))]
     strategy = strategy_now(context, project, trained=version > 0)
-    pool = _pool(context, project_id, version, options, spec, strategy, candidates, labeled)
+    adapter = context.store.rounds.adapter(project_id, version)
+    targets = learned(adapter) if adapter is not None else spec.targets
+    pool = _pool(context, project_id, version, options, targets, strategy, candidates, labeled)
     rng = np.random.default_rng([options.seed, project_id, queue])
     try:
         chosen = strategy.select(pool, max(1, options.published - len(audit)), rng)
@@ -58,12 +61,22 @@ def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
     return [next(second) if place in places else next(first) for place in range(total)]
 
 
+def combined(scores: Sequence[NDArray[np.generic]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """What several controls say of N candidates together: the weighted mean of their ranks, in [0, 1].
+
+    Ranks, since the scores of different kinds have no common unit. Equal scores share their rank.
+    """
+    ranks = [(rankdata(each) - 1) / max(1, len(each) - 1) for each in scores]
+    total = sum(weights) or 1.0
+    return np.asarray(sum(w / total * rank for w, rank in zip(weights, ranks, strict=True)))
+
+
 def _pool(
     context: Context,
     project_id: int,
     version: int,
     options: ProjectOptions,
-    spec: TaskSpec,
+    targets: Sequence[Target],
     strategy: Strategy,
     candidates: Sequence[TaskText],
     labeled: Sequence[LabeledText],
@@ -83,16 +96,23 @@ def _pool(
             )
     if arrays & fields.SCORED:
         path = context.store.files.scores(project_id, version)
-        found = context.store.files.read_arrays(path, {"digests", *asked.scored(options, strategy)})
+        names = {"digests", *asked.scored(options, strategy, targets), *asked.of_targets("probs", targets)}
+        found = context.store.files.read_arrays(path, names)
         if found is None:
             raise BackendError(f"project {project_id} has no scores of adapter {version}; start a round again")
         sources.update(dict.fromkeys(arrays & fields.SCORED, Scores(found)))
 
     def take(name: str, of: list[int]) -> NDArray[np.generic]:
-        return sources[name].take(asked.stored_as(name, options, strategy), of)
+        arrays = [
+            sources[name].take(asked.stored_as(each, options, strategy), of) for each in asked.of_targets(name, targets)
+        ]
+        if name == "uncertainty" and len(arrays) > 1:
+            return combined(arrays, [options.control_weights.get(target.name, 1.0) for target in targets])
+        return arrays[0]
 
     gathered = fields.gather(needs, lambda name: take(name, digests), lambda name: take(name, labeled_digests))
     if "class_counts" in needs:
-        names = [example.label for example in labeled]
-        gathered["class_counts"] = np.array([names.count(name) for name in spec.classes], dtype=np.int64)
+        (target,) = targets
+        given = [example.values.get(target.name) for example in labeled]
+        gathered["class_counts"] = np.array([given.count(name) for name in target.classes], dtype=np.int64)
     return Pool(size=len(candidates), **gathered)

@@ -62,7 +62,7 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
         reason=reason,
         labels=context.store.tasks.count_labeled(project_id),
         tasks=context.store.tasks.count(project_id),
-        classes=list(spec_of(project).classes),
+        targets=[target.as_json() for target in spec_of(project).targets],
         adapter=project.adapter,
     )
     log.info("project %d, round %d begins: %s", project_id, number, reason)
@@ -151,8 +151,9 @@ def _timed(context: Context, project_id: int, number: int, step: str) -> Iterato
 
 def _in_words(evaluation: dict[str, Any] | None) -> str:
     if evaluation is None:
-        return "accuracy not yet known"
-    return (
-        f"accuracy {evaluation['accuracy']:.3f} on {evaluation['labels']} held-out labels "
-        f"(95 % interval {evaluation['low']:.3f} to {evaluation['high']:.3f})"
+        return "quality not yet known"
+    return ", ".join(
+        f"{name}: {found['metric'].replace('_', ' ')} {found['score']:.3f} on {found['labels']} held-out labels "
+        f"(95 % interval {found['low']:.3f} to {found['high']:.3f})"
+        for name, found in evaluation["controls"].items()
     )

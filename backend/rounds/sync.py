@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from backend.labelstudio.annotations import state_of
 from backend.labelstudio.client import AnnotatedTask, ListedTask
-from backend.labelstudio.label_config import TaskSpec, parse, text_of
+from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
+from backend.labelstudio.task_spec import TaskSpec
 from backend.rounds import connection
 from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.support import refuse_unsupported
 from backend.store.models import Project
 
 log = logging.getLogger(__name__)
@@ -54,11 +57,12 @@ def _follow_config(context: Context, project: Project) -> Project:
     if current == project.label_config:
         return project
     new = parse(current)
+    refuse_unsupported(options_of(project), new.targets)
     old = spec_of(project)
     values: dict[str, object] = {"label_config": current}
-    if (new.from_name, new.data_key) != (old.from_name, old.data_key):
+    if new != old:
         values["reread"] = True
-    if new.data_key != old.data_key:
+    if new.inputs != old.inputs:
         values["task_mark"] = 0
     context.store.projects.set(project.id, **values)
     log.info("project %d: the label config changed", project.id)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
-from backend.labelstudio.label_config import TaskSpec
 from backend.learners.base import TrainingOptions
-from backend.learners.sequence_classification import SequenceClassifier
-from backend.learners.training import train as train_classifier
+from backend.learners.learner import Learner
+from backend.learners.training import train as train_learner
 from backend.rounds import asked, co_training
 from backend.rounds.context import Context, options_of, spec_of
 from backend.settings import ProjectOptions
 from backend.store.models import Adapter, Project
 from backend.store.tasks import LabeledText
+from backend.targets import Target, learnable, offered
 from strategies import Strategy
 
 log = logging.getLogger(__name__)
@@ -26,16 +28,17 @@ def train(context: Context, project_id: int) -> int:
 
     While there is nothing to learn from, the version in service stays: 0 if there never was one.
     Labels of classes that the label config no longer has stay in the store but teach nothing; classes without a label
-    keep an output that nothing has trained. The adapter is not yet in service.
+    keep an output that nothing has trained, and targets that nothing can be learned of are left out. The adapter is not
+    yet in service.
     """
     project = context.project(project_id)
-    options, spec = options_of(project), spec_of(project)
-    examples = [e for e in context.store.tasks.labeled(project_id, audit=False) if e.label in set(spec.classes)]
-    if len({example.label for example in examples}) < 2:
-        log.info("project %d: labels of fewer than two classes, nothing to train on yet", project_id)
+    options = options_of(project)
+    examples, targets = _learnable(context, project)
+    if not targets:
+        log.info("project %d: too few different labels, nothing to train on yet", project_id)
         return project.adapter
     training = training_options(options, strategy_now(context, project))
-    fingerprint = _fingerprint(examples, spec, options, training)
+    fingerprint = _fingerprint(examples, targets, options, training)
     current = context.store.rounds.adapter(project_id, project.adapter)
     if current is not None and current.fingerprint == fingerprint:
         return current.number
@@ -48,39 +51,41 @@ def train(context: Context, project_id: int) -> int:
     to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
     if options.strategy == "co_training":
         to_adapter, to_frozen = co_training.lend(context, project, options, examples)
-    texts, labels = [example.text for example in examples], [example.label for example in examples]
+    texts, values = [example.text for example in examples], [example.values for example in examples]
+    name = targets[0].name  # of the only one, where views lend
+    to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
     with context.computing, context.bar(f"project {project_id}: training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
         context.store.files.write_folder(
             context.store.files.adapter(project_id, version),
-            lambda folder: train_classifier(
+            lambda folder: train_learner(
                 base,
                 [*texts, *to_adapter[0]],
-                [*labels, *to_adapter[1]],
-                spec.classes,
+                [*values, *to_adapter_values],
+                targets,
                 training,
                 folder,
                 warm_start=context.store.files.adapter(project_id, project.adapter) if warm else None,
-                frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
+                frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
             ),
         )
     context.store.rounds.put_adapter(
         Adapter(
             project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
-            classes=list(spec.classes), examples=len(examples), created_at=time.time(),
+            targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
         )
     )  # fmt: skip
     return version
 
 
-def load(context: Context, project_id: int, version: int) -> SequenceClassifier:
-    """The classifier of an adapter version, under a name of its own in memory. Unload it after use."""
+def load(context: Context, project_id: int, version: int) -> Learner:
+    """The learner of an adapter version, under a name of its own in memory. Unload it after use."""
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
     base = context.models.get(adapter.base_model)
-    return SequenceClassifier.load(base, f"round-{project_id}", context.store.files.adapter(project_id, version))
+    return Learner.load(base, f"round-{project_id}", context.store.files.adapter(project_id, version))
 
 
 def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOptions:
@@ -102,18 +107,30 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
 
 def strategy_now(context: Context, project: Project, *, trained: bool = True) -> Strategy:
     """The strategy that chooses with today's labels, from an adapter's scores if there is one."""
-    options, classes = options_of(project), spec_of(project).classes
-    labels = [e.label for e in context.store.tasks.labeled(project.id, audit=False) if e.label in set(classes)]
-    return asked.strategy_at(options, labels, len(classes), trained=trained)
+    examples, _ = _learnable(context, project)
+    labels = [example.values for example in examples]
+    return asked.strategy_at(options_of(project), labels, spec_of(project).targets, trained=trained)
+
+
+def _learnable(context: Context, project: Project) -> tuple[list[LabeledText], tuple[Target, ...]]:
+    """The texts to train on with what the label config still offers of their labels, and what can be learned of it."""
+    targets = spec_of(project).targets
+    known = context.store.tasks.labeled(project.id, audit=False)
+    given = [replace(example, values=offered(targets, example.values)) for example in known]
+    able = learnable(targets, [example.values for example in given])
+    names = {target.name for target in able}
+    return [example for example in given if names & set(example.values)], able
 
 
 def _fingerprint(
-    examples: list[LabeledText], spec: TaskSpec, options: ProjectOptions, training: TrainingOptions
+    examples: list[LabeledText], targets: Sequence[Target], options: ProjectOptions, training: TrainingOptions
 ) -> str:
     """Equal exactly if the same labels would be learned from in the same way.
 
     What views lend each other is left out: it changes with each adapter, and would have every round train again.
     """
-    learned_from = [[example.id, example.digest, example.label] for example in examples]
+    learned_from = [[example.id, example.digest, example.values] for example in examples]
     how = [repr(training), options.base_model, options.warm_start]
-    return sha256(json.dumps([learned_from, spec.classes, how]).encode()).hexdigest()
+    return sha256(
+        json.dumps([learned_from, [target.as_json() for target in targets], how], sort_keys=True).encode()
+    ).hexdigest()

@@ -13,7 +13,8 @@ from typing import Any
 
 from backend.errors import BackendError
 from backend.labelstudio.annotations import state_of
-from backend.labelstudio.label_config import TaskSpec
+from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.targets import Target
 
 
 class DataError(BackendError):
@@ -47,7 +48,7 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
         rows = list(_rows(path, content))
     except (json.JSONDecodeError, csv.Error) as error:
         raise DataError(f"{path} is neither JSONL, CSV nor a JSON export of Label Studio: {error}") from None
-    control = _control(path, rows, label)
+    spec = _spec(path, rows, label)
     found: list[tuple[str, str]] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
@@ -57,7 +58,7 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
             names = ", ".join(sorted(map(str, source)))
             raise DataError(f"{path}, row {number} has no field '{text}'; it has {names}. Name the field with --text")
         if isinstance(row.get("annotations"), list):
-            value = state_of(0, row["annotations"], control).label
+            value = state_of(0, row["annotations"], spec).values.get(spec.controls[0].name)
         elif label in row:
             value = row[label]
         else:
@@ -80,7 +81,7 @@ def _rows(path: Path, content: str) -> Iterable[Any]:
     return (json.loads(line) for line in content.split("\n") if line.strip())
 
 
-def _control(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
+def _spec(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
     """The control whose choices are the labels: the one called `label`, or the only one there is."""
     regions = (
         region
@@ -91,4 +92,5 @@ def _control(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
     names = sorted({str(region.get("from_name")) for region in regions if region.get("type") == "choices"})
     if len(names) > 1 and label not in names:
         raise DataError(f"{path} holds choices of {', '.join(names)}; name one of them with --label")
-    return TaskSpec(label if label in names or not names else names[0], "", "", ())
+    name = label if label in names or not names else names[0]
+    return TaskSpec((Control(Target(name, "classification"), "", "choices"),), ())

@@ -15,17 +15,19 @@ from sklearn.preprocessing import normalize
 
 from backend.learners import gradients, heads
 from backend.learners.base_model import BaseModel
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner as TrainedLearner
 from backend.learners.training import train
 from backend.pool.fields import SCORED
 from backend.rounds import asked
 from backend.rounds.co_training import NOTHING, Lent, between
 from backend.rounds.train import training_options
 from backend.settings import ProjectOptions
+from backend.targets import Target
 from strategies import Strategy
 
 Rows = NDArray[np.int64]
 Array = NDArray[Any]
+_NAME = "label"
 
 
 class Learner(Protocol):
@@ -94,35 +96,37 @@ class Lora:
         self._train = train_texts
         self._test = test_texts
         self._classes = classes
+        self._target = Target(_NAME, "classification", tuple(classes))
         self._embeddings = train_embeddings
-        self._classifier: SequenceClassifier | None = None
+        self._learner: TrainedLearner | None = None
         self._views: tuple[Rows, Array] | None = None  # the rows scored last, and what both views said of them
         self._folder = tempfile.TemporaryDirectory(prefix="lsal-simulate-")
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """Fine-tune an adapter, and its committee if one is wanted; views lend each other what they are sure of."""
         folder = Path(self._folder.name)
-        if self._classifier is not None:
-            self._classifier.unload()
+        if self._learner is not None:
+            self._learner.unload()
         to_adapter, to_frozen = self._lent(rows, targets, options)
         texts, labels = self._examples(rows, targets)
         train(
-            self._base, [*texts, *to_adapter[0]], [*labels, *to_adapter[1]], self._classes,
+            self._base, [*texts, *to_adapter[0]], _values([*labels, *to_adapter[1]]), [self._target],
             training_options(options, strategy), folder,
-            frozen_view=([*texts, *to_frozen[0]], [*labels, *to_frozen[1]]),
+            frozen_view=([*texts, *to_frozen[0]], _values([*labels, *to_frozen[1]])),
         )  # fmt: skip
-        self._classifier = SequenceClassifier.load(self._base, "simulated", folder)
+        self._learner = TrainedLearner.load(self._base, "simulated", folder)
 
     def test(self) -> Array:
         """Of the adapter."""
-        return self._trained().score(self._test)["probs"]
+        return self._trained().score(self._test)[f"{_NAME}/probs"]
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
         """As the backend scores a pool."""
         found: dict[str, Array] = {"embeddings": self._embeddings[rows]} if "embeddings" in wanted else {}
         if learned := set(wanted) & SCORED:
             texts = [self._train[row] for row in rows]
-            found.update(self._trained().score(texts, learned, gradient=asked.gradient_options(options)))
+            scored = self._trained().score(texts, learned, gradient=asked.gradient_options(options))
+            found.update({name.removeprefix(f"{_NAME}/"): values for name, values in scored.items()})
         if options.strategy == "co_training" and "committee_probs" in found:
             self._views = rows, found["committee_probs"]
         return found
@@ -138,7 +142,11 @@ class Lora:
     def _examples(self, rows: Rows, targets: Rows) -> Lent:
         return [self._train[row] for row in rows], [self._classes[target] for target in targets]
 
-    def _trained(self) -> SequenceClassifier:
-        if self._classifier is None:
+    def _trained(self) -> TrainedLearner:
+        if self._learner is None:
             raise RuntimeError("fit comes first")
-        return self._classifier
+        return self._learner
+
+
+def _values(labels: Sequence[str]) -> list[dict[str, str]]:
+    return [{_NAME: label} for label in labels]

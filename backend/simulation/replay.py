@@ -17,6 +17,7 @@ from backend.pool import fields
 from backend.rounds import asked
 from backend.settings import ProjectOptions
 from backend.simulation.learners import Learner
+from backend.targets import Target, learnable
 from strategies import Pool, Strategy, StrategyError
 
 DEFAULT = "default"  # what the product does when nobody chooses: its cold start, then its strategy
@@ -108,9 +109,10 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
 
 def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
     """Who chooses next; as in the product, nothing is trained on labels of fewer than two classes."""
-    labels = [str(target) for target in task.train_targets[run.chosen]] if run.chosen else []
+    labels = [{"label": str(target)} for target in task.train_targets[run.chosen]] if run.chosen else []
+    target = Target("label", "classification", tuple(map(str, range(task.classes))))
     if run.strategy == DEFAULT:
-        return asked.strategy_at(options, labels, task.classes)
-    strategy = strategies.get(options.strategy, **options.strategy_options)
+        return asked.strategy_at(options, labels, [target])
+    strategy = strategies.get(options.strategy or run.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
-    return strategies.get("random") if needs_a_model and len(set(labels)) < 2 else strategy
+    return strategies.get("random") if needs_a_model and not learnable([target], labels) else strategy

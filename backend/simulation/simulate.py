@@ -15,7 +15,8 @@ from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
 from backend.rounds import asked
-from backend.settings import NOT_COMPUTED, ProjectOptions
+from backend.rounds.support import works
+from backend.settings import ProjectOptions
 from backend.simulation.data import Labeled
 from backend.simulation.learners import Learner, Lora, Probe
 from backend.simulation.replay import DEFAULT, Run, Task, replay
@@ -76,7 +77,7 @@ def _names(plan: Plan) -> list[str]:
 def _served(plan: Plan) -> list[str]:
     alone = plan.learner == "probe" or {"committee", "members"} & set(plan.extra_params)  # no place for two views
     found = [name for name in strategies.names() if not (alone and name == "co_training")]
-    return [name for name in found if not strategies.get(name).requires & NOT_COMPUTED]
+    return [name for name in found if works(strategies.get(name), ["classification"]) and name != "uncertainty"]
 
 
 def _options(plan: Plan, name: str) -> ProjectOptions:
@@ -90,7 +91,7 @@ def _options(plan: Plan, name: str) -> ProjectOptions:
     if options.warm_start or "seed" in params:
         raise BackendError("a simulation trains from the base model each round, with seeds of its own: leave out seed "
                            "and warm_start")  # fmt: skip
-    strategy = strategies.get(options.strategy, **options.strategy_options)
+    strategy = strategies.get(options.strategy or "margin", **options.strategy_options)
     committee = asked.committee_options(options, strategy)
     if plan.learner == "probe" and committee is not None and committee.kind != "bootstrap":
         raise BackendError(

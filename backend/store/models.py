@@ -14,7 +14,7 @@ _Serial = BigInteger().with_variant(Integer, "sqlite")
 class Base(DeclarativeBase):
     """All tables. Times are seconds since 1970, UTC."""
 
-    type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON(none_as_null=True), list[dict[str, Any]]: JSON}
 
 
 class Project(Base):
@@ -45,7 +45,7 @@ class Project(Base):
 
 
 class Task(Base):
-    """A text with, perhaps, the label that its annotators agree on."""
+    """A text with, perhaps, what its annotators agree on."""
 
     __tablename__ = "tasks"
     project_id: Mapped[int] = mapped_column(primary_key=True)
@@ -55,9 +55,10 @@ class Task(Base):
     audit: Mapped[bool]  # held out: never selected, never trained on
     skipped: Mapped[bool] = mapped_column(default=False)
     annotated: Mapped[bool] = mapped_column(default=False)  # has an annotation that is not a skip
-    label: Mapped[str | None] = mapped_column(Text)  # None: not labeled, or a tie
-    learned_in: Mapped[int | None]  # the round that first knew this task's label
-    __table_args__ = (Index("tasks_by_label", "project_id", "label"),)
+    labels: Mapped[dict[str, Any] | None]  # by control, as backend/targets.py spells values; None: none, or a tie
+    labeled: Mapped[bool] = mapped_column(default=False)  # whether there are any
+    learned_in: Mapped[int | None]  # the round that first knew this task's labels
+    __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
 
 
 class Event(Base):
@@ -85,7 +86,7 @@ class Round(Base):
     finished_at: Mapped[float | None] = mapped_column(Float)
     labels: Mapped[int] = mapped_column(default=0)  # labeled tasks known when it began, held-out ones included
     tasks: Mapped[int] = mapped_column(default=0)  # all tasks known when it began
-    classes: Mapped[list[str]] = mapped_column(default=list)  # that the label config offered then
+    targets: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # that the label config asked for then
     adapter: Mapped[int] = mapped_column(default=0)  # in service when it began, then what it put into service
     queue: Mapped[int | None]
     strategy: Mapped[str | None] = mapped_column(Text)
@@ -102,7 +103,7 @@ class Adapter(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     base_model: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64))  # of everything that decides what training gives
-    classes: Mapped[list[str]]
+    targets: Mapped[list[dict[str, Any]]]  # what it learned, with thresholds tuned on held-out labels
     examples: Mapped[int]
     created_at: Mapped[float] = mapped_column(Float)
 

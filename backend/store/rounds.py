@@ -65,6 +65,12 @@ class Rounds:
         with self._database.write() as session:
             session.merge(adapter)
 
+    def set_targets(self, project_id: int, number: int, targets: list[dict[str, Any]]) -> None:
+        """Write what an adapter learned, thresholds included."""
+        where = (Adapter.project_id == project_id, Adapter.number == number)
+        with self._database.write() as session:
+            session.execute(update(Adapter).where(*where).values(targets=targets))
+
     def adapter(self, project_id: int, number: int) -> Adapter | None:
         """One adapter version, detached."""
         with self._database.read() as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -27,12 +28,12 @@ class TaskText:
 
 @dataclass(frozen=True, slots=True)
 class LabeledText:
-    """A text with the label its annotators agree on."""
+    """A text with what its annotators agree on."""
 
     id: int
     text: str
     digest: int
-    label: str
+    values: dict[str, Any]  # by the control's name
 
 
 def digest(text: str) -> int:
@@ -77,12 +78,14 @@ class Tasks:
                 changed = {name: statement.excluded[name] for name in ("text", "digest", "audit")}
                 session.execute(statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed))
 
-    def put_annotations(self, project_id: int, states: Iterable[tuple[int, str | None, bool, bool]]) -> None:
-        """Write what the annotations of each task amount to: (task id, label or None, annotated, skipped)."""
+    def put_annotations(self, project_id: int, states: Iterable[tuple[int, dict[str, Any], bool, bool]]) -> None:
+        """Write what the annotations of each task amount to: (task id, values by control, annotated, skipped)."""
         with self._database.write() as session:
-            for task_id, label, annotated, skipped in states:
-                values: dict[str, object] = {"label": label, "annotated": annotated, "skipped": skipped}
-                if label is None:
+            for task_id, labels, annotated, skipped in states:
+                values: dict[str, object] = {
+                    "labels": labels or None, "labeled": bool(labels), "annotated": annotated, "skipped": skipped,
+                }  # fmt: skip
+                if not labels:
                     values["learned_in"] = None
                 session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
 
@@ -102,11 +105,11 @@ class Tasks:
 
     def count_labeled(self, project_id: int) -> int:
         """Tasks with a label, held-out ones included."""
-        return self._count(Task.project_id == project_id, Task.label.is_not(None))
+        return self._count(Task.project_id == project_id, Task.labeled.is_(True))
 
     def count_new_labels(self, project_id: int) -> int:
         """Labeled tasks that no round has known yet."""
-        return self._count(Task.project_id == project_id, Task.label.is_not(None), Task.learned_in.is_(None))
+        return self._count(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
 
     def count_open_tasks(self, project_id: int) -> int:
         """Tasks that are neither annotated nor skipped, held-out ones included."""
@@ -127,7 +130,7 @@ class Tasks:
         with self._database.write() as session:
             session.execute(
                 update(Task)
-                .where(Task.project_id == project_id, Task.label.is_not(None), Task.learned_in.is_(None))
+                .where(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
                 .values(learned_in=number)
             )
 
@@ -142,12 +145,12 @@ class Tasks:
     def labeled(self, project_id: int, *, audit: bool) -> list[LabeledText]:
         """Labeled tasks, by id: those to train on, or the held-out ones."""
         query = (
-            select(Task.id, Task.text, Task.digest, Task.label)
-            .where(Task.project_id == project_id, Task.audit.is_(audit), Task.label.is_not(None))
+            select(Task.id, Task.text, Task.digest, Task.labels)
+            .where(Task.project_id == project_id, Task.audit.is_(audit), Task.labeled.is_(True))
             .order_by(Task.id)
         )
         with self._database.read() as session:
-            return [LabeledText(*row) for row in session.execute(query) if row[3] is not None]  # type: ignore[arg-type]
+            return [LabeledText(*row) for row in session.execute(query)]
 
     def assign_audit(self, project_id: int, *, seed: int, share: float) -> None:
         """Decide again which tasks are held out, after `seed` or `audit_share` changed."""

@@ -38,17 +38,17 @@ class _Rounds(Collector):
             failing.add_metric(name, float(project.error is not None))
             queued.add_metric(name, self._store.tasks.count_open(project.id, [item.task_id for item in items]))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
-        accuracy = GaugeMetricFamily("lsal_held_out_accuracy", "Accuracy on held-out labels", labels=labels)
+        score = GaugeMetricFamily("lsal_held_out_score", "On held-out labels", labels=["project", "control", "metric"])
         seconds = GaugeMetricFamily("lsal_round_step_seconds", "Time of the last round", labels=["project", "step"])
         for last in self._store.rounds.newest():
             number.add_metric([str(last.project_id)], last.number)
-            if last.evaluation is not None:
-                accuracy.add_metric([str(last.project_id)], last.evaluation["accuracy"])
+            for name, found in (last.evaluation or {}).get("controls", {}).items():
+                score.add_metric([str(last.project_id), name, found["metric"]], found["score"])
             for step, spent in last.seconds.items():
                 seconds.add_metric([str(last.project_id), step], spent)
         events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet accounted for")
         events.add_metric([], self._store.events.count())
-        yield from (labeled, adapter, failing, queued, number, accuracy, seconds, events)
+        yield from (labeled, adapter, failing, queued, number, score, seconds, events)
 
 
 def blueprint(app: Flask, store: Store) -> Blueprint:

@@ -9,10 +9,12 @@ from werkzeug.exceptions import BadRequest
 
 from backend import __version__
 from backend.errors import InvalidRequestError
-from backend.labelstudio.label_config import parse, text_of
-from backend.labelstudio.predictions import adapter_version, choice
+from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import adapter_version, prediction
 from backend.labelstudio.probes import REACHED, TRIAL_PATH
 from backend.rounds.reasons import SETUP
+from backend.rounds.support import refuse_unsupported
 from backend.settings import ProjectOptions
 from backend.store import Store
 from backend.web.serving import Serving
@@ -47,9 +49,9 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         body = _body()
         project_id = project_number(body.get("project"))
         config = body.get("schema")
-        parse(config if isinstance(config, str) else "")
+        spec = parse(config if isinstance(config, str) else "")
         extra = _as_object(body.get("extra_params"))
-        ProjectOptions.from_extra_params(extra)
+        refuse_unsupported(ProjectOptions.from_extra_params(extra), spec.targets)
         new = store.projects.connect(project_id, label_config=str(config), options=extra or {}, host=request.host)
         if new:
             store.events.add(project_id, SETUP)
@@ -71,11 +73,11 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         spec = parse(config if isinstance(config, str) and config else project.label_config)
         texts = [text_of(task.get("data"), spec) for task in tasks]
         asked = [position for position, text in enumerate(texts) if text.strip()]
-        adapter, classes, probs = serving.predict(project_id, [texts[position] for position in asked])
+        adapter, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
         version = adapter_version(project_id, adapter)
         results: list[Any] = [[] for _ in tasks]
-        for position, row in zip(asked, probs, strict=True):
-            regions, confidence = choice(spec, classes, row)
+        for row, position in enumerate(asked):
+            regions, confidence = prediction(spec, learned, outputs, row, texts[position])
             if regions:
                 results[position] = {"result": regions, "score": confidence, "model_version": version}
         return jsonify(results=results, model_version=version)

@@ -9,25 +9,28 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backend.errors import ModelError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.base_model import BaseModels
-from backend.learners.sequence_classification import SequenceClassifier
-from backend.pool.local import Scores
+from backend.learners.kinds import output_names
+from backend.learners.learner import Arrays, Learner
+from backend.pool.local import Scores, stacked
+from backend.rounds.context import learned
 from backend.store import Store
 from backend.store.tasks import digest
+from backend.targets import Target
 
 log = logging.getLogger(__name__)
 
 
 class _InService:
-    """A loaded classifier, the scores it is known to give, and how many requests are using it."""
+    """A loaded adapter, the scores it is known to give, and how many requests are using it."""
 
-    def __init__(self, version: int, classifier: SequenceClassifier) -> None:
+    def __init__(self, version: int, learner: Learner, targets: Sequence[Target]) -> None:
         self.version = version
-        self.classifier = classifier
+        self.learner = learner
+        self.targets = targets  # with their tuned thresholds
         self.scores: Scores | None = None
         self.scores_stamp = 0  # of the file they were read from
         self.users = 0
@@ -43,20 +46,22 @@ class Serving:
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
 
-    def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, tuple[str, ...], NDArray[np.float32]]:
-        """The adapter in service, its classes (C,) and probabilities (N, C). Texts a round has scored cost nothing."""
+    def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, Sequence[Target], Arrays]:
+        """The adapter in service, what it learned, and its outputs, one text a row. Scored texts cost nothing."""
         digests = [digest(text) for text in texts]
         with self._lease(project_id) as service:
-            classes = service.classifier.classes
-            probs = np.zeros((len(texts), len(classes)), dtype=np.float32)
             known = self._scores(project_id, service)
             rows = np.full(len(texts), -1) if known is None else known.rows(digests)
-            if known is not None and (rows >= 0).any():
-                probs[rows >= 0] = known.take("probs", [d for d, row in zip(digests, rows, strict=True) if row >= 0])
-            missing = np.flatnonzero(rows < 0)
-            if len(missing):
-                probs[missing] = service.classifier.predict([texts[i] for i in missing])
-            return service.version, classes, probs
+            fresh = service.learner.predict([texts[i] for i in np.flatnonzero(rows < 0)])
+            there = np.flatnonzero(rows >= 0)
+            if known is None or not len(there):
+                return service.version, service.targets, fresh
+            order = np.argsort(np.concatenate([there, np.flatnonzero(rows < 0)]))
+            outputs = {
+                name: stacked(known.take(name, [digests[i] for i in there]), fresh[name])[order]
+                for name in output_names(service.targets)
+            }
+            return service.version, service.targets, outputs
 
     def warm_up(self) -> None:
         """Load what is in service, so that the first annotator of the day does not wait for it."""
@@ -78,7 +83,7 @@ class Serving:
                 service.users -= 1
                 retired = not service.users and self._current.get(project_id) is not service
             if retired:
-                service.classifier.unload()
+                service.learner.unload()
 
     def _take(self, project_id: int) -> _InService:
         """What is in service now. One request loads a new version; until it has, all others are served by the old."""
@@ -102,7 +107,7 @@ class Serving:
                 self._current[project_id] = fresh
                 retired = former is not None and not former.users
             if former is not None and retired:
-                former.classifier.unload()
+                former.learner.unload()
             return fresh
 
     def _wanted(self, project_id: int) -> int:
@@ -117,7 +122,7 @@ class Serving:
         folder = self._store.files.adapter(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
-        return _InService(version, SequenceClassifier.load(base, name, folder))
+        return _InService(version, Learner.load(base, name, folder), learned(adapter))
 
     def _scores(self, project_id: int, service: _InService) -> Scores | None:
         """The scores file of this adapter; read again when a round has added texts to it."""
@@ -127,7 +132,7 @@ class Serving:
         except FileNotFoundError:
             return service.scores
         if stamp != service.scores_stamp:
-            arrays = self._store.files.read_arrays(path, {"digests", "probs"})
+            arrays = self._store.files.read_arrays(path, {"digests", *output_names(service.targets)})
             if arrays is not None:
                 service.scores, service.scores_stamp = Scores(arrays), stamp
         return service.scores

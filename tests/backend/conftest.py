@@ -12,7 +12,7 @@ from backend.learners.base_model import BaseModels
 from backend.learners.training import train
 from backend.store import Store
 from backend.store.models import Adapter
-from tests.conftest import CLASSES, labeled_sentences
+from tests.conftest import CLASSES, TOPIC, labeled_sentences, topics
 
 DATA = labeled_sentences(30)
 
@@ -28,11 +28,11 @@ def adapter(store: Store, tiny_encoder: Path) -> Callable[..., None]:
         base = models.get(str(tiny_encoder))
         texts = [t for t, _ in DATA]
         store.files.write_folder(
-            store.files.adapter(7, number), lambda folder: train(base, texts, labels, CLASSES, options, folder)
+            store.files.adapter(7, number), lambda folder: train(base, texts, topics(labels), [TOPIC], options, folder)
         )
         store.rounds.put_adapter(
             Adapter(
-                project_id=7, number=number, base_model=str(tiny_encoder), fingerprint="x", classes=list(CLASSES),
+                project_id=7, number=number, base_model=str(tiny_encoder), fingerprint="x", targets=[TOPIC.as_json()],
                 examples=30, created_at=0.0,
             )
         )  # fmt: skip

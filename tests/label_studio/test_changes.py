@@ -17,7 +17,7 @@ def ask_for_round(team: Team) -> None:
 
 def labels(team: Team) -> dict[int, str]:
     tasks = team.backend.store.tasks
-    return {e.id: e.label for audit in (False, True) for e in tasks.labeled(team.id, audit=audit)}
+    return {e.id: e.values["topic"] for audit in (False, True) for e in tasks.labeled(team.id, audit=audit)}
 
 
 def test_deleted_edited_and_imported_annotations_and_a_changed_config(connected: Team) -> None:
@@ -66,7 +66,7 @@ def _round_with(team: Team, choice: str) -> object:
     assert project is not None
     done = team.backend.store.rounds.get(team.id, project.round)
     settled = done is not None and done.state == "done" and team.backend.store.events.count() == 0
-    return done if settled and choice in done.classes and len(labels(team)) == 13 else None
+    return done if settled and choice in done.targets[0]["classes"] and len(labels(team)) == 13 else None
 
 
 def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
@@ -80,10 +80,10 @@ def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
             for annotation in team.call("GET", f"/api/tasks/{task_id}/annotations/"):
                 team.call("DELETE", f"/api/annotations/{annotation['id']}/")
     team.call("PATCH", f"/api/projects/{team.id}/", {"label_config": config})
-    wait_for("a round without the choice", lambda: _last(team).state == "done" and "tool" not in _last(team).classes)
+    wait_for("a round without the choice", lambda: _last(team).state == "done" and "tool" not in _last(team).targets[0]["classes"])
     adapter = team.backend.store.rounds.adapter(team.id, _last(team).adapter)
     assert adapter is not None
-    assert adapter.classes == [name for name in CLASSES if name != "tool"]
+    assert adapter.targets[0]["classes"] == [name for name in CLASSES if name != "tool"]
     assert _last(team).adapter > before.adapter
     assert set(labels(team).values()) <= {"fruit", "animal"}
     assert labels(team)

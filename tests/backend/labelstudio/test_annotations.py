@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labelstudio.annotations import TaskState, label_of, state_of
-from backend.labelstudio.label_config import TaskSpec
+from backend.labelstudio.annotations import TaskState, state_of, values_of
+from backend.labelstudio.label_config import parse
 
-SPEC = TaskSpec("topic", "text", "text", ("a", "b", "c"))
+CHOICES = '<Choices name="topic" toName="text"><Choice value="a"/><Choice value="b"/><Choice value="c"/></Choices>'
+TEXT = '<Text name="text" value="$text"/>'
+SPEC = parse(f"<View>{TEXT}{CHOICES}</View>")
 
 
 def choosing(*labels: str, **more: Any) -> dict[str, Any]:
@@ -26,17 +28,17 @@ EMPTY = {"result": [], "was_cancelled": False}
 @pytest.mark.parametrize(
     ("annotations", "state"),
     [
-        ([], TaskState(1, None, False, False)),
-        ([SKIP], TaskState(1, None, False, True)),
-        ([EMPTY], TaskState(1, None, True, False)),
-        ([choosing("a")], TaskState(1, "a", True, False)),
-        ([choosing("a"), SKIP], TaskState(1, "a", True, True)),
-        ([choosing("a"), choosing("b")], TaskState(1, None, True, False)),
-        ([choosing("a"), choosing("b"), choosing("b")], TaskState(1, "b", True, False)),
-        ([choosing("a"), choosing("b"), EMPTY], TaskState(1, None, True, False)),
-        ([choosing("a"), choosing("b", ground_truth=True), choosing("a")], TaskState(1, "b", True, False)),
-        ([choosing("a", was_cancelled=True), choosing("b")], TaskState(1, "b", True, True)),
-        ([choosing("a", "b")], TaskState(1, None, True, False)),
+        ([], TaskState(1, {}, False, False)),
+        ([SKIP], TaskState(1, {}, False, True)),
+        ([EMPTY], TaskState(1, {}, True, False)),
+        ([choosing("a")], TaskState(1, {"topic": "a"}, True, False)),
+        ([choosing("a"), SKIP], TaskState(1, {"topic": "a"}, True, True)),
+        ([choosing("a"), choosing("b")], TaskState(1, {}, True, False)),
+        ([choosing("a"), choosing("b"), choosing("b")], TaskState(1, {"topic": "b"}, True, False)),
+        ([choosing("a"), choosing("b"), EMPTY], TaskState(1, {}, True, False)),
+        ([choosing("a"), choosing("b", ground_truth=True), choosing("a")], TaskState(1, {"topic": "b"}, True, False)),
+        ([choosing("a", was_cancelled=True), choosing("b")], TaskState(1, {"topic": "b"}, True, True)),
+        ([choosing("a", "b")], TaskState(1, {}, True, False)),
     ],
 )
 def test_states(annotations: list[dict[str, Any]], state: TaskState) -> None:
@@ -46,7 +48,7 @@ def test_states(annotations: list[dict[str, Any]], state: TaskState) -> None:
 def test_other_controls_and_malformed_results_teach_nothing() -> None:
     other = {"from_name": "else", "type": "choices", "value": {"choices": ["a"]}}
     for result in ([other], None, [{"from_name": "topic", "type": "choices"}], [{}]):
-        assert label_of({"result": result}, SPEC) is None
+        assert values_of({"result": result}, SPEC) == {}
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=9), st.randoms())
@@ -55,5 +57,23 @@ def test_the_order_of_annotations_does_not_matter(labels: list[str], rng: Any) -
     expected = state_of(1, annotations, SPEC)
     rng.shuffle(annotations)
     assert state_of(1, annotations, SPEC) == expected
-    if expected.label is not None:
-        assert all(labels.count(expected.label) > labels.count(x) for x in set(labels) - {expected.label})
+    if winner := expected.values.get("topic"):
+        assert all(labels.count(winner) > labels.count(x) for x in set(labels) - {winner})
+
+
+def test_several_controls_teach_each_for_itself_and_hidden_ones_nothing() -> None:
+    hidden = (
+        '<Choices name="why" toName="text" visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="b,c">'
+        '<Choice value="x"/><Choice value="y"/></Choices><Rating name="stars" toName="text"/>'
+    )
+    spec = parse(f"<View>{TEXT}{CHOICES}{hidden}</View>")
+
+    def annotation(topic: str, stars: int) -> dict[str, Any]:
+        why = {"from_name": "why", "to_name": "text", "type": "choices", "value": {"choices": ["x"]}}
+        rating = {"from_name": "stars", "to_name": "text", "type": "rating", "value": {"rating": stars}}
+        return {"result": [*choosing(topic)["result"], why, rating]}
+
+    assert values_of(annotation("a", 3), spec) == {"topic": "a", "stars": 3.0}
+    assert values_of(annotation("b", 3), spec) == {"topic": "b", "why": "x", "stars": 3.0}
+    both = state_of(1, [annotation("b", 3), annotation("c", 5), annotation("c", 4)], spec)
+    assert both.values == {"topic": "c", "why": "x", "stars": 4.0}

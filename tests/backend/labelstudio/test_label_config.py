@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.label_config import TaskSpec, parse, text_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.task_spec import Condition, Control, Input
+from backend.targets import Target
 
 
 def config(control: str, text: str = '<Text name="t" value="$body"/>') -> str:
@@ -14,14 +16,16 @@ def config(control: str, text: str = '<Text name="t" value="$body"/>') -> str:
 
 def test_single_choice_on_a_text() -> None:
     spec = parse(config('<Choices name="c" toName="t"><Choice value="A &amp; B"/><Choice value="é 中"/></Choices>'))
-    assert spec == TaskSpec("c", "t", "body", ("A & B", "é 中"))
+    assert spec.controls == (Control(Target("c", "classification", ("A & B", "é 中")), "t", "choices"),)
+    assert spec.inputs == (Input("t", "Text", "body"),)
 
 
 def test_aliases_are_what_annotations_hold() -> None:
     spec = parse(config('<Choices name="c" toName="t"><Choice value="Yes" alias="y"/><Choice value="No"/></Choices>'))
-    assert spec.classes == ("y", "No")
+    assert spec.targets[0].classes == ("y", "No")
 
 
+LABELS = '<Labels name="l" toName="t"><Label value="Per son" alias="PER"/><Label value="中"/></Labels>'
 TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
 
 
@@ -32,14 +36,17 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ("   ", "label config is empty"),
         ("<View>", "cannot be read"),
         ("<View/>", "has no control"),
-        (config('<Choices name="c" toName="t" choice="multiple"><Choice value="a"/></Choices>'), "choice='multiple'"),
-        (config('<Choices name="c" toName="t"><Choice value="a"/></Choices>'), "at least two choices, not 1"),
+        (config('<Choices name="c" toName="t"><Choice value="a"/></Choices>'), "at least 2 choices, not 1"),
+        (config('<Choices name="c" toName="t" choice="none"><Choice value="a"/></Choices>'), "choice='none'"),
+        (config('<Taxonomy name="c" toName="t"><Choice value="a"/></Taxonomy>'), "at least 2 choices, not 1"),
+        (config('<Number name="n" toName="t" min="x"/>'), "<Number name='n'> has min='x', which is no number"),
+        (config('<Number name="n" toName="t" min="5" max="1"/>'), "the range 5 to 1"),
+        (config('<Number name="n" toName="t" step="0"/>'), "step='0'; it must be above 0"),
         (config('<Choices name="c" toName="x"><Choice value="a"/><Choice value="b"/></Choices>'), "labels nothing"),
-        (config('<Rating name="r" toName="t"/>'), "<Rating name='r'> is not supported"),
-        (
-            config(TWO + '<Rating name="r" toName="t"/>'),
-            "has <Choices>, <Rating>",
-        ),
+        (config('<TextArea name="r" toName="t"/>'), "<TextArea name='r'> is not supported"),
+        (config(TWO + '<TextArea name="r" toName="t"/>'), "<TextArea name='r'> is not supported"),
+        (config(LABELS, '<HyperText name="t" value="$h"/>'), "labels spans of <HyperText>"),
+        (config(LABELS, '<Text name="t" value="$a"/><Text name="u" value="$b"/>'), "and the label config has 2"),
         (
             config(TWO, '<Image name="t" value="$i"/>'),
             "labels <Image>",
@@ -58,8 +65,34 @@ def test_what_is_not_supported_is_said(broken: str, sentence: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_texts_of_tasks() -> None:
-    spec = TaskSpec("c", "t", "body", ("a", "b"))
-    assert text_of({"body": "hello"}, spec) == "hello"
-    assert text_of({"body": 12}, spec) == "12"
-    assert text_of({"body": None}, spec) == text_of({}, spec) == text_of("x", spec) == text_of(None, spec) == ""
+@pytest.mark.parametrize(
+    ("control", "target"),
+    [
+        (TWO, Target("c", "classification", ("a", "b"))),
+        (TWO.replace("toName", 'choice="multiple" toName'), Target("c", "multilabel", ("a", "b"))),
+        (LABELS, Target("l", "spans", ("PER", "中"))),
+        ('<Rating name="r" toName="t"/>', Target("r", "regression", low=1, high=5, step=1)),
+        ('<Rating name="r" toName="t" maxRating="7"/>', Target("r", "regression", low=1, high=7, step=1)),
+        ('<Number name="n" toName="t" min="-1.5" max="4"/>', Target("n", "regression", low=-1.5, high=4)),
+        (
+            '<Taxonomy name="x" toName="t"><Choice value="A"><Choice value="B" alias="b"/><Choice value="C"/></Choice>'
+            '<Choice value="D"/></Taxonomy>',
+            Target("x", "classification", ("A / b", "A / C", "D")),
+        ),
+    ],
+)
+def test_every_kind_of_control(control: str, target: Target) -> None:
+    spec = parse(config(control))
+    assert spec.targets == (target,)
+    assert spec.controls[0].to_name == "t"
+
+
+def test_several_controls_several_texts_and_what_is_shown_when() -> None:
+    texts = '<Text name="t" value="$a"/><HyperText name="h" value="$b"/><Paragraphs name="p" value="$c" nameKey="who"/>'
+    shown = '<Rating name="r" toName="h" visibleWhen="choice-selected" whenTagName="c" whenChoiceValue="a, b"/>'
+    spec = parse(config(TWO + shown, texts))
+    assert [control.name for control in spec.controls] == ["c", "r"]
+    assert [source.key for source in spec.inputs] == ["a", "b", "c"]
+    assert spec.inputs[2] == Input("p", "Paragraphs", "c", "who", "text")
+    assert spec.controls[0].condition is None
+    assert spec.controls[1].condition == Condition("c", frozenset({"a", "b"}), shown=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel, BaseModels
 from backend.learners.batching import by_length, tokenize
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
-from tests.conftest import CLASSES, labeled_sentences
+from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
 OPTIONS = TrainingOptions(epochs=20, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
 DATA = labeled_sentences(48)
@@ -31,54 +32,52 @@ def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path)
 @pytest.fixture(scope="module")
 def folder(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("adapter")
-    train(base, TEXTS, LABELS, CLASSES, OPTIONS, path)
+    train(base, TEXTS, topics(LABELS), [TOPIC], OPTIONS, path)
     return path
 
 
 @pytest.fixture
-def classifier(base: BaseModel, folder: Path) -> SequenceClassifier:
-    return SequenceClassifier.load(base, "p1-a1", folder)
+def classifier(base: BaseModel, folder: Path) -> Learner:
+    return Learner.load(base, "p1-a1", folder)
 
 
-def accuracy(classifier: SequenceClassifier) -> float:
-    rows = classifier.predict([t for t, _ in UNSEEN]).argmax(axis=1)
-    return float(np.mean([classifier.classes[row] == label for row, (_, label) in zip(rows, UNSEEN, strict=True)]))
+def accuracy(classifier: Learner) -> float:
+    rows = class_probs(classifier, [t for t, _ in UNSEEN]).argmax(axis=1)
+    return float(np.mean([CLASSES[row] == label for row, (_, label) in zip(rows, UNSEEN, strict=True)]))
 
 
-def test_learns_what_a_random_model_cannot_know(classifier: SequenceClassifier) -> None:
+def test_learns_what_a_random_model_cannot_know(classifier: Learner) -> None:
     assert accuracy(classifier) > 0.8
 
 
-def test_probabilities_in_the_order_asked(classifier: SequenceClassifier) -> None:
+def test_probabilities_in_the_order_asked(classifier: Learner) -> None:
     texts = ["apple", "the hammer and the saw and the drill please", "", "goose", "unknown words only here", "apple"]
-    probs = classifier.predict(texts)
+    probs = class_probs(classifier, texts)
     assert probs.shape == (6, 3)
     np.testing.assert_allclose(probs.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(probs[0], probs[5], atol=1e-6)
     for row, text in zip(probs, texts, strict=True):
-        np.testing.assert_allclose(classifier.predict([text])[0], row, atol=1e-5)
-    assert classifier.predict([]).shape == (0, 3)
+        np.testing.assert_allclose(class_probs(classifier, [text])[0], row, atol=1e-5)
+    assert class_probs(classifier, []).shape == (0, 3)
 
 
-def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(
-    base: BaseModel, classifier: SequenceClassifier
-) -> None:
+def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(base: BaseModel, classifier: Learner) -> None:
     texts = [t for t, _ in UNSEEN]
-    before = classifier.predict(texts)
+    before = class_probs(classifier, texts)
     weights = {name: p.detach().clone() for name, p in base.adapters.model.named_parameters()}
     seen: list[tuple[int, int]] = []
     scored = classifier.score(texts, ["probs", "features"], progress=lambda done, total: seen.append((done, total)))
-    np.testing.assert_allclose(scored["probs"], before, atol=1e-5)
+    np.testing.assert_allclose(scored["topic/probs"], before, atol=1e-5)
     assert scored["features"].shape == (90, 64)
     assert seen[-1] == (90, 90)
     for name, parameter in base.adapters.model.named_parameters():
         assert torch.equal(weights[name], parameter), name
-    np.testing.assert_array_equal(classifier.predict(texts), before)
+    np.testing.assert_array_equal(class_probs(classifier, texts), before)
 
 
 def test_embeddings_are_the_base_models_whatever_adapter_is_active(base: BaseModel, folder: Path) -> None:
     fresh = BaseModel(base.name, device="cpu").embed(TEXTS[:5], max_length=32)
-    SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS[:2])
+    class_probs(Learner.load(base, "p1-a1", folder), TEXTS[:2])
     np.testing.assert_allclose(base.embed(TEXTS[:5], max_length=32), fresh, atol=1e-6)
 
 
@@ -86,31 +85,31 @@ def test_equal_seeds_give_equal_weights(base: BaseModel, tmp_path: Path) -> None
     outputs = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         options = TrainingOptions(min_steps=5, epochs=1, max_length=32, seed=seed)
-        train(base, TEXTS, LABELS, CLASSES, options, _made(tmp_path / name))
-        outputs.append(SequenceClassifier.load(base, "x", tmp_path / name).predict(TEXTS))
+        train(base, TEXTS, topics(LABELS), [TOPIC], options, _made(tmp_path / name))
+        outputs.append(class_probs(Learner.load(base, "x", tmp_path / name), TEXTS))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.allclose(outputs[0], outputs[2])
 
 
 def test_training_does_not_disturb_the_random_state_or_other_adapters(
-    base: BaseModel, classifier: SequenceClassifier, tmp_path: Path
+    base: BaseModel, classifier: Learner, tmp_path: Path
 ) -> None:
-    before = classifier.predict(TEXTS)
+    before = class_probs(classifier, TEXTS)
     state = torch.random.get_rng_state()
-    train(base, TEXTS, LABELS, CLASSES, TrainingOptions(min_steps=2, epochs=1, max_length=32), tmp_path)
+    train(base, TEXTS, topics(LABELS), [TOPIC], TrainingOptions(min_steps=2, epochs=1, max_length=32), tmp_path)
     assert torch.equal(state, torch.random.get_rng_state())
-    np.testing.assert_array_equal(classifier.predict(TEXTS), before)
+    np.testing.assert_array_equal(class_probs(classifier, TEXTS), before)
     assert not any(p.requires_grad for p in base.adapters.model.parameters())
 
 
 def test_two_adapters_from_many_threads_do_not_mix(base: BaseModel, folder: Path, tmp_path: Path) -> None:
     shifted = {label: CLASSES[(CLASSES.index(label) + 1) % 3] for label in CLASSES}
-    train(base, TEXTS, [shifted[label] for label in LABELS], CLASSES, OPTIONS, tmp_path)
-    pair = [SequenceClassifier.load(base, "p1-a1", folder), SequenceClassifier.load(base, "p2-a1", tmp_path)]
-    alone = [each.predict(TEXTS) for each in pair]
+    train(base, TEXTS, topics([shifted[label] for label in LABELS]), [TOPIC], OPTIONS, tmp_path)
+    pair = [Learner.load(base, "p1-a1", folder), Learner.load(base, "p2-a1", tmp_path)]
+    alone = [class_probs(each, TEXTS) for each in pair]
     assert not np.allclose(alone[0], alone[1], atol=0.1)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda n: pair[n % 2].predict(TEXTS), range(60)))
+        together = list(pool.map(lambda n: class_probs(pair[n % 2], TEXTS), range(60)))
     for number, probs in enumerate(together):
         np.testing.assert_allclose(probs, alone[number % 2], atol=1e-5)
 
@@ -121,21 +120,21 @@ def test_adapters_load_with_plain_peft(base: BaseModel, folder: Path) -> None:
 
     plain = PeftModel.from_pretrained(AutoModel.from_pretrained(base.name), str(folder)).eval()
     batch = next(by_length(base.tokenizer, base.tokenize(TEXTS[:1], 32)))
-    ours = SequenceClassifier.load(base, "p1-a1", folder)
+    ours = Learner.load(base, "p1-a1", folder)
     with torch.inference_mode():
         hidden = plain(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state[0]
         pooled = hidden[-1] if base.is_decoder else hidden.mean(dim=0)
-        probs = torch.softmax(ours.head(pooled), dim=-1).numpy()
-    np.testing.assert_allclose(ours.predict(TEXTS[:1])[0], probs, atol=1e-5)
+        probs = torch.softmax(ours.heads[0].linear(pooled), dim=-1).numpy()
+    np.testing.assert_allclose(class_probs(ours, TEXTS[:1])[0], probs, atol=1e-5)
 
 
 def test_warm_start_keeps_what_was_learned_for_classes_that_stay(base: BaseModel, folder: Path, tmp_path: Path) -> None:
     more = ("plant", *reversed(CLASSES))
     options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32)
-    train(base, TEXTS, LABELS, more, options, tmp_path, warm_start=folder)
-    went_on = SequenceClassifier.load(base, "warm", tmp_path)
-    former = SequenceClassifier.load(base, "p1-a1", folder).predict(TEXTS)
-    probs = went_on.predict(TEXTS)[:, [more.index(name) for name in CLASSES]]
+    train(base, TEXTS, topics(LABELS), [replace(TOPIC, classes=tuple(more))], options, tmp_path, warm_start=folder)
+    went_on = Learner.load(base, "warm", tmp_path)
+    former = class_probs(Learner.load(base, "p1-a1", folder), TEXTS)
+    probs = class_probs(went_on, TEXTS)[:, [more.index(name) for name in CLASSES]]
     np.testing.assert_allclose(probs / probs.sum(axis=1, keepdims=True), former, atol=1e-4)
 
 
@@ -143,8 +142,8 @@ def test_rare_classes_are_learned(base: BaseModel, tmp_path: Path) -> None:
     common = [(t, c) for t, c in labeled_sentences(120, seed=4) if c != "animal"]
     rare = [(t, c) for t, c in labeled_sentences(120, seed=5) if c == "animal"][:9]
     texts, labels = zip(*common, *rare, strict=True)
-    train(base, texts, labels, CLASSES, OPTIONS, tmp_path)
-    probs = SequenceClassifier.load(base, "x", tmp_path).predict([t for t, c in UNSEEN if c == "animal"])
+    train(base, texts, topics(labels), [TOPIC], OPTIONS, tmp_path)
+    probs = class_probs(Learner.load(base, "x", tmp_path), [t for t, c in UNSEEN if c == "animal"])
     assert np.mean(probs.argmax(axis=1) == CLASSES.index("animal")) > 0.5
 
 
@@ -155,7 +154,7 @@ def test_a_loss_that_is_no_number_ends_training_and_writes_nothing(base: BaseMod
     parameter.data.fill_(float("nan"))
     try:
         with pytest.raises(ModelError, match=r"diverged at step 1.*learning_rate"):
-            train(base, TEXTS, LABELS, CLASSES, OPTIONS, tmp_path)
+            train(base, TEXTS, topics(LABELS), [TOPIC], OPTIONS, tmp_path)
     finally:
         parameter.data.copy_(former)
     assert list(tmp_path.iterdir()) == []
@@ -164,12 +163,12 @@ def test_a_loss_that_is_no_number_ends_training_and_writes_nothing(base: BaseMod
 def test_damaged_files_and_unknown_models_are_named(base: BaseModel, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"base model .*/nothing-here' cannot be loaded"):
         BaseModels().get(str(tmp_path / "nothing-here"))
-    for name in ("adapter_model.safetensors", "head.safetensors", "learner.json"):
+    for name in ("adapter_model.safetensors", "heads.safetensors", "learner.json"):
         broken = _made(tmp_path / name)
         for path in folder.iterdir():
             (broken / path.name).write_bytes(path.read_bytes()[: 20 if path.name == name else None])
         with pytest.raises(ModelError, match=f"adapter {name} cannot be loaded"):
-            SequenceClassifier.load(base, "x", broken)
+            Learner.load(base, "x", broken)
 
 
 def test_batches_hold_every_row_once_longest_first(base: BaseModel) -> None:

@@ -14,9 +14,9 @@ from backend.errors import ModelError
 from backend.learners import heads
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
-from tests.conftest import CLASSES, labeled_sentences
+from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
 DATA = labeled_sentences(24)
 TEXTS, LABELS = [t for t, _ in DATA], [c for _, c in DATA]
@@ -35,42 +35,40 @@ def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path)
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.kind)
-def classifier(
-    request: pytest.FixtureRequest, base: BaseModel, tmp_path_factory: pytest.TempPathFactory
-) -> SequenceClassifier:
-    return SequenceClassifier.load(base, "p1-a1", trained(base, request.param, tmp_path_factory.mktemp("adapter")))
+def classifier(request: pytest.FixtureRequest, base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    return Learner.load(base, "p1-a1", trained(base, request.param, tmp_path_factory.mktemp("adapter")))
 
 
 def trained(base: BaseModel, committee: CommitteeOptions | None, folder: Path) -> Path:
     options = TrainingOptions(
         epochs=3, min_steps=15, learning_rate=5e-3, max_length=32, lora_dropout=0.1, committee=committee
     )
-    train(base, TEXTS, LABELS, CLASSES, options, folder)
+    train(base, TEXTS, topics(LABELS), [TOPIC], options, folder)
     return folder
 
 
-def test_every_member_gives_probabilities_and_they_differ(classifier: SequenceClassifier) -> None:
+def test_every_member_gives_probabilities_and_they_differ(classifier: Learner) -> None:
     found = classifier.score(UNSEEN, ["probs", "committee_probs"])
     members = found["committee_probs"]
     assert classifier.committee is not None
     assert members.shape == (40, classifier.committee.members, 3)
     np.testing.assert_allclose(members.sum(axis=2), 1, rtol=1e-5)
-    np.testing.assert_allclose(found["probs"], classifier.predict(UNSEEN), atol=1e-5)
+    np.testing.assert_allclose(found["topic/probs"], class_probs(classifier, UNSEEN), atol=1e-5)
     for first in range(members.shape[1]):
         for second in range(first):
             assert not np.allclose(members[:, first], members[:, second], atol=1e-3)
 
 
-def test_scoring_again_gives_the_same_and_leaves_the_model_as_it_was(classifier: SequenceClassifier) -> None:
-    before, adapters = classifier.predict(UNSEEN), _adapters(classifier.base)
+def test_scoring_again_gives_the_same_and_leaves_the_model_as_it_was(classifier: Learner) -> None:
+    before, adapters = class_probs(classifier, UNSEEN), _adapters(classifier.base)
     first, second = (classifier.score(UNSEEN, ["committee_probs"])["committee_probs"] for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(classifier.predict(UNSEEN), before)
+    np.testing.assert_array_equal(class_probs(classifier, UNSEEN), before)
     assert _adapters(classifier.base) == adapters
     assert not any(module.training for module in classifier.base.adapters.model.modules())
 
 
-def test_gradients_and_a_committee_in_one_pass(classifier: SequenceClassifier) -> None:
+def test_gradients_and_a_committee_in_one_pass(classifier: Learner) -> None:
     apart = {name: classifier.score(UNSEEN, [name])[name] for name in ("gradient_lengths", "committee_probs")}
     together = classifier.score(UNSEEN, ["gradient_lengths", "committee_probs"])
     for name, values in apart.items():
@@ -79,12 +77,12 @@ def test_gradients_and_a_committee_in_one_pass(classifier: SequenceClassifier) -
 
 def test_an_adapters_members_are_adapters_of_their_own(base: BaseModel, tmp_path: Path) -> None:
     folder = trained(base, CommitteeOptions(kind="lora", members=4), tmp_path)
-    classifier = SequenceClassifier.load(base, "p1-a1", folder)
+    classifier = Learner.load(base, "p1-a1", folder)
     members = classifier.score(UNSEEN, ["committee_probs"])["committee_probs"]
-    np.testing.assert_allclose(members[:, 0], classifier.predict(UNSEEN), atol=1e-5)
+    np.testing.assert_allclose(members[:, 0], class_probs(classifier, UNSEEN), atol=1e-5)
     for number in (1, 2, 3):
-        alone = SequenceClassifier.load(base, "alone", folder / f"member-{number}")
-        np.testing.assert_allclose(members[:, number], alone.predict(UNSEEN), atol=1e-5)
+        alone = Learner.load(base, "alone", folder / f"member-{number}")
+        np.testing.assert_allclose(members[:, number], class_probs(alone, UNSEEN), atol=1e-5)
         alone.unload()
     ranks = [(folder / f"member-{n}" / "adapter_config.json").read_text() for n in (1, 2, 3)]
     assert len(set(ranks)) == 3
@@ -93,8 +91,8 @@ def test_an_adapters_members_are_adapters_of_their_own(base: BaseModel, tmp_path
 def test_the_frozen_view_learns_from_what_it_is_lent(base: BaseModel, tmp_path: Path) -> None:
     options = TrainingOptions(min_steps=2, max_steps=2, max_length=32, committee=KINDS[3])
     shifted = [CLASSES[(CLASSES.index(label) + 1) % 3] for label in LABELS]
-    train(base, TEXTS, LABELS, CLASSES, options, tmp_path, frozen_view=(TEXTS, shifted))
-    members = SequenceClassifier.load(base, "x", tmp_path).score(TEXTS, ["committee_probs"])["committee_probs"]
+    train(base, TEXTS, topics(LABELS), [TOPIC], options, tmp_path, frozen_view=(TEXTS, topics(shifted)))
+    members = Learner.load(base, "x", tmp_path).score(TEXTS, ["committee_probs"])["committee_probs"]
     expected = LogisticRegression(C=2 * 3**0.5, max_iter=300).fit(_unit(base.embed(TEXTS, max_length=32)), shifted)
     found = [CLASSES[row] for row in members[:, 0].argmax(axis=1)]
     assert found == expected.predict(_unit(base.embed(TEXTS, max_length=32))).tolist()
@@ -106,13 +104,13 @@ def test_dropout_without_dropout_is_refused(tiny_decoder: Path, tmp_path: Path) 
     options = TrainingOptions(
         min_steps=2, max_steps=2, max_length=32, lora_dropout=0.0, committee=CommitteeOptions(kind="dropout", members=3)
     )
-    train(base, TEXTS, LABELS, CLASSES, options, tmp_path)
+    train(base, TEXTS, topics(LABELS), [TOPIC], options, tmp_path)
     with pytest.raises(ModelError, match="needs dropout, which this base model does not have; set lora_dropout above"):
-        SequenceClassifier.load(base, "x", tmp_path).score(UNSEEN, ["committee_probs"])
+        Learner.load(base, "x", tmp_path).score(UNSEEN, ["committee_probs"])
 
 
 def test_without_a_committee_the_way_out_is_named(base: BaseModel, tmp_path: Path) -> None:
-    classifier = SequenceClassifier.load(base, "x", trained(base, None, tmp_path))
+    classifier = Learner.load(base, "x", trained(base, None, tmp_path))
     with pytest.raises(ModelError, match="trained without a committee; start a round again"):
         classifier.score(UNSEEN, ["committee_probs"])
 

@@ -13,9 +13,9 @@ from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
-from backend.learners.sequence_classification import SequenceClassifier
+from backend.learners.learner import Learner
 from backend.learners.training import train
-from tests.conftest import CLASSES, labeled_sentences
+from tests.conftest import TOPIC, class_probs, labeled_sentences, topics
 
 DATA = labeled_sentences(30)
 # Of very different lengths, so that every batch is padded; in the order asked, not by length.
@@ -31,27 +31,27 @@ TEXTS = [
 def classifier(
     request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path, tiny_albert: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> SequenceClassifier:  # fmt: skip
+) -> Learner:  # fmt: skip
     model = {"encoder": tiny_encoder, "decoder": tiny_decoder, "shared layers": tiny_albert}[request.param]
     base = BaseModel(str(model), device="cpu")
     folder = tmp_path_factory.mktemp("adapter")
     options = TrainingOptions(epochs=3, min_steps=10, learning_rate=5e-3, max_length=32)
-    train(base, [t for t, _ in DATA], [c for _, c in DATA], CLASSES, options, folder)
-    return SequenceClassifier.load(base, "p1-a1", folder)
+    train(base, [t for t, _ in DATA], topics([c for _, c in DATA]), [TOPIC], options, folder)
+    return Learner.load(base, "p1-a1", folder)
 
 
-def slow_lengths(classifier: SequenceClassifier, text: str, options: GradientOptions) -> float:
+def slow_lengths(classifier: Learner, text: str, options: GradientOptions) -> float:
     """One text, unpadded, one backward pass a label, autograd's own gradients of the parameters themselves."""
     base = classifier.base
     base.adapters.activate(classifier.adapter)
-    parameters = [classifier.head.weight, classifier.head.bias]
+    parameters = [classifier.heads[0].linear.weight, classifier.heads[0].linear.bias]
     if options.parameters == "all":
         parameters += [p for n, p in base.adapters.model.named_parameters() if f".{classifier.adapter}." in n]
     for parameter in parameters:
         parameter.requires_grad_(True)
     try:
         batch = pad(base.tokenizer, base.tokenize([text], classifier.max_length), np.array([0]))
-        logits = classifier.head(base.pooled(batch))[0]
+        logits = classifier.heads[0].linear(base.pooled(batch))[0]
         probs = torch.softmax(logits, dim=0).tolist()
         ranked = sorted(range(len(probs)), key=lambda c: -probs[c])
         total = 0.0
@@ -79,22 +79,22 @@ def slow_lengths(classifier: SequenceClassifier, text: str, options: GradientOpt
     ids=str,
 )
 def test_lengths_equal_a_backward_pass_for_each_text(
-    classifier: SequenceClassifier, options: GradientOptions, tokens: int, monkeypatch: pytest.MonkeyPatch
+    classifier: Learner, options: GradientOptions, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.learners.sequence_classification.by_length", _batches_of(tokens))
+    monkeypatch.setattr("backend.learners.learner.by_length", _batches_of(tokens))
     found = classifier.score(TEXTS, ["probs", "gradient_lengths"], gradient=options)
     expected = [slow_lengths(classifier, text, options) for text in TEXTS]
     np.testing.assert_allclose(found["gradient_lengths"], expected, rtol=1e-4)
-    np.testing.assert_allclose(found["probs"], classifier.predict(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(found["topic/probs"], class_probs(classifier, TEXTS), atol=1e-5)
 
 
-def test_nothing_of_the_watching_stays(classifier: SequenceClassifier) -> None:
+def test_nothing_of_the_watching_stays(classifier: Learner) -> None:
     model = classifier.base.adapters.model
-    before = classifier.predict(TEXTS)
+    before = class_probs(classifier, TEXTS)
     classifier.score(TEXTS, ["gradient_lengths"])
     assert not any(module._forward_hooks for module in model.modules())
     assert not any(parameter.grad is not None for parameter in model.parameters())
-    np.testing.assert_array_equal(classifier.predict(TEXTS), before)
+    np.testing.assert_array_equal(class_probs(classifier, TEXTS), before)
 
 
 def test_a_sure_texts_length_is_not_lost_to_rounding() -> None:
@@ -120,8 +120,8 @@ def test_layers_that_mix_texts_are_named_with_the_way_out(tiny_encoder: Path, tm
     tokenizer.save_pretrained(tmp_path / "base")
     base = BaseModel(str(tmp_path / "base"), device="cpu")
     options = TrainingOptions(min_steps=2, max_steps=2, max_length=32)
-    train(base, [t for t, _ in DATA], [c for _, c in DATA], CLASSES, options, tmp_path / "adapter")
-    classifier = SequenceClassifier.load(base, "x", tmp_path / "adapter")
+    train(base, [t for t, _ in DATA], topics([c for _, c in DATA]), [TOPIC], options, tmp_path / "adapter")
+    classifier = Learner.load(base, "x", tmp_path / "adapter")
     with pytest.raises(ModelError, match="set egl_parameters to head"):
         classifier.score(TEXTS, ["gradient_lengths"])
     of_head = GradientOptions(parameters="head")

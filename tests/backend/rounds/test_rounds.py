@@ -15,7 +15,7 @@ from backend.errors import BackendError
 from backend.learners.base_model import BaseModels
 from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.evaluate import wilson
+from backend.rounds.measures import wilson
 from backend.rounds.reasons import reason_for_round
 from backend.rounds.select import interleave
 from backend.rounds.triggers import due
@@ -45,7 +45,7 @@ def fill(store: Store, tiny: Path, count: int = 40, labeled: int = 0, **options:
     data = labeled_sentences(count)
     share = merged.get("audit_share", 0.1)
     store.tasks.put_texts(7, [(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=share)
-    store.tasks.put_annotations(7, [(i, label, True, False) for i, (_, label) in enumerate(data[:labeled], 1)])
+    store.tasks.put_annotations(7, [(i, {"topic": label}, True, False) for i, (_, label) in enumerate(data[:labeled], 1)])
 
 
 def run(context: Context, number: int) -> int:
@@ -157,14 +157,15 @@ class TestRound:
         assert done is not None
         assert done.evaluation is not None
         assert done.evaluation["labels"] == len(held_out)
-        assert done.evaluation["low"] <= done.evaluation["accuracy"] <= done.evaluation["high"]
+        found = done.evaluation["controls"]["topic"]
+        assert found["low"] <= found["score"] <= found["high"]
         assert (done.strategy, done.state) == ("margin", "done")
 
     def test_nothing_new_to_learn_keeps_the_adapter(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder, labeled=12)
         assert run(context, 1) == 1
         assert run(context, 2) == 1
-        store.tasks.put_annotations(7, [(13, "fruit", True, False)])
+        store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
         assert run(context, 3) == 2
         store.projects.set(7, options={**OPTIONS, "base_model": str(tiny_encoder), "seed": 0, "lora_r": 2})
         assert run(context, 4) == 3
@@ -200,7 +201,7 @@ class TestRound:
         run(context, 2)
         adapter = store.rounds.adapter(7, 2)
         assert adapter is not None
-        assert (adapter.classes, adapter.examples) == (["fruit", "plant", "animal"], 10)
+        assert (adapter.targets[0]["classes"], adapter.examples) == (["fruit", "plant", "animal"], 10)
         assert store.tasks.count_labeled(7) == 15
 
     def test_a_failure_is_recorded_and_the_former_version_stays(

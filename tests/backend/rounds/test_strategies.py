@@ -14,19 +14,20 @@ from backend.rounds.context import Context
 from backend.rounds.select import select
 from backend.settings import ProjectOptions
 from backend.store import Store
+from backend.targets import Target
 from tests.backend.rounds.test_rounds import context, fill, run
 
 __all__ = ["context"]  # a fixture
 
-_NEEDS_KINDS_TO_COME = {"variance", "uncertainty"}
-_ARRAYS = {  # beyond digests and probs
+_ARRAYS = {  # beyond digests and probabilities
+    "uncertainty": {"topic/uncertainty mean top_k"},
     "badge": {"features"}, "cal": {"features"}, "egl": {"gradient_lengths pseudo all 5"},
     **{key: {"committee_probs bootstrap 10"} for key in ("vote_entropy", "consensus_entropy", "consensus_kl", "bald")},
     "co_training": {"committee_probs views 2"},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(set(strategies.names()) - _NEEDS_KINDS_TO_COME))
+@pytest.mark.parametrize("name", sorted(set(strategies.names()) - {"variance"}))
 def test_a_project_gets_the_strategy_it_chose(name: str, context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12, strategy=name, max_steps=12, min_steps=12)
     version = run(context, 1)
@@ -37,7 +38,7 @@ def test_a_project_gets_the_strategy_it_chose(name: str, context: Context, store
     assert all(np.isfinite(item.score) for item in queue if item.score is not None)
     found = store.files.read_arrays(store.files.scores(7, 1))
     assert found is not None
-    assert set(found) == {"digests", "probs"} | _ARRAYS.get(name, set())
+    assert set(found) == {"digests", "topic/probs"} | _ARRAYS.get(name, set())
 
 
 def test_other_gradients_are_computed_anew_and_without_training_again(
@@ -51,7 +52,7 @@ def test_other_gradients_are_computed_anew_and_without_training_again(
     assert run(context, 2) == 1
     found = store.files.read_arrays(store.files.scores(7, 1))
     assert found is not None
-    assert set(found) == {"digests", "probs", "gradient_lengths expected head 5"}
+    assert set(found) == {"digests", "topic/probs", "gradient_lengths expected head 5"}
 
 
 @pytest.mark.parametrize("kind", ["bootstrap", "lora", "dropout"])
@@ -80,20 +81,20 @@ def test_views_lend_each_other_labels(
     from backend.rounds import train as training
 
     sizes: list[tuple[int, int]] = []
-    real = training.train_classifier
+    real = training.train_learner
 
     def watched(base, texts, *args, frozen_view, **kwargs):  # type: ignore[no-untyped-def]
         sizes.append((len(texts), len(frozen_view[0])))
         return real(base, texts, *args, frozen_view=frozen_view, **kwargs)
 
-    monkeypatch.setattr(training, "train_classifier", watched)
+    monkeypatch.setattr(training, "train_learner", watched)
     fill(store, tiny_encoder, labeled=12, strategy="co_training", pseudo_confidence=0.3, pseudo_labels=5, audit_share=0)
     run(context, 1)
     held = len(store.tasks.labeled(7, audit=False))
     assert sizes == [(held, held)]
     assert run(context, 2) == 1  # the same labels: what the views lend each other is no reason to train again
     more = store.tasks.waiting(7, audit=False)[:3]
-    store.tasks.put_annotations(7, [(task.id, "fruit", True, False) for task in more])
+    store.tasks.put_annotations(7, [(task.id, {"topic": "fruit"}, True, False) for task in more])
     assert run(context, 3) == 2
     assert len(sizes) == 2
     assert all(held + 3 < size <= held + 3 + 5 for size in sizes[1])
@@ -107,7 +108,7 @@ def test_nothing_is_computed_for_a_strategy_that_does_not_choose_yet(
     assert store.rounds.get(7, 1).strategy == "k_means"  # type: ignore[union-attr]
     found = store.files.read_arrays(store.files.scores(7, 1))
     assert found is not None
-    assert set(found) == {"digests", "probs"}
+    assert set(found) == {"digests", "topic/probs"}
 
 
 def test_labels_that_shrink_to_one_class_bring_the_cold_start_back(
@@ -115,7 +116,7 @@ def test_labels_that_shrink_to_one_class_bring_the_cold_start_back(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, max_steps=12, min_steps=12, audit_share=0)
     assert run(context, 1) == 1
-    store.tasks.put_annotations(7, [(number, "fruit", True, False) for number in range(1, 13)])
+    store.tasks.put_annotations(7, [(number, {"topic": "fruit"}, True, False) for number in range(1, 13)])
     project = store.projects.get(7)
     assert project is not None
     store.projects.set(7, options={**project.options, "strategy": "bald"})
@@ -125,12 +126,13 @@ def test_labels_that_shrink_to_one_class_bring_the_cold_start_back(
 
 def test_the_cold_start_lasts_as_many_labels_as_asked() -> None:
     options = ProjectOptions.from_extra_params({"cold_start_per_class": 2.5})
-    labels = ["a", "b"] * 15
-    assert strategy_at(options, [], 12).name == "k_means"
-    assert strategy_at(options, labels[:29], 12).name == "k_means"
-    assert strategy_at(options, labels, 12).name == options.strategy
-    assert strategy_at(options, labels, 12, trained=False).name == "k_means"
-    assert strategy_at(options, ["a"] * 50, 12).name == "k_means"
+    labels: list[dict[str, str]] = [{"t": "a"}, {"t": "b"}] * 15
+    targets = [Target("t", "classification", tuple("abcdefghijkl"))]
+    assert strategy_at(options, [], targets).name == "k_means"
+    assert strategy_at(options, labels[:29], targets).name == "k_means"
+    assert strategy_at(options, labels, targets).name == "margin"
+    assert strategy_at(options, labels, targets, trained=False).name == "k_means"
+    assert strategy_at(options, [{"t": "a"}] * 50, targets).name == "k_means"
 
 
 def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
@@ -145,6 +147,6 @@ def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
     store.files.write_arrays(path, damaged)
     with pytest.raises(BackendError, match=r"strategy 'badge' cannot choose: pool.features contains NaN"):
         select(context, 7, 1, 2)
-    store.files.write_arrays(path, {name: damaged[name] for name in ("digests", "probs")})
+    store.files.write_arrays(path, {name: damaged[name] for name in ("digests", "topic/probs")})
     with pytest.raises(BackendError, match="the scores lack 'features'; the options changed during the round"):
         select(context, 7, 1, 2)

@@ -35,7 +35,7 @@ def look(store: Store, there: Memory) -> Callable[[], None]:
 
 
 def labels(store: Store) -> dict[int, str]:
-    return {e.id: e.label for e in store.tasks.labeled(7, audit=False)}
+    return {e.id: e.values["topic"] for e in store.tasks.labeled(7, audit=False)}
 
 
 def test_what_changes_on_a_page_already_read_is_read_next_time(

@@ -70,24 +70,24 @@ def test_events_from_many_threads_are_all_there(store: Store) -> None:
 
 def test_labels_are_new_until_a_round_learned_them(store: Store) -> None:
     put(store, 5)
-    store.tasks.put_annotations(1, [(1, "a", True, False), (2, "b", True, False), (3, None, False, True)])
+    store.tasks.put_annotations(1, [(1, {"c": "a"}, True, False), (2, {"c": "b"}, True, False), (3, {}, False, True)])
     assert store.tasks.count_labeled(1) == 2
     assert store.tasks.count_new_labels(1) == 2
     assert [t.id for t in store.tasks.waiting(1, audit=False)] == [4, 5]
     store.tasks.learned(1, 1)
     assert store.tasks.count_new_labels(1) == 0
-    store.tasks.put_annotations(1, [(1, None, False, False)])  # the annotation was deleted
+    store.tasks.put_annotations(1, [(1, {}, False, False)])  # the annotation was deleted
     assert [t.id for t in store.tasks.waiting(1, audit=False)] == [1, 4, 5]
-    store.tasks.put_annotations(1, [(1, "b", True, False)])
+    store.tasks.put_annotations(1, [(1, {"c": "b"}, True, False)])
     assert store.tasks.count_new_labels(1) == 1
 
 
 def test_changed_texts_keep_their_labels_and_deleted_tasks_go(store: Store) -> None:
     put(store, 3)
-    store.tasks.put_annotations(1, [(2, "a", True, False)])
+    store.tasks.put_annotations(1, [(2, {"c": "a"}, True, False)])
     store.tasks.put_texts(1, [(2, "another text")], seed=0, audit_share=0.0)
     (labeled,) = store.tasks.labeled(1, audit=False)
-    assert (labeled.text, labeled.label, labeled.digest) == ("another text", "a", digest("another text"))
+    assert (labeled.text, labeled.values, labeled.digest) == ("another text", {"c": "a"}, digest("another text"))
     assert store.tasks.keep_only(1, {2, 3}) == 1
     assert store.tasks.count(1) == 2
 
@@ -95,7 +95,7 @@ def test_changed_texts_keep_their_labels_and_deleted_tasks_go(store: Store) -> N
 def test_projects_do_not_see_each_other(store: Store) -> None:
     put(store, 3, project_id=1)
     put(store, 5, project_id=2)
-    store.tasks.put_annotations(1, [(1, "a", True, False)])
+    store.tasks.put_annotations(1, [(1, {"c": "a"}, True, False)])
     assert (store.tasks.count_labeled(1), store.tasks.count_labeled(2)) == (1, 0)
     assert len(store.tasks.every(2)) == 5
 
@@ -126,7 +126,7 @@ def test_digests_fit_a_database(text: str) -> None:
 def test_a_round_begins_once_and_the_last_queues_are_kept(store: Store) -> None:
     connect(store)
     for _ in range(2):
-        store.rounds.begin(1, 1, reason="x", labels=3, tasks=9, classes=["a"])
+        store.rounds.begin(1, 1, reason="x", labels=3, tasks=9, targets=[])
     store.rounds.took(1, 1, "train", 1.23456)
     store.rounds.took(1, 1, "score", 2.0)
     (found,) = store.rounds.all(1)

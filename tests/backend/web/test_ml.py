@@ -74,7 +74,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         (
             {"extra_params": {"strategy": "variance"}},
             422,
-            "'variance' needs predictions, not computed here yet",
+            "'variance' does not work for classification; choose badge, bald",
         ),
         ({"extra_params": {"committee": "views"}}, 422, "'views' and strategy 'co_training' belong together"),
         ({"extra_params": {"strategy": "co_training", "members": 3}}, 422, "has 2 members, its views, not 3"),
@@ -83,13 +83,14 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
             422,
             "no other can build on it",
         ),
-        ({"extra_params": {"strategy_options": {"name": "x"}}}, 422, "strategy 'margin' has no option 'name'"),
+        ({"extra_params": {"strategy": "margin", "strategy_options": {"name": "x"}}}, 422, "strategy 'margin' has no option 'name'"),
         (
             {"extra_params": {"strategy": "mixed", "strategy_options": {"base_options": "abc"}}},
             422,
             "the options of another must be an object, not 'abc'",
         ),
-        ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "strategy 'margin' has no option 'x'"),
+        ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "those of a strategy: name it in strategy"),
+        ({"extra_params": {"control_weights": {"x": 1}}}, 422, "control_weights names 'x', which the label config has not"),
         ({"extra_params": {"cold_start": "margin"}}, 422, "cold_start 'margin' needs a trained model (probs)"),
         ({"extra_params": {"bach_size": 1}}, 422, "extra_params.bach_size is unknown"),
         ({"extra_params": [1]}, 422, "extra_params must be a JSON object"),
@@ -151,7 +152,7 @@ def test_a_new_version_is_swapped_in_and_the_old_one_leaves_memory(
     (after,) = predict(client, text)
     assert (before["model_version"], after["model_version"]) == ("p7-a1", "p7-a2")
     assert (chosen(before), chosen(after)) == (label, CLASSES[(CLASSES.index(label) + 1) % 3])
-    classifier = serving._current[7].classifier
+    classifier = serving._current[7].learner
     assert [name[:6] for name in classifier.base.adapters.model.peft_config] == ["p7-a2-"]
 
 
@@ -162,9 +163,9 @@ def test_scored_texts_are_answered_from_the_file(
     adapter(1)
     texts = [t for t, _ in labeled_sentences(12, seed=3)]
     live = predict(client, *texts)
-    classifier = serving._current[7].classifier
+    classifier = serving._current[7].learner
     tasks = [TaskText(i, text, digest(text)) for i, text in enumerate(texts[:10])]
-    local.score(store.files, 7, 1, classifier, tasks)
+    local.score(store.files, 7, 1, classifier, tasks, {})
     asked: list[str] = []
     real = classifier.predict
     monkeypatch.setattr(classifier, "predict", lambda wanted: (asked.extend(wanted), real(wanted))[1])
@@ -178,7 +179,7 @@ def test_scored_texts_are_answered_from_the_file(
 def test_a_damaged_adapter_is_answered_with_a_sentence(client: FlaskClient, adapter: Any, store: Store) -> None:
     client.post("/setup", json=SETUP)
     adapter(1)
-    (store.files.adapter(7, 1) / "head.safetensors").write_bytes(b"broken")
+    (store.files.adapter(7, 1) / "heads.safetensors").write_bytes(b"broken")
     answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
     assert answer.status_code == 503
     assert "adapter 1 cannot be loaded" in answer.get_json()["error"]
@@ -221,8 +222,8 @@ def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, stor
     client.post("/setup", json=SETUP)
     store.tasks.put_texts(7, [(1, "a"), (2, "b")], seed=0, audit_share=0.0)
     store.tasks.put_annotations(7, [(1, "fruit", True, False)])
-    store.rounds.begin(7, 1, reason="x", labels=1, tasks=2, classes=[])
-    store.rounds.set(7, 1, evaluation={"accuracy": 0.75})
+    store.rounds.begin(7, 1, reason="x", labels=1, tasks=2, targets=[])
+    store.rounds.set(7, 1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75}}})
     store.rounds.took(7, 1, "train", 2.5)
     store.rounds.put_queue(7, 1, [(1, False, 0.1), (2, False, 0.2)])
     store.projects.set(7, queue=1)
@@ -230,7 +231,7 @@ def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, stor
     for line in (
         'lsal_labeled_tasks{project="7"} 1.0',
         'lsal_queue_open_tasks{project="7"} 1.0',
-        'lsal_held_out_accuracy{project="7"} 0.75',
+        'lsal_held_out_score{control="topic",metric="accuracy",project="7"} 0.75',
         'lsal_round_step_seconds{project="7",step="train"} 2.5',
         "lsal_events_waiting 1.0",
         'lsal_request_seconds_count{endpoint="ml.setup",status="200"} 1.0',

@@ -1,0 +1,24 @@
+"""The kinds of controls: what each asks to learn, and how Label Studio spells its answers."""
+
+from __future__ import annotations
+
+from backend.labelstudio.controls.base import ControlKind
+from backend.labelstudio.controls.choices import Multiple, Single
+from backend.labelstudio.controls.numbers import Numbers
+from backend.labelstudio.controls.spans import Spans
+from backend.targets import Kind
+
+BY_KIND: dict[Kind, ControlKind] = {
+    "classification": Single(),
+    "multilabel": Multiple(),
+    "regression": Numbers(),
+    "spans": Spans(),
+}
+BY_TAG: dict[str, Kind] = {
+    "Choices": "classification",  # or multilabel, by its attribute
+    "Taxonomy": "classification",
+    "Rating": "regression",
+    "Number": "regression",
+    "Labels": "spans",
+}
+SUPPORTED = "<Choices>, <Taxonomy>, <Rating>, <Number> and <Labels> on <Text>"

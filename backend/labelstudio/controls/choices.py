@@ -1,0 +1,105 @@
+"""`<Choices>` of one or several, and `<Taxonomy>` by its leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio.controls.base import Output, Region, classes, labels, majority, region
+from backend.labelstudio.task_spec import Control
+from backend.targets import Target
+
+_SEPARATOR = " / "  # between the steps of a taxonomy's path, in the name of its class
+
+
+class Single:
+    """One choice a text, or one leaf of a taxonomy."""
+
+    def read(self, tag: Any) -> Control:
+        """The control; classes are spelled as annotations spell them, by the alias where a choice has one."""
+        if tag.tag == "Taxonomy":
+            paths = tuple(_leaves(tag))
+            names = classes(tag, [_SEPARATOR.join(path) for path in paths], 2)
+            return Control(Target(str(tag.get("name")), "classification", names), "", "taxonomy", paths=paths)
+        names = classes(tag, labels(tag), 2)
+        return Control(Target(str(tag.get("name")), "classification", names), "", "choices")
+
+    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+        """The class; None for none or several."""
+        chosen = [name for each in regions for name in _chosen(control, each)]
+        return chosen[0] if len(chosen) == 1 else None
+
+    def agreed(self, values: Sequence[str]) -> str | None:
+        """The majority's."""
+        found: str | None = majority(values)
+        return found
+
+    def regions(self, control: Control, value: str, text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+        """One region."""
+        if control.type == "taxonomy":
+            path = next(path for path in control.paths if _SEPARATOR.join(path) == value)
+            return [region(control, {"taxonomy": [list(path)]})]
+        return [region(control, {"choices": [value]})]
+
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[str | None, float]:  # noqa: ARG002
+        """The likeliest class that the control offers: what is gone is left out, the rest normalised again."""
+        offered = set(control.target.classes)
+        kept = [(float(p), name) for p, name in zip(output["probs"], learned.classes, strict=True) if name in offered]
+        total = sum(p for p, _ in kept)
+        if not kept or total <= 0:
+            return None, 0.0
+        best, name = max(kept)
+        return name, best / total
+
+
+class Multiple:
+    """Any number of choices a text."""
+
+    def read(self, tag: Any) -> Control:
+        """The control."""
+        return Control(Target(str(tag.get("name")), "multilabel", classes(tag, labels(tag), 1)), "", "choices")
+
+    def value(self, control: Control, regions: Sequence[Region]) -> list[str]:
+        """The choices, in the config's order. Submitted without any, a text has none of them."""
+        chosen = {name for each in regions for name in _chosen(control, each)}
+        return [name for name in control.target.classes if name in chosen] + sorted(chosen - {*control.target.classes})
+
+    def agreed(self, values: Sequence[list[str]]) -> list[str]:
+        """The choices of more than half."""
+        votes = Counter(name for value in values for name in value)
+        return [name for name, count in votes.items() if 2 * count > len(values)]
+
+    def regions(self, control: Control, value: list[str], text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+        """One region; none for no choice."""
+        return [region(control, {"choices": list(value)})] if value else []
+
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:  # noqa: ARG002
+        """Every class from the threshold on; the confidence is that of the least certain answer."""
+        known = dict(zip(learned.classes, map(float, output["probs"]), strict=True))
+        asked = {name: known[name] for name in control.target.classes if name in known}
+        shown = [name for name, p in asked.items() if p >= learned.threshold]
+        return shown, min((max(p, 1 - p) for p in asked.values()), default=0.0)
+
+
+def _chosen(control: Control, found: Region) -> list[str]:
+    value = found.get("value") or {}
+    if control.type == "choices":
+        return [str(name) for name in value.get("choices") or []]
+    return [_SEPARATOR.join(map(str, path)) for path in value.get("taxonomy") or []]
+
+
+def _leaves(tag: Any) -> list[tuple[str, ...]]:
+    """The way to each leaf, as results spell it."""
+
+    def walk(element: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
+        inner = [child for child in element if child.tag == "Choice"]
+        if not inner:
+            return [above]
+        return [path for child in inner for path in walk(child, (*above, child.get("alias") or child.get("value")))]
+
+    found = walk(tag, ())
+    if any(None in path for path in found):
+        raise UnsupportedConfigError(f"<Taxonomy name='{tag.get('name')}'> has a Choice without a value")
+    return [] if found == [()] else found

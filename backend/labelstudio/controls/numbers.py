@@ -1,0 +1,66 @@
+"""`<Rating>` and `<Number>`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio.controls.base import Output, Region, number, region
+from backend.labelstudio.task_spec import Control
+from backend.targets import Target
+
+
+class Numbers:
+    """One number a text, within the control's range."""
+
+    def read(self, tag: Any) -> Control:
+        """The control; a rating is a whole number from 1 to `maxRating`."""
+        if tag.tag == "Rating":
+            bounds: tuple[float | None, ...] = (1.0, number(tag, "maxRating") or 5.0, 1.0)
+        else:
+            bounds = (number(tag, "min"), number(tag, "max"), number(tag, "step"))
+        low, high, step = bounds
+        if low is not None and high is not None and low >= high:
+            raise UnsupportedConfigError(
+                f"<{tag.tag} name='{tag.get('name')}'> has the range {low:g} to {high:g}; its end must be above its start"
+            )
+        if step is not None and step <= 0:
+            raise UnsupportedConfigError(
+                f"<{tag.tag} name='{tag.get('name')}'> has step='{step:g}'; it must be above 0"
+            )
+        return Control(Target(str(tag.get("name")), "regression", low=low, high=high, step=step), "", tag.tag.lower())
+
+    def value(self, control: Control, regions: Sequence[Region]) -> float | None:
+        """The number; None if there is none."""
+        found = [(each.get("value") or {}).get(control.type) for each in regions]
+        given = [v for v in found if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+        return float(given[0]) if len(given) == 1 else None
+
+    def agreed(self, values: Sequence[float]) -> float:
+        """The median: one annotator's slip does not move it."""
+        return float(median(values))
+
+    def regions(self, control: Control, value: float, text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+        """One region; whole numbers are spelled without a point, as Label Studio spells them."""
+        return [region(control, {control.type: int(value) if value == int(value) else value})]
+
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, float]:  # noqa: ARG002
+        """The number within today's range, on its grid. How sure a number is, one output does not say."""
+        return within(control.target, float(output["value"])), 1.0
+
+
+def within(target: Target, value: float) -> float:
+    """The nearest number that the control accepts."""
+    low = -math.inf if target.low is None else target.low
+    high = math.inf if target.high is None else target.high
+    value = min(max(value, low), high)
+    if target.step is None:
+        return round(value, 4)
+    start = 0.0 if target.low is None else target.low
+    steps = round((value - start) / target.step)
+    if start + steps * target.step > high:
+        steps -= 1
+    return round(start + steps * target.step, 9)

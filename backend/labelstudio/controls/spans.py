@@ -1,0 +1,64 @@
+"""`<Labels>` on a text: spans of characters.
+
+Label Studio counts code points, as Python does, and a carriage return with a line feed as two (its editor's selection-tools.js and
+domManager.ts), so that `start` and `end` are places in the task's own string.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+from backend.labelstudio.controls.base import Output, Region, classes, labels, region
+from backend.labelstudio.task_spec import Control
+from backend.targets import Target
+
+Span = list[Any]  # first character, the one after the last, class
+
+
+class Spans:
+    """Spans that do not overlap, each of one class."""
+
+    def read(self, tag: Any) -> Control:
+        """The control."""
+        return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", "labels")
+
+    def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:  # noqa: ARG002 (the protocol's)
+        """The spans by place: none is an answer too. None if two overlap or one has several classes: not learned."""
+        spans: list[Span] = []
+        for each in regions:
+            value = each.get("value") or {}
+            start, end, names = value.get("start"), value.get("end"), value.get("labels") or []
+            if not isinstance(start, int) or not isinstance(end, int) or len(names) != 1:
+                return None
+            if start < end:
+                spans.append([start, end, str(names[0])])
+        spans.sort()
+        return None if any(a[1] > b[0] for a, b in pairwise(spans)) else spans
+
+    def agreed(self, values: Sequence[list[Span]]) -> list[Span] | None:
+        """The spans of more than half; exact ones, since two ends that differ are two opinions."""
+        votes = Counter(tuple(span) for value in values for span in value)
+        return sorted(list(span) for span, count in votes.items() if 2 * count > len(values))
+
+    def regions(self, control: Control, value: list[Span], text: str) -> list[Region]:
+        """One region a span, with an id that says where it is: results with spans need ids of their own."""
+        found = []
+        for start, end, name in value:
+            made = region(control, {"start": start, "end": end, "text": text[start:end], "labels": [name]})
+            key = f"{control.name}:{start}:{end}:{name}".encode("utf-8", "surrogatepass")
+            found.append({"id": blake2b(key, digest_size=5).hexdigest(), **made})
+        return found
+
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[Span], float]:
+        """The spans of classes that the control offers, and the least certain one's probability."""
+        offered = set(control.target.classes)
+        found, confidence = [], 1.0
+        for (start, end, row), probability in zip(output["spans"].tolist(), output["span_probs"].tolist(), strict=True):
+            if start < end <= len(text) and learned.classes[row] in offered:
+                found.append([start, end, learned.classes[row]])
+                confidence = min(confidence, probability)
+        return found, confidence

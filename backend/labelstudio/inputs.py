@@ -1,0 +1,69 @@
+"""A task's data → the one text that the model reads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lxml import html
+from lxml.etree import LxmlError
+
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio.task_spec import Input, TaskSpec
+
+TAGS = ("Text", "HyperText", "Paragraphs")
+
+
+def read(tag: Any) -> Input:
+    """The input of an XML element. Raises `UnsupportedConfigError` if it names no field of the task."""
+    value = tag.get("value") or ""
+    if not value.startswith("$") or len(value) < 2:
+        raise UnsupportedConfigError(
+            f"<{tag.tag} name='{tag.get('name')}'> must name a field of the task, as in value=\"$text\""
+        )
+    return Input(str(tag.get("name")), tag.tag, value[1:], tag.get("nameKey", "author"), tag.get("textKey", "text"))
+
+
+def text_of(data: object, spec: TaskSpec) -> str:
+    """The text of a task's data, empty if all its fields are missing or empty.
+
+    One input is read as it stands, so that the places of characters are Label Studio's; of several, each follows its
+    name.
+    """
+    parts = [(each.name, _text(data.get(each.key) if isinstance(data, dict) else None, each)) for each in spec.inputs]
+    if len(parts) == 1:
+        return parts[0][1]
+    return "\n".join(f"{name}: {text}" for name, text in parts if text.strip())
+
+
+def _text(value: Any, source: Input) -> str:
+    if source.tag == "Paragraphs":
+        return _dialogue(value, source)
+    text = "" if value is None else str(value)
+    return _without_markup(text) if source.tag == "HyperText" else text
+
+
+def _dialogue(value: Any, source: Input) -> str:
+    """One line a turn, with its speaker. A turn without the expected fields is left out."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return str(value)
+    turns = [turn for turn in value if isinstance(turn, dict)] if isinstance(value, list) else []
+    lines = [(turn.get(source.author_key), turn.get(source.text_key)) for turn in turns]
+    return "\n".join(f"{author}: {text}" if author else str(text) for author, text in lines if text)
+
+
+def _without_markup(markup: str) -> str:
+    """The text of an HTML fragment, blocks and line breaks apart; scripts and styles say nothing to a reader."""
+    if not markup.strip():
+        return ""
+    try:
+        tree = html.fragment_fromstring(markup, create_parent="div")
+    except (LxmlError, ValueError, AssertionError):
+        return markup
+    for element in tree.xpath("//script | //style"):
+        element.drop_tree()
+    words = [piece.strip() for piece in tree.itertext() if piece.strip()]
+    return " ".join(words)

@@ -1,0 +1,91 @@
+"""What the heads of every kind of target share: a linear layer of our own on what the base model read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from backend.errors import ModelError
+from backend.learners.base import UncertaintyOptions
+from backend.learners.batching import Batch
+from backend.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the base model made of a batch of B texts, L word pieces long."""
+
+    batch: Batch
+    texts: Sequence[str]  # (B,) as they stand in the batch
+    hidden: torch.Tensor  # (B, L, D)
+    pooled: torch.Tensor  # (B, D)
+    tokenizer: PreTrainedTokenizerBase
+
+    def offsets(self) -> torch.Tensor:
+        """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones."""
+        if not self.tokenizer.is_fast:
+            raise ModelError("this base model's tokenizer does not say where its word pieces stand; choose another")
+        length = self.batch.input_ids.shape[1]
+        found = self.tokenizer(list(self.texts), truncation=True, max_length=length, return_offsets_mapping=True)
+        places = torch.zeros(len(self.texts), length, 2, dtype=torch.int64)
+        for row, pairs in enumerate(found["offset_mapping"]):
+            if pairs:
+                places[row, : len(pairs)] = torch.tensor(pairs)
+        return places
+
+
+class TargetHead(ABC):
+    """A linear layer on the base model's output that learns one target."""
+
+    asks: ClassVar[frozenset[str]] = frozenset({"features", "uncertainty"})  # arrays for strategies it can compute
+
+    keeps: ClassVar[tuple[str, ...]] = ("probs",)  # the names of its outputs
+
+    def __init__(self, target: Target, dimensions: int, state: Mapping[str, Any]) -> None:
+        self.target = target
+        self.state = dict(state)  # plain values that are kept beside the layer
+        self.linear = torch.nn.Linear(dimensions, self.width(target))
+        torch.nn.init.zeros_(self.linear.bias)
+
+    @staticmethod
+    @abstractmethod
+    def width(target: Target) -> int:
+        """How many numbers the layer gives."""
+
+    def prepare(self, values: Sequence[Any]) -> None:  # noqa: B027 (most kinds need nothing)
+        """Look at all values before the first step of training."""
+
+    @abstractmethod
+    def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
+        """The loss of each of those texts of the batch that have a value: (len(rows),)."""
+
+    @abstractmethod
+    def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
+        """What is kept of each text, to make predictions of: arrays by name, one text a row."""
+
+    @abstractmethod
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
+        """How unsure the head is of each text: (B,), higher = less sure."""
+
+    def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
+        """What it says as a member of a committee: (B, C) or (B,)."""
+        raise ModelError(f"a committee about '{self.target.name}' ({self.target.kind}) is not possible: {pooled.shape}")
+
+    def carry_over(self, former: TargetHead) -> None:
+        """Take over what an earlier head of the same target knows, class by class."""
+        names = {name: row for row, name in enumerate(former.target.classes)}
+        with torch.no_grad():
+            for row, name in enumerate(self.target.classes):
+                if name in names:
+                    self.linear.weight[row] = former.linear.weight[names[name]]
+                    self.linear.bias[row] = former.linear.bias[names[name]]
+
+
+def binary_entropy(probs: torch.Tensor) -> torch.Tensor:
+    """Entropy of each probability by itself, in nats."""
+    return torch.as_tensor(torch.special.entr(probs) + torch.special.entr(1 - probs))

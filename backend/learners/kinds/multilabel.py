@@ -1,0 +1,55 @@
+"""Any number of labels a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from backend.learners.base import UncertaintyOptions
+from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
+from backend.targets import Target
+
+_MOST = 10.0  # times that a rare label's presence weighs at most
+
+
+class MultilabelHead(TargetHead):
+    """A sigmoid for each label. Outputs: `probs` (B, C), each in [0, 1].
+
+    A label's presence weighs more in training where it is rare, by √(absent / present), ten times at most: most labels
+    are absent from most texts, and a head that never says one would be right nearly always.
+    """
+
+    @staticmethod
+    def width(target: Target) -> int:
+        """One a label."""
+        return len(target.classes)
+
+    def prepare(self, values: Sequence[Any]) -> None:
+        """Weigh the labels' presence."""
+        present = torch.stack([self._hot(value) for value in values]).sum(dim=0)
+        self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MOST)
+
+    def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
+        """Binary cross-entropy, summed over the labels."""
+        logits = self.linear(reading.pooled[list(rows)]).float()
+        wanted = torch.stack([self._hot(value) for value in values]).to(logits.device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, wanted, pos_weight=self._weights.to(logits.device), reduction="none"
+        ).sum(dim=1)
+
+    def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
+        """`probs`."""
+        return {"probs": self._probs(reading)}
+
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
+        """The mean or the largest of the labels' binary entropies, in nats."""
+        entropies = binary_entropy(self._probs(reading))
+        return entropies.mean(dim=1) if options.multilabel == "mean" else entropies.amax(dim=1)
+
+    def _probs(self, reading: Reading) -> torch.Tensor:
+        return torch.sigmoid(self.linear(reading.pooled).float())
+
+    def _hot(self, value: Sequence[str]) -> torch.Tensor:
+        return torch.tensor([float(name in value) for name in self.target.classes])

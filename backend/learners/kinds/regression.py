@@ -1,0 +1,58 @@
+"""A number a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from backend.learners.base import UncertaintyOptions
+from backend.learners.kinds.base import Reading, TargetHead
+from backend.targets import Target
+
+
+class RegressionHead(TargetHead):
+    """The standardised number by least squares. Outputs: `value` (B,), within the target's range."""
+
+    keeps = ("value",)
+    asks = frozenset({"features", "uncertainty", "predictions"})
+
+    @staticmethod
+    def width(target: Target) -> int:  # noqa: ARG004 (the protocol's)
+        """One, and the logarithm of its variance."""
+        return 2
+
+    def prepare(self, values: Sequence[Any]) -> None:
+        """Mean and standard deviation of the labels."""
+        found = torch.tensor(values, dtype=torch.float64)
+        self.state = {"mean": float(found.mean()), "sd": float(found.std(correction=0)) or 1.0}
+
+    def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
+        """Squared error of the mean, and the Gaussian likelihood of the variance around a mean held still.
+
+        Kept apart, the variance cannot excuse the mean from learning (Seitzer et al., ICLR 2022, on why it else does).
+        """
+        wanted = (torch.tensor(values, dtype=torch.float64) - self.state["mean"]) / self.state["sd"]
+        mean, log_variance = self.linear(reading.pooled[list(rows)]).float().T
+        error = (mean - wanted.float().to(mean.device)).square()
+        return torch.as_tensor(error + 0.1 * (log_variance + error.detach() * torch.exp(-log_variance)))
+
+    def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
+        """`value`."""
+        low = -math.inf if self.target.low is None else self.target.low
+        high = math.inf if self.target.high is None else self.target.high
+        return {"value": self.opinion(reading.pooled).clamp(low, high)}
+
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
+        """The variance that the head itself predicts, in standard deviations of the labels squared."""
+        return torch.exp(self.linear(reading.pooled)[:, 1].float())
+
+    def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B,), in the labels' unit."""
+        return torch.as_tensor(self.linear(pooled)[:, 0].float() * self.state["sd"] + self.state["mean"])
+
+    def carry_over(self, former: TargetHead) -> None:
+        """The whole layer; labels whose mean has moved are learned from there."""
+        self.linear.load_state_dict(former.linear.state_dict())

@@ -1,0 +1,126 @@
+"""Spans of characters: BIO tags over word pieces (Ramshaw & Marcus, Text Chunking, 1995)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from backend.learners.base import UncertaintyOptions
+from backend.learners.kinds.base import Reading, TargetHead
+from backend.targets import Target
+
+_IGNORED = -100  # the tag of pieces that stand for no character
+_OUTSIDE = 0
+
+
+class _Found(NamedTuple):
+    start: int  # first character
+    end: int  # the one after the last
+    row: int  # of the classes
+    probability: float  # geometric mean over its pieces: long spans are not less sure for being long
+
+
+class SpansHead(TargetHead):
+    """A softmax over 2C + 1 tags for each piece: outside, and beginning and inside of each class.
+
+    Outputs: `spans` (B, K, 3), first character, the one after the last, row of the class, filled up with zeros, and
+    `span_probs` (B, K). K is the largest number of spans in the batch.
+    """
+
+    keeps = ("spans", "span_probs")
+
+    @staticmethod
+    def width(target: Target) -> int:
+        """Beginning and inside of each class, and outside."""
+        return 2 * len(target.classes) + 1
+
+    def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
+        """Cross-entropy, the mean over a text's pieces."""
+        rows = list(rows)
+        offsets = reading.offsets()[rows]
+        wanted = torch.stack([self.tags(each, spans) for each, spans in zip(offsets, values, strict=True)])
+        logits = self.linear(reading.hidden[rows]).float()
+        wanted = wanted.to(logits.device)
+        losses = torch.nn.functional.cross_entropy(logits.mT, wanted, reduction="none", ignore_index=_IGNORED)
+        return torch.as_tensor(losses.sum(dim=1) / (wanted != _IGNORED).sum(dim=1).clamp(min=1))
+
+    def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
+        """`spans` and `span_probs`."""
+        found = self._decoded(reading)
+        most = max((len(each) for each in found), default=0)
+        spans, probs = torch.zeros(len(found), most, 3, dtype=torch.int32), torch.zeros(len(found), most)
+        for row, each in enumerate(found):
+            for place, span in enumerate(each):
+                spans[row, place] = torch.tensor(span[:3], dtype=torch.int32)
+                probs[row, place] = span.probability
+        return {"spans": spans, "span_probs": probs}
+
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
+        """By option: mean entropy of the pieces, of the k least sure ones, or that of the least confident span.
+
+        All are means or a single span's, so that long texts are not chosen for being long.
+        """
+        if options.spans == "least_confident_span":
+            return torch.tensor([max((1 - span.probability for span in each), default=0.0)
+                                 for each in self._decoded(reading)])  # fmt: skip
+        real = (reading.offsets()[..., 0] < reading.offsets()[..., 1]).to(reading.hidden.device)
+        entropies = torch.special.entr(self._probs(reading)).sum(dim=-1).masked_fill(~real, 0.0)
+        count = real.sum(dim=1).clamp(min=1)
+        if options.spans == "top_k":
+            count = count.clamp(max=options.top_k)
+            entropies = entropies.topk(min(options.top_k, entropies.shape[1]), dim=1).values
+        return torch.as_tensor(entropies.sum(dim=1) / count)
+
+    def tags(self, offsets: torch.Tensor, spans: Sequence[Sequence[Any]]) -> torch.Tensor:
+        """The tag of each piece, (L,), for spans by place. offsets: (L, 2). A piece that a span touches is in it."""
+        start, end = offsets.T
+        tags = torch.where(start < end, _OUTSIDE, _IGNORED)
+        for first, after, name in spans:
+            inside = torch.nonzero((start < after) & (end > first) & (start < end)).flatten()
+            if len(inside):
+                tag = 1 + 2 * self.target.classes.index(name)
+                tags[inside] = tag + 1
+                tags[inside[0]] = tag
+        return tags
+
+    def _probs(self, reading: Reading) -> torch.Tensor:
+        return torch.softmax(self.linear(reading.hidden).float(), dim=-1)
+
+    def _decoded(self, reading: Reading) -> list[list[_Found]]:
+        best, tags = (each.cpu() for each in self._probs(reading).max(dim=-1))
+        offsets = reading.offsets()
+        return [
+            decode(tags[row].tolist(), best[row].tolist(), offsets[row].tolist(), text)
+            for row, text in enumerate(reading.texts)
+        ]
+
+
+def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequence[int]], text: str) -> list[_Found]:
+    """Tags of L pieces → spans. An inside tag without a beginning before it begins a span; outer white space goes."""
+    spans: list[_Found] = []
+    open_class = -1
+    pieces: list[int] = []
+
+    def close() -> None:
+        if open_class < 0:
+            return
+        start, end = offsets[pieces[0]][0], offsets[pieces[-1]][1]
+        inner = text[start:end]
+        start, end = start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
+        if start < end and (not spans or spans[-1].end <= start):  # pieces of one character may share their place
+            logs = torch.tensor([probs[piece] for piece in pieces]).clamp(min=1e-30).log()
+            spans.append(_Found(start, end, open_class, float(logs.mean().exp())))
+
+    for piece, tag in enumerate(tags):
+        if offsets[piece][0] >= offsets[piece][1]:
+            continue
+        row = -1 if tag == _OUTSIDE else (tag - 1) // 2
+        if row >= 0 and tag % 2 == 0 and row == open_class:
+            pieces.append(piece)
+            continue
+        close()
+        open_class, pieces = row, [piece]
+    close()
+    return spans

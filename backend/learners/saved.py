@@ -1,0 +1,57 @@
+"""An adapter's heads on disk, beside its weights: a description in JSON and the layers in safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from backend.learners.base import CommitteeOptions, TrainingOptions
+from backend.learners.kinds import head_of
+from backend.learners.kinds.base import TargetHead
+from backend.targets import Target
+
+_DESCRIPTION = "learner.json"
+_HEADS = "heads.safetensors"
+
+
+def write(folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions) -> None:
+    """Put the heads and what else is needed to use them beside an adapter."""
+    layers = {f"{i}.{name}": v for i, head in enumerate(heads) for name, v in head.linear.state_dict().items()}
+    save_file({name: value.detach().cpu().contiguous() for name, value in layers.items()}, folder / _HEADS)
+    description = {
+        "base_model": base_model,
+        "targets": [{**head.target.as_json(), "state": head.state} for head in heads],
+        "max_length": options.max_length,
+        "committee": asdict(options.committee) if options.committee else None,
+    }
+    (folder / _DESCRIPTION).write_text(json.dumps(description, ensure_ascii=False, indent=1), "utf-8")
+
+
+def describe(folder: Path) -> tuple[int, CommitteeOptions | None]:
+    """How many pieces of a text the adapter reads, and the committee that was trained beside it."""
+    found = _description(folder)
+    return int(found["max_length"]), CommitteeOptions(**found["committee"]) if found["committee"] else None
+
+
+def read_heads(folder: Path, device: torch.device) -> tuple[TargetHead, ...]:
+    """The heads beside an adapter, ready to predict."""
+    layers = load_file(folder / _HEADS)
+    heads = []
+    for number, values in enumerate(_description(folder)["targets"]):
+        state = values.pop("state")
+        weight = layers[f"{number}.weight"]
+        head = head_of(Target.from_json(values), weight.shape[1], state)
+        head.linear.load_state_dict({"weight": weight, "bias": layers[f"{number}.bias"]})
+        head.linear.to(device).eval()
+        heads.append(head)
+    return tuple(heads)
+
+
+def _description(folder: Path) -> Any:
+    return json.loads((folder / _DESCRIPTION).read_text("utf-8"))

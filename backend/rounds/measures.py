@@ -1,0 +1,119 @@
+"""How right predicted values are: a score that fits the kind of target, each with a 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+from sklearn.metrics import f1_score
+
+from backend.targets import Kind
+
+Array = NDArray[np.float64]
+_RESAMPLES = 1000
+
+
+def measure(kind: Kind, truth: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
+    """`metric` and its `score` with `low` and `high`, how many `labels`, and what else is told of the kind."""
+    return {"labels": len(truth), **_MEASURES[kind](truth, predicted)}
+
+
+def _classification(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
+    """Accuracy with Wilson's interval, and macro-F1 over the classes that occur."""
+    correct = sum(t == p for t, p in zip(truth, predicted, strict=True))
+    low, high = wilson(correct, len(truth))
+    names = [str(name) for name in predicted]
+    macro = f1_score(truth, names, labels=sorted(set(truth)), average="macro", zero_division=0.0)
+    return {"metric": "accuracy", "score": correct / len(truth), "low": low, "high": high,
+            "correct": correct, "macro_f1": float(macro)}  # fmt: skip
+
+
+def _sets(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> Array:
+    """Right, superfluous and missing elements of each text: (N, 3)."""
+    counts = []
+    for t, p in zip(truth, predicted, strict=True):
+        wanted, given = ({tuple(each) if isinstance(each, list) else each for each in values} for values in (t, p))
+        counts.append([len(wanted & given), len(given - wanted), len(wanted - given)])
+    return np.array(counts, dtype=np.float64)
+
+
+def _micro(counts: Array) -> Array:
+    """F1 of summed counts: (…, N, 3) → (…)."""
+    right, superfluous, missing = np.moveaxis(counts.sum(axis=-2), -1, 0)
+    both = 2 * right + superfluous + missing
+    return np.asarray(np.divide(2 * right, both, out=np.ones_like(both), where=both > 0))
+
+
+def _multilabel(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> dict[str, Any]:
+    """Micro-F1, and macro-F1 over the labels that occur."""
+    names = sorted({name for value in truth for name in value})
+    by_name = [_sets([[name] if name in v else [] for v in truth], [[name] if name in v else [] for v in predicted])
+               for name in names]  # fmt: skip
+    macro = float(np.mean([_micro(counts) for counts in by_name])) if names else 1.0
+    return {"metric": "micro_f1", **_bootstrapped(_sets(truth, predicted), _micro), "macro_f1": macro}
+
+
+def _spans(truth: Sequence[list[Any]], predicted: Sequence[list[Any]]) -> dict[str, Any]:
+    """F1 of exact spans with the right class, as seqeval and CoNLL count."""
+    return {"metric": "span_f1", **_bootstrapped(_sets(truth, predicted), _micro)}
+
+
+def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
+    """Mean absolute error, where less is better, and Spearman's rank correlation."""
+    pairs = np.array([truth, predicted], dtype=np.float64).T
+    error = _bootstrapped(pairs, lambda p: np.abs(p[..., 0] - p[..., 1]).mean(axis=-1))
+    ranks = _bootstrapped(pairs, spearman)
+    return {"metric": "mae", **error, "spearman": ranks["score"], "spearman_low": ranks["low"],
+            "spearman_high": ranks["high"]}  # fmt: skip
+
+
+def spearman(pairs: Array) -> Array:
+    """Rank correlation: (…, N, 2) → (…); 0 where one side is constant."""
+    ranks = rankdata(pairs, axis=-2)
+    centered = ranks - ranks.mean(axis=-2, keepdims=True)
+    both = np.sqrt((centered**2).sum(axis=-2).prod(axis=-1))
+    return np.asarray(np.divide(centered.prod(axis=-1).sum(axis=-1), both, out=np.zeros_like(both), where=both > 0))
+
+
+def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str, float]:
+    """A statistic with its percentile bootstrap interval over the texts (Efron 1979), the same for equal rows."""
+    chosen = np.random.default_rng(0).integers(0, len(rows), (_RESAMPLES, len(rows)))
+    low, high = np.quantile(statistic(rows[chosen]), [0.025, 0.975])
+    return {"score": float(statistic(rows)), "low": float(low), "high": float(high)}
+
+
+def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval of a proportion (Wilson, JASA 1927): sensible also for few labels and near 0 and 1."""
+    z = float(ndtri(0.5 + confidence / 2))
+    share = correct / total
+    center = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, float(center - half)), min(1.0, float(center + half))
+
+
+def best_threshold(probs: NDArray[Any], present: NDArray[np.bool_]) -> float:
+    """The threshold of the best micro-F1 on held-out texts: one for all labels, since few are held out.
+
+    probs, present: (N, C). Of equal ones that nearest to 0.5, between two probabilities that occur.
+    """
+    flat, truth = probs.ravel(), present.ravel()
+    order = np.argsort(-flat, kind="stable")
+    right = np.cumsum(truth[order])
+    f1 = 2 * right / (np.arange(1, len(flat) + 1) + max(1, truth.sum()))
+    ranked = flat[order].astype(np.float64)
+    between = (ranked + np.append(ranked[1:], 0.0)) / 2
+    f1[np.append(ranked[1:] == ranked[:-1], False)] = -1.0  # no threshold parts equal probabilities
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    return float(between[best[np.argmin(np.abs(between[best] - 0.5))]].clip(0.01, 0.99))
+
+
+_MEASURES: dict[Kind, Callable[[Any, Any], dict[str, Any]]] = {
+    "classification": _classification,
+    "multilabel": _multilabel,
+    "regression": _regression,
+    "spans": _spans,
+}

@@ -1,0 +1,79 @@
+"""Strategies × kinds of labels: which work together, what chooses by default, and the refusal of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import strategies
+from backend.errors import UnsupportedConfigError
+from backend.learners.kinds import BY_KIND
+from backend.settings import ProjectOptions
+from backend.targets import Kind, Target
+from strategies import Strategy
+
+SEVERAL = "several controls"
+_ALWAYS = frozenset({"embeddings", "labeled_embeddings"})
+_SHARED = frozenset({"features", "uncertainty"})  # what several controls of one adapter have in common
+_DEFAULTS: dict[Kind, str] = {
+    "classification": "margin",
+    "multilabel": "uncertainty",
+    "regression": "variance",
+    "spans": "uncertainty",
+}
+
+
+def default_strategy(targets: Sequence[Target]) -> str:
+    """What chooses after the cold start when nobody says."""
+    return _DEFAULTS[targets[0].kind] if len(targets) == 1 else "uncertainty"
+
+
+def fields_of(kinds: Sequence[Kind]) -> frozenset[str]:
+    """The `Pool` fields that there are for targets of these kinds."""
+    asks = BY_KIND[kinds[0]].asks if len(kinds) == 1 else _SHARED
+    labeled = {f"labeled_{name}" for name in asks & {"probs", "features"}}
+    counts = {"class_counts"} if "probs" in asks else set()
+    return _ALWAYS | asks | labeled | counts
+
+
+def works(strategy: Strategy, kinds: Sequence[Kind]) -> bool:
+    """Whether the strategy finds all it asks for."""
+    return strategy.requires <= fields_of(kinds)
+
+
+def matrix() -> dict[str, dict[str, str]]:
+    """For each strategy and kind: "yes", the base with which it works, or "" if it does not."""
+    columns: dict[str, Sequence[Kind]] = {kind: [kind] for kind in BY_KIND}
+    columns[SEVERAL] = ["classification", "spans"]
+    return {name: {column: _cell(name, kinds) for column, kinds in columns.items()} for name in strategies.names()}
+
+
+def _cell(name: str, kinds: Sequence[Kind]) -> str:
+    if works(strategies.get(name), kinds):
+        return "yes"
+    for base in ("uncertainty", "variance"):
+        try:
+            found = strategies.get(name, base=base)
+        except strategies.StrategyError:
+            return ""  # it builds on no other
+        if works(found, kinds):
+            return f"`base`: `{base}`"
+    return ""
+
+
+def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> None:
+    """Raise `UnsupportedConfigError` with a sentence if the options do not fit what is to be learned."""
+    kinds = [target.kind for target in targets]
+    unknown = sorted(set(options.control_weights) - {target.name for target in targets})
+    if unknown:
+        raise UnsupportedConfigError(
+            f"extra_params.control_weights names '{unknown[0]}', which the label config has not; it has "
+            f"{', '.join(target.name for target in targets)}"
+        )
+    if options.strategy is None or works(strategies.get(options.strategy, **options.strategy_options), kinds):
+        return
+    column = kinds[0] if len(kinds) == 1 else SEVERAL
+    cells = {name: row[column] for name, row in matrix().items()}
+    plain = ", ".join(name for name, cell in cells.items() if cell == "yes")
+    based = {cell: [n for n, c in cells.items() if c == cell] for cell in cells.values() if cell not in ("", "yes")}
+    also = "".join(f"; with {cell.replace('`', '')}: {', '.join(names)}" for cell, names in based.items())
+    raise UnsupportedConfigError(f"strategy '{options.strategy}' does not work for {column}; choose {plain}{also}")

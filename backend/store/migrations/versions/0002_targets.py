@@ -1,0 +1,38 @@
+"""Values of several kinds of targets in the place of one class a task.
+
+Label Studio is asked again for all annotations, and adapters of the former format are not used any more.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("tasks") as tasks:
+        tasks.drop_index("tasks_by_label")
+        tasks.drop_column("label")
+        tasks.add_column(sa.Column("labels", sa.JSON, nullable=True))
+        tasks.add_column(sa.Column("labeled", sa.Boolean, nullable=False, server_default=sa.false()))
+        tasks.create_index("tasks_by_labeled", ["project_id", "labeled"])
+    op.execute("UPDATE tasks SET learned_in = NULL")
+    with op.batch_alter_table("rounds") as rounds:
+        rounds.drop_column("classes")
+        rounds.add_column(sa.Column("targets", sa.JSON, nullable=False, server_default="[]"))
+    op.execute("UPDATE rounds SET evaluation = NULL")
+    op.execute(
+        "UPDATE projects SET reread = true, adapter = 0, adapter_floor = MAX(adapter_floor, COALESCE("
+        "(SELECT MAX(number) FROM adapters WHERE adapters.project_id = projects.id), 0))"
+    )
+    op.execute("DELETE FROM adapters")
+    with op.batch_alter_table("adapters") as adapters:
+        adapters.drop_column("classes")
+        adapters.add_column(sa.Column("targets", sa.JSON, nullable=False, server_default="[]"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore MODEL_DIR from a backup to go back before several kinds of labels")

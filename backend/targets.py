@@ -1,0 +1,70 @@
+"""What is to be learned of a text. Label Studio's side, the learners and the store all speak of it in these words.
+
+A value of a target is plain JSON:
+
+    classification   "Refund"                        one of the classes
+    multilabel       ["Billing", "Refund"]           some of the classes, in their order; perhaps none
+    regression       3.5
+    spans            [[0, 5, "Person"], …]           first character, the one after the last, class; by place
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+Kind = Literal["classification", "multilabel", "regression", "spans"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Values = Mapping[str, Any]  # by the target's name; a target that nobody gave a value is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to learn, named as the control that asks for it."""
+
+    name: str
+    kind: Kind
+    classes: tuple[str, ...] = ()
+    low: float | None = None  # of numbers, where the control bounds them
+    high: float | None = None
+    step: float | None = None
+    threshold: float = 0.5  # of several labels: shown from this probability on
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "classes": list(self.classes)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `as_json` gave."""
+        return cls(**{**values, "classes": tuple(values["classes"])})
+
+    def offers(self, value: Any) -> bool:
+        """Whether a value is one of this target: classes that the label config no longer has are not."""
+        if self.kind == "classification":
+            return value in self.classes
+        if self.kind == "multilabel":
+            return set(value) <= set(self.classes)
+        return self.kind == "regression" or all(name in self.classes for _, _, name in value)
+
+    @property
+    def outcomes(self) -> int:
+        """How many different things it tells apart, for counting how many labels are few."""
+        return max(2, len(self.classes)) if self.classes else 5
+
+    def learnable(self, values: Sequence[Any]) -> bool:
+        """Whether these values have anything to tell apart."""
+        if self.kind == "spans":
+            return len(values) > 1 and any(values)
+        return len({str(value) for value in values}) > 1
+
+
+def learnable(targets: Sequence[Target], examples: Sequence[Values]) -> tuple[Target, ...]:
+    """The targets that something can be learned of, each without classes changed."""
+    return tuple(t for t in targets if t.learnable([e[t.name] for e in examples if t.name in e]))
+
+
+def offered(targets: Sequence[Target], values: Values) -> dict[str, Any]:
+    """The values of a text that the targets still offer."""
+    return {t.name: values[t.name] for t in targets if t.name in values and t.offers(values[t.name])}

@@ -1,0 +1,134 @@
+"""One suite over every kind of control: values ↔ regions, votes, and what is shown of outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.labelstudio.annotations import values_of
+from backend.labelstudio.controls import BY_KIND, BY_TAG
+from backend.labelstudio.controls.numbers import within
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.targets import KINDS, Target
+
+TEXT = "a 😀 é中文\r\nline two"
+CONFIGS = {
+    "choices": '<Choices name="c" toName="t"><Choice value="a b"/><Choice value="中" alias="z"/></Choices>',
+    "multiple": '<Choices name="c" toName="t" choice="multiple"><Choice value="a b"/><Choice value="中"/>'
+    '<Choice value="d"/></Choices>',
+    "taxonomy": '<Taxonomy name="c" toName="t"><Choice value="A"><Choice value="B"/><Choice value="中"/></Choice>'
+    '<Choice value="D"/></Taxonomy>',
+    "rating": '<Rating name="c" toName="t" maxRating="4"/>',
+    "number": '<Number name="c" toName="t" min="-2" max="9.5"/>',
+    "labels": '<Labels name="c" toName="t"><Label value="PER"/><Label value="Or g" alias="ORG"/></Labels>',
+}
+
+
+def spec_of(name: str) -> TaskSpec:
+    return parse(f'<View><Text name="t" value="$text"/>{CONFIGS[name]}</View>')
+
+
+@st.composite
+def spans(draw: st.DrawFn, classes: tuple[str, ...]) -> list[list[Any]]:
+    places = sorted(draw(st.sets(st.integers(0, len(TEXT)), max_size=8)))
+    pairs = [(a, b) for a, b in zip(places[::2], places[1::2], strict=False)]
+    return [[start, end, draw(st.sampled_from(classes))] for start, end in pairs]
+
+
+def values(target: Target) -> st.SearchStrategy[Any]:
+    if target.kind == "classification":
+        return st.sampled_from(target.classes)
+    if target.kind == "multilabel":
+        return st.sets(st.sampled_from(target.classes)).map(lambda s: [c for c in target.classes if c in s])
+    if target.kind == "spans":
+        return spans(target.classes)
+    assert target.low is not None
+    assert target.high is not None
+    return st.floats(target.low, target.high).map(lambda value: within(target, value))
+
+
+def test_every_kind_has_a_file_and_every_tag_a_kind() -> None:
+    assert set(BY_KIND) == set(KINDS)
+    assert set(BY_TAG.values()) | {"multilabel"} == set(KINDS)
+    assert {spec_of(name).targets[0].kind for name in CONFIGS} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@given(data=st.data())
+def test_values_and_annotations_turn_into_each_other(name: str, data: st.DataObject) -> None:
+    spec = spec_of(name)
+    (control,) = spec.controls
+    kind = BY_KIND[control.target.kind]
+    value = data.draw(values(control.target))
+    regions = kind.regions(control, value, TEXT)
+    assert values_of({"result": regions}, spec)["c"] == value
+    assert kind.regions(control, values_of({"result": regions}, spec)["c"], TEXT) == regions
+    assert control.target.offers(value)
+    assert kind.agreed([value]) == (pytest.approx(value) if control.target.kind == "regression" else value)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_malformed_regions_teach_nothing_and_raise_nothing(name: str) -> None:
+    spec = spec_of(name)
+    shape = {"from_name": "c", "to_name": "t", "type": spec.controls[0].type}
+    empty = values_of({"result": []}, spec)
+    for value in (None, {}, {"choices": []}, {"rating": "x"}, {"number": float("nan")}, {"start": "1", "end": 2}):
+        found = values_of({"result": [{**shape, "value": value}]}, spec)
+        assert found in (empty, {})
+
+
+def control_of(name: str) -> Control:
+    return spec_of(name).controls[0]
+
+
+def test_overlapping_spans_and_spans_of_two_classes_are_not_learned() -> None:
+    control = control_of("labels")
+
+    def region(start: int, end: int, *names: str) -> dict[str, Any]:
+        return {"value": {"start": start, "end": end, "labels": list(names)}}
+
+    kind = BY_KIND["spans"]
+    assert kind.value(control, [region(0, 4, "PER"), region(3, 5, "ORG")]) is None
+    assert kind.value(control, [region(0, 4, "PER", "ORG")]) is None
+    assert kind.value(control, [region(4, 5, "ORG"), region(0, 4, "PER")]) == [[0, 4, "PER"], [4, 5, "ORG"]]
+
+
+def test_annotators_agree_by_kind() -> None:
+    assert BY_KIND["classification"].agreed(["a", "b", "b"]) == "b"
+    assert BY_KIND["classification"].agreed(["a", "b"]) is None
+    assert BY_KIND["multilabel"].agreed([["a", "b"], ["b"], ["b", "c"]]) == ["b"]
+    assert BY_KIND["regression"].agreed([1.0, 2.0, 9.0]) == 2.0
+    first, second = [0, 4, "PER"], [6, 8, "ORG"]
+    assert BY_KIND["spans"].agreed([[first, second], [first], [[0, 3, "PER"]]]) == [first]
+
+
+def test_outputs_are_shown_as_the_control_offers_today() -> None:
+    control = control_of("multiple")
+    learned = Target("c", "multilabel", ("gone", "a b", "d"), threshold=0.3)
+    output = {"probs": np.array([0.9, 0.4, 0.2])}
+    assert BY_KIND["multilabel"].predicted(control, learned, output, TEXT) == (["a b"], pytest.approx(0.6))
+
+    control = control_of("rating")
+    assert BY_KIND["regression"].predicted(control, control.target, {"value": np.float32(3.6)}, TEXT)[0] == 4
+    assert BY_KIND["regression"].predicted(control, control.target, {"value": np.float32(99)}, TEXT)[0] == 4
+    assert BY_KIND["regression"].regions(control, 4.0, TEXT)[0]["value"] == {"rating": 4}
+
+    control = control_of("labels")
+    learned = Target("c", "spans", ("gone", "PER"))
+    output = {"spans": np.array([[0, 1, 0], [2, 3, 1], [0, 0, 0]]), "span_probs": np.array([0.9, 0.7, 0.0])}
+    assert BY_KIND["spans"].predicted(control, learned, output, TEXT) == ([[2, 3, "PER"]], pytest.approx(0.7))
+    region = BY_KIND["spans"].regions(control, [[2, 3, "PER"]], TEXT)[0]
+    assert region["value"] == {"start": 2, "end": 3, "text": "😀", "labels": ["PER"]}
+
+
+@given(st.floats(-100, 100))
+def test_numbers_keep_to_the_range_and_the_grid(value: float) -> None:
+    target = Target("n", "regression", low=-1.0, high=4.2, step=0.5)
+    found = within(target, value)
+    assert -1.0 <= found <= 4.2
+    assert (found + 1) / 0.5 == pytest.approx(round((found + 1) / 0.5))
