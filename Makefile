@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
+KIND ?= choices
 
 .PHONY: demo test unit lint types format label-studio install bench audit clean
 
 demo: install label-studio
-	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) $(if $(SIMULATE),--simulate)
+	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
 test: install label-studio lint types
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest

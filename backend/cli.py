@@ -109,12 +109,16 @@ def demo(
     label_studio: Annotated[Path, typer.Option(help="The label-studio program to start.")] = Path("label-studio"),
     simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
     rounds: Annotated[int, typer.Option(help="How many batches the simulated annotators label.", min=1)] = 4,
+    kind: Annotated[
+        Literal["choices", "multiple", "taxonomy", "rating", "ner", "several"], typer.Option(help="What is labeled.")
+    ] = "choices",
     folder: Annotated[Path | None, typer.Option(help="Where to keep the data; default: a temporary folder.")] = None,
 ) -> None:
     """Start Label Studio with a sample project, connect this backend, and stay up until Ctrl-C."""
+    from backend.demo.kinds import KINDS
     from backend.demo.run import run
 
-    raise typer.Exit(run(label_studio, folder, simulate_rounds=rounds if simulate else 0))
+    raise typer.Exit(run(label_studio, folder, KINDS[kind], simulate_rounds=rounds if simulate else 0))
 
 
 @app.command()

@@ -76,7 +76,9 @@ def _read(path: Path) -> list[tuple[str, str]]:
 
 def _accuracy(classifier: Learner, rows: list[tuple[str, str]]) -> float:
     probs = classifier.score([text for text, _ in rows])["topic/probs"]
-    hits = [classifier.targets[0].classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)]
+    hits = [
+        classifier.targets[0].classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)
+    ]
     return sum(hits) / len(hits)
 
 

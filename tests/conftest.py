@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AlbertConfig,
@@ -39,6 +41,12 @@ _SIZE = {
     "num_attention_heads": 2,
     "intermediate_size": 128,
 }
+
+
+def pytest_configure() -> None:
+    """The models of the tests are too small for several threads, which would only wait for each other."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 def sentence(label: str, rng: random.Random) -> str:
@@ -81,8 +89,6 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT of two layers, made on the spot, in a folder."""
-    import torch
-
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-encoder")
     tokenizer = _tokenizer()
@@ -96,8 +102,6 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers whose tokenizer has no padding piece, as many decoders have none."""
-    import torch
-
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-decoder")
     tokenizer = _tokenizer()
@@ -115,8 +119,6 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random ALBERT: its two layers are one and the same module, called twice."""
-    import torch
-
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny-albert")
     tokenizer = _tokenizer()

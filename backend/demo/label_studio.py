@@ -132,18 +132,23 @@ class Annotator:
 
     def choose(self, task_id: int, choice: str) -> int:
         """Submit a single choice; the number of the annotation."""
-        region = {"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [choice]}}
-        return self._submit(task_id, {"result": [region], "lead_time": 3.0})
+        return self.submit(
+            task_id, [{"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [choice]}}]
+        )
+
+    def submit(self, task_id: int, result: list[dict[str, Any]]) -> int:
+        """Submit any result; the number of the annotation."""
+        return self._annotate(task_id, {"result": result, "lead_time": 3.0})
 
     def skip(self, task_id: int) -> int:
         """Press *Skip*."""
-        return self._submit(task_id, {"result": [], "was_cancelled": True})
+        return self._annotate(task_id, {"result": [], "was_cancelled": True})
 
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
 
-    def _submit(self, task_id: int, annotation: dict[str, Any]) -> int:
+    def _annotate(self, task_id: int, annotation: dict[str, Any]) -> int:
         answer = self._http.post(f"/api/tasks/{task_id}/annotations/", json=annotation)
         answer.raise_for_status()
         return int(answer.json()["id"])

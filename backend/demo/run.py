@@ -21,22 +21,22 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from backend.demo import tickets
+from backend.demo.kinds import DemoKind
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
+from backend.labelstudio.annotations import values_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import spelled
+from backend.rounds.measures import measure
 from backend.store import Store
 from backend.store.models import Round
 
 LABEL_STUDIO_PORT, BACKEND_PORT = 8080, 9090
 _POOL, _HELD_BACK, _BATCH, _SEED = 400, 150, 20, 7
 _PATIENCE = 900.0  # seconds for one round
-CONFIG = (
-    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text" choice="single" showInLine="true">'
-    + "".join(f'<Choice value="{topic}"/>' for topic in tickets.TOPICS)
-    + "</Choices></View>"
-)
 
 
-def run(program: Path, folder: Path | None, *, simulate_rounds: int) -> int:
+def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: int) -> int:
     """Start everything; then wait for Ctrl-C, or let two annotators label so many batches. The exit code."""
     console = Console(width=max(100, Console().width))
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job begins with it ignored
@@ -52,14 +52,14 @@ def run(program: Path, folder: Path | None, *, simulate_rounds: int) -> int:
             with console.status("Starting the backend …"):
                 stack.enter_context(_backend(server, folder / "backend"))
             written = tickets.write(_POOL + _HELD_BACK, _SEED)
-            project_id = _project(server, written[:_POOL])
+            project_id = _project(server, written[:_POOL], kind)
             console.print(f"Label Studio: {server.url}/projects/{project_id}/data", highlight=False)
             console.print(f"Sign in as:   {server.owner.email}   password: {server.owner.password}", highlight=False)
             console.print(
                 f"Backend:      http://localhost:{BACKEND_PORT} (connected: Settings → Model)", highlight=False
             )
             if simulate_rounds:
-                _simulate(console, server, Store(folder / "backend"), project_id, written, simulate_rounds)
+                _simulate(console, server, Store(folder / "backend"), project_id, written, kind, simulate_rounds)
             else:
                 console.print("Press Label All Tasks there. A round begins after every 20 labels. Ctrl-C stops it all.")
                 threading.Event().wait()
@@ -120,7 +120,7 @@ def _up() -> bool:
         return False
 
 
-def _project(server: LabelStudioServer, sample: list[tickets.Ticket]) -> int:
+def _project(server: LabelStudioServer, sample: list[tickets.Ticket], kind: DemoKind) -> int:
     """Create the sample project and connect the backend by the call that the UI makes."""
     headers = {"Authorization": f"Token {server.owner.token}"}
     with httpx.Client(base_url=server.url, headers=headers, timeout=120) as http:
@@ -131,7 +131,7 @@ def _project(server: LabelStudioServer, sample: list[tickets.Ticket]) -> int:
                 raise LabelStudioError(f"Label Studio refused {path}: {answer.text[:300]}")
             return answer.json()
 
-        project_id = int(post("/api/projects/", {"title": "Support tickets", "label_config": CONFIG})["id"])
+        project_id = int(post("/api/projects/", {"title": "Support tickets", "label_config": kind.config})["id"])
         post(f"/api/projects/{project_id}/import", [{"text": ticket.text} for ticket in sample])
         model = {
             "url": f"http://localhost:{BACKEND_PORT}",
@@ -149,12 +149,16 @@ def _simulate(
     store: Store,
     project_id: int,
     written: list[tickets.Ticket],
+    kind: DemoKind,
     wanted: int,
 ) -> None:
     """Two annotators label batch after batch; a row of the table for every round."""
-    truth = {ticket.text: ticket.topic for ticket in written}
+    spec = parse(kind.config)
+    truth = {ticket.text: kind.truth(ticket) for ticket in written}
+    name = {"classification": "accuracy", "multilabel": "micro-F1", "regression": "mean error", "spans": "span F1"}
+    scores = [f"{target.name}: {name[target.kind]}*" for target in spec.targets]
     annotators = [Annotator(server.url, server.sign_up(f"annotator{n}@example.com").token) for n in (1, 2)]
-    table = Table("round", "labels", "adapter", "accuracy*", "train s", "score s", "publish s", "to queue s")
+    table = Table("round", "labels", "adapter", *scores, "train s", "score s", "publish s", "to queue s")
     with Bars(console=console, transient=True) as bars:
         work = bars.add_task("Two annotators are labeling", total=wanted * _BATCH)
         _wait_for_round(store, project_id, 1)
@@ -164,12 +168,12 @@ def _simulate(
                 task = annotator.next_task(project_id)
                 if task is None:
                     raise LabelStudioError("Label Studio has no more tasks to label")
-                annotator.choose(task["id"], truth[task["data"]["text"]])
+                annotator.submit(task["id"], spelled(spec, truth[task["data"]["text"]], task["data"]["text"]))
                 bars.advance(work)
             submitted = time.time()
             done = _wait_for_round(store, project_id, number + 1)
             took = (done.finished_at or time.time()) - submitted
-            table.add_row(*_row(done, project_id, _accuracy(project_id, written[_POOL:]), took))
+            table.add_row(*_row(done, project_id, _held_back(project_id, written[_POOL:], kind), took))
     console.print(table)
     console.print(
         f"* on {_HELD_BACK} tickets that no annotator saw; to queue: from the last label of a batch to the new queue",
@@ -191,26 +195,29 @@ def _wait_for_round(store: Store, project_id: int, number: int) -> Round:
     raise BackendError(f"round {number} did not end within {_PATIENCE:.0f} s")
 
 
-def _accuracy(project_id: int, held_back: list[tickets.Ticket]) -> float:
-    """Ask the backend as Label Studio does, for texts that are not in the project."""
+def _held_back(project_id: int, held_back: list[tickets.Ticket], kind: DemoKind) -> list[float]:
+    """Ask the backend as Label Studio does, for texts that are not in the project. The score of each control."""
     tasks = [{"id": number, "data": {"text": ticket.text}} for number, ticket in enumerate(held_back)]
-    body = {"tasks": tasks, "project": f"{project_id}.0", "label_config": CONFIG}
+    body = {"tasks": tasks, "project": f"{project_id}.0", "label_config": kind.config}
     answer = httpx.post(f"http://localhost:{BACKEND_PORT}/predict", json=body, timeout=300)
     answer.raise_for_status()
-    given: list[str | None] = [
-        result["result"][0]["value"]["choices"][0] if result else None for result in answer.json()["results"]
-    ]
-    right = sum(1 for choice, ticket in zip(given, held_back, strict=True) if choice == ticket.topic)
-    return right / len(held_back)
+    spec = parse(kind.config)
+    given = [values_of(result or {}, spec) for result in answer.json()["results"]]
+    truth = [kind.truth(ticket) for ticket in held_back]
+    scores = []
+    for target in spec.targets:
+        said = [values.get(target.name, 0.0 if target.kind == "regression" else None) for values in given]
+        scores.append(float(measure(target.kind, [each[target.name] for each in truth], said)["score"]))
+    return scores
 
 
-def _row(done: Round, project_id: int, accuracy: float, took: float) -> list[str]:
+def _row(done: Round, project_id: int, scores: list[float], took: float) -> list[str]:
     seconds = [f"{done.seconds.get(step, 0.0):.1f}" for step in ("train", "score", "publish")]
     return [
         str(done.number),
         str(done.labels),
         f"p{project_id}-a{done.adapter}",
-        f"{accuracy:.3f}",
+        *(f"{score:.3f}" for score in scores),
         *seconds,
         f"{took:.1f}",
     ]

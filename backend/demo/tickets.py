@@ -17,7 +17,7 @@ class Ticket(NamedTuple):
     topic: str
 
 
-# topic → what the customer wants. {x} is filled from _FILLERS.
+# topic → what the customer wants. {x} is filled from FILLERS.
 _WANTS = {
     "Refund": [
         "I returned {the_item} {weeks} ago and the money still has not come back to my card",
@@ -98,7 +98,7 @@ _OPENINGS = [
     "", "", "",
 ]  # fmt: skip
 _CLOSINGS = ["Thanks!", "Kind regards, {person}", "Please get back to me soon.", "Best, {person}", "", "", ""]
-_FILLERS = {
+FILLERS = {
     "the_item": [
         "the kettle", "the blue headphones", "my new router", "the standing lamp", "the coffee machine", "the tablet",
         "the bread maker", "the rucksack", "the electric toothbrush", "the garden speaker", "the smart watch",
@@ -139,7 +139,7 @@ def _sentence(want: str) -> str:
 
 
 def _fill(text: str, rng: random.Random) -> str:
-    for name, choices in _FILLERS.items():
+    for name, choices in FILLERS.items():
         while "{" + name + "}" in text:
             text = text.replace("{" + name + "}", rng.choice(choices), 1)
     return text[0].upper() + text[1:]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region
 from backend.labelstudio.task_spec import TaskSpec
-from backend.targets import Target
+from backend.targets import Target, Values
 
 Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one text a row
 
@@ -41,6 +41,16 @@ def prediction(
 
 def _of(target: Target, array: str) -> bool:
     return array.rpartition("/")[0] == target.name
+
+
+def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:
+    """The `result` that says these values: what an annotator who thinks so submits."""
+    return [
+        region
+        for control in spec.controls
+        if control.name in values
+        for region in BY_KIND[control.target.kind].regions(control, values[control.name], text)
+    ]
 
 
 def adapter_version(project_id: int, adapter: int) -> str:

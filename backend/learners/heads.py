@@ -135,8 +135,9 @@ def fit_regressions(
         found.append(prior + np.linalg.solve(
             weighted.T @ unit + np.diag(penalty + 1e-9), weighted.T @ ((targets - mean) / sd - unit @ prior)
         ))  # fmt: skip
-    solved = np.array(found, dtype=np.float32) * sd
+    solved = np.array(found) * sd
     solved[:, -1] += mean
+    solved = solved.astype(np.float32)
     return Heads(torch.from_numpy(solved[:, None, :-1].copy()), torch.from_numpy(solved[:, -1:].copy()))
 
 

@@ -56,7 +56,7 @@ def _cell(name: str, kinds: Sequence[Kind]) -> str:
         except strategies.StrategyError:
             return ""  # it builds on no other
         if works(found, kinds):
-            return f"`base`: `{base}`"
+            return f"base {base}"
     return ""
 
 
@@ -75,5 +75,5 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
     cells = {name: row[column] for name, row in matrix().items()}
     plain = ", ".join(name for name, cell in cells.items() if cell == "yes")
     based = {cell: [n for n, c in cells.items() if c == cell] for cell in cells.values() if cell not in ("", "yes")}
-    also = "".join(f"; with {cell.replace('`', '')}: {', '.join(names)}" for cell, names in based.items())
+    also = "".join(f"; with {cell}: {', '.join(names)}" for cell, names in based.items())
     raise UnsupportedConfigError(f"strategy '{options.strategy}' does not work for {column}; choose {plain}{also}")

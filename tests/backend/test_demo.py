@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from backend.demo import tickets
+from backend.demo.kinds import KINDS, Name, mentions
+from backend.labelstudio.annotations import values_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import spelled
+from backend.rounds.support import refuse_unsupported
+from backend.settings import ProjectOptions
 
 
 def test_tickets_are_reproducible_and_distinct() -> None:
@@ -19,3 +27,23 @@ def test_every_topic_occurs_and_some_are_rarer() -> None:
     counts = Counter(ticket.topic for ticket in tickets.write(500, seed=7))
     assert set(counts) == set(tickets.TOPICS)
     assert 20 < min(counts.values()) < max(counts.values()) / 1.5
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_demo_is_understood_and_answered(name: Name) -> None:
+    kind = KINDS[name]
+    spec = parse(kind.config)
+    refuse_unsupported(ProjectOptions.from_extra_params({}), spec.targets)
+    written = tickets.write(200, seed=7)
+    for ticket in written:
+        values = dict(kind.truth(ticket))
+        assert values_of({"result": spelled(spec, values, ticket.text)}, spec) == values
+    for target in spec.targets:
+        assert target.learnable([kind.truth(ticket)[target.name] for ticket in written])
+
+
+def test_mentions_stand_where_they_say() -> None:
+    text = "hello, li wei: $1,150 for THE KETTLE in Graz"
+    assert [[text[a:b], name] for a, b, name in mentions(text)] == [
+        ["li wei", "Person"], ["$1,150", "Money"], ["THE KETTLE", "Product"], ["Graz", "Place"],
+    ]  # fmt: skip

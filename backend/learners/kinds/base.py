@@ -72,18 +72,22 @@ class TargetHead(ABC):
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
         """How unsure the head is of each text: (B,), higher = less sure."""
 
+    def meanings(self) -> Sequence[Any]:
+        """What each of its numbers stands for, by which a later head knows them again."""
+        return self.target.classes
+
     def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
         """What it says as a member of a committee: (B, C) or (B,)."""
         raise ModelError(f"a committee about '{self.target.name}' ({self.target.kind}) is not possible: {pooled.shape}")
 
     def carry_over(self, former: TargetHead) -> None:
         """Take over what an earlier head of the same target knows, class by class."""
-        names = {name: row for row, name in enumerate(former.target.classes)}
+        known = {what: row for row, what in enumerate(former.meanings())}
         with torch.no_grad():
-            for row, name in enumerate(self.target.classes):
-                if name in names:
-                    self.linear.weight[row] = former.linear.weight[names[name]]
-                    self.linear.bias[row] = former.linear.bias[names[name]]
+            for row, what in enumerate(self.meanings()):
+                if what in known:
+                    self.linear.weight[row] = former.linear.weight[known[what]]
+                    self.linear.bias[row] = former.linear.bias[known[what]]
 
 
 def binary_entropy(probs: torch.Tensor) -> torch.Tensor:

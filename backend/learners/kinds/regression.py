@@ -53,6 +53,6 @@ class RegressionHead(TargetHead):
         """(B,), in the labels' unit."""
         return torch.as_tensor(self.linear(pooled)[:, 0].float() * self.state["sd"] + self.state["mean"])
 
-    def carry_over(self, former: TargetHead) -> None:
-        """The whole layer; labels whose mean has moved are learned from there."""
-        self.linear.load_state_dict(former.linear.state_dict())
+    def meanings(self) -> Sequence[Any]:
+        """Mean and logarithm of the variance."""
+        return ("mean", "log_variance")

@@ -36,6 +36,10 @@ class SpansHead(TargetHead):
         """Beginning and inside of each class, and outside."""
         return 2 * len(target.classes) + 1
 
+    def meanings(self) -> Sequence[Any]:
+        """The tags."""
+        return ["outside", *((place, name) for name in self.target.classes for place in ("begin", "inside"))]
+
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
         """Cross-entropy, the mean over a text's pieces."""
         rows = list(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BackendError
-from backend.learners.base_model import BaseModels
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.rounds.measures import wilson
@@ -29,23 +27,15 @@ OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def context(store: Store) -> Context:
-    return Context(store, None, BaseModels(), None, _no_bar)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _no_bar(title: str) -> Any:
-    yield lambda done, total: None
-
-
 def fill(store: Store, tiny: Path, count: int = 40, labeled: int = 0, **options: Any) -> None:
     merged = {**OPTIONS, "base_model": str(tiny), **options}
     store.projects.connect(7, label_config=CONFIG, options=merged, host="b.local")
     data = labeled_sentences(count)
     share = merged.get("audit_share", 0.1)
     store.tasks.put_texts(7, [(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=share)
-    store.tasks.put_annotations(7, [(i, {"topic": label}, True, False) for i, (_, label) in enumerate(data[:labeled], 1)])
+    store.tasks.put_annotations(
+        7, [(i, {"topic": label}, True, False) for i, (_, label) in enumerate(data[:labeled], 1)]
+    )
 
 
 def run(context: Context, number: int) -> int:

@@ -15,9 +15,7 @@ from backend.rounds.select import select
 from backend.settings import ProjectOptions
 from backend.store import Store
 from backend.targets import Target
-from tests.backend.rounds.test_rounds import context, fill, run
-
-__all__ = ["context"]  # a fixture
+from tests.backend.rounds.test_rounds import fill, run
 
 _ARRAYS = {  # beyond digests and probabilities
     "uncertainty": {"topic/uncertainty mean top_k"},

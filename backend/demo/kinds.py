@@ -1,0 +1,105 @@
+"""What the demo's annotators can be asked of a ticket: a label config of each kind, and the true answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from backend.demo import tickets
+from backend.demo.tickets import Ticket
+from backend.targets import Values
+
+Name = Literal["choices", "multiple", "taxonomy", "rating", "ner", "several"]
+
+_TEXT = '<Text name="text" value="$text"/>'
+_GROUPS = {
+    "Money": ("Refund", "Billing", "Cancellation"),
+    "Goods": ("Delivery", "Broken product", "How to"),
+    "People": ("Login", "Praise"),
+}
+_HAPPINESS = {"Praise": 5, "How to": 4, "Billing": 3, "Login": 2, "Cancellation": 2, "Delivery": 2, "Refund": 1,
+              "Broken product": 1}  # fmt: skip
+_MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # by the grammar's names
+
+
+class DemoKind(NamedTuple):
+    """A label config, and what a careful annotator answers."""
+
+    config: str
+    truth: Callable[[Ticket], Values]
+
+
+def mentions(text: str) -> list[list[Any]]:
+    """What a ticket mentions: spans by place, the longest where several begin."""
+    found = [[m.start(), m.end(), _class(m.group().lower())] for m in _NAMES.finditer(text)]
+    return [span for span in found if span[2]]
+
+
+def _class(name: str) -> str:
+    return next(kind for of, kind in _MENTIONED.items() if name in map(str.lower, tickets.FILLERS[of]))
+
+
+_NAMES = re.compile(
+    "|".join(
+        rf"(?<!\w){re.escape(name)}(?!\w)"
+        for name in sorted((each for of in _MENTIONED for each in tickets.FILLERS[of]), key=len, reverse=True)
+    ),
+    re.IGNORECASE,
+)
+
+
+def _choices(more: str = "") -> str:
+    offered = "".join(f'<Choice value="{topic}"/>' for topic in tickets.TOPICS)
+    return f'<Choices name="topic" toName="text" choice="single" showInLine="true"{more}>{offered}</Choices>'
+
+
+def _tags(tag: str) -> str:
+    return "".join(f'<{tag} value="{name}"/>' for name in _MENTIONED.values())
+
+
+_TAXONOMY = "".join(
+    f'<Choice value="{group}">' + "".join(f'<Choice value="{topic}"/>' for topic in topics) + "</Choice>"
+    for group, topics in _GROUPS.items()
+)
+_LABELS = f'<Labels name="mentions" toName="text">{_tags("Label")}</Labels>'
+_RATING = '<Rating name="happiness" toName="text" maxRating="5"/>'
+
+
+def _topic(ticket: Ticket) -> Values:
+    return {"topic": ticket.topic}
+
+
+def _happiness(ticket: Ticket) -> Values:
+    return {"happiness": float(_HAPPINESS[ticket.topic])}
+
+
+def _spans(ticket: Ticket) -> Values:
+    return {"mentions": mentions(ticket.text)}
+
+
+def _which(ticket: Ticket) -> Values:
+    there = {name for _, _, name in mentions(ticket.text)}
+    return {"mentions": [name for name in _MENTIONED.values() if name in there]}
+
+
+def _path(ticket: Ticket) -> Values:
+    return {"topic": next(f"{group} / {ticket.topic}" for group, topics in _GROUPS.items() if ticket.topic in topics)}
+
+
+KINDS: Mapping[Name, DemoKind] = {
+    "choices": DemoKind(f"<View>{_TEXT}{_choices()}</View>", _topic),
+    "multiple": DemoKind(
+        f'<View>{_TEXT}<Choices name="mentions" toName="text" choice="multiple">{_tags("Choice")}</Choices></View>',
+        _which,
+    ),
+    "taxonomy": DemoKind(
+        f'<View>{_TEXT}<Taxonomy name="topic" toName="text" leafsOnly="true">{_TAXONOMY}</Taxonomy></View>', _path
+    ),
+    "rating": DemoKind(f"<View>{_TEXT}{_RATING}</View>", _happiness),
+    "ner": DemoKind(f"<View>{_LABELS}{_TEXT}</View>", _spans),
+    "several": DemoKind(
+        f"<View>{_LABELS}{_TEXT}{_choices()}{_RATING}</View>",
+        lambda ticket: {**_topic(ticket), **_happiness(ticket), **_spans(ticket)},
+    ),
+}

@@ -1,0 +1,207 @@
+"""One contract suite over the learners of every kind, alone and together on one adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from backend.labelstudio.controls import BY_KIND as CONTROLS
+from backend.labelstudio.task_spec import Control
+from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
+from backend.learners.base_model import BaseModel
+from backend.learners.kinds import BY_KIND, head_of, output_names
+from backend.learners.kinds.spans import SpansHead, decode
+from backend.learners.learner import Learner
+from backend.learners.training import train
+from backend.rounds.measures import measure
+from backend.targets import KINDS, Kind, Target
+from tests.backend.learners.kinds import Data, data
+
+OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
+GOOD = {"classification": 0.8, "multilabel": 0.7, "regression": 0.65, "spans": 0.75}
+
+
+@pytest.fixture(scope="module", params=["encoder", "decoder"])
+def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path) -> BaseModel:
+    return BaseModel(str(tiny_encoder if request.param == "encoder" else tiny_decoder), device="cpu")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def known(request: pytest.FixtureRequest) -> Data:
+    return data(request.param, 160)
+
+
+@pytest.fixture(scope="module")
+def learner(base: BaseModel, known: Data, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    folder = tmp_path_factory.mktemp("adapter")
+    train(base, known.texts, known.values, [known.target], OPTIONS, folder)
+    return Learner.load(base, f"a-{known.target.kind}", folder)
+
+
+def predicted(learner: Learner, target: Target, texts: list[str]) -> list[Any]:
+    """Values as they would be shown."""
+    outputs = learner.predict(texts)
+    control = Control(target, "text", "")
+    found = []
+    for row, text in enumerate(texts):
+        own = {name.removeprefix(f"{target.name}/"): values[row] for name, values in outputs.items()
+               if name.startswith(f"{target.name}/")}  # fmt: skip
+        found.append(CONTROLS[target.kind].predicted(control, target, own, text)[0])
+    return found
+
+
+def score(learner: Learner, unseen: Data) -> float:
+    name = unseen.target.name
+    found = measure(
+        unseen.target.kind, [v[name] for v in unseen.values], predicted(learner, unseen.target, unseen.texts)
+    )
+    return float(found["score"])
+
+
+def test_there_is_a_head_for_every_kind() -> None:
+    assert set(BY_KIND) == set(KINDS)
+
+
+def test_learns_what_a_random_model_cannot_know(learner: Learner, known: Data) -> None:
+    kind = known.target.kind
+    found = score(learner, data(kind, 60, seed=1))
+    assert found < GOOD[kind] if kind == "regression" else found > GOOD[kind]
+
+
+def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: Learner, known: Data) -> None:
+    texts = [*known.texts[:7], "", "apple", "unknown words only"]
+    together = predicted(learner, known.target, texts)
+    for text, value in zip(texts, together, strict=True):
+        assert predicted(learner, known.target, [text]) == [value]
+    for name, values in learner.predict([]).items():
+        assert len(values) == 0, name
+
+
+def test_scoring_gives_the_outputs_and_an_uncertainty_and_changes_nothing(learner: Learner, known: Data) -> None:
+    before = learner.predict(known.texts)
+    found = learner.score(known.texts, ["features", "uncertainty"])
+    name = f"{known.target.name}/uncertainty"
+    assert set(found) == {*output_names([known.target]), "features", name}
+    for output in output_names([known.target]):
+        np.testing.assert_allclose(found[output], before[output], atol=1e-4)
+        np.testing.assert_array_equal(learner.predict(known.texts)[output], before[output])
+    assert found[name].shape == (160,)
+    assert np.isfinite(found[name]).all()
+    assert found[name].std() > 0
+
+
+def test_equal_seeds_give_equal_outputs(base: BaseModel, known: Data, tmp_path: Path) -> None:
+    outputs = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        options = TrainingOptions(min_steps=5, max_steps=5, max_length=32)
+        train(base, known.texts, known.values, [known.target], options, folder)
+        outputs.append(Learner.load(base, "x", folder).predict(known.texts))
+    for name, values in outputs[0].items():
+        np.testing.assert_array_equal(values, outputs[1][name])
+
+
+def test_a_warm_start_goes_on_where_the_former_stood(
+    base: BaseModel, learner: Learner, known: Data, tmp_path: Path
+) -> None:
+    options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32, lora_dropout=0.0)
+    train(base, known.texts, known.values, [known.target], options, tmp_path, warm_start=learner.folder)
+    again = Learner.load(base, "warm", tmp_path).predict(known.texts)
+    for name, values in learner.predict(known.texts).items():
+        close = np.isclose(again[name], values, atol=1e-3)  # a tag may tip over
+        assert close.mean() > 0.98, name
+
+
+def test_one_adapter_learns_all_kinds_from_texts_that_have_some_of_them(base: BaseModel, tmp_path: Path) -> None:
+    parts = [data(kind, 120, seed=3) for kind in KINDS]
+    texts = [text for part in parts for text in part.texts]
+    values = [value for part in parts for value in part.values]
+    targets = [part.target for part in parts]
+    train(base, texts, values, targets, OPTIONS, tmp_path)
+    learner = Learner.load(base, "all", tmp_path)
+    assert learner.targets == tuple(targets)
+    for kind in KINDS:
+        found = score(learner, data(kind, 60, seed=4))
+        assert found < 0.8 if kind == "regression" else found > 0.6, kind
+    asked = learner.score(texts[:5], ["uncertainty"])
+    assert {f"{target.name}/uncertainty" for target in targets} <= set(asked)
+
+
+@pytest.mark.parametrize("committee", ["bootstrap", "lora", "dropout"])
+def test_members_disagree_about_numbers(base: BaseModel, committee: Any, tmp_path: Path) -> None:
+    known, unseen = data("regression", 120), data("regression", 20, seed=1)
+    options = TrainingOptions(
+        min_steps=60, epochs=1, learning_rate=5e-3, max_length=32, lora_dropout=0.1,
+        committee=CommitteeOptions(kind=committee, members=4),
+    )  # fmt: skip
+    train(base, known.texts, known.values, [known.target], options, tmp_path)
+    found = Learner.load(base, "x", tmp_path).score(unseen.texts, ["predictions"])["predictions"]
+    assert found.shape == (20, 4)
+    truth = np.array([value["stars"] for value in unseen.values])
+    assert np.corrcoef(found.mean(axis=1), truth)[0, 1] > 0.5
+    assert (found.std(axis=1) > 1e-4).all()
+
+
+@pytest.mark.parametrize("measure", ["token_entropy", "least_confident_span", "top_k"])
+def test_long_texts_are_not_unsure_for_being_long(base: BaseModel, measure: Any, tmp_path: Path) -> None:
+    known = data("spans", 120)
+    train(base, known.texts, known.values, [known.target], OPTIONS, tmp_path)
+    learner = Learner.load(base, "x", tmp_path)
+    sentence = "the old apple and the new saw "
+    options = UncertaintyOptions(spans=measure)
+    found = learner.score([sentence, sentence * 2], ["uncertainty"], uncertainty=options)["things/uncertainty"]
+    assert found[1] < 2.5 * found[0] + 0.05
+
+
+@pytest.mark.parametrize("which", ["mean", "max"])
+def test_the_uncertainty_of_several_labels_is_a_binary_entropy(base: BaseModel, which: Any, tmp_path: Path) -> None:
+    known = data("multilabel", 32)
+    train(base, known.texts, known.values, [known.target], TrainingOptions(max_steps=5, max_length=32), tmp_path)
+    learner = Learner.load(base, "x", tmp_path)
+    found = learner.score(known.texts, ["uncertainty"], uncertainty=UncertaintyOptions(multilabel=which))
+    for probs, value in zip(found["topics/probs"].astype(float), found["topics/uncertainty"], strict=True):
+        entropies = [-p * np.log(p) - (1 - p) * np.log(1 - p) for p in probs]
+        assert value == pytest.approx(np.mean(entropies) if which == "mean" else max(entropies), abs=1e-4)
+
+
+def test_tags_and_spans_turn_into_each_other_at_the_exact_characters() -> None:
+    text = "😀 ab, e\u0301中文\r\nxy"
+    pieces = [(0, 1), (2, 4), (4, 5), (6, 8), (8, 9), (9, 10), (12, 14)]
+    head = head_of(Target("t", "spans", ("A", "B")), 4)
+    assert isinstance(head, SpansHead)
+    offsets = torch.tensor([(0, 0), *pieces, (0, 0)])
+    spans = [[0, 4, "A"], [6, 9, "B"], [9, 10, "B"], [12, 14, "A"]]
+    tags = head.tags(offsets, spans)
+    assert tags.tolist() == [-100, 1, 2, 0, 3, 4, 3, 1, -100]
+    found = decode(tags.tolist(), [0.9] * len(offsets), offsets.tolist(), text)
+    assert [[start, end, "AB"[row]] for start, end, row, _ in found] == spans
+    assert {round(span.probability, 6) for span in found} == {0.9}
+
+
+def test_outer_white_space_orphans_and_shared_characters_when_decoding() -> None:
+    text = " ab cd"
+    assert [s[:3] for s in decode([2, 2, 1], [1, 1, 1], [(0, 3), (3, 6), (0, 0)], text)] == [(1, 6, 0)]
+    assert [s[:3] for s in decode([1, 4], [1, 1], [(0, 3), (3, 6)], text)] == [(1, 3, 0), (4, 6, 1)]
+    assert [s[:3] for s in decode([1, 3], [1, 1], [(1, 2), (1, 2)], text)] == [(1, 2, 0)]
+    assert decode([1], [1], [(0, 1)], text) == []
+
+
+def test_what_is_cut_off_teaches_nothing(base: BaseModel, tmp_path: Path) -> None:
+    texts = ["the saw " * 40] * 4
+    values = [{"things": [[300, 303, "tool"]]}] * 4
+    options = TrainingOptions(max_steps=2, max_length=16)
+    train(base, texts, values, [Target("things", "spans", ("tool",))], options, tmp_path)
+    for start, end, _ in Learner.load(base, "x", tmp_path).predict(texts)["things/spans"][0]:
+        assert 0 <= start <= end < 100
+
+
+def test_kinds_name_what_strategies_may_ask() -> None:
+    asks: dict[Kind, frozenset[str]] = {kind: head.asks for kind, head in BY_KIND.items()}
+    assert all({"features", "uncertainty"} <= each for each in asks.values())
+    assert "predictions" in asks["regression"]
+    assert {"probs", "committee_probs", "gradient_lengths"} <= asks["classification"]

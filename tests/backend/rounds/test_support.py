@@ -1,0 +1,115 @@
+"""Strategies × kinds of labels: every pair works in a real round, or is refused with those that do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import strategies
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio.label_config import parse
+from backend.rounds.context import Context
+from backend.rounds.support import SEVERAL, default_strategy, matrix, refuse_unsupported, works
+from backend.settings import ProjectOptions
+from backend.store import Store
+from backend.targets import KINDS, Kind
+from tests.backend.learners.kinds import data
+from tests.backend.rounds.test_rounds import OPTIONS, run
+
+CONTROLS = {
+    "classification": '<Choices name="topic" toName="text">{choices}</Choices>',
+    "multilabel": '<Choices name="topics" toName="text" choice="multiple">{choices}</Choices>',
+    "regression": '<Rating name="stars" toName="text"/>',
+    "spans": '<Labels name="things" toName="text">{labels}</Labels>',
+}
+PAIRS = [(name, column, cell) for name, row in matrix().items() for column, cell in row.items()]
+
+
+def config(*kinds: str) -> str:
+    choices, labels = (
+        "".join(f'<{tag} value="{name}"/>' for name in ("fruit", "tool", "animal")) for tag in ("Choice", "Label")
+    )
+    controls = "".join(CONTROLS[kind] for kind in kinds).format(choices=choices, labels=labels)
+    return f'<View><Text name="text" value="$text"/>{controls}</View>'
+
+
+def fill(store: Store, tiny_encoder: Path, kinds: list[str], labeled: int = 24, **options: Any) -> None:
+    """Project 7 with 40 texts, the first of which are labeled."""
+    texts, values = [], []
+    for number in range(40):
+        one = data(kinds[0], 1, seed=number)
+        texts.append(one.texts[0])
+        values.append(dict(one.values[0]))
+    if len(kinds) > 1:  # of one text, both are known by its spans
+        for each in values:
+            each["topic"] = each["things"][0][2] if each["things"] else "fruit"
+    store.projects.connect(
+        7, label_config=config(*kinds), host="b.local:9090",
+        options={**OPTIONS, "base_model": str(tiny_encoder), "cold_start_per_class": 0, "max_steps": 8, "min_steps": 8,
+                 **options},
+    )  # fmt: skip
+    store.tasks.put_texts(7, list(enumerate(texts, 1)), seed=0, audit_share=0.2)
+    store.tasks.put_annotations(7, [(i, value, True, False) for i, value in enumerate(values[:labeled], 1)])
+
+
+def kinds_of(column: str) -> list[str]:
+    return ["spans", "classification"] if column == SEVERAL else [column]
+
+
+@pytest.mark.parametrize(("name", "column", "cell"), PAIRS, ids=lambda value: str(value) or "refused")
+def test_every_pair_works_or_is_refused(
+    name: str, column: str, cell: str, store: Store, tiny_encoder: Path, context: Context
+) -> None:  # fmt: skip
+    options: dict[str, Any] = {"strategy": name}
+    if cell.startswith("base "):
+        options["strategy_options"] = {"base": cell.split()[1]}
+    fill(store, tiny_encoder, kinds_of(column), **options)
+    targets = parse(config(*kinds_of(column))).targets
+    parsed = ProjectOptions.from_extra_params(options)
+    if not cell:
+        with pytest.raises(UnsupportedConfigError, match=rf"strategy '{name}' does not work for .*; choose .*k_means"):
+            refuse_unsupported(parsed, targets)
+        return
+    refuse_unsupported(parsed, targets)
+    assert run(context, 1) == 1
+    done = store.rounds.get(7, 1)
+    assert done is not None
+    assert done.strategy == name
+    queue = store.rounds.queue(7, 1)
+    assert queue
+    assert all(np.isfinite(item.score) for item in queue if item.score is not None)
+    assert done.evaluation is not None
+    assert set(done.evaluation["controls"]) == {target.name for target in targets}
+
+
+@pytest.mark.parametrize("column", [*KINDS, SEVERAL])
+def test_the_default_works_for_every_kind(column: str, store: Store, tiny_encoder: Path, context: Context) -> None:
+    targets = parse(config(*kinds_of(column))).targets
+    kinds: list[Kind] = [target.kind for target in targets]
+    assert works(strategies.get(default_strategy(targets)), kinds)
+    fill(store, tiny_encoder, kinds_of(column))
+    run(context, 1)
+    assert store.rounds.get(7, 1).strategy == default_strategy(targets)  # type: ignore[union-attr]
+
+
+def test_thresholds_of_several_labels_are_noted_with_the_adapter(
+    store: Store, tiny_encoder: Path, context: Context
+) -> None:  # fmt: skip
+    fill(store, tiny_encoder, ["multilabel"], max_steps=60, min_steps=60)
+    assert run(context, 1) == 1
+    adapter = store.rounds.adapter(7, 1)
+    assert adapter is not None
+    assert adapter.targets[0]["threshold"] != 0.5
+    assert run(context, 2) == 1, "a threshold is no reason to train again"
+
+
+def test_a_weight_moves_the_queue(store: Store, tiny_encoder: Path, context: Context) -> None:
+    orders = []
+    for round_number, weights in enumerate(({"topic": 0.0}, {"things": 0.0}), 1):
+        fill(store, tiny_encoder, ["spans", "classification"], control_weights=weights)
+        run(context, round_number)
+        orders.append([item.task_id for item in store.rounds.queue(7, round_number) if not item.audit])
+    assert orders[0] != orders[1]

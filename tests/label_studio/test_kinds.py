@@ -1,0 +1,82 @@
+"""Each kind of label through a real Label Studio: label a batch, and accept what the model suggests next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.labelstudio.annotations import values_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import spelled
+from tests.backend.learners.kinds import data
+from tests.backend.rounds.test_support import config
+from tests.label_studio.conftest import Team
+
+BATCH = 24
+TAXONOMY = (
+    '<View><Text name="text" value="$text"/><Taxonomy name="topic" toName="text"><Choice value="living">'
+    '<Choice value="fruit"/><Choice value="animal"/></Choice><Choice value="tool"/></Taxonomy></View>'
+)
+PATHS = {"fruit": "living / fruit", "animal": "living / animal", "tool": "tool"}
+
+
+def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
+    """What each text teaches; of several kinds, the spans say the topic too."""
+    one = data("spans" if len(kinds) > 1 else kinds[0], count, seed=5)
+    found = dict(zip(one.texts, one.values, strict=True))
+    if len(kinds) > 1:
+        for values in found.values():
+            values["topic"] = values["things"][0][2] if values["things"] else "tool"
+            values["stars"] = float(1 + 2 * len(values["things"]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kinds", "label_config"),
+    [
+        (("multilabel",), config("multilabel")),
+        (("regression",), config("regression")),
+        (("spans",), config("spans")),
+        (("classification",), TAXONOMY),
+        (("spans", "classification", "regression"), config("spans", "classification", "regression")),
+    ],
+    ids=["multiple", "rating", "labels", "taxonomy", "several"],
+)
+def test_a_suggestion_is_accepted_as_it_is(team: Team, kinds: tuple[str, ...], label_config: str) -> None:
+    spec, truth = parse(label_config), truths(kinds, 90)
+    if label_config == TAXONOMY:
+        truth = {text: {"topic": PATHS[values["topic"]]} for text, values in truth.items()}
+    team.create(list(truth), label_config)
+    team.connect(batch_size=BATCH, cold_start_per_class=0, audit_share=0.2)
+    team.wait_for_round(1)
+    by_task = {}
+    for number in range(BATCH):
+        task = team.annotators[number % 2].next_task(team.id)
+        assert task is not None
+        text = task["data"]["text"]
+        team.annotators[number % 2].submit(task["id"], spelled(spec, truth[text], text))
+        by_task[task["id"]] = truth[text]
+    done = team.wait_for_round(2)
+    assert done.adapter == 1
+    tasks = team.backend.store.tasks
+    stored = {e.id: e.values for audit in (False, True) for e in tasks.labeled(team.id, audit=audit)}
+    assert stored == by_task, "what was learned from is what was said"
+
+    queue = team.published()
+    assert team.project()["model_version"] == f"p{team.id}-a1-q{done.queue}"
+    suggestions = {p["task"]: p for p in team.predictions(f"p{team.id}-a1-q{done.queue}")}
+    assert [item.task_id for item in queue] == sorted(suggestions, key=lambda task: suggestions[task]["score"])
+    assert all(suggestions[item.task_id]["result"] == [] for item in queue if item.audit)
+    shown = [p for p in suggestions.values() if p["result"]]
+    assert shown
+    controls = {region["from_name"] for p in shown for region in p["result"]}
+    assert controls == {control.name for control in spec.controls}
+    for suggestion in shown[:5]:
+        made = team.annotators[0].submit(suggestion["task"], suggestion["result"])
+        annotation = team.call("GET", f"/api/annotations/{made}/")
+        assert annotation["result"] == suggestion["result"]
+        text = team.call("GET", f"/api/tasks/{suggestion['task']}/")["data"]["text"]
+        values = values_of(annotation, spec)
+        unscored = [{k: v for k, v in region.items() if k != "score"} for region in suggestion["result"]]
+        assert spelled(spec, values, text) == unscored
