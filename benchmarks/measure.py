@@ -42,13 +42,14 @@ def measure(prepare: Callable[..., Callable[[], Any]], *arguments: Any, threads:
 def _run(pipe: Connection, prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> None:
     call = prepare(*arguments)
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest memory so far
-    before = _status("VmRSS")
+    before = status("VmRSS")
     started = time.perf_counter()
     result = call()
     seconds = time.perf_counter() - started
-    pipe.send((seconds, max(0, _status("VmHWM") - before), result))
+    pipe.send((seconds, max(0, status("VmHWM") - before), result))
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
+    """A figure of this process in bytes, such as VmRSS or VmHWM, the most so far."""
     line = next(each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith(name))
     return int(line.split()[1]) * 1024

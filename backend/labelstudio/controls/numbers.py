@@ -25,7 +25,7 @@ class Numbers:
         low, high, step = bounds
         if low is not None and high is not None and low >= high:
             raise UnsupportedConfigError(
-                f"<{tag.tag} name='{tag.get('name')}'> has the range {low:g} to {high:g}; its end must be above its start"
+                f"<{tag.tag} name='{tag.get('name')}'> has the range {low:g} to {high:g}: the end must be above it"
             )
         if step is not None and step <= 0:
             raise UnsupportedConfigError(

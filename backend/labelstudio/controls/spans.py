@@ -1,7 +1,7 @@
 """`<Labels>` on a text: spans of characters.
 
-Label Studio counts code points, as Python does, and a carriage return with a line feed as two (its editor's selection-tools.js and
-domManager.ts), so that `start` and `end` are places in the task's own string.
+Label Studio counts code points, as Python does, and a carriage return with a line feed as two (its editor's
+selection-tools.js and domManager.ts), so that `start` and `end` are places in the task's own string.
 """
 
 from __future__ import annotations
