@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import strategies
+from backend.rounds.support import matrix
 from backend.settings import ProjectOptions
 from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text("utf-8")
+LABELS = (REPOSITORY / "docs/labels.md").read_text("utf-8")
 STRATEGIES = (REPOSITORY / "docs/strategies.md").read_text("utf-8")
 
 
@@ -49,3 +51,10 @@ def test_every_option_of_a_project_is_in_the_readme_with_its_default() -> None:
         if field.default is not None and len(stated) == len(names):
             default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert stated[names.index(option)] in (default, "{}"), option
+
+
+def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
+    rows = cells(LABELS, "Which strategies work")
+    assert {name: row[1:] for name, row in rows.items() if name in matrix()} == {
+        name: [cell or "–" for cell in row.values()] for name, row in matrix().items()
+    }
