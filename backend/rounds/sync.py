@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from backend.labelstudio.annotations import state_of
+from backend.labelstudio.annotations import TaskState, state_of
 from backend.labelstudio.client import AnnotatedTask, ListedTask
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
@@ -104,9 +104,23 @@ def _read(context: Context, project: Project, spec: TaskSpec, pages: Iterable[li
     seen = []
     for page in pages:
         _put_texts(context, project, spec, page)
-        context.store.tasks.put_annotations(project.id, [state_of(task.id, task.annotations, spec) for task in page])
+        states = [state_of(task.id, task.annotations, spec) for task in page]
+        _warn_of_overlaps(project, spec, states)
+        context.store.tasks.put_annotations(project.id, states)
         seen.append(max(_spelled(task.updated_at) for task in page))
     return seen
+
+
+def _warn_of_overlaps(project: Project, spec: TaskSpec, states: Sequence[TaskState]) -> None:
+    """Spans are always an answer, if only that there are none: where they are none, they could not be read."""
+    for control in spec.controls:
+        if control.target.kind == "spans" and control.condition is None:
+            lost = [state.task_id for state in states if state.annotated and control.name not in state.values]
+            if lost:
+                log.warning(
+                    "project %d: '%s' has spans that overlap, or with several labels, in %d tasks (the first is %d); "
+                    "these are not learned from", project.id, control.name, len(lost), lost[0],
+                )  # fmt: skip
 
 
 def _put_texts(context: Context, project: Project, spec: TaskSpec, page: Sequence[ListedTask | AnnotatedTask]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,7 @@ from backend.learners.batching import Batch
 from backend.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """What the base model made of a batch of B texts, L word pieces long."""
 
@@ -26,6 +27,7 @@ class Reading:
     pooled: torch.Tensor  # (B, D)
     tokenizer: PreTrainedTokenizerBase
 
+    @cached_property
     def offsets(self) -> torch.Tensor:
         """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones."""
         if not self.tokenizer.is_fast:

@@ -43,7 +43,7 @@ class SpansHead(TargetHead):
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
         """Cross-entropy, the mean over a text's pieces."""
         rows = list(rows)
-        offsets = reading.offsets()[rows]
+        offsets = reading.offsets[rows]
         wanted = torch.stack([self.tags(each, spans) for each, spans in zip(offsets, values, strict=True)])
         logits = self.linear(reading.hidden[rows]).float()
         wanted = wanted.to(logits.device)
@@ -69,7 +69,7 @@ class SpansHead(TargetHead):
         if options.spans == "least_confident_span":
             return torch.tensor([max((1 - span.probability for span in each), default=0.0)
                                  for each in self._decoded(reading)])  # fmt: skip
-        real = (reading.offsets()[..., 0] < reading.offsets()[..., 1]).to(reading.hidden.device)
+        real = (reading.offsets[..., 0] < reading.offsets[..., 1]).to(reading.hidden.device)
         entropies = torch.special.entr(self._probs(reading)).sum(dim=-1).masked_fill(~real, 0.0)
         count = real.sum(dim=1).clamp(min=1)
         if options.spans == "top_k":
@@ -94,7 +94,7 @@ class SpansHead(TargetHead):
 
     def _decoded(self, reading: Reading) -> list[list[_Found]]:
         best, tags = (each.cpu() for each in self._probs(reading).max(dim=-1))
-        offsets = reading.offsets()
+        offsets = reading.offsets
         return [
             decode(tags[row].tolist(), best[row].tolist(), offsets[row].tolist(), text)
             for row, text in enumerate(reading.texts)

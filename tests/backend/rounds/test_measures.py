@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score
 
+from backend.pool.local import stacked
 from backend.rounds.measures import best_threshold, measure, spearman
 from backend.rounds.select import combined
 
@@ -84,3 +85,12 @@ def test_controls_are_combined_by_rank_and_weight() -> None:
     assert combined([first, second], [3, 1]).tolist() == [0.25, 0.5, 0.75]
     assert combined([first, np.zeros(3)], [1, 1]).tolist() == [0.25, 0.5, 0.75]
     assert combined([np.array([5.0]), np.array([1.0])], [0, 0]).tolist() == [0.0]
+
+
+def test_rows_of_different_width_are_stacked_with_zeros() -> None:
+    wide, narrow = np.ones((2, 3, 3), dtype=np.int32), np.ones((1, 1, 3), dtype=np.int32)
+    for first, second in ((wide, narrow), (narrow, wide)):
+        both = stacked(first, second)
+        assert both.shape == (3, 3, 3)
+        assert both.sum() == 18 + 3
+        assert both.dtype == np.int32

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from backend.labelstudio.annotations import state_of
+from backend.labelstudio.label_config import parse
 from backend.learners.base_model import BaseModels
 from backend.rounds.context import Context
-from backend.rounds.sync import sync
+from backend.rounds.sync import _warn_of_overlaps, sync
 from backend.store import Store
+from backend.store.models import Project
 from tests.backend.rounds.memory import START, Memory
 from tests.backend.web.test_ml import CONFIG
 
@@ -127,3 +130,17 @@ def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memo
     store.projects.set(7, webhook_ready=False)  # so that the connection is looked at again
     look()
     assert store.rounds.queue(7, 3) == [], "its predictions are gone, so that a new queue is due"
+
+
+def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    spec = parse('<View><Text name="t" value="$x"/><Labels name="l" toName="t"><Label value="A"/></Labels></View>')
+
+    def region(start: int, end: int) -> dict[str, Any]:
+        value = {"start": start, "end": end, "labels": ["A"]}
+        return {"from_name": "l", "to_name": "t", "type": "labels", "value": value}
+
+    states = [
+        state_of(n, [{"result": r}], spec) for n, r in enumerate(([region(0, 4), region(3, 5)], [], [region(0, 4)]))
+    ]
+    _warn_of_overlaps(Project(id=7), spec, states)
+    assert "'l' has spans that overlap, or with several labels, in 1 tasks (the first is 0)" in caplog.text

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alembic import command
+from alembic.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import inspect
 
 from backend.store import Store
+from backend.store.database import _MIGRATIONS
 from backend.store.models import Base
 from backend.store.tasks import digest, held_out, held_out_order
 
@@ -23,6 +26,32 @@ def connect(store: Store, project_id: int = 1) -> None:
 def put(store: Store, count: int, project_id: int = 1, share: float = 0.0) -> None:
     texts = [(i, f"text {i}") for i in range(1, count + 1)]
     store.tasks.put_texts(project_id, texts, seed=0, audit_share=share)
+
+
+def test_a_store_of_one_class_a_task_asks_label_studio_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with store.database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO projects (id, connected, label_config, options, host, webhook_ready, adapter, queue, adapter_floor,"
+            " turn, round, event_mark, task_mark, reread, synced_at) VALUES (1, 1, '', '{}', '', 1, 3, 2, 0, 5, 4, 0, 9, 0, 0)"
+        )
+        connection.exec_driver_sql("INSERT INTO adapters VALUES (1, 3, 'minilm', 'x', '[\"a\"]', 20, 0.0)")
+        connection.exec_driver_sql(
+            "INSERT INTO tasks (project_id, id, text, digest, audit, skipped, annotated, label, learned_in)"
+            " VALUES (1, 7, 'a text', 1, 0, 0, 1, 'a', 2)"
+        )
+    store.database.migrate()
+    project = store.projects.get(1)
+    assert project is not None
+    assert (project.adapter, project.adapter_floor, project.reread, project.queue) == (0, 3, True, 2)
+    assert store.rounds.adapters() == []
+    assert (store.tasks.count(1), store.tasks.count_labeled(1)) == (1, 0)
+    store.tasks.put_annotations(1, [(7, {"c": "a"}, True, False)])
+    assert store.tasks.count_new_labels(1) == 1
 
 
 def test_migrations_give_the_tables_of_the_models(store: Store) -> None:
