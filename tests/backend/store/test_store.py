@@ -36,8 +36,9 @@ def test_a_store_of_one_class_a_task_asks_label_studio_again(tmp_path: Path) -> 
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.exec_driver_sql(
-            "INSERT INTO projects (id, connected, label_config, options, host, webhook_ready, adapter, queue, adapter_floor,"
-            " turn, round, event_mark, task_mark, reread, synced_at) VALUES (1, 1, '', '{}', '', 1, 3, 2, 0, 5, 4, 0, 9, 0, 0)"
+            "INSERT INTO projects (id, connected, label_config, options, host, webhook_ready, adapter, queue,"
+            " adapter_floor, turn, round, event_mark, task_mark, reread, synced_at)"
+            " VALUES (1, 1, '', '{}', '', 1, 3, 2, 0, 5, 4, 0, 9, 0, 0)"
         )
         connection.exec_driver_sql("INSERT INTO adapters VALUES (1, 3, 'minilm', 'x', '[\"a\"]', 20, 0.0)")
         connection.exec_driver_sql(
