@@ -18,8 +18,8 @@ Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one text a row
 
 def prediction(
     spec: TaskSpec, learned: Sequence[Target], outputs: Outputs, row: int, text: str
-) -> tuple[list[Region], float]:
-    """One text's `result`, and the confidence of its least certain control in [0, 1].
+) -> tuple[list[Region], float | None]:
+    """One text's `result`, and the confidence of its least certain control in [0, 1], if one has any.
 
     learned: what the adapter knows, which may be less or other than the label config asks today.
     """
@@ -34,9 +34,11 @@ def prediction(
         own = {name.removeprefix(f"{target.name}/"): a[row] for name, a in outputs.items() if _of(target, name)}
         value, confidence = kind.predicted(control, target, own, text)
         if value is not None:
-            regions += [{**each, "score": confidence} for each in kind.regions(control, value, text)]
-            confidences.append(confidence)
-    return regions, min(confidences, default=0.0)
+            made = kind.regions(control, value, text)
+            regions += made if confidence is None else [{**each, "score": confidence} for each in made]
+            if confidence is not None:
+                confidences.append(confidence)
+    return regions, min(confidences, default=None)
 
 
 def _of(target: Target, array: str) -> bool:

@@ -32,8 +32,10 @@ class ControlKind(Protocol):
     def regions(self, control: Control, value: Any, text: str) -> list[Region]:
         """A value as Label Studio spells it: the inverse of `value`."""
 
-    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[Any | None, float]:
-        """The value to show of an output, with its confidence in [0, 1]; None for nothing to show.
+    def predicted(
+        self, control: Control, learned: Target, output: Output, text: str
+    ) -> tuple[Any | None, float | None]:
+        """The value to show of an output, with its confidence in [0, 1] if it has one; None for nothing to show.
 
         learned: the target as the adapter knows it; its classes may be others than the control offers today.
         """

@@ -47,9 +47,9 @@ class Numbers:
         """One region; whole numbers are spelled without a point, as Label Studio spells them."""
         return [region(control, {control.type: int(value) if value == int(value) else value})]
 
-    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, float]:  # noqa: ARG002
-        """The number within today's range, on its grid. How sure a number is, one output does not say."""
-        return within(control.target, float(output["value"])), 1.0
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, None]:  # noqa: ARG002
+        """The number within today's range, on its grid. Of how sure it is, one number says nothing."""
+        return within(control.target, float(output["value"])), None
 
 
 def within(target: Target, value: float) -> float:

@@ -13,7 +13,7 @@ from backend.targets import Target
 from tests.backend.labelstudio.test_annotations import SPEC
 
 
-def said(classes: tuple[str, ...], probs: list[float]) -> tuple[list[dict[str, Any]], float]:
+def said(classes: tuple[str, ...], probs: list[float]) -> tuple[list[dict[str, Any]], float | None]:
     learned = [Target("topic", "classification", classes)]
     return prediction(SPEC, learned, {"topic/probs": np.array([probs])}, 0, "a text")
 
@@ -29,7 +29,7 @@ def test_removed_classes_are_left_out_and_the_rest_normalised() -> None:
     result, confidence = said(("gone", "a", "b"), [0.6, 0.3, 0.1])
     assert values_of({"result": result}, SPEC) == {"topic": "a"}
     assert confidence == pytest.approx(0.75)
-    assert said(("gone",), [1.0]) == ([], 0.0)
+    assert said(("gone",), [1.0]) == ([], None)
 
 
 def test_the_two_kinds_of_version_never_meet() -> None:
@@ -43,5 +43,5 @@ def test_the_two_kinds_of_version_never_meet() -> None:
 
 def test_targets_of_another_kind_or_not_learned_yet_say_nothing() -> None:
     other = [Target("topic", "multilabel", ("a", "b"))]
-    assert prediction(SPEC, other, {"topic/probs": np.array([[0.9, 0.9]])}, 0, "x") == ([], 0.0)
-    assert prediction(SPEC, [], {}, 0, "x") == ([], 0.0)
+    assert prediction(SPEC, other, {"topic/probs": np.array([[0.9, 0.9]])}, 0, "x") == ([], None)
+    assert prediction(SPEC, [], {}, 0, "x") == ([], None)
