@@ -1,0 +1,93 @@
+"""Connecting the backend as the UI does, and leaving again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from base64 import b64encode
+
+import httpx
+import pytest
+
+from tests.conftest import labeled_sentences
+from tests.label_studio.conftest import AUTH, CONFIG, Team
+
+
+def test_connected_with_a_webhook_that_carries_our_authorisation(connected: Team) -> None:
+    backends = connected.call("GET", f"/api/ml/?project={connected.id}")
+    assert [(b["state"], b["error_message"]) for b in backends] == [("CO", None)]
+    assert backends[0]["model_version"] == f"p{connected.id}-a0"
+    hooks = connected.call("GET", f"/api/webhooks/?project={connected.id}")
+    token = b64encode(":".join(AUTH).encode()).decode()
+    assert [(h["url"], h["headers"], h["is_active"]) for h in hooks] == [
+        (connected.backend.url + "/webhook", {"Authorization": f"Basic {token}"}, True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "extra_params", "sentence"),
+    [
+        (CONFIG, {"strategy": "foo"}, "strategy 'foo' is unknown; choose one of badge, bald, cal"),
+        (
+            CONFIG,
+            {"batchsize": 3},
+            "extra_params.batchsize is unknown; choose from audit_share, base_model, batch_size",
+        ),
+        (CONFIG, {"batch_size": 0}, "extra_params.batch_size: Input should be greater than or equal to 1, not 0"),
+        (
+            '<View><Text name="t" value="$text"/><TextArea name="l" toName="t"/></View>',
+            {},
+            "<TextArea name='l'> is not supported",
+        ),
+    ],
+)
+def test_what_is_not_supported_is_refused_with_a_sentence(
+    team: Team, config: str, extra_params: dict[str, object], sentence: str
+) -> None:
+    team.create(["a text"], config)
+    with pytest.raises(AssertionError) as refused:
+        team.connect(**extra_params)
+    assert sentence in str(refused.value).replace('\\"', '"')
+
+
+def test_a_wrong_password_is_named(team: Team) -> None:
+    team.create(["a text"])
+    model = {"url": team.backend.url, "project": team.id, "auth_method": "BASIC_AUTH", "basic_auth_user": "x"}
+    answer = team.http.post("/api/ml/", json={**model, "basic_auth_pass": "y"})
+    assert answer.status_code == 400
+    assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in answer.text
+
+
+def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
+    team.create([text for text, _ in labeled_sentences(30)])
+    tasks = team.call("GET", f"/api/tasks/?project={team.id}&page_size=5")["tasks"]
+    theirs = [{"task": task["id"], "result": [], "score": 0.5, "model_version": "theirs"} for task in tasks]
+    team.call("POST", f"/api/projects/{team.id}/import/predictions", theirs)
+    team.call("PATCH", f"/api/projects/{team.id}/", {"sampling": "Uniform sampling", "model_version": "theirs"})
+    team.connect()
+    team.wait_for_round(1)
+    assert team.project()["model_version"] == f"p{team.id}-a0-q1"
+
+    command = [sys.executable, "-m", "backend", "disconnect", str(team.id)]
+    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    project = team.project()
+    assert (project["sampling"], project["model_version"]) == ("Uniform sampling", "theirs")
+    assert team.call("GET", f"/api/projects/{team.id}/model-versions/") == {"theirs": 5}
+    assert team.call("GET", f"/api/ml/?project={team.id}") == []
+    assert team.call("GET", f"/api/webhooks/?project={team.id}") == []
+
+    turn = team.backend.store.projects.get(team.id).turn
+    with httpx.Client(auth=AUTH, base_url=team.backend.url) as http:
+        http.post("/webhook", json={"action": "START_TRAINING", "project": {"id": team.id}})
+    time.sleep(3)  # the notifier looks once a second
+    assert team.backend.store.projects.get(team.id).turn == turn
+
+
+def test_a_project_that_never_connected_is_named_by_the_command_line(team: Team) -> None:
+    command = [sys.executable, "-m", "backend", "round", "999999"]
+    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "project 999999 is not connected to this backend" in done.stderr
+    assert "Traceback" not in done.stderr
