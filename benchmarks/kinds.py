@@ -122,11 +122,12 @@ def prepare_ours(data: Data) -> Callable[[], dict[str, Any]]:
     """The product's training."""
     quiet_libraries()
     base = BaseModel("minilm")
-    folder = Path(tempfile.mkdtemp())
+    kept = tempfile.TemporaryDirectory()
     texts, values = [text for text, _ in data.train], [{data.target.name: value} for _, value in data.train]
-    train(base, texts[:32], values[:32], [data.target], TrainingOptions(min_steps=1, max_steps=1), folder)
+    train(base, texts[:32], values[:32], [data.target], TrainingOptions(min_steps=1, max_steps=1), Path(kept.name))
 
     def call() -> dict[str, Any]:
+        folder = Path(kept.name)
         cost = _trained(lambda: train(base, texts, values, [data.target], TrainingOptions(epochs=_EPOCHS), folder))
         learner = Learner.load(base, "ours", folder)
 
@@ -180,8 +181,9 @@ def prepare_theirs(data: Data, rate: float) -> Callable[[], dict[str, Any]]:
         batch["labels"] = torch.tensor(labels)
         return batch
 
+    kept = tempfile.TemporaryDirectory()
     settings = TrainingArguments(
-        tempfile.mkdtemp(), num_train_epochs=_EPOCHS, per_device_train_batch_size=16, learning_rate=rate, seed=0,
+        kept.name, num_train_epochs=_EPOCHS, per_device_train_batch_size=16, learning_rate=rate, seed=0,
         warmup_steps=25, save_strategy="no", report_to=[], logging_strategy="no", disable_tqdm=True, use_cpu=True,
         dataloader_pin_memory=False,
     )  # fmt: skip
