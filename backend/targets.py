@@ -41,12 +41,15 @@ class Target:
         return cls(**{**values, "classes": tuple(values["classes"])})
 
     def offers(self, value: Any) -> bool:
-        """Whether a value is one of this target: classes that the label config no longer has are not."""
+        """Whether a value is one of this target: of a former kind, or of classes that are gone, it is not."""
         if self.kind == "classification":
-            return value in self.classes
-        if self.kind == "multilabel":
-            return set(value) <= set(self.classes)
-        return self.kind == "regression" or all(name in self.classes for _, _, name in value)
+            return isinstance(value, str) and value in self.classes
+        if self.kind == "regression":
+            return isinstance(value, int | float)
+        if not isinstance(value, list):
+            return False
+        names = value if self.kind == "multilabel" else [each[2] for each in value if len(each) == 3]
+        return len(names) == len(value) and all(isinstance(n, str) and n in self.classes for n in names)
 
     @property
     def outcomes(self) -> int:

@@ -26,7 +26,7 @@ def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
     regions = [each for each in annotation.get("result") or () if isinstance(each, dict)]
     found = {}
     for control in spec.controls:
-        if control.condition is None or _met(control.condition, regions):
+        if all(_met(condition, regions) for condition in control.conditions):
             value = BY_KIND[control.target.kind].value(control, _of(control, regions))
             if value is not None:
                 found[control.name] = value
@@ -58,7 +58,12 @@ def _met(condition: Condition, regions: Sequence[Region]) -> bool:
         str(name)
         for each in regions
         if each.get("from_name") == condition.name
-        for name in (each.get("value") or {}).get("choices") or []
+        for name in _names(each.get("value") or {})
     }
     has = bool(chosen & condition.choices) if condition.choices else bool(chosen)
     return has == condition.shown
+
+
+def _names(value: Mapping[str, Any]) -> list[Any]:
+    """The choices of a region, or the leaves of its paths."""
+    return [*(value.get("choices") or []), *(path[-1] for path in value.get("taxonomy") or [] if path)]

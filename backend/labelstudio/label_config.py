@@ -35,7 +35,11 @@ def parse(label_config: str) -> TaskSpec:
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control; supported are {SUPPORTED}")
     sources = list(dict.fromkeys(control.to_name for control in controls))
-    others = [name for name, each in elements.items() if each.tag in inputs.TAGS and name not in sources]
+    others = [  # texts beside; a fixed one is an instruction to people
+        name
+        for name, each in elements.items()
+        if each.tag in inputs.TAGS and name not in sources and (each.get("value") or "").startswith("$")
+    ]
     spec = TaskSpec(controls, tuple(inputs.read(elements[name]) for name in elements if name in {*sources, *others}))
     _combine(spec)
     return spec
@@ -46,7 +50,7 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
     kind = BY_TAG.get(tag.tag)
     if kind is None:
         raise UnsupportedConfigError(f"{where} is not supported; supported are {SUPPORTED}")
-    for flag in ("perRegion", "perItem"):
+    for flag in ("perRegion", "perItem", "labeling"):
         if tag.get(flag) == "true":
             raise UnsupportedConfigError(f"{where} has {flag}: labels of regions are not supported; {SUPPORTED} are")
     target = (tag.get("toName") or "").split(",")[0].strip()
@@ -57,7 +61,7 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
     if kind == "spans" and labeled.tag != "Text":
         raise UnsupportedConfigError(f"{where} labels spans of <{labeled.tag}>; supported is <Labels> on <Text>")
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
-    return replace(control, to_name=target, condition=_condition(tag))
+    return replace(control, to_name=target, conditions=_conditions(tag))
 
 
 def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
@@ -68,13 +72,15 @@ def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
     return "multilabel" if choice == "multiple" else kind
 
 
-def _condition(tag: Any) -> Condition | None:
-    """When the control is shown, if that depends on the choices of another."""
-    when, name = tag.get("visibleWhen"), tag.get("whenTagName")
-    if when not in ("choice-selected", "choice-unselected") or not name:
-        return None
-    choices = frozenset(part.strip() for part in (tag.get("whenChoiceValue") or "").split(",") if part.strip())
-    return Condition(name, choices, shown=when == "choice-selected")
+def _conditions(tag: Any) -> tuple[Condition, ...]:
+    """When the control is shown, if that depends on the choices of others: its own word, and those of views around."""
+    found = []
+    for each in (tag, *tag.iterancestors()):
+        when, name = each.get("visibleWhen"), each.get("whenTagName")
+        if when in ("choice-selected", "choice-unselected") and name:
+            choices = frozenset(part.strip() for part in (each.get("whenChoiceValue") or "").split(",") if part.strip())
+            found.append(Condition(name, choices, shown=when == "choice-selected"))
+    return tuple(found)
 
 
 def _combine(spec: TaskSpec) -> None:

@@ -24,7 +24,7 @@ class Control:
     to_name: str
     type: str  # of its regions, as results spell it: choices, taxonomy, rating, number, labels
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the way to each class
-    condition: Condition | None = None
+    conditions: tuple[Condition, ...] = ()  # all must hold for it to be shown
 
     @property
     def name(self) -> str:

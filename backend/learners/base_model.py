@@ -38,6 +38,7 @@ class BaseModel:
     def __init__(self, name: str, *, device: str | None = None) -> None:
         self.name = name
         self.lock = threading.RLock()
+        self._tokenizing = threading.Lock()  # a fast tokenizer keeps the length to cut at as a state of its own
         self.device = torch.device(device or _best_device())
         path = resolve(name)
         try:
@@ -66,7 +67,20 @@ class BaseModel:
 
     def tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """Word pieces of each text, cut at `max_length` or at what the model can read."""
-        return tokenize(self.tokenizer, texts, min(max_length, self.max_positions))
+        with self._tokenizing:
+            return tokenize(self.tokenizer, texts, min(max_length, self.max_positions))
+
+    def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
+        """First character of each word piece and the one after its last: (B, length, 2); 0, 0 for special ones."""
+        if not self.tokenizer.is_fast:
+            raise ModelError("this base model's tokenizer does not say where its word pieces stand; choose another")
+        with self._tokenizing:
+            found = self.tokenizer(list(texts), truncation=True, max_length=length, return_offsets_mapping=True)
+        places = torch.zeros(len(texts), length, 2, dtype=torch.int64)
+        for row, pairs in enumerate(found["offset_mapping"]):
+            if pairs:
+                places[row, : len(pairs)] = torch.tensor(pairs)
+        return places
 
     def read(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The last hidden state, (B, L, D), and one vector a text, (B, D).

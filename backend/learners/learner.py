@@ -133,7 +133,7 @@ class Learner:
 
     def _reading(self, batch: Batch, own: Sequence[str]) -> Reading:
         hidden, pooled = self.base.read(batch)
-        return Reading(batch, own, hidden, pooled, self.base.tokenizer)
+        return Reading(batch, own, hidden, pooled, self.base)
 
     def _outputs(self, reading: Reading) -> Tensors:
         return {f"{h.target.name}/{name}": a for h in self.heads for name, a in h.outputs(reading).items()}

@@ -192,7 +192,7 @@ def _fit(
             batch = pad(base.tokenizer, ids, order[start : start + options.batch_size])
             with _autocast(base.device):
                 hidden, pooled = base.read(batch)
-                reading = Reading(batch, [texts[row] for row in batch.rows], hidden, pooled, base.tokenizer)
+                reading = Reading(batch, [texts[row] for row in batch.rows], hidden, pooled, base)
                 loss = _loss(heads, reading, values)
             if not torch.isfinite(loss):
                 raise ModelError(

@@ -18,6 +18,8 @@ from backend.rounds.train import load
 from backend.store.tasks import LabeledText
 from backend.targets import Target, offered
 
+_ENOUGH = 20  # held-out texts to tune a threshold on; before, it stays where it is by default
+
 
 def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] | None:
     """Score an adapter version on the held-out labels, by control; None while there is no adapter or no such label.
@@ -55,7 +57,7 @@ def _measured(
     """The target with its threshold tuned, and its score."""
     truth = [held_out[row].values[target.name] for row in rows]
     of_rows = [replace(target) for _ in rows]
-    if target.kind == "multilabel":
+    if target.kind == "multilabel" and len(rows) >= _ENOUGH:
         probs = outputs[f"{target.name}/probs"][list(rows)]
         present = np.array([[name in value for name in target.classes] for value in truth])
         of_rows = [replace(target, threshold=each) for each in _cross_fitted(probs, present)]

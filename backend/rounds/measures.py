@@ -48,18 +48,28 @@ def _micro(counts: Array) -> Array:
     return np.asarray(np.divide(2 * right, both, out=np.ones_like(both), where=both > 0))
 
 
+def _f1(counts: Array) -> dict[str, float]:
+    """Micro-F1. Where all texts are alike the bootstrap knows no spread: then Wilson's interval over their elements."""
+    found = _bootstrapped(counts, _micro)
+    if found["low"] == found["high"]:
+        right, superfluous, missing = counts.sum(axis=0)
+        total = int(2 * right + superfluous + missing)
+        found["low"], found["high"] = wilson(int(2 * right), total) if total else (0.0, 1.0)
+    return found
+
+
 def _multilabel(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> dict[str, Any]:
     """Micro-F1, and macro-F1 over the labels that occur."""
     names = sorted({name for value in truth for name in value})
     by_name = [_sets([[name] if name in v else [] for v in truth], [[name] if name in v else [] for v in predicted])
                for name in names]  # fmt: skip
     macro = float(np.mean([_micro(counts) for counts in by_name])) if names else 1.0
-    return {"metric": "micro_f1", **_bootstrapped(_sets(truth, predicted), _micro), "macro_f1": macro}
+    return {"metric": "micro_f1", **_f1(_sets(truth, predicted)), "macro_f1": macro}
 
 
 def _spans(truth: Sequence[list[Any]], predicted: Sequence[list[Any]]) -> dict[str, Any]:
     """F1 of exact spans with the right class, as seqeval and CoNLL count."""
-    return {"metric": "span_f1", **_bootstrapped(_sets(truth, predicted), _micro)}
+    return {"metric": "span_f1", **_f1(_sets(truth, predicted))}
 
 
 def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from backend.errors import UnsupportedConfigError
 from backend.labelstudio.annotations import TaskState, state_of
 from backend.labelstudio.client import AnnotatedTask, ListedTask
 from backend.labelstudio.inputs import text_of
@@ -58,11 +59,14 @@ def _follow_config(context: Context, project: Project) -> Project:
         return project
     new = parse(current)
     refuse_unsupported(options_of(project), new.targets)
-    old = spec_of(project)
     values: dict[str, object] = {"label_config": current}
+    try:
+        old = spec_of(project)
+    except UnsupportedConfigError:  # an earlier release understood it
+        old = None
     if new != old:
         values["reread"] = True
-    if new.inputs != old.inputs:
+    if old is None or new.inputs != old.inputs:
         values["task_mark"] = 0
     context.store.projects.set(project.id, **values)
     log.info("project %d: the label config changed", project.id)
@@ -114,7 +118,7 @@ def _read(context: Context, project: Project, spec: TaskSpec, pages: Iterable[li
 def _warn_of_overlaps(project: Project, spec: TaskSpec, states: Sequence[TaskState]) -> None:
     """Spans are always an answer, if only that there are none: where they are none, they could not be read."""
     for control in spec.controls:
-        if control.target.kind == "spans" and control.condition is None:
+        if control.target.kind == "spans" and not control.conditions:
             lost = [state.task_id for state in states if state.annotated and control.name not in state.values]
             if lost:
                 log.warning(

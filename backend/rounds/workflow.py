@@ -28,7 +28,7 @@ from backend.rounds.context import Context
 
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "1"
+STEPS_VERSION = "2"
 QUEUE = "rounds"
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")

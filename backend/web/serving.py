@@ -52,8 +52,11 @@ class Serving:
         with self._lease(project_id) as service:
             known = self._scores(project_id, service)
             rows = np.full(len(texts), -1) if known is None else known.rows(digests)
-            fresh = service.learner.predict([texts[i] for i in np.flatnonzero(rows < 0)])
             there = np.flatnonzero(rows >= 0)
+            if known is not None and len(there) == len(texts):
+                names = output_names(service.targets)
+                return service.version, service.targets, {name: known.take(name, digests) for name in names}
+            fresh = service.learner.predict([texts[i] for i in np.flatnonzero(rows < 0)])
             if known is None or not len(there):
                 return service.version, service.targets, fresh
             order = np.argsort(np.concatenate([there, np.flatnonzero(rows < 0)]))

@@ -66,10 +66,11 @@ class Multiple:
         chosen = {name for each in regions for name in _chosen(control, each)}
         return [name for name in control.target.classes if name in chosen] + sorted(chosen - {*control.target.classes})
 
-    def agreed(self, values: Sequence[list[str]]) -> list[str]:
-        """The choices of more than half."""
+    def agreed(self, values: Sequence[list[str]]) -> list[str] | None:
+        """The choices of more than half; None if every choice that was made is contested."""
         votes = Counter(name for value in values for name in value)
-        return [name for name, count in votes.items() if 2 * count > len(values)]
+        won = [name for name, count in votes.items() if 2 * count > len(values)]
+        return won if won or all(2 * count < len(values) for count in votes.values()) else None
 
     def regions(self, control: Control, value: list[str], text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
         """One region; none for no choice."""

@@ -61,6 +61,6 @@ def within(target: Target, value: float) -> float:
         return round(value, 4)
     start = 0.0 if target.low is None else target.low
     steps = round((value - start) / target.step)
-    if start + steps * target.step > high:
-        steps -= 1
+    if high < math.inf:
+        steps = min(steps, math.floor((high - start) / target.step + 1e-9))
     return round(start + steps * target.step, 9)

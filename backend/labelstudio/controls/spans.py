@@ -40,9 +40,10 @@ class Spans:
         return None if any(a[1] > b[0] for a, b in pairwise(spans)) else spans
 
     def agreed(self, values: Sequence[list[Span]]) -> list[Span] | None:
-        """The spans of more than half; exact ones, since two ends that differ are two opinions."""
+        """The spans of more than half, exact ones; None if none won and one has half: two ends are a tie."""
         votes = Counter(tuple(span) for value in values for span in value)
-        return sorted(list(span) for span, count in votes.items() if 2 * count > len(values))
+        won = sorted(list(span) for span, count in votes.items() if 2 * count > len(values))
+        return won if won or all(2 * count < len(values) for count in votes.values()) else None
 
     def regions(self, control: Control, value: list[Span], text: str) -> list[Region]:
         """One region a span, with an id that says where it is: results with spans need ids of their own."""

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from backend.errors import ModelError
 from backend.learners.base import UncertaintyOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch
 from backend.targets import Target
 
@@ -25,20 +25,12 @@ class Reading:
     texts: Sequence[str]  # (B,) as they stand in the batch
     hidden: torch.Tensor  # (B, L, D)
     pooled: torch.Tensor  # (B, D)
-    tokenizer: PreTrainedTokenizerBase
+    base: BaseModel
 
     @cached_property
     def offsets(self) -> torch.Tensor:
         """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones."""
-        if not self.tokenizer.is_fast:
-            raise ModelError("this base model's tokenizer does not say where its word pieces stand; choose another")
-        length = self.batch.input_ids.shape[1]
-        found = self.tokenizer(list(self.texts), truncation=True, max_length=length, return_offsets_mapping=True)
-        places = torch.zeros(len(self.texts), length, 2, dtype=torch.int64)
-        for row, pairs in enumerate(found["offset_mapping"]):
-            if pairs:
-                places[row, : len(pairs)] = torch.tensor(pairs)
-        return places
+        return self.base.offsets(self.texts, self.batch.input_ids.shape[1])
 
 
 class TargetHead(ABC):

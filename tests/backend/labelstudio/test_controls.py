@@ -132,3 +132,23 @@ def test_numbers_keep_to_the_range_and_the_grid(value: float) -> None:
     found = within(target, value)
     assert -1.0 <= found <= 4.2
     assert (found + 1) / 0.5 == pytest.approx(round((found + 1) / 0.5))
+
+
+def test_the_end_of_a_range_can_be_reached() -> None:
+    for high in (0.3, 0.6, 0.7, 1.4):
+        assert within(Target("n", "regression", low=0.0, high=high, step=0.1), 9.0) == pytest.approx(high)
+
+
+def test_a_tie_about_spans_or_labels_teaches_nothing() -> None:
+    assert BY_KIND["spans"].agreed([[[0, 5, "A"]], [[0, 6, "A"]]]) is None
+    assert BY_KIND["multilabel"].agreed([["a"], ["b"]]) is None
+    assert BY_KIND["multilabel"].agreed([["a"], [], []]) == []
+    assert BY_KIND["spans"].agreed([[], []]) == []
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_values_of_another_kind_are_not_offered(name: str) -> None:
+    target = control_of(name).target
+    for value in ("else", 3.0, ["else"], [[0, 1, "else"]], None, [[1]]):
+        if not (target.kind == "regression" and value == 3.0):
+            assert not target.offers(value)

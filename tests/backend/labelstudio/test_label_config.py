@@ -94,5 +94,11 @@ def test_several_controls_several_texts_and_what_is_shown_when() -> None:
     assert [control.name for control in spec.controls] == ["c", "r"]
     assert [source.key for source in spec.inputs] == ["a", "b", "c"]
     assert spec.inputs[2] == Input("p", "Paragraphs", "c", "who", "text")
-    assert spec.controls[0].condition is None
-    assert spec.controls[1].condition == Condition("c", frozenset({"a", "b"}), shown=True)
+    assert spec.controls[0].conditions == ()
+    assert spec.controls[1].conditions == (Condition("c", frozenset({"a", "b"}), shown=True),)
+    view = f'<View visibleWhen="choice-unselected" whenTagName="c">{shown}</View>'
+    assert parse(config(TWO + view, texts)).controls[1].conditions == (
+        Condition("c", frozenset({"a", "b"}), shown=True), Condition("c", frozenset(), shown=False),
+    )  # fmt: skip
+    fixed = parse(config(TWO, '<Text name="t" value="$a"/><Text name="u" value="Read this"/>'))
+    assert [source.name for source in fixed.inputs] == ["t"]

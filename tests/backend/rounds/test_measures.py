@@ -94,3 +94,10 @@ def test_rows_of_different_width_are_stacked_with_zeros() -> None:
         assert both.shape == (3, 3, 3)
         assert both.sum() == 18 + 3
         assert both.dtype == np.int32
+
+
+def test_few_labels_that_are_all_alike_have_a_wide_interval() -> None:
+    found = measure("spans", [[[0, 3, "A"]]], [[[0, 3, "A"]]])
+    assert (found["score"], found["high"]) == (1.0, 1.0)
+    assert found["low"] < 0.4
+    assert measure("spans", [[]], [[]])["low"] == 0.0

@@ -36,10 +36,12 @@ def config(*kinds: str) -> str:
     return f'<View><Text name="text" value="$text"/>{controls}</View>'
 
 
-def fill(store: Store, tiny_encoder: Path, kinds: list[str], labeled: int = 24, **options: Any) -> None:
-    """Project 7 with 40 texts, the first of which are labeled."""
+def fill(
+    store: Store, tiny_encoder: Path, kinds: list[str], labeled: int = 24, count: int = 40, **options: Any
+) -> None:
+    """Project 7 with texts, the first of which are labeled."""
     texts, values = [], []
-    for number in range(40):
+    for number in range(count):
         one = data(kinds[0], 1, seed=number)
         texts.append(one.texts[0])
         values.append(dict(one.values[0]))
@@ -51,7 +53,7 @@ def fill(store: Store, tiny_encoder: Path, kinds: list[str], labeled: int = 24, 
         options={**OPTIONS, "base_model": str(tiny_encoder), "cold_start_per_class": 0, "max_steps": 8, "min_steps": 8,
                  **options},
     )  # fmt: skip
-    store.tasks.put_texts(7, list(enumerate(texts, 1)), seed=0, audit_share=0.2)
+    store.tasks.put_texts(7, list(enumerate(texts, 1)), seed=0, audit_share=options.get("audit_share", 0.2))
     store.tasks.put_annotations(7, [(i, value, True, False) for i, value in enumerate(values[:labeled], 1)])
 
 
@@ -98,7 +100,7 @@ def test_the_default_works_for_every_kind(column: str, store: Store, tiny_encode
 def test_thresholds_of_several_labels_are_noted_with_the_adapter(
     store: Store, tiny_encoder: Path, context: Context
 ) -> None:  # fmt: skip
-    fill(store, tiny_encoder, ["multilabel"], max_steps=60, min_steps=60)
+    fill(store, tiny_encoder, ["multilabel"], labeled=60, count=60, max_steps=60, min_steps=60, audit_share=0.5)
     assert run(context, 1) == 1
     adapter = store.rounds.adapter(7, 1)
     assert adapter is not None

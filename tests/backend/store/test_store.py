@@ -49,6 +49,7 @@ def test_a_store_of_one_class_a_task_asks_label_studio_again(tmp_path: Path) -> 
     project = store.projects.get(1)
     assert project is not None
     assert (project.adapter, project.adapter_floor, project.reread, project.queue) == (0, 3, True, 2)
+    assert project.task_mark == 0, "texts are read again: more than one may belong to a task"
     assert store.rounds.adapters() == []
     assert (store.tasks.count(1), store.tasks.count_labeled(1)) == (1, 0)
     store.tasks.put_annotations(1, [(7, {"c": "a"}, True, False)])

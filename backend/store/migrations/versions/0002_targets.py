@@ -25,7 +25,7 @@ def upgrade() -> None:
         rounds.add_column(sa.Column("targets", sa.JSON, nullable=False, server_default="[]"))
     op.execute("UPDATE rounds SET evaluation = NULL")
     op.execute(
-        "UPDATE projects SET reread = true, adapter = 0, adapter_floor = MAX(adapter_floor, COALESCE("
+        "UPDATE projects SET reread = true, task_mark = 0, adapter = 0, adapter_floor = MAX(adapter_floor, COALESCE("
         "(SELECT MAX(number) FROM adapters WHERE adapters.project_id = projects.id), 0))"
     )
     op.execute("DELETE FROM adapters")
