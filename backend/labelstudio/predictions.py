@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.controls import BY_KIND
-from backend.labelstudio.controls.base import Region
+from backend.labelstudio.controls.base import Output, Region
 from backend.labelstudio.task_spec import TaskSpec
 from backend.targets import Target, Values
 
@@ -31,8 +31,7 @@ def prediction(
         if target is None or target.kind != control.target.kind:
             continue
         kind = BY_KIND[target.kind]
-        own = {name.removeprefix(f"{target.name}/"): a[row] for name, a in outputs.items() if _of(target, name)}
-        value, confidence = kind.predicted(control, target, own, text)
+        value, confidence = kind.predicted(control, target, output_of(target, outputs, row), text)
         if value is not None:
             made = kind.regions(control, value, text)
             regions += made if confidence is None else [{**each, "score": confidence} for each in made]
@@ -41,8 +40,10 @@ def prediction(
     return regions, min(confidences, default=None)
 
 
-def _of(target: Target, array: str) -> bool:
-    return array.rpartition("/")[0] == target.name
+def output_of(target: Target, outputs: Outputs, row: int) -> Output:
+    """What the learner says of one text about one target, by the names of its kind."""
+    parts = {name: name.rpartition("/") for name in outputs}
+    return {array: outputs[name][row] for name, (owner, _, array) in parts.items() if owner == target.name}
 
 
 def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.learner import Arrays
 from backend.rounds.context import Context, learned, spec_of
@@ -56,17 +57,17 @@ def _measured(
 ) -> tuple[Target, dict[str, Any]]:
     """The target with its threshold tuned, and its score."""
     truth = [held_out[row].values[target.name] for row in rows]
-    of_rows = [replace(target) for _ in rows]
+    of_rows = [target] * len(rows)
     if target.kind == "multilabel" and len(rows) >= _ENOUGH:
         probs = outputs[f"{target.name}/probs"][list(rows)]
         present = np.array([[name in value for name in target.classes] for value in truth])
         of_rows = [replace(target, threshold=each) for each in _cross_fitted(probs, present)]
         target = replace(target, threshold=best_threshold(probs, present))
-    predicted = []
-    for row, as_known in zip(rows, of_rows, strict=True):
-        own = {name.removeprefix(f"{target.name}/"): a[row] for name, a in outputs.items()
-               if name.rpartition("/")[0] == target.name}  # fmt: skip
-        predicted.append(BY_KIND[target.kind].predicted(control, as_known, own, held_out[row].text)[0])
+    kind = BY_KIND[target.kind]
+    predicted = [
+        kind.predicted(control, known, output_of(target, outputs, row), held_out[row].text)[0]
+        for row, known in zip(rows, of_rows, strict=True)
+    ]
     return target, measure(target.kind, truth, predicted)
 
 

@@ -36,14 +36,14 @@ class Single:
         found: str | None = majority(values)
         return found
 
-    def regions(self, control: Control, value: str, text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+    def regions(self, control: Control, value: str, text: str) -> list[Region]:
         """One region."""
         if control.type == "taxonomy":
             path = next(path for path in control.paths if _SEPARATOR.join(path) == value)
             return [region(control, {"taxonomy": [list(path)]})]
         return [region(control, {"choices": [value]})]
 
-    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[str | None, float]:  # noqa: ARG002
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[str | None, float]:
         """The likeliest class that the control offers: what is gone is left out, the rest normalised again."""
         offered = set(control.target.classes)
         kept = [(float(p), name) for p, name in zip(output["probs"], learned.classes, strict=True) if name in offered]
@@ -72,11 +72,11 @@ class Multiple:
         won = [name for name, count in votes.items() if 2 * count > len(values)]
         return won if won or all(2 * count < len(values) for count in votes.values()) else None
 
-    def regions(self, control: Control, value: list[str], text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+    def regions(self, control: Control, value: list[str], text: str) -> list[Region]:
         """One region; none for no choice."""
         return [region(control, {"choices": list(value)})] if value else []
 
-    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:  # noqa: ARG002
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:
         """Every class from the threshold on; the confidence is that of the least certain answer."""
         known = dict(zip(learned.classes, map(float, output["probs"]), strict=True))
         asked = {name: known[name] for name in control.target.classes if name in known}

@@ -43,11 +43,11 @@ class Numbers:
         """The median: one annotator's slip does not move it."""
         return float(median(values))
 
-    def regions(self, control: Control, value: float, text: str) -> list[Region]:  # noqa: ARG002 (the protocol's)
+    def regions(self, control: Control, value: float, text: str) -> list[Region]:
         """One region; whole numbers are spelled without a point, as Label Studio spells them."""
         return [region(control, {control.type: int(value) if value == int(value) else value})]
 
-    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, None]:  # noqa: ARG002
+    def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, None]:
         """The number within today's range, on its grid. Of how sure it is, one number says nothing."""
         return within(control.target, float(output["value"])), None
 

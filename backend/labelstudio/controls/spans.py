@@ -26,7 +26,7 @@ class Spans:
         """The control."""
         return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", "labels")
 
-    def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:  # noqa: ARG002 (the protocol's)
+    def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:
         """The spans by place: none is an answer too. None if two overlap or one has several classes: not learned."""
         spans: list[Span] = []
         for each in regions:

@@ -72,7 +72,7 @@ class TargetHead(ABC):
 
     def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
         """What it says as a member of a committee: (B, C) or (B,)."""
-        raise ModelError(f"a committee about '{self.target.name}' ({self.target.kind}) is not possible: {pooled.shape}")
+        raise ModelError(f"'{self.target.name}' ({self.target.kind}) can have no committee; choose another strategy")
 
     def carry_over(self, former: TargetHead) -> None:
         """Take over what an earlier head of the same target knows, class by class."""

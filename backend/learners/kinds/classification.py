@@ -49,7 +49,7 @@ class ClassificationHead(TargetHead):
         """`probs`."""
         return {"probs": self.opinion(reading.pooled)}
 
-    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
         """One less the margin between the two likeliest classes, as the strategy `margin` has it."""
         first, second = self.opinion(reading.pooled).topk(2, dim=1).values.T
         return torch.as_tensor(1 - (first - second))

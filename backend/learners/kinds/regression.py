@@ -20,7 +20,7 @@ class RegressionHead(TargetHead):
     asks = frozenset({"features", "uncertainty", "predictions"})
 
     @staticmethod
-    def width(target: Target) -> int:  # noqa: ARG004 (the protocol's)
+    def width(target: Target) -> int:
         """One, and the logarithm of its variance."""
         return 2
 
@@ -45,7 +45,7 @@ class RegressionHead(TargetHead):
         high = math.inf if self.target.high is None else self.target.high
         return {"value": self.opinion(reading.pooled).clamp(low, high)}
 
-    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
         """The variance that the head itself predicts, in standard deviations of the labels squared."""
         return torch.exp(self.linear(reading.pooled)[:, 1].float())
 

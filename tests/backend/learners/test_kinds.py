@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from backend.labelstudio.controls import BY_KIND as CONTROLS
+from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
 from backend.learners.base_model import BaseModel
@@ -46,12 +47,8 @@ def predicted(learner: Learner, target: Target, texts: list[str]) -> list[Any]:
     """Values as they would be shown."""
     outputs = learner.predict(texts)
     control = Control(target, "text", "")
-    found = []
-    for row, text in enumerate(texts):
-        own = {name.removeprefix(f"{target.name}/"): values[row] for name, values in outputs.items()
-               if name.startswith(f"{target.name}/")}  # fmt: skip
-        found.append(CONTROLS[target.kind].predicted(control, target, own, text)[0])
-    return found
+    kind = CONTROLS[target.kind]
+    return [kind.predicted(control, target, output_of(target, outputs, row), text)[0] for row, text in enumerate(texts)]
 
 
 def score(learner: Learner, unseen: Data) -> float:
