@@ -91,6 +91,7 @@ class LabelStudioServer:
             "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder.absolute()),
             "LABEL_STUDIO_HOST": self.url,
             "COLLECT_ANALYTICS": "false",
+            "LATEST_VERSION_CHECK": "false",
             # The backend runs on a private address; cloud metadata stays blocked.
             "USE_DEFAULT_BANNED_SUBNETS": "false",
             "USER_ADDITIONAL_BANNED_SUBNETS": "169.254.0.0/16",

@@ -31,7 +31,8 @@ def hello(url: str) -> Hello:
     """Ask the Label Studio at `url`, without a key. Raises `LabelStudioError` with what to do."""
     asked = f"{url.rstrip('/')}/api/version"
     try:
-        answer = httpx.get(asked, timeout=10)
+        # Label Studio asks PyPI for its newest version before it answers, and waits 10 s or more if it has no way out.
+        answer = httpx.get(asked, timeout=30)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise LabelStudioError(
             f"nothing answers at {url} ({type(error).__name__}); check LABEL_STUDIO_URL, and that Label Studio runs. "

@@ -28,7 +28,13 @@ from tests.conftest import labeled_sentences
 from tests.label_studio.conftest import AUTH, Backend, Team, free_port, http_server
 
 MODELS = BaseModels()
-Findings = dict[str, Finding]
+
+
+class Findings(dict[str, Finding]):
+    """By check; of a check that was not made, it tells what was found instead."""
+
+    def __missing__(self, check: str) -> Finding:
+        raise AssertionError(f"there is no finding of '{check}', only {list(self.values())}")
 
 
 def diagnose(backend: Backend, project: int | None = None, **options: Any) -> Findings:
@@ -44,7 +50,8 @@ def diagnose(backend: Backend, project: int | None = None, **options: Any) -> Fi
             store.database.migrate()
             return store
 
-        return {found.check: found for found in examine(settings, open_store, MODELS, project_id=project, **options)}
+        found = examine(settings, open_store, MODELS, project_id=project, **options)
+        return Findings((each.check, each) for each in found)
 
 
 def problem(found: Finding) -> str:
@@ -65,20 +72,30 @@ def doctor(backend: Backend, *arguments: str, **environment: str) -> tuple[int, 
 def quiet(
     label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
-    """A backend whose worker does not look after connections by itself while the doctor is watched."""
-    running = Backend(label_studio, tmp_path_factory.mktemp("quiet"), tiny_encoder, SYNC_INTERVAL="100000")
+    """A backend of its own, which can be stopped and started again."""
+    running = Backend(label_studio, tmp_path_factory.mktemp("quiet"), tiny_encoder)
     running.start()
     yield running
     assert running.stop() == 0
 
 
-@pytest.fixture(scope="module")
-def healthy(label_studio: LabelStudioServer, quiet: Backend, annotators: Any) -> Team:
-    """One connected project for the checks that leave it, or put it back, as it was."""
-    team = Team(label_studio, quiet, annotators)
+def connected(team: Team) -> Team:
     team.create([text for text, _ in labeled_sentences(30)])
     team.connect()
     team.wait_for_round(1)
+    return team
+
+
+@pytest.fixture(scope="module")
+def healthy(label_studio: LabelStudioServer, quiet: Backend, annotators: Any) -> Team:
+    """One connected project for the checks that leave it, or put it back, as it was.
+
+    Its worker is stopped after the first round: it would repair, sooner or later, what the doctor is to find.
+    """
+    team = connected(Team(label_studio, quiet, annotators))
+    quiet.stop()
+    quiet.command = "web"
+    quiet.start()
     return team
 
 
@@ -106,7 +123,8 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Iterator[str]:
 # --- A healthy installation, by the command line ----------------------------------------------------------------------
 
 
-def test_all_is_well(healthy: Team) -> None:
+def test_all_is_well_or_a_problem_is_a_line_with_what_to_do(team: Team) -> None:
+    healthy = connected(team)
     code, output = doctor(healthy.backend, str(healthy.id), "--json")
     report = json.loads(output)
     assert {found["check"]: found["status"] for found in report["findings"]} == dict.fromkeys(
@@ -118,8 +136,6 @@ def test_all_is_well(healthy: Team) -> None:
     backends = healthy.call("GET", f"/api/ml/?project={healthy.id}")
     assert [each["url"] for each in backends] == [healthy.backend.url], "the trial call was saved"
 
-
-def test_a_problem_is_a_line_with_what_to_do_and_the_exit_code_is_1(healthy: Team) -> None:
     code, output = doctor(healthy.backend, str(healthy.id), LABEL_STUDIO_API_KEY="0" * 40)
     (line,) = [line for line in output.splitlines() if line.startswith("problem")]
     assert "LABEL_STUDIO_API_KEY is a legacy token" in line
@@ -421,23 +437,11 @@ def test_no_queue_yet_and_imports_that_recount(team: Team) -> None:
     assert "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true" in found["publishing"].remedy
 
 
-def test_a_queue_whose_predictions_are_gone_is_not_called_repaired(team: Team, quiet: Backend) -> None:
-    theirs = Team(team.server, quiet, team.annotators)
-    theirs.create([text for text, _ in labeled_sentences(30)])
-    theirs.connect()
-    theirs.wait_for_round(1)
-    version = {"model_version": f"p{theirs.id}-a0-q1"}
-    theirs.call("DELETE", f"/api/projects/{theirs.id}/model-versions/", version)
-    theirs.call("PATCH", f"/api/projects/{theirs.id}/", {"sampling": "Sequential sampling", "model_version": ""})
-    found = diagnose(quiet, theirs.id, fix=True)["queue"]
-    assert "→ its predictions are gone: a new queue comes with the next round" in problem(found)
-
-
 def test_what_the_last_round_said(healthy: Team) -> None:
     projects = healthy.backend.store.projects
-    projects.set(healthy.id, error="the disk was full", synced_at=2e9)
+    projects.set(healthy.id, error="the disk was full")
     assert "the last round said: the disk was full" in problem(diagnose(healthy.backend, healthy.id)["state"])
-    projects.set(healthy.id, error=None, synced_at=0.0)
+    projects.set(healthy.id, error=None)
 
 
 def test_another_folder_than_the_servers(healthy: Team, tmp_path: Path) -> None:
@@ -445,6 +449,14 @@ def test_another_folder_than_the_servers(healthy: Team, tmp_path: Path) -> None:
     assert "this MODEL_DIR does not know the project" in problem(found["connection"])
     found = diagnose(healthy.backend, healthy.id, url=healthy.backend.url, environment={"MODEL_DIR": str(tmp_path)})
     assert "this MODEL_DIR does not know the project" in problem(found["state"])
+
+
+def test_a_queue_whose_predictions_are_gone_is_not_called_repaired(healthy: Team) -> None:
+    version = {"model_version": f"p{healthy.id}-a0-q1"}
+    healthy.call("DELETE", f"/api/projects/{healthy.id}/model-versions/", version)
+    healthy.call("PATCH", f"/api/projects/{healthy.id}/", {"sampling": "Sequential sampling", "model_version": ""})
+    found = diagnose(healthy.backend, healthy.id, fix=True)["queue"]
+    assert "→ its predictions are gone: a new queue comes with the next round" in problem(found)
 
 
 def test_a_lock_of_another_user_is_only_read(tmp_path: Path) -> None:
