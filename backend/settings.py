@@ -78,6 +78,7 @@ class ProjectOptions(BaseSettings):
     egl_top_k: int = Field(5, ge=1)  # labels that the expectation considers
     multilabel_uncertainty: Literal["mean", "max"] = "mean"  # of the labels' binary entropies
     spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
+    generation_uncertainty: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
     control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)  # default 1 each
     pseudo_labels: int = Field(100, ge=0)  # co_training: texts that each view lends the other a round, at most
     pseudo_confidence: float = Field(0.95, gt=0, le=1)  # and how sure it must be of them

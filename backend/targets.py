@@ -6,6 +6,8 @@ A value of a target is plain JSON:
     multilabel       ["Billing", "Refund"]           some of the classes, in their order; perhaps none
     regression       3.5
     spans            [[0, 5, "Person"], …]           first character, the one after the last, class; by place
+    pairwise         "left"                          the better of the two answers in the text, "left" or "right"
+    generation       "Sure, here is …"               an answer, written
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-Kind = Literal["classification", "multilabel", "regression", "spans"]
+Kind = Literal["classification", "multilabel", "regression", "spans", "pairwise", "generation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SIDES = ("left", "right")  # the classes of a pairwise target
+_PARTING = "\n\x1e\n"  # of a text's parts, for which ASCII has its record separator
 Values = Mapping[str, Any]  # by the target's name; a target that nobody gave a value is not there
 
 
@@ -42,7 +46,9 @@ class Target:
 
     def offers(self, value: Any) -> bool:
         """Whether a value is one of this target: of a former kind, or of classes that are gone, it is not."""
-        if self.kind == "classification":
+        if self.kind == "generation":
+            return isinstance(value, str)
+        if self.kind in ("classification", "pairwise"):
             return isinstance(value, str) and value in self.classes
         if self.kind == "regression":
             return isinstance(value, int | float)
@@ -61,6 +67,17 @@ class Target:
         if self.kind == "spans":
             return len(values) > 1 and any(values)
         return len({str(value) for value in values}) > 1
+
+
+def with_sides(context: str, left: str, right: str) -> str:
+    """One text of two answers and what they answer."""
+    return _PARTING.join(part.replace("\x1e", " ") for part in (context, left, right))
+
+
+def sides(text: str) -> tuple[str, str, str]:
+    """Context, left and right of a text that `with_sides` made; any other text is a context without answers."""
+    context, left, right = (*text.split(_PARTING), "", "")[:3]
+    return context, left, right
 
 
 def learnable(targets: Sequence[Target], examples: Sequence[Values]) -> tuple[Target, ...]:

@@ -28,10 +28,11 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.numbers import within
 from backend.labelstudio.task_spec import Control
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel, resolve
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds import head_of
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import Learner
+from backend.learners.packaged import resolve
 from backend.learners.training import train
 from backend.rounds.measures import best_threshold, measure
 from backend.targets import Target

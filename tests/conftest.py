@@ -17,7 +17,7 @@ from transformers import (
     BertConfig,
     BertModel,
     LlamaConfig,
-    LlamaModel,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
 
@@ -107,8 +107,9 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = _tokenizer()
     tokenizer.pad_token = None
     tokenizer.eos_token = "[SEP]"
-    model = LlamaModel(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **_SIZE))
-    for layer in model.layers:  # the last piece, which is always the same, must hear of the others
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **_SIZE))
+    model.lm_head.weight.data *= 20  # and pieces to write differ
+    for layer in model.model.layers:  # the last piece, which is always the same, must hear of the others
         layer.self_attn.v_proj.weight.data *= 20
         layer.self_attn.o_proj.weight.data *= 20
     model.save_pretrained(folder)

@@ -10,6 +10,7 @@ from lxml.etree import LxmlError
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.task_spec import Input, TaskSpec
+from backend.targets import with_sides
 
 TAGS = ("Text", "HyperText", "Paragraphs")
 
@@ -28,12 +29,14 @@ def text_of(data: object, spec: TaskSpec) -> str:
     """The text of a task's data, empty if all its fields are missing or empty.
 
     One input is read as it stands, so that the places of characters are Label Studio's; of several, each follows its
-    name.
+    name. Two that are compared come last and apart.
     """
-    parts = [(each.name, _text(data.get(each.key) if isinstance(data, dict) else None, each)) for each in spec.inputs]
+    parts = {each.name: _text(data.get(each.key) if isinstance(data, dict) else None, each) for each in spec.inputs}
+    compared = [parts.pop(name) for name in spec.sides]
+    context = "\n".join(f"{name}: {text}" for name, text in parts.items() if text.strip())
     if len(parts) == 1:
-        return parts[0][1]
-    return "\n".join(f"{name}: {text}" for name, text in parts if text.strip())
+        (context,) = parts.values()
+    return with_sides(context, *compared) if compared else context
 
 
 def _text(value: Any, source: Input) -> str:

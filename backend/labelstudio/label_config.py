@@ -34,7 +34,7 @@ def parse(label_config: str) -> TaskSpec:
     )
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control; supported are {SUPPORTED}")
-    sources = list(dict.fromkeys(control.to_name for control in controls))
+    sources = list(dict.fromkeys(name for control in controls for name in control.labels))
     others = [  # texts beside; a fixed one is an instruction to people
         name
         for name, each in elements.items()
@@ -53,15 +53,19 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
     for flag in ("perRegion", "perItem", "labeling"):
         if tag.get(flag) == "true":
             raise UnsupportedConfigError(f"{where} has {flag}: labels of regions are not supported; {SUPPORTED} are")
-    target = (tag.get("toName") or "").split(",")[0].strip()
-    labeled = elements.get(target)
-    if labeled is None or labeled.tag not in inputs.TAGS:
-        found = "nothing" if labeled is None else f"<{labeled.tag}>"
-        raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}")
-    if kind == "spans" and labeled.tag != "Text":
-        raise UnsupportedConfigError(f"{where} labels spans of <{labeled.tag}>; supported is <Labels> on <Text>")
+    named = [name.strip() for name in (tag.get("toName") or "").split(",")]
+    if kind == "pairwise" and (len(named) != 2 or named[0] == named[1]):
+        raise UnsupportedConfigError(f'{where} compares two texts: name both, as in toName="answer_1,answer_2"')
+    labels = tuple(named if kind == "pairwise" else named[:1])
+    for name in labels:
+        labeled = elements.get(name)
+        if labeled is None or labeled.tag not in inputs.TAGS:
+            found = "nothing" if labeled is None else f"<{labeled.tag}>"
+            raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}")
+        if kind == "spans" and labeled.tag != "Text":
+            raise UnsupportedConfigError(f"{where} labels spans of <{labeled.tag}>; supported is <Labels> on <Text>")
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
-    return replace(control, to_name=target, conditions=_conditions(tag))
+    return replace(control, to_name=labels[0], labels=labels, conditions=_conditions(tag))
 
 
 def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
@@ -85,6 +89,10 @@ def _conditions(tag: Any) -> tuple[Condition, ...]:
 
 def _combine(spec: TaskSpec) -> None:
     """Refuse what one model cannot read together."""
+    compared = {control.labels for control in spec.controls if control.target.kind == "pairwise"}
+    if len(compared) > 1:
+        names = " and ".join(f"'{c.name}'" for c in spec.controls if c.target.kind == "pairwise")
+        raise UnsupportedConfigError(f"<Pairwise> {names} compare different texts; let both compare the same two")
     spans = [control for control in spec.controls if control.target.kind == "spans"]
     if spans and len(spec.inputs) > 1:
         raise UnsupportedConfigError(

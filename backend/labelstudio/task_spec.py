@@ -21,8 +21,9 @@ class Control:
     """A tag that people label with."""
 
     target: Target
-    to_name: str
-    type: str  # of its regions, as results spell it: choices, taxonomy, rating, number, labels
+    to_name: str  # as results spell it
+    type: str  # of its regions, as results spell it: choices, taxonomy, rating, number, labels, pairwise, textarea
+    labels: tuple[str, ...] = ()  # the names of the inputs that it is about
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the way to each class
     conditions: tuple[Condition, ...] = ()  # all must hold for it to be shown
 
@@ -54,3 +55,8 @@ class TaskSpec:
     def targets(self) -> tuple[Target, ...]:
         """What the learner is to learn."""
         return tuple(control.target for control in self.controls)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The names of the two inputs that are compared, if any are."""
+        return next((control.labels for control in self.controls if control.target.kind == "pairwise"), ())

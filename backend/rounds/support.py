@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import strategies
 from backend.errors import UnsupportedConfigError
+from backend.learners.base_model import WRITERS, can_write
 from backend.learners.kinds import BY_KIND
 from backend.settings import ProjectOptions
 from backend.targets import Kind, Target
@@ -19,6 +20,8 @@ _DEFAULTS: dict[Kind, str] = {
     "multilabel": "uncertainty",
     "regression": "variance",
     "spans": "uncertainty",
+    "pairwise": "margin",
+    "generation": "uncertainty",
 }
 
 
@@ -68,6 +71,11 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
         raise UnsupportedConfigError(
             f"extra_params.control_weights names '{unknown[0]}', which the label config has not; it has "
             f"{', '.join(target.name for target in targets)}"
+        )
+    written = next((target.name for target in targets if target.kind == "generation"), None)
+    if written is not None and not can_write(options.base_model):
+        raise UnsupportedConfigError(
+            f"<TextArea name='{written}'> asks for words, and base model '{options.base_model}' cannot write; {WRITERS}"
         )
     if options.strategy is None or works(strategies.get(options.strategy, **options.strategy_options), kinds):
         return

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -146,12 +146,14 @@ class Team:
         )
         self.id = 0
 
-    def create(self, texts: list[str], config: str = CONFIG) -> None:
+    def create(self, texts: Sequence[str | dict[str, str]], config: str = CONFIG) -> None:
         self.id = self.call("POST", "/api/projects/", {"title": "A project", "label_config": config})["id"]
         self.add(texts)
 
-    def add(self, texts: list[str]) -> None:
-        self.call("POST", f"/api/projects/{self.id}/import", [{"text": text} for text in texts])
+    def add(self, texts: Sequence[str | dict[str, str]]) -> None:
+        """Import texts, or the data of tasks."""
+        tasks = [{"text": each} if isinstance(each, str) else each for each in texts]
+        self.call("POST", f"/api/projects/{self.id}/import", tasks)
 
     def connect(self, **extra_params: Any) -> dict[str, Any]:
         """The call that Settings → Model makes."""

@@ -36,9 +36,9 @@ def test_connected_with_a_webhook_that_carries_our_authorisation(connected: Team
         ),
         (CONFIG, {"batch_size": 0}, "extra_params.batch_size: Input should be greater than or equal to 1, not 0"),
         (
-            '<View><Text name="t" value="$text"/><TextArea name="l" toName="t"/></View>',
+            '<View><Text name="t" value="$text"/><DateTime name="l" toName="t"/></View>',
             {},
-            "<TextArea name='l'> is not supported",
+            "<DateTime name='l'> is not supported",
         ),
     ],
 )

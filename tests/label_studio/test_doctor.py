@@ -254,8 +254,8 @@ def test_a_project_that_does_not_exist(backend: Backend) -> None:
 
 
 def test_a_label_config_that_is_not_supported(team: Team) -> None:
-    team.create(["a text"], '<View><Text name="t" value="$text"/><TextArea name="r" toName="t"/></View>')
-    assert "<TextArea name='r'> is not supported" in problem(diagnose(team.backend, team.id)["label_config"])
+    team.create(["a text"], '<View><Text name="t" value="$text"/><DateTime name="r" toName="t"/></View>')
+    assert "<DateTime name='r'> is not supported" in problem(diagnose(team.backend, team.id)["label_config"])
 
 
 def test_not_connected_and_connected_by_the_doctor(team: Team) -> None:

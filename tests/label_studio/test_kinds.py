@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.labelstudio.annotations import values_of
+from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
+from backend.targets import sides
 from tests.backend.learners.kinds import data
 from tests.backend.rounds.test_support import config
 from tests.label_studio.conftest import Team
@@ -19,6 +22,12 @@ TAXONOMY = (
     '<Choice value="fruit"/><Choice value="animal"/></Choice><Choice value="tool"/></Taxonomy></View>'
 )
 PATHS = {"fruit": "living / fruit", "animal": "living / animal", "tool": "tool"}
+
+
+def fields(text: str) -> dict[str, str]:
+    """The data of a task: of two texts compared, a field for each."""
+    _, left, right = sides(text)
+    return {"text": left, "other": right} if right else {"text": text}
 
 
 def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
@@ -39,22 +48,28 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
         (("regression",), config("regression")),
         (("spans",), config("spans")),
         (("classification",), TAXONOMY),
+        (("pairwise",), config("pairwise")),
+        (("generation",), config("generation")),
         (("spans", "classification", "regression"), config("spans", "classification", "regression")),
     ],
-    ids=["multiple", "rating", "labels", "taxonomy", "several"],
+    ids=["multiple", "rating", "labels", "taxonomy", "pairwise", "answers", "several"],
 )
-def test_a_suggestion_is_accepted_as_it_is(team: Team, kinds: tuple[str, ...], label_config: str) -> None:
+def test_a_suggestion_is_accepted_as_it_is(
+    team: Team, tiny_encoder: Path, tiny_decoder: Path, kinds: tuple[str, ...], label_config: str
+) -> None:
     spec, truth = parse(label_config), truths(kinds, 90)
+    base = tiny_decoder if "generation" in kinds else tiny_encoder
     if label_config == TAXONOMY:
         truth = {text: {"topic": PATHS[values["topic"]]} for text, values in truth.items()}
-    team.create(list(truth), label_config)
-    team.connect(batch_size=BATCH, cold_start_per_class=0, audit_share=0.2)
+    truth = {text_of(fields(text), spec): values for text, values in truth.items()}
+    team.create([fields(text) for text in truth], label_config)
+    team.connect(batch_size=BATCH, cold_start_per_class=0, audit_share=0.2, base_model=str(base))
     team.wait_for_round(1)
     by_task = {}
     for number in range(BATCH):
         task = team.annotators[number % 2].next_task(team.id)
         assert task is not None
-        text = task["data"]["text"]
+        text = text_of(task["data"], spec)
         team.annotators[number % 2].submit(task["id"], spelled(spec, truth[text], text))
         by_task[task["id"]] = truth[text]
     done = team.wait_for_round(2)
@@ -76,7 +91,7 @@ def test_a_suggestion_is_accepted_as_it_is(team: Team, kinds: tuple[str, ...], l
         made = team.annotators[0].submit(suggestion["task"], suggestion["result"])
         annotation = team.call("GET", f"/api/annotations/{made}/")
         assert annotation["result"] == suggestion["result"]
-        text = team.call("GET", f"/api/tasks/{suggestion['task']}/")["data"]["text"]
+        text = text_of(team.call("GET", f"/api/tasks/{suggestion['task']}/")["data"], spec)
         values = values_of(annotation, spec)
         unscored = [{k: v for k, v in region.items() if k != "score"} for region in suggestion["result"]]
         assert spelled(spec, values, text) == unscored

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from backend.labelstudio.controls.answers import Answers
 from backend.labelstudio.controls.base import ControlKind
 from backend.labelstudio.controls.choices import Multiple, Single
 from backend.labelstudio.controls.numbers import Numbers
+from backend.labelstudio.controls.pairwise import Pairwise
 from backend.labelstudio.controls.spans import Spans
 from backend.targets import Kind
 
@@ -13,6 +15,8 @@ BY_KIND: dict[Kind, ControlKind] = {
     "multilabel": Multiple(),
     "regression": Numbers(),
     "spans": Spans(),
+    "pairwise": Pairwise(),
+    "generation": Answers(),
 }
 BY_TAG: dict[str, Kind] = {
     "Choices": "classification",  # or multilabel, by its attribute
@@ -20,5 +24,7 @@ BY_TAG: dict[str, Kind] = {
     "Rating": "regression",
     "Number": "regression",
     "Labels": "spans",
+    "Pairwise": "pairwise",
+    "TextArea": "generation",
 }
-SUPPORTED = "<Choices>, <Taxonomy>, <Rating>, <Number> and <Labels> on <Text>"
+SUPPORTED = "<Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, <Pairwise> and <TextArea> on <Text>"

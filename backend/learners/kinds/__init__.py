@@ -7,7 +7,9 @@ from typing import Any
 
 from backend.learners.kinds.base import TargetHead
 from backend.learners.kinds.classification import ClassificationHead
+from backend.learners.kinds.generation import GenerationHead
 from backend.learners.kinds.multilabel import MultilabelHead
+from backend.learners.kinds.pairwise import PairwiseHead
 from backend.learners.kinds.regression import RegressionHead
 from backend.learners.kinds.spans import SpansHead
 from backend.targets import Kind, Target
@@ -17,6 +19,8 @@ BY_KIND: Mapping[Kind, type[TargetHead]] = {
     "multilabel": MultilabelHead,
     "regression": RegressionHead,
     "spans": SpansHead,
+    "pairwise": PairwiseHead,
+    "generation": GenerationHead,
 }
 
 

@@ -4,28 +4,53 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from backend.errors import ModelError
 from backend.learners.base import UncertaintyOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch
-from backend.targets import Target
+from backend.learners.batching import Batch, pad
+from backend.targets import Target, sides
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the base model made of a batch of B texts, L word pieces long."""
+    """What the base model makes of a batch of B texts, L word pieces long; what no head asks for is not computed."""
 
+    base: BaseModel
     batch: Batch
     texts: Sequence[str]  # (B,) as they stand in the batch
-    hidden: torch.Tensor  # (B, L, D)
-    pooled: torch.Tensor  # (B, D)
-    base: BaseModel
+    max_length: int
+    notes: dict[str, Any] = field(default_factory=dict)  # what a head wants to know again of this batch
+
+    @cached_property
+    def _read(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.base.read(self.batch)
+
+    @property
+    def hidden(self) -> torch.Tensor:
+        """The last hidden state: (B, L, D)."""
+        return self._read[0]
+
+    @property
+    def pooled(self) -> torch.Tensor:
+        """One vector a text: (B, D)."""
+        return self._read[1]
+
+    @cached_property
+    def sides(self) -> torch.Tensor:
+        """One vector for each of a text's two answers, each read after their context: (2, B, D)."""
+        parts = [sides(text) for text in self.texts]
+        contexts, answers = [part[0] for part in parts] * 2, [part[1] for part in parts] + [part[2] for part in parts]
+        second = answers if any(contexts) else None
+        ids = self.base.tokenize(contexts if second else answers, self.max_length, second)
+        pooled = self.base.pooled(pad(self.base.tokenizer, ids, np.arange(len(ids))))
+        return pooled.view(2, len(parts), -1)
 
     @cached_property
     def offsets(self) -> torch.Tensor:
@@ -43,15 +68,17 @@ class TargetHead(ABC):
     def __init__(self, target: Target, dimensions: int, state: Mapping[str, Any]) -> None:
         self.target = target
         self.state = dict(state)  # plain values that are kept beside the layer
-        self.linear = torch.nn.Linear(dimensions, self.width(target))
-        torch.nn.init.zeros_(self.linear.bias)
+        self.linear: Any = torch.nn.Identity()
+        if width := self.width(target):
+            self.linear = torch.nn.Linear(dimensions, width)
+            torch.nn.init.zeros_(self.linear.bias)
 
     @staticmethod
     @abstractmethod
     def width(target: Target) -> int:
-        """How many numbers the layer gives."""
+        """How many numbers the layer gives; 0 if the kind needs none."""
 
-    def prepare(self, values: Sequence[Any]) -> None:  # noqa: B027 (most kinds need nothing)
+    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:  # noqa: B027 (most kinds need nothing)
         """Look at all values before the first step of training."""
 
     @abstractmethod
@@ -65,6 +92,10 @@ class TargetHead(ABC):
     @abstractmethod
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
         """How unsure the head is of each text: (B,), higher = less sure."""
+
+    def features(self, reading: Reading) -> torch.Tensor:
+        """What its layer reads of each text: (B, D)."""
+        return reading.pooled
 
     def meanings(self) -> Sequence[Any]:
         """What each of its numbers stands for, by which a later head knows them again."""

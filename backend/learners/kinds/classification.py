@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from backend.learners.base import UncertaintyOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.heads import softmax
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
@@ -27,7 +28,7 @@ class ClassificationHead(TargetHead):
         """One a class."""
         return len(target.classes)
 
-    def prepare(self, values: Sequence[Any]) -> None:
+    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
         """Weigh the classes: ∝ 1/√count, with mean 1 over the examples."""
         self._rows = {name: row for row, name in enumerate(self.target.classes)}
         counts = torch.bincount(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from backend.learners.base import UncertaintyOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
 from backend.targets import Target
 
@@ -26,7 +27,7 @@ class MultilabelHead(TargetHead):
         """One a label."""
         return len(target.classes)
 
-    def prepare(self, values: Sequence[Any]) -> None:
+    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
         """Weigh the labels' presence."""
         present = torch.stack([self._hot(value) for value in values]).sum(dim=0)
         self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MOST)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from backend.learners.base import UncertaintyOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
 
@@ -24,7 +25,7 @@ class RegressionHead(TargetHead):
         """One, and the logarithm of its variance."""
         return 2
 
-    def prepare(self, values: Sequence[Any]) -> None:
+    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
         """Mean and standard deviation of the labels."""
         found = torch.tensor(values, dtype=torch.float64)
         self.state = {"mean": float(found.mean()), "sd": float(found.std(correction=0)) or 1.0}

@@ -26,6 +26,8 @@ CONFIGS = {
     "rating": '<Rating name="c" toName="t" maxRating="4"/>',
     "number": '<Number name="c" toName="t" min="-2" max="9.5"/>',
     "labels": '<Labels name="c" toName="t"><Label value="PER"/><Label value="Or g" alias="ORG"/></Labels>',
+    "pairwise": '<Text name="u" value="$other"/><Pairwise name="c" toName="t,u"/>',
+    "answers": '<TextArea name="c" toName="t"/>',
 }
 
 
@@ -41,7 +43,9 @@ def spans(draw: st.DrawFn, classes: tuple[str, ...]) -> list[list[Any]]:
 
 
 def values(target: Target) -> st.SearchStrategy[Any]:
-    if target.kind == "classification":
+    if target.kind == "generation":
+        return st.text().filter(str.strip)
+    if target.kind in ("classification", "pairwise"):
         return st.sampled_from(target.classes)
     if target.kind == "multilabel":
         return st.sets(st.sampled_from(target.classes)).map(lambda s: [c for c in target.classes if c in s])
@@ -103,6 +107,9 @@ def test_annotators_agree_by_kind() -> None:
     assert BY_KIND["classification"].agreed(["a", "b"]) is None
     assert BY_KIND["multilabel"].agreed([["a", "b"], ["b"], ["b", "c"]]) == ["b"]
     assert BY_KIND["regression"].agreed([1.0, 2.0, 9.0]) == 2.0
+    assert BY_KIND["pairwise"].agreed(["left", "right"]) is None
+    assert BY_KIND["generation"].agreed(["one", "another", "a third"]) == "one"
+    assert BY_KIND["generation"].agreed(["one", "another", "another"]) == "another"
     first, second = [0, 4, "PER"], [6, 8, "ORG"]
     assert BY_KIND["spans"].agreed([[first, second], [first], [[0, 3, "PER"]]]) == [first]
 
@@ -124,6 +131,24 @@ def test_outputs_are_shown_as_the_control_offers_today() -> None:
     assert BY_KIND["spans"].predicted(control, learned, output, TEXT) == ([[2, 3, "PER"]], pytest.approx(0.7))
     region = BY_KIND["spans"].regions(control, [[2, 3, "PER"]], TEXT)[0]
     assert region["value"] == {"start": 2, "end": 3, "text": "😀", "labels": ["PER"]}
+
+
+def test_answers_and_comparisons_as_label_studio_spells_them() -> None:
+    control = control_of("answers")
+    kind = BY_KIND["generation"]
+    assert kind.value(control, [{"value": {"text": ["first", "second"]}}]) == "first\nsecond"
+    assert kind.value(control, [{"value": {"text": "one"}}]) == "one"
+    assert kind.value(control, [{"value": {"text": [" "]}}]) is None
+    output = {"answer": np.array([ord(each) for each in "é 😀\n."] + [0, 0]), "log_prob": np.float32(np.log(0.5))}
+    assert kind.predicted(control, control.target, output, TEXT) == ("é 😀\n.", pytest.approx(0.5))
+    assert kind.predicted(control, control.target, {**output, "answer": np.zeros(3, int)}, TEXT) == (None, None)
+
+    control = control_of("pairwise")
+    (region,) = BY_KIND["pairwise"].regions(control, "right", TEXT)
+    assert region == {"from_name": "c", "to_name": "t", "type": "pairwise", "value": {"selected": "right"}}
+    assert BY_KIND["pairwise"].value(control, [{**region, "to_name": "c"}]) == "right", "as the editor writes it"
+    for other in ("none", None, 3):
+        assert BY_KIND["pairwise"].value(control, [{**region, "value": {"selected": other}}]) is None
 
 
 @given(st.floats(-100, 100))
@@ -150,5 +175,5 @@ def test_a_tie_about_spans_or_labels_teaches_nothing() -> None:
 def test_values_of_another_kind_are_not_offered(name: str) -> None:
     target = control_of(name).target
     for value in ("else", 3.0, ["else"], [[0, 1, "else"]], None, [[1]]):
-        if not (target.kind == "regression" and value == 3.0):
+        if (target.kind, value) not in (("regression", 3.0), ("generation", "else")):
             assert not target.offers(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
+from backend.targets import sides
 
 CHOICES = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
 
@@ -25,6 +26,14 @@ def test_several_texts_follow_their_names() -> None:
     assert reading(texts, {"title": "Hi", "body": "there"}) == "t: Hi\nbody: there"
     assert reading(texts, {"title": "Hi", "body": " "}) == "t: Hi"
     assert reading(texts, {}) == ""
+
+
+def test_what_is_compared_comes_last_and_apart() -> None:
+    texts = '<Text name="b" value="$b"/><Text name="q" value="$q"/><Text name="a" value="$a"/>'
+    spec = parse(f'<View>{texts}<Pairwise name="p" toName="a,b"/></View>')
+    assert sides(text_of({"a": "one", "b": "two", "q": "which?"}, spec)) == ("which?", "one", "two")
+    assert sides(text_of({"a": "one", "b": "two"}, spec)) == ("", "one", "two")
+    assert not text_of({"other": "field"}, spec).strip()
 
 
 def test_dialogues_have_speakers() -> None:

@@ -16,7 +16,7 @@ def config(control: str, text: str = '<Text name="t" value="$body"/>') -> str:
 
 def test_single_choice_on_a_text() -> None:
     spec = parse(config('<Choices name="c" toName="t"><Choice value="A &amp; B"/><Choice value="é 中"/></Choices>'))
-    assert spec.controls == (Control(Target("c", "classification", ("A & B", "é 中")), "t", "choices"),)
+    assert spec.controls == (Control(Target("c", "classification", ("A & B", "é 中")), "t", "choices", labels=("t",)),)
     assert spec.inputs == (Input("t", "Text", "body"),)
 
 
@@ -26,6 +26,7 @@ def test_aliases_are_what_annotations_hold() -> None:
 
 
 LABELS = '<Labels name="l" toName="t"><Label value="Per son" alias="PER"/><Label value="中"/></Labels>'
+THREE = '<Text name="t" value="$a"/><Text name="u" value="$b"/><Text name="q" value="$question"/>'
 TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
 
 
@@ -43,8 +44,16 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         (config('<Number name="n" toName="t" min="5" max="1"/>'), "the range 5 to 1"),
         (config('<Number name="n" toName="t" step="0"/>'), "step='0'; it must be above 0"),
         (config('<Choices name="c" toName="x"><Choice value="a"/><Choice value="b"/></Choices>'), "labels nothing"),
-        (config('<TextArea name="r" toName="t"/>'), "<TextArea name='r'> is not supported"),
-        (config(TWO + '<TextArea name="r" toName="t"/>'), "<TextArea name='r'> is not supported"),
+        (config('<DateTime name="r" toName="t"/>'), "<DateTime name='r'> is not supported"),
+        (config(TWO + '<DateTime name="r" toName="t"/>'), "<DateTime name='r'> is not supported"),
+        (config(LABELS + '<TextArea name="r" toName="t" perRegion="true"/>'), "regions"),
+        (config('<Pairwise name="p" toName="t"/>'), "<Pairwise name='p'> compares two texts: name both"),
+        (config('<Pairwise name="p" toName="t,t"/>'), "<Pairwise name='p'> compares two texts: name both"),
+        (config('<Pairwise name="p" toName="t,u"/>'), "<Pairwise name='p'> labels nothing"),
+        (
+            config('<Pairwise name="p" toName="t,u"/><Pairwise name="r" toName="u,t"/>', THREE),
+            "<Pairwise> 'p' and 'r' compare different texts",
+        ),
         (config(LABELS, '<HyperText name="t" value="$h"/>'), "labels spans of <HyperText>"),
         (config(LABELS, '<Text name="t" value="$a"/><Text name="u" value="$b"/>'), "and the label config has 2"),
         (
@@ -71,6 +80,7 @@ def test_what_is_not_supported_is_said(broken: str, sentence: str) -> None:
         (TWO, Target("c", "classification", ("a", "b"))),
         (TWO.replace("toName", 'choice="multiple" toName'), Target("c", "multilabel", ("a", "b"))),
         (LABELS, Target("l", "spans", ("PER", "中"))),
+        ('<TextArea name="a" toName="t" rows="4"/>', Target("a", "generation")),
         ('<Rating name="r" toName="t"/>', Target("r", "regression", low=1, high=5, step=1)),
         ('<Rating name="r" toName="t" maxRating="7"/>', Target("r", "regression", low=1, high=7, step=1)),
         ('<Number name="n" toName="t" min="-1.5" max="4"/>', Target("n", "regression", low=-1.5, high=4)),
@@ -85,6 +95,15 @@ def test_every_kind_of_control(control: str, target: Target) -> None:
     spec = parse(config(control))
     assert spec.targets == (target,)
     assert spec.controls[0].to_name == "t"
+
+
+def test_two_texts_compared() -> None:
+    spec = parse(config('<Pairwise name="p" toName="t, u"/>', THREE))
+    assert spec.controls == (
+        Control(Target("p", "pairwise", ("left", "right")), "t", "pairwise", labels=("t", "u")),
+    )  # fmt: skip
+    assert [each.name for each in spec.inputs] == ["t", "u", "q"]
+    assert spec.sides == ("t", "u")
 
 
 def test_several_controls_several_texts_and_what_is_shown_when() -> None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from backend.targets import Target
+from backend.targets import SIDES, Target, with_sides
 from tests.conftest import CLASSES, FILLERS, WORDS
 
 
@@ -35,6 +35,8 @@ def data(kind: str, count: int, seed: int = 0) -> Data:
         "multilabel": Target("topics", "multilabel", CLASSES),
         "regression": Target("stars", "regression", low=1, high=5, step=1),
         "spans": Target("things", "spans", CLASSES),
+        "pairwise": Target("better", "pairwise", SIDES),
+        "generation": Target("answer", "generation"),
     }
     target, texts, values = targets[kind], [], []
     while len(texts) < count:
@@ -53,7 +55,13 @@ def data(kind: str, count: int, seed: int = 0) -> Data:
             "multilabel": [name for name in CLASSES if name in names],
             "regression": float(1 + 2 * ("fruit" in names) + 2 * ("tool" in names)),
             "spans": spans,
-        }[kind]
+            "generation": " ".join(["very", *(WORDS[name][0] for name in names)]),
+        }.get(kind)
+        if kind == "pairwise":  # fruit before tools before animals
+            better, worse = sorted(rng.sample(CLASSES, 2), key=CLASSES.index)
+            answers = [f"the {rng.choice(WORDS[name])} is {rng.choice(FILLERS)}" for name in (better, worse)]
+            value = rng.choice(SIDES)
+            text = with_sides("which is", *(answers if value == "left" else reversed(answers)))
         texts.append(text)
         values.append({target.name: value})
     return Data(target, texts, values)

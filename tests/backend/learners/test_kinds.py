@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,15 @@ from backend.targets import KINDS, Kind, Target
 from tests.backend.learners.kinds import Data, data
 
 OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
-GOOD = {"classification": 0.8, "multilabel": 0.7, "regression": 0.65, "spans": 0.75}
+GOOD = {"classification": 0.8, "multilabel": 0.7, "regression": 0.65, "spans": 0.75, "pairwise": 0.75,
+        "generation": 0.6}  # fmt: skip
+READ = [kind for kind in KINDS if kind != "generation"]  # what an encoder can learn
+CONTRACT = pytest.mark.parametrize(
+    ("base", "known"),
+    [*(("encoder", kind) for kind in READ), *(("decoder", kind) for kind in KINDS)],
+    indirect=True,
+    scope="module",
+)
 
 
 @pytest.fixture(scope="module", params=["encoder", "decoder"])
@@ -31,7 +40,7 @@ def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path)
     return BaseModel(str(tiny_encoder if request.param == "encoder" else tiny_decoder), device="cpu")
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
 def known(request: pytest.FixtureRequest) -> Data:
     return data(request.param, 160)
 
@@ -39,7 +48,8 @@ def known(request: pytest.FixtureRequest) -> Data:
 @pytest.fixture(scope="module")
 def learner(base: BaseModel, known: Data, tmp_path_factory: pytest.TempPathFactory) -> Learner:
     folder = tmp_path_factory.mktemp("adapter")
-    train(base, known.texts, known.values, [known.target], OPTIONS, folder)
+    epochs = 30 if known.target.kind == "generation" else OPTIONS.epochs
+    train(base, known.texts, known.values, [known.target], replace(OPTIONS, epochs=epochs), folder)
     return Learner.load(base, f"a-{known.target.kind}", folder)
 
 
@@ -63,12 +73,14 @@ def test_there_is_a_head_for_every_kind() -> None:
     assert set(BY_KIND) == set(KINDS)
 
 
+@CONTRACT
 def test_learns_what_a_random_model_cannot_know(learner: Learner, known: Data) -> None:
     kind = known.target.kind
     found = score(learner, data(kind, 60, seed=1))
     assert found < GOOD[kind] if kind == "regression" else found > GOOD[kind]
 
 
+@CONTRACT
 def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: Learner, known: Data) -> None:
     texts = [*known.texts[:7], "", "apple", "unknown words only"]
     together = predicted(learner, known.target, texts)
@@ -78,6 +90,7 @@ def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: Learner
         assert len(values) == 0, name
 
 
+@CONTRACT
 def test_scoring_gives_the_outputs_and_an_uncertainty_and_changes_nothing(learner: Learner, known: Data) -> None:
     before = learner.predict(known.texts)
     found = learner.score(known.texts, ["features", "uncertainty"])
@@ -91,6 +104,7 @@ def test_scoring_gives_the_outputs_and_an_uncertainty_and_changes_nothing(learne
     assert found[name].std() > 0
 
 
+@CONTRACT
 def test_equal_seeds_give_equal_outputs(base: BaseModel, known: Data, tmp_path: Path) -> None:
     outputs = []
     for name in ("a", "b"):
@@ -103,6 +117,7 @@ def test_equal_seeds_give_equal_outputs(base: BaseModel, known: Data, tmp_path: 
         np.testing.assert_array_equal(values, outputs[1][name])
 
 
+@CONTRACT
 def test_a_warm_start_goes_on_where_the_former_stood(
     base: BaseModel, learner: Learner, known: Data, tmp_path: Path
 ) -> None:
@@ -115,16 +130,17 @@ def test_a_warm_start_goes_on_where_the_former_stood(
 
 
 def test_one_adapter_learns_all_kinds_from_texts_that_have_some_of_them(base: BaseModel, tmp_path: Path) -> None:
-    parts = [data(kind, 120, seed=3) for kind in KINDS]
+    kinds = KINDS if base.is_decoder else READ
+    parts = [data(kind, 120, seed=3) for kind in kinds]
     texts = [text for part in parts for text in part.texts]
     values = [value for part in parts for value in part.values]
     targets = [part.target for part in parts]
     train(base, texts, values, targets, OPTIONS, tmp_path)
     learner = Learner.load(base, "all", tmp_path)
     assert learner.targets == tuple(targets)
-    for kind in KINDS:
+    for kind in kinds:
         found = score(learner, data(kind, 60, seed=4))
-        assert found < 0.8 if kind == "regression" else found > 0.6, kind
+        assert found < 0.8 if kind == "regression" else found > (0.45 if kind == "generation" else 0.6), kind
     asked = learner.score(texts[:5], ["uncertainty"])
     assert {f"{target.name}/uncertainty" for target in targets} <= set(asked)
 

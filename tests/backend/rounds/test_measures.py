@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sacrebleu.metrics.chrf import CHRF
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score
 
@@ -47,6 +48,20 @@ def test_numbers() -> None:
     assert (found["metric"], found["score"]) == ("mae", pytest.approx(0.75))
     assert found["spearman"] == pytest.approx(1.0)
     assert measure("regression", [2.0, 2.0], [1.0, 3.0])["spearman"] == 0.0
+
+
+def test_comparisons() -> None:
+    found = measure("pairwise", ["left", "right", "right"], ["left", "left", "right"])
+    assert (found["metric"], found["correct"], found["score"]) == ("pair_accuracy", 2, pytest.approx(2 / 3))
+
+
+def test_answers_equal_sacrebleu_s() -> None:
+    truth, predicted = ["the cat sat", "中文 é", "x"], ["the cat sits", "中文 é", None]
+    found = measure("generation", truth, predicted)
+    each = [CHRF().sentence_score(p or "", [t]).score / 100 for t, p in zip(truth, predicted, strict=True)]
+    assert found["score"] == pytest.approx(np.mean(each))
+    assert (each[1], each[2]) == (pytest.approx(1), 0)
+    assert found["low"] <= found["score"] <= found["high"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=15))

@@ -18,7 +18,7 @@ from backend.targets import Target
 from tests.backend.rounds.test_rounds import fill, run
 
 _ARRAYS = {  # beyond digests and probabilities
-    "uncertainty": {"topic/uncertainty mean top_k"},
+    "uncertainty": {"topic/uncertainty mean top_k sequence"},
     "badge": {"features"}, "cal": {"features"}, "egl": {"gradient_lengths pseudo all 5"},
     **{key: {"committee_probs bootstrap 10"} for key in ("vote_entropy", "consensus_entropy", "consensus_kl", "bald")},
     "co_training": {"committee_probs views 2"},

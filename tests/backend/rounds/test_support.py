@@ -24,6 +24,8 @@ CONTROLS = {
     "multilabel": '<Choices name="topics" toName="text" choice="multiple">{choices}</Choices>',
     "regression": '<Rating name="stars" toName="text"/>',
     "spans": '<Labels name="things" toName="text">{labels}</Labels>',
+    "pairwise": '<Text name="other" value="$other"/><Pairwise name="better" toName="text,other"/>',
+    "generation": '<TextArea name="answer" toName="text"/>',
 }
 PAIRS = [(name, column, cell) for name, row in matrix().items() for column, cell in row.items()]
 
@@ -36,9 +38,7 @@ def config(*kinds: str) -> str:
     return f'<View><Text name="text" value="$text"/>{controls}</View>'
 
 
-def fill(
-    store: Store, tiny_encoder: Path, kinds: list[str], labeled: int = 24, count: int = 40, **options: Any
-) -> None:
+def fill(store: Store, base: Path, kinds: list[str], labeled: int = 24, count: int = 40, **options: Any) -> None:
     """Project 7 with texts, the first of which are labeled."""
     texts, values = [], []
     for number in range(count):
@@ -50,7 +50,7 @@ def fill(
             each["topic"] = each["things"][0][2] if each["things"] else "fruit"
     store.projects.connect(
         7, label_config=config(*kinds), host="b.local:9090",
-        options={**OPTIONS, "base_model": str(tiny_encoder), "cold_start_per_class": 0, "max_steps": 8, "min_steps": 8,
+        options={**OPTIONS, "base_model": str(base), "cold_start_per_class": 0, "max_steps": 8, "min_steps": 8,
                  **options},
     )  # fmt: skip
     store.tasks.put_texts(7, list(enumerate(texts, 1)), seed=0, audit_share=options.get("audit_share", 0.2))
@@ -63,12 +63,13 @@ def kinds_of(column: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "column", "cell"), PAIRS, ids=lambda value: str(value) or "refused")
 def test_every_pair_works_or_is_refused(
-    name: str, column: str, cell: str, store: Store, tiny_encoder: Path, context: Context
-) -> None:  # fmt: skip
-    options: dict[str, Any] = {"strategy": name}
+    name: str, column: str, cell: str, store: Store, tiny_encoder: Path, tiny_decoder: Path, context: Context
+) -> None:
+    base = tiny_decoder if column == "generation" else tiny_encoder
+    options: dict[str, Any] = {"strategy": name, "base_model": str(base)}
     if cell.startswith("base "):
         options["strategy_options"] = {"base": cell.split()[1]}
-    fill(store, tiny_encoder, kinds_of(column), **options)
+    fill(store, base, kinds_of(column), **options)
     targets = parse(config(*kinds_of(column))).targets
     parsed = ProjectOptions.from_extra_params(options)
     if not cell:
@@ -88,11 +89,13 @@ def test_every_pair_works_or_is_refused(
 
 
 @pytest.mark.parametrize("column", [*KINDS, SEVERAL])
-def test_the_default_works_for_every_kind(column: str, store: Store, tiny_encoder: Path, context: Context) -> None:
+def test_the_default_works_for_every_kind(
+    column: str, store: Store, tiny_encoder: Path, tiny_decoder: Path, context: Context
+) -> None:
     targets = parse(config(*kinds_of(column))).targets
     kinds: list[Kind] = [target.kind for target in targets]
     assert works(strategies.get(default_strategy(targets)), kinds)
-    fill(store, tiny_encoder, kinds_of(column))
+    fill(store, tiny_decoder if column == "generation" else tiny_encoder, kinds_of(column))
     run(context, 1)
     assert store.rounds.get(7, 1).strategy == default_strategy(targets)  # type: ignore[union-attr]
 
@@ -106,6 +109,22 @@ def test_thresholds_of_several_labels_are_noted_with_the_adapter(
     assert adapter is not None
     assert adapter.targets[0]["threshold"] != 0.5
     assert run(context, 2) == 1, "a threshold is no reason to train again"
+
+
+def test_a_model_that_only_reads_is_refused_for_answers(tiny_encoder: Path) -> None:
+    targets = parse(config("generation", "multilabel")).targets
+    options = ProjectOptions.from_extra_params({"base_model": str(tiny_encoder)})
+    with pytest.raises(UnsupportedConfigError, match=r"<TextArea name='answer'> asks for words, .* name a causal"):
+        refuse_unsupported(options, targets)
+
+
+def test_how_unlikely_the_true_answers_are_is_told(store: Store, tiny_decoder: Path, context: Context) -> None:
+    fill(store, tiny_decoder, ["generation"], labeled=30, max_steps=60, min_steps=60)
+    run(context, 1)
+    (found,) = store.rounds.get(7, 1).evaluation["controls"].values()  # type: ignore[union-attr, index]
+    assert found["metric"] == "chrf"
+    assert 0 < found["nll"] < 5
+    assert 0 <= found["low"] <= found["score"] <= found["high"] <= 1
 
 
 def test_a_weight_moves_the_queue(store: Store, tiny_encoder: Path, context: Context) -> None:

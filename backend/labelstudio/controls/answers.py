@@ -1,0 +1,45 @@
+"""`<TextArea>`: an answer in words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from backend.labelstudio.controls.base import Output, Region, region
+from backend.labelstudio.task_spec import Control
+from backend.targets import Target
+
+
+class Answers:
+    """One answer a text."""
+
+    def read(self, tag: Any) -> Control:
+        """The control."""
+        return Control(Target(str(tag.get("name")), "generation"), "", "textarea")
+
+    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+        """The answer; several that one annotator added are its lines. None if there is nothing but white space."""
+        lines = [str(line) for each in regions for line in _lines((each.get("value") or {}).get("text"))]
+        answer = "\n".join(lines)
+        return answer if answer.strip() else None
+
+    def agreed(self, values: Sequence[str]) -> str:
+        """The most frequent answer; of equally frequent ones the first, since no two people write alike."""
+        return Counter(values).most_common(1)[0][0]
+
+    def regions(self, control: Control, value: str, text: str) -> list[Region]:
+        """One region of one text."""
+        return [region(control, {"text": [value]})]
+
+    def predicted(
+        self, control: Control, learned: Target, output: Output, text: str
+    ) -> tuple[str | None, float | None]:
+        """The answer, and the geometric mean of its pieces' probabilities; nothing if the model wrote nothing."""
+        answer = "".join(chr(code) for code in output["answer"].tolist() if code)
+        return (answer, min(1.0, math.exp(float(output["log_prob"])))) if answer.strip() else (None, None)
+
+
+def _lines(text: Any) -> list[Any]:
+    return text if isinstance(text, list) else [] if text is None else [text]

@@ -1,0 +1,32 @@
+"""`<Pairwise>`: which of two texts is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.labelstudio.controls.base import Region, region
+from backend.labelstudio.controls.choices import Single
+from backend.labelstudio.task_spec import Control
+from backend.targets import SIDES, Target
+
+
+class Pairwise(Single):
+    """A choice between left and right."""
+
+    def read(self, tag: Any) -> Control:
+        """The control.
+
+        Label Studio's editor writes results that name the control itself as what they are about, and its import
+        refuses predictions that do: suggestions name the first text, which both accept.
+        """
+        return Control(Target(str(tag.get("name")), "pairwise", SIDES), "", "pairwise")
+
+    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+        """The side; None if none was chosen."""
+        chosen = [(each.get("value") or {}).get("selected") for each in regions]
+        return chosen[0] if len(chosen) == 1 and chosen[0] in SIDES else None
+
+    def regions(self, control: Control, value: str, text: str) -> list[Region]:
+        """One region."""
+        return [region(control, {"selected": value})]

@@ -1,0 +1,56 @@
+"""Which of two answers is better.
+
+The model of Bradley and Terry (Biometrika 1952), as rewards are learned from people (Ouyang et al., NeurIPS 2022, 3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from backend.learners.base import UncertaintyOptions
+from backend.learners.kinds.base import Reading, TargetHead
+from backend.targets import SIDES, Target
+
+
+class PairwiseHead(TargetHead):
+    """A reward for each answer, read after what both answer; the better one wins with the logistic of the difference.
+
+    Outputs: `probs` (B, 2), left and right. Exchanged answers have exchanged probabilities, by construction.
+    """
+
+    asks = frozenset({"features", "uncertainty", "probs"})
+
+    @staticmethod
+    def width(target: Target) -> int:
+        """The reward."""
+        return 1
+
+    def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
+        """Cross-entropy of the winner."""
+        margins = self._margins(reading)[list(rows)]
+        won = torch.tensor([float(value == SIDES[0]) for value in values], device=margins.device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(margins, won, reduction="none")
+
+    def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
+        """`probs`."""
+        margins = self._margins(reading)
+        return {"probs": torch.sigmoid(torch.stack([margins, -margins], dim=1))}
+
+    def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
+        """One less the margin between the two probabilities."""
+        return 1 - torch.tanh(self._margins(reading).abs() / 2)
+
+    def features(self, reading: Reading) -> torch.Tensor:
+        """The difference of both answers' vectors, of which the margin is linear: (B, D)."""
+        return reading.sides[0] - reading.sides[1]
+
+    def meanings(self) -> Sequence[Any]:
+        """The reward."""
+        return ("reward",)
+
+    def _margins(self, reading: Reading) -> torch.Tensor:
+        weight: torch.Tensor = self.linear.weight[0]
+        return (self.features(reading) @ weight).float()  # the bias, added to both, cancels
