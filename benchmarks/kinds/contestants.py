@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    GenerationConfig,
     Trainer,
     TrainingArguments,
 )
@@ -153,8 +154,9 @@ def _setup(data: Data, base: BaseModel, path: str) -> tuple[Any, list[Any], Call
 
 
 def _writer(data: Data, base: BaseModel) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
-    """The causal language model itself; prompts, loss and decoding are the product's, so that the weights differ only."""
+    """The causal language model; prompts and decoding are the product's, so that only the training differs."""
     model = AutoModelForCausalLM.from_pretrained(resolve(base.name), dtype=torch.float32)
+    model.generation_config = GenerationConfig()
     base.writer = model  # what the functions of `writing` write with
     most = int(1.5 * max(map(len, writing.answers(base, [value for _, value in data.train]))))
 
