@@ -8,7 +8,7 @@ KIND ?= choices
 
 .PHONY: demo test unit lint types format label-studio install smollm2 bench audit clean
 
-demo: install label-studio
+demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
 test: install label-studio lint types

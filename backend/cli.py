@@ -110,7 +110,8 @@ def demo(
     simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
     rounds: Annotated[int, typer.Option(help="How many batches the simulated annotators label.", min=1)] = 4,
     kind: Annotated[
-        Literal["choices", "multiple", "taxonomy", "rating", "ner", "several"], typer.Option(help="What is labeled.")
+        Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"],
+        typer.Option(help="What is labeled."),
     ] = "choices",
     folder: Annotated[Path | None, typer.Option(help="Where to keep the data; default: a temporary folder.")] = None,
 ) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from backend.demo import tickets
 from backend.demo.tickets import Ticket
-from backend.targets import Values
+from backend.targets import SIDES, Values
 
-Name = Literal["choices", "multiple", "taxonomy", "rating", "ner", "several"]
+Name = Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"]
 
 _TEXT = '<Text name="text" value="$text"/>'
 _GROUPS = {
@@ -20,14 +22,35 @@ _GROUPS = {
 }
 _HAPPINESS = {"Praise": 5, "How to": 4, "Billing": 3, "Login": 2, "Cancellation": 2, "Delivery": 2, "Refund": 1,
               "Broken product": 1}  # fmt: skip
+_REPLIES = {
+    "Refund": "The money is on its way back to you.", "Delivery": "We will ask the courier where it is.",
+    "Broken product": "We will send a new one.", "Login": "We have reset your password.",
+    "Billing": "Our accountants will send the papers.", "Cancellation": "Your contract ends this month.",
+    "How to": "Page 12 of the manual shows how.", "Praise": "That makes our day!",
+}  # fmt: skip
 _MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # by the grammar's names
 
 
+class Example(NamedTuple):
+    """The data of a task, and what a careful annotator answers."""
+
+    data: Mapping[str, str]
+    values: Values
+
+
 class DemoKind(NamedTuple):
-    """A label config, and what a careful annotator answers."""
+    """A label config, what tasks tickets make for it, and how many tickets are enough."""
 
     config: str
-    truth: Callable[[Ticket], Values]
+    examples: Callable[[Sequence[Ticket]], list[Example]]
+    options: Mapping[str, Any] = MappingProxyType({})
+    pool: int = 400
+    held_back: int = 150  # to measure with
+
+
+def _each(truth: Callable[[Ticket], Values]) -> Callable[[Sequence[Ticket]], list[Example]]:
+    """A task a ticket."""
+    return lambda written: [Example({"text": ticket.text}, truth(ticket)) for ticket in written]
 
 
 def mentions(text: str) -> list[list[Any]]:
@@ -87,19 +110,47 @@ def _path(ticket: Ticket) -> Values:
     return {"topic": next(f"{group} / {ticket.topic}" for group, topics in _GROUPS.items() if ticket.topic in topics)}
 
 
+def _answer(ticket: Ticket) -> Values:
+    """A reply that names what the ticket is about."""
+    about = next((ticket.text[a:b] for a, b, name in mentions(ticket.text) if name == "Product"), "us")
+    return {"reply": f"Thank you for writing about {about.lower()}. {_REPLIES[ticket.topic]}"}
+
+
+def _pairs(written: Sequence[Ticket]) -> list[Example]:
+    """Each ticket and the one after it, unless both are equally happy."""
+    return [
+        Example({"text": a.text, "other": b.text}, {"first": SIDES[_HAPPINESS[a.topic] > _HAPPINESS[b.topic]]})
+        for a, b in pairwise(written)
+        if _HAPPINESS[a.topic] != _HAPPINESS[b.topic]
+    ]
+
+
 KINDS: Mapping[Name, DemoKind] = {
-    "choices": DemoKind(f"<View>{_TEXT}{_choices()}</View>", _topic),
+    "choices": DemoKind(f"<View>{_TEXT}{_choices()}</View>", _each(_topic)),
     "multiple": DemoKind(
         f'<View>{_TEXT}<Choices name="mentions" toName="text" choice="multiple">{_tags("Choice")}</Choices></View>',
-        _which,
+        _each(_which),
     ),
     "taxonomy": DemoKind(
-        f'<View>{_TEXT}<Taxonomy name="topic" toName="text" leafsOnly="true">{_TAXONOMY}</Taxonomy></View>', _path
+        f'<View>{_TEXT}<Taxonomy name="topic" toName="text" leafsOnly="true">{_TAXONOMY}</Taxonomy></View>',
+        _each(_path),
     ),
-    "rating": DemoKind(f"<View>{_TEXT}{_RATING}</View>", _happiness),
-    "ner": DemoKind(f"<View>{_LABELS}{_TEXT}</View>", _spans),
+    "rating": DemoKind(f"<View>{_TEXT}{_RATING}</View>", _each(_happiness)),
+    "ner": DemoKind(f"<View>{_LABELS}{_TEXT}</View>", _each(_spans)),
+    "pairwise": DemoKind(
+        f'<View><Header value="Who needs an answer first? Click on the text."/>{_TEXT}'
+        '<Text name="other" value="$other"/><Pairwise name="first" toName="text,other"/></View>',
+        _pairs,
+    ),
+    "answers": DemoKind(
+        f'<View>{_TEXT}<TextArea name="reply" toName="text" rows="3" maxSubmissions="1" editable="true"/></View>',
+        _each(_answer),
+        options={"base_model": "smollm2", "epochs": 3, "min_steps": 20, "train_batch_size": 8},  # patient, on a laptop
+        pool=120,
+        held_back=20,
+    ),
     "several": DemoKind(
         f"<View>{_LABELS}{_TEXT}{_choices()}{_RATING}</View>",
-        lambda ticket: {**_topic(ticket), **_happiness(ticket), **_spans(ticket)},
+        _each(lambda ticket: {**_topic(ticket), **_happiness(ticket), **_spans(ticket)}),
     ),
 }

@@ -21,10 +21,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from backend.demo import tickets
-from backend.demo.kinds import DemoKind
+from backend.demo.kinds import DemoKind, Example
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio.annotations import values_of
+from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
 from backend.rounds.measures import measure
@@ -32,7 +33,11 @@ from backend.store import Store
 from backend.store.models import Round
 
 LABEL_STUDIO_PORT, BACKEND_PORT = 8080, 9090
-_POOL, _HELD_BACK, _BATCH, _SEED = 400, 150, 20, 7
+_BATCH, _SEED = 20, 7
+_SCORES = {
+    "classification": "accuracy", "multilabel": "micro-F1", "regression": "mean error", "spans": "span F1",
+    "pairwise": "accuracy", "generation": "chrF",
+}  # fmt: skip
 _PATIENCE = 900.0  # seconds for one round
 
 
@@ -51,15 +56,18 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
                 server = stack.enter_context(LabelStudioServer(program, folder / "label-studio", LABEL_STUDIO_PORT))
             with console.status("Starting the backend …"):
                 stack.enter_context(_backend(server, folder / "backend"))
-            written = tickets.write(_POOL + _HELD_BACK, _SEED)
-            project_id = _project(server, written[:_POOL], kind)
+            written = tickets.write(kind.pool + kind.held_back, _SEED)
+            pool, held_back = kind.examples(written[: kind.pool]), kind.examples(written[kind.pool :])
+            project_id = _project(server, pool, kind)
             console.print(f"Label Studio: {server.url}/projects/{project_id}/data", highlight=False)
             console.print(f"Sign in as:   {server.owner.email}   password: {server.owner.password}", highlight=False)
             console.print(
                 f"Backend:      http://localhost:{BACKEND_PORT} (connected: Settings → Model)", highlight=False
             )
             if simulate_rounds:
-                _simulate(console, server, Store(folder / "backend"), project_id, written, kind, simulate_rounds)
+                _simulate(
+                    console, server, Store(folder / "backend"), project_id, kind, pool, held_back, simulate_rounds
+                )
             else:
                 console.print("Press Label All Tasks there. A round begins after every 20 labels. Ctrl-C stops it all.")
                 threading.Event().wait()
@@ -120,7 +128,7 @@ def _up() -> bool:
         return False
 
 
-def _project(server: LabelStudioServer, sample: list[tickets.Ticket], kind: DemoKind) -> int:
+def _project(server: LabelStudioServer, pool: list[Example], kind: DemoKind) -> int:
     """Create the sample project and connect the backend by the call that the UI makes."""
     headers = {"Authorization": f"Token {server.owner.token}"}
     with httpx.Client(base_url=server.url, headers=headers, timeout=120) as http:
@@ -132,12 +140,12 @@ def _project(server: LabelStudioServer, sample: list[tickets.Ticket], kind: Demo
             return answer.json()
 
         project_id = int(post("/api/projects/", {"title": "Support tickets", "label_config": kind.config})["id"])
-        post(f"/api/projects/{project_id}/import", [{"text": ticket.text} for ticket in sample])
+        post(f"/api/projects/{project_id}/import", [dict(example.data) for example in pool])
         model = {
             "url": f"http://localhost:{BACKEND_PORT}",
             "title": "Active learning",
             "project": project_id,
-            "extra_params": {"batch_size": _BATCH},
+            "extra_params": {"batch_size": _BATCH, **kind.options},
         }
         post("/api/ml/", model)
     return project_id
@@ -148,15 +156,15 @@ def _simulate(
     server: LabelStudioServer,
     store: Store,
     project_id: int,
-    written: list[tickets.Ticket],
     kind: DemoKind,
+    pool: list[Example],
+    held_back: list[Example],
     wanted: int,
 ) -> None:
     """Two annotators label batch after batch; a row of the table for every round."""
     spec = parse(kind.config)
-    truth = {ticket.text: kind.truth(ticket) for ticket in written}
-    name = {"classification": "accuracy", "multilabel": "micro-F1", "regression": "mean error", "spans": "span F1"}
-    scores = [f"{target.name}: {name[target.kind]}*" for target in spec.targets]
+    truth = {text_of(example.data, spec): example.values for example in pool}
+    scores = [f"{target.name}: {_SCORES[target.kind]}*" for target in spec.targets]
     annotators = [Annotator(server.url, server.sign_up(f"annotator{n}@example.com").token) for n in (1, 2)]
     table = Table("round", "labels", "adapter", *scores, "train s", "score s", "publish s", "to queue s")
     with Bars(console=console, transient=True) as bars:
@@ -168,15 +176,16 @@ def _simulate(
                 task = annotator.next_task(project_id)
                 if task is None:
                     raise LabelStudioError("Label Studio has no more tasks to label")
-                annotator.submit(task["id"], spelled(spec, truth[task["data"]["text"]], task["data"]["text"]))
+                text = text_of(task["data"], spec)
+                annotator.submit(task["id"], spelled(spec, truth[text], text))
                 bars.advance(work)
             submitted = time.time()
             done = _wait_for_round(store, project_id, number + 1)
             took = (done.finished_at or time.time()) - submitted
-            table.add_row(*_row(done, project_id, _held_back(project_id, written[_POOL:], kind), took))
+            table.add_row(*_row(done, project_id, _held_back(project_id, held_back, kind), took))
     console.print(table)
     console.print(
-        f"* on {_HELD_BACK} tickets that no annotator saw; to queue: from the last label of a batch to the new queue",
+        f"* on {len(held_back)} tasks that no annotator saw; to queue: from the last label of a batch to the new queue",
         highlight=False,
     )
     for annotator in annotators:
@@ -195,19 +204,20 @@ def _wait_for_round(store: Store, project_id: int, number: int) -> Round:
     raise BackendError(f"round {number} did not end within {_PATIENCE:.0f} s")
 
 
-def _held_back(project_id: int, held_back: list[tickets.Ticket], kind: DemoKind) -> list[float]:
+def _held_back(project_id: int, held_back: list[Example], kind: DemoKind) -> list[float]:
     """Ask the backend as Label Studio does, for texts that are not in the project. The score of each control."""
-    tasks = [{"id": number, "data": {"text": ticket.text}} for number, ticket in enumerate(held_back)]
+    tasks = [{"id": number, "data": dict(example.data)} for number, example in enumerate(held_back)]
     body = {"tasks": tasks, "project": f"{project_id}.0", "label_config": kind.config}
     answer = httpx.post(f"http://localhost:{BACKEND_PORT}/predict", json=body, timeout=300)
     answer.raise_for_status()
     spec = parse(kind.config)
     given = [values_of(result or {}, spec) for result in answer.json()["results"]]
-    truth = [kind.truth(ticket) for ticket in held_back]
     scores = []
     for target in spec.targets:
         said = [values.get(target.name, 0.0 if target.kind == "regression" else None) for values in given]
-        scores.append(float(measure(target.kind, [each[target.name] for each in truth], said)["score"]))
+        scores.append(
+            float(measure(target.kind, [example.values[target.name] for example in held_back], said)["score"])
+        )
     return scores
 
 

@@ -4,7 +4,7 @@
 
 FOLDER holds trec6/, goemotions/, stsb/, restaurant8k/, wnut17/, pandalm_pref/ and e2e_nlg/ with train.jsonl and
 test.jsonl each. Both train the same base model on the same texts, each in a process of its own; the Trainer may choose
-the better of two learning rates by its test score, which favours it. Writes benchmarks/results/kinds.md, row by row:
+the better of two learning rates by its test score, which favours it (of comparisons, one). Writes benchmarks/results/kinds.md, row by row:
 rows that are there already are kept.
 """
 
@@ -29,10 +29,12 @@ class _Setup(NamedTuple):
     epochs: int
     test: int
     rates: tuple[float, ...]  # of full fine-tuning
+    length: int = 256  # word pieces a text
 
 
 _READ = _Setup("minilm", labels=400, epochs=10, test=800, rates=(1e-4, 4e-4))
 _SETUPS = dict.fromkeys(KINDS, _READ) | {
+    "pandalm_pref": _Setup("minilm", labels=400, epochs=2, test=800, rates=(1e-4,), length=128),
     "e2e_nlg": _Setup("smollm2", labels=96, epochs=3, test=60, rates=(2e-5, 1e-4)),
 }
 
@@ -48,8 +50,8 @@ def main() -> None:
     for name in arguments.only:
         setup = _SETUPS[name]
         data = read(arguments.data / name, name, setup.labels, setup.test)
-        ours = cost_of(prepare_ours, data, setup.base_model, setup.epochs, threads=arguments.threads)
-        theirs = [cost_of(prepare_theirs, data, setup.base_model, setup.epochs, rate, threads=arguments.threads)
+        ours = cost_of(prepare_ours, data, setup.base_model, setup.epochs, setup.length, threads=arguments.threads)
+        theirs = [cost_of(prepare_theirs, data, setup.base_model, setup.epochs, setup.length, rate, threads=arguments.threads)
                   for rate in setup.rates]  # fmt: skip
         rows[name] = _row(name, data, ours, theirs)
         print(rows[name], flush=True)
@@ -63,11 +65,11 @@ def _written() -> dict[str, str]:
 
 
 def _write(rows: Sequence[str]) -> None:
-    written = _SETUPS["e2e_nlg"]
+    pairs, written = _SETUPS["pandalm_pref"], _SETUPS["e2e_nlg"]
     lines = [
         "# Each kind of label, learned from few texts\n",
         f"Written by `python -m benchmarks.kinds`: all-MiniLM-L6-v2, {_READ.labels} texts, {_READ.epochs} epochs, 2 "
-        f"threads; `e2e_nlg` with SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, "
+        f"threads; `pandalm_pref` {pairs.epochs} epochs of {pairs.length} word pieces; `e2e_nlg` with SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, "
         f"{written.test} test texts.\nOne seed; in brackets 95 % intervals over the test texts. Trivial: majority "
         "class, most frequent label, mean, names seen in training, the longer answer, a copy of the prompt.\nThe last "
         "three columns are LoRA over full fine-tuning. For the mean absolute error (mae) less is better, and the share "

@@ -36,11 +36,11 @@ from backend.targets import SIDES, sides
 from benchmarks.kinds.data import Data
 from benchmarks.measure import status
 
-_LENGTH, _BATCH = 256, 16
+_BATCH = 16
 Outputs = Callable[[Sequence[str]], dict[str, Any]]
 
 
-def prepare_ours(data: Data, base_model: str, epochs: int) -> Callable[[], dict[str, Any]]:
+def prepare_ours(data: Data, base_model: str, epochs: int, length: int) -> Callable[[], dict[str, Any]]:
     """The product's training."""
     quiet_libraries()
     base = BaseModel(base_model)
@@ -50,7 +50,7 @@ def prepare_ours(data: Data, base_model: str, epochs: int) -> Callable[[], dict[
 
     def call() -> dict[str, Any]:
         folder = Path(kept.name)
-        options = TrainingOptions(epochs=epochs, min_steps=1, batch_size=_BATCH, max_length=_LENGTH)
+        options = TrainingOptions(epochs=epochs, min_steps=1, batch_size=_BATCH, max_length=length)
         cost = _trained(lambda: train(base, texts, values, [data.target], options, folder))
         learner = Learner.load(base, "ours", folder)
 
@@ -62,12 +62,12 @@ def prepare_ours(data: Data, base_model: str, epochs: int) -> Callable[[], dict[
     return call
 
 
-def prepare_theirs(data: Data, base_model: str, epochs: int, rate: float) -> Callable[[], dict[str, Any]]:
+def prepare_theirs(data: Data, base_model: str, epochs: int, length: int, rate: float) -> Callable[[], dict[str, Any]]:
     """All weights, by transformers' Trainer with its head for the kind."""
     quiet_libraries()
-    base, path = BaseModel(base_model), resolve(base_model)
+    base = BaseModel(base_model)
     torch.manual_seed(0)
-    model, rows, collate, outputs = _setup(data, base, path)
+    model, rows, collate, outputs = _setup(data, base, length)
     kept = tempfile.TemporaryDirectory()
     settings = TrainingArguments(
         kept.name, num_train_epochs=epochs, per_device_train_batch_size=_BATCH, learning_rate=rate, seed=0,
@@ -96,11 +96,11 @@ class _PairTrainer(Trainer):
         return torch.nn.functional.binary_cross_entropy_with_logits(left - right, won)
 
 
-def _setup(data: Data, base: BaseModel, path: str) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
+def _setup(data: Data, base: BaseModel, length: int) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
     """Model, training rows, how they become a batch, and how its outputs are spelled as ours."""
-    target, tokenizer = data.target, base.tokenizer
+    target, tokenizer, path = data.target, base.tokenizer, resolve(base.name)
     if target.kind == "generation":
-        return _writer(data, base)
+        return _writer(data, base, length)
     pairs = target.kind == "pairwise"
     if target.kind == "spans":
         model = AutoModelForTokenClassification.from_pretrained(path, num_labels=2 * len(target.classes) + 1)
@@ -116,12 +116,12 @@ def _setup(data: Data, base: BaseModel, path: str) -> tuple[Any, list[Any], Call
         if pairs:
             parts = [sides(text) for text in texts]
             second = [part[1] for part in parts] + [part[2] for part in parts]
-            return tokenizer([part[0] for part in parts] * 2, second, truncation=True, max_length=_LENGTH, padding=True,
+            return tokenizer([part[0] for part in parts] * 2, second, truncation=True, max_length=length, padding=True,
                              return_tensors="pt")  # fmt: skip
-        return tokenizer(list(texts), truncation=True, max_length=_LENGTH, padding=True, return_tensors="pt")
+        return tokenizer(list(texts), truncation=True, max_length=length, padding=True, return_tensors="pt")
 
     def places(texts: Sequence[str]) -> list[Any]:
-        found = tokenizer(list(texts), truncation=True, max_length=_LENGTH, return_offsets_mapping=True)
+        found = tokenizer(list(texts), truncation=True, max_length=length, return_offsets_mapping=True)
         return list(found["offset_mapping"])
 
     def collate(examples: list[tuple[str, Any]]) -> dict[str, torch.Tensor]:
@@ -153,7 +153,7 @@ def _setup(data: Data, base: BaseModel, path: str) -> tuple[Any, list[Any], Call
     return model, list(data.train), collate, outputs
 
 
-def _writer(data: Data, base: BaseModel) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
+def _writer(data: Data, base: BaseModel, length: int) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
     """The causal language model; prompts and decoding are the product's, so that only the training differs."""
     model = AutoModelForCausalLM.from_pretrained(resolve(base.name), dtype=torch.float32)
     model.generation_config = GenerationConfig()
@@ -163,7 +163,7 @@ def _writer(data: Data, base: BaseModel) -> tuple[Any, list[Any], Callable[[Any]
     def collate(examples: list[tuple[str, Any]]) -> dict[str, torch.Tensor]:
         texts, values = zip(*examples, strict=True)
         rows = [
-            (a, b) for a, b in zip(writing.prompts(base, texts, _LENGTH), writing.answers(base, values), strict=True)
+            (a, b) for a, b in zip(writing.prompts(base, texts, length), writing.answers(base, values), strict=True)
         ]
         ids = [torch.tensor([*prompt, *answer]) for prompt, answer in rows]
         labels = [torch.tensor([-100] * len(prompt) + answer) for prompt, answer in rows]
@@ -175,7 +175,7 @@ def _writer(data: Data, base: BaseModel) -> tuple[Any, list[Any], Callable[[Any]
         }
 
     def outputs(texts: Sequence[str]) -> dict[str, Any]:
-        written = writing.write(base, writing.prompts(base, texts, _LENGTH), most)
+        written = writing.write(base, writing.prompts(base, texts, length), most)
         codes = [torch.tensor([ord(each) for each in text]) for text in written.texts]
         return {"answer": torch.nn.utils.rnn.pad_sequence(codes, batch_first=True).numpy(),
                 "log_prob": written.log_probs.numpy()}  # fmt: skip
