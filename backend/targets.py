@@ -5,7 +5,8 @@ A value of a target is plain JSON:
     classification   "Refund"                        one of the classes
     multilabel       ["Billing", "Refund"]           some of the classes, in their order; perhaps none
     regression       3.5
-    spans            [[0, 5, "Person"], …]           first character, the one after the last, class; by place
+    spans            [[0, 5, "Person"], …]           first character, the one after the last, class; by place;
+                                                     counted without the marks that part blocks of the text
     pairwise         "left"                          the better of the two answers in the text, "left" or "right"
     generation       "Sure, here is …"               an answer, written
 """
@@ -19,6 +20,7 @@ from typing import Any, Literal, Self, get_args
 Kind = Literal["classification", "multilabel", "regression", "spans", "pairwise", "generation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("left", "right")  # the classes of a pairwise target
+MARK = "\u2029"  # the paragraph separator: between blocks of markup
 _PARTING = "\n\x1e\n"  # of a text's parts, for which ASCII has its record separator
 Values = Mapping[str, Any]  # by the target's name; a target that nobody gave a value is not there
 
@@ -67,6 +69,11 @@ class Target:
         if self.kind == "spans":
             return len(values) > 1 and any(values)
         return len({str(value) for value in values}) > 1
+
+
+def unmarked(text: str) -> str:
+    """The text by whose characters spans are counted."""
+    return text.replace(MARK, "")
 
 
 def with_sides(context: str, left: str, right: str) -> str:

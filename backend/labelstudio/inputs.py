@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lxml import html
-from lxml.etree import LxmlError
-
 from backend.errors import UnsupportedConfigError
+from backend.labelstudio.markup import text_of_markup
 from backend.labelstudio.task_spec import Input, TaskSpec
-from backend.targets import with_sides
+from backend.targets import MARK, with_sides
 
 TAGS = ("Text", "HyperText", "Paragraphs")
 
@@ -21,6 +19,10 @@ def read(tag: Any) -> Input:
     if not value.startswith("$") or len(value) < 2:
         raise UnsupportedConfigError(
             f"<{tag.tag} name='{tag.get('name')}'> must name a field of the task, as in value=\"$text\""
+        )
+    if tag.get("valueType") == "url":
+        raise UnsupportedConfigError(
+            f"<{tag.tag} name='{tag.get('name')}'> reads its text from a URL; put the texts themselves into the tasks"
         )
     return Input(str(tag.get("name")), tag.tag, value[1:], tag.get("nameKey", "author"), tag.get("textKey", "text"))
 
@@ -43,7 +45,7 @@ def _text(value: Any, source: Input) -> str:
     if source.tag == "Paragraphs":
         return _dialogue(value, source)
     text = "" if value is None else str(value)
-    return _without_markup(text) if source.tag == "HyperText" else text
+    return text_of_markup(text) if source.tag == "HyperText" else text.replace(MARK, "\n")
 
 
 def _dialogue(value: Any, source: Input) -> str:
@@ -56,17 +58,3 @@ def _dialogue(value: Any, source: Input) -> str:
     turns = [turn for turn in value if isinstance(turn, dict)] if isinstance(value, list) else []
     lines = [(turn.get(source.author_key), turn.get(source.text_key)) for turn in turns]
     return "\n".join(f"{author}: {text}" if author else str(text) for author, text in lines if text)
-
-
-def _without_markup(markup: str) -> str:
-    """The text of an HTML fragment, blocks and line breaks apart; scripts and styles say nothing to a reader."""
-    if not markup.strip():
-        return ""
-    try:
-        tree = html.fragment_fromstring(markup, create_parent="div")
-    except (LxmlError, ValueError, AssertionError):
-        return markup
-    for element in tree.xpath("//script | //style"):
-        element.drop_tree()
-    words = [piece.strip() for piece in tree.itertext() if piece.strip()]
-    return " ".join(words)

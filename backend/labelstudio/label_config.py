@@ -62,10 +62,13 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
         if labeled is None or labeled.tag not in inputs.TAGS:
             found = "nothing" if labeled is None else f"<{labeled.tag}>"
             raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}")
-        if kind == "spans" and labeled.tag != "Text":
-            raise UnsupportedConfigError(f"{where} labels spans of <{labeled.tag}>; supported is <Labels> on <Text>")
+        if kind == "spans" and labeled.tag == "Paragraphs":
+            raise UnsupportedConfigError(
+                f"{where} labels spans of <Paragraphs>; supported is <Labels> on <Text> and <HyperText>"
+            )
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
-    return replace(control, to_name=labels[0], labels=labels, conditions=_conditions(tag))
+    in_markup = elements[labels[0]].tag == "HyperText"
+    return replace(control, to_name=labels[0], labels=labels, in_markup=in_markup, conditions=_conditions(tag))
 
 
 def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:

@@ -24,6 +24,7 @@ class Control:
     to_name: str  # as results spell it
     type: str  # of its regions, as results spell it: choices, taxonomy, rating, number, labels, pairwise, textarea
     labels: tuple[str, ...] = ()  # the names of the inputs that it is about
+    in_markup: bool = False  # the places of its regions are those of HTML
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the way to each class
     conditions: tuple[Condition, ...] = ()  # all must hold for it to be shown
 

@@ -4,8 +4,8 @@
 
 FOLDER holds trec6/, goemotions/, stsb/, restaurant8k/, wnut17/, pandalm_pref/ and e2e_nlg/ with train.jsonl and
 test.jsonl each. Both train the same base model on the same texts, each in a process of its own; the Trainer may choose
-the better of two learning rates by its test score, which favours it (of comparisons, one). Writes benchmarks/results/kinds.md, row by row:
-rows that are there already are kept.
+the better of two learning rates by its test score, which favours it (of comparisons, one). Writes
+benchmarks/results/kinds.md row by row: rows that are there already are kept.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def main() -> None:
     for name in arguments.only:
         setup = _SETUPS[name]
         data = read(arguments.data / name, name, setup.labels, setup.test)
-        ours = cost_of(prepare_ours, data, setup.base_model, setup.epochs, setup.length, threads=arguments.threads)
-        theirs = [cost_of(prepare_theirs, data, setup.base_model, setup.epochs, setup.length, rate, threads=arguments.threads)
-                  for rate in setup.rates]  # fmt: skip
+        how = (data, setup.base_model, setup.epochs, setup.length)
+        ours = cost_of(prepare_ours, *how, threads=arguments.threads)
+        theirs = [cost_of(prepare_theirs, *how, rate, threads=arguments.threads) for rate in setup.rates]
         rows[name] = _row(name, data, ours, theirs)
         print(rows[name], flush=True)
         _write([rows[each] for each in KINDS if each in rows])
@@ -69,10 +69,11 @@ def _write(rows: Sequence[str]) -> None:
     lines = [
         "# Each kind of label, learned from few texts\n",
         f"Written by `python -m benchmarks.kinds`: all-MiniLM-L6-v2, {_READ.labels} texts, {_READ.epochs} epochs, 2 "
-        f"threads; `pandalm_pref` {pairs.epochs} epochs of {pairs.length} word pieces; `e2e_nlg` with SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, "
-        f"{written.test} test texts.\nOne seed; in brackets 95 % intervals over the test texts. Trivial: majority "
-        "class, most frequent label, mean, names seen in training, the longer answer, a copy of the prompt.\nThe last "
-        "three columns are LoRA over full fine-tuning. For the mean absolute error (mae) less is better, and the share "
+        f"threads; `pandalm_pref` {pairs.epochs} epochs of {pairs.length} word pieces; `e2e_nlg` with "
+        f"SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, {written.test} test texts.\n"
+        "One seed; in brackets 95 % intervals over the test texts. Trivial: majority class, most frequent label, mean, "
+        "names seen in training, the longer answer, a copy of the prompt.\nThe last three columns are LoRA over full "
+        "fine-tuning. For the mean absolute error (mae) less is better, and the share "
         "is turned round.\n",
         "| data | kind | score | trivial | full fine-tuning | LoRA | share of the score | time | memory |",
         "|---" * 9 + "|",

@@ -1,7 +1,9 @@
 """`<Labels>` on a text: spans of characters.
 
 Label Studio counts code points, as Python does, and a carriage return with a line feed as two (its editor's
-selection-tools.js and domManager.ts), so that `start` and `end` are places in the task's own string.
+selection-tools.js and domManager.ts), so that `start` and `end` are places in the task's own string. In HTML they are
+XPaths, and `globalOffsets` beside them the places in its text: those are read and written. Where it cannot follow the
+XPaths the editor goes by `globalOffsets`, and submits both.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from typing import Any
 
 from backend.labelstudio.controls.base import Output, Region, classes, labels, region
 from backend.labelstudio.task_spec import Control
-from backend.targets import Target
+from backend.targets import Target, unmarked
+
+_NOWHERE = "/see-globalOffsets"  # an XPath that leads nowhere
 
 Span = list[Any]  # first character, the one after the last, class
 
@@ -31,7 +35,8 @@ class Spans:
         spans: list[Span] = []
         for each in regions:
             value = each.get("value") or {}
-            start, end, names = value.get("start"), value.get("end"), value.get("labels") or []
+            places = (value.get("globalOffsets") or {}) if control.in_markup else value
+            start, end, names = places.get("start"), places.get("end"), value.get("labels") or []
             if not isinstance(start, int) or not isinstance(end, int) or len(names) != 1:
                 return None
             if start < end:
@@ -47,9 +52,12 @@ class Spans:
 
     def regions(self, control: Control, value: list[Span], text: str) -> list[Region]:
         """One region a span, with an id that says where it is: results with spans need ids of their own."""
-        found = []
+        found, plain = [], unmarked(text)
         for start, end, name in value:
-            made = region(control, {"start": start, "end": end, "text": text[start:end], "labels": [name]})
+            places: dict[str, Any] = {"start": start, "end": end}
+            if control.in_markup:
+                places = {"start": _NOWHERE, "end": _NOWHERE, "startOffset": 0, "endOffset": 0, "globalOffsets": places}
+            made = region(control, {**places, "text": plain[start:end], "labels": [name]})
             key = f"{control.name}:{start}:{end}:{name}".encode("utf-8", "surrogatepass")
             found.append({"id": blake2b(key, digest_size=5).hexdigest(), **made})
         return found
@@ -57,9 +65,9 @@ class Spans:
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[Span], float]:
         """The spans of classes that the control offers, and the least certain one's probability."""
         offered = set(control.target.classes)
-        found, confidence = [], 1.0
+        found, confidence, length = [], 1.0, len(unmarked(text))
         for (start, end, row), probability in zip(output["spans"].tolist(), output["span_probs"].tolist(), strict=True):
-            if start < end <= len(text) and learned.classes[row] in offered:
+            if start < end <= length and learned.classes[row] in offered:
                 found.append([start, end, learned.classes[row]])
                 confidence = min(confidence, probability)
         return found, confidence

@@ -15,7 +15,7 @@ from backend.errors import ModelError
 from backend.learners.base import UncertaintyOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch, pad
-from backend.targets import Target, sides
+from backend.targets import MARK, Target, sides
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,16 @@ class Reading:
 
     @cached_property
     def offsets(self) -> torch.Tensor:
-        """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones."""
-        return self.base.offsets(self.texts, self.batch.input_ids.shape[1])
+        """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones.
+
+        As spans count them: the marks between blocks do not count.
+        """
+        found = self.base.offsets(self.texts, self.batch.input_ids.shape[1])
+        for row, text in enumerate(self.texts):
+            if MARK in text:
+                marks = torch.tensor([0, *(each == MARK for each in text)]).cumsum(dim=0)
+                found[row] -= marks[found[row]]
+        return found
 
 
 class TargetHead(ABC):

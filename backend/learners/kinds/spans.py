@@ -9,7 +9,7 @@ import torch
 
 from backend.learners.base import UncertaintyOptions
 from backend.learners.kinds.base import Reading, TargetHead
-from backend.targets import Target
+from backend.targets import Target, unmarked
 
 _IGNORED = -100  # the tag of pieces that stand for no character
 _OUTSIDE = 0
@@ -96,7 +96,7 @@ class SpansHead(TargetHead):
         best, tags = (each.cpu() for each in self._probs(reading).max(dim=-1))
         offsets = reading.offsets
         return [
-            decode(tags[row].tolist(), best[row].tolist(), offsets[row].tolist(), text)
+            decode(tags[row].tolist(), best[row].tolist(), offsets[row].tolist(), unmarked(text))
             for row, text in enumerate(reading.texts)
         ]
 

@@ -14,7 +14,7 @@ from backend.labelstudio.controls import BY_KIND, BY_TAG
 from backend.labelstudio.controls.numbers import within
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import Control, TaskSpec
-from backend.targets import KINDS, Target
+from backend.targets import KINDS, MARK, Target
 
 TEXT = "a 😀 é中文\r\nline two"
 CONFIGS = {
@@ -26,13 +26,15 @@ CONFIGS = {
     "rating": '<Rating name="c" toName="t" maxRating="4"/>',
     "number": '<Number name="c" toName="t" min="-2" max="9.5"/>',
     "labels": '<Labels name="c" toName="t"><Label value="PER"/><Label value="Or g" alias="ORG"/></Labels>',
+    "markup": '<Labels name="c" toName="t"><Label value="PER"/><Label value="ORG"/></Labels>',
     "pairwise": '<Text name="u" value="$other"/><Pairwise name="c" toName="t,u"/>',
     "answers": '<TextArea name="c" toName="t"/>',
 }
 
 
 def spec_of(name: str) -> TaskSpec:
-    return parse(f'<View><Text name="t" value="$text"/>{CONFIGS[name]}</View>')
+    shown = "HyperText" if name == "markup" else "Text"
+    return parse(f'<View><{shown} name="t" value="$text"/>{CONFIGS[name]}</View>')
 
 
 @st.composite
@@ -131,6 +133,24 @@ def test_outputs_are_shown_as_the_control_offers_today() -> None:
     assert BY_KIND["spans"].predicted(control, learned, output, TEXT) == ([[2, 3, "PER"]], pytest.approx(0.7))
     region = BY_KIND["spans"].regions(control, [[2, 3, "PER"]], TEXT)[0]
     assert region["value"] == {"start": 2, "end": 3, "text": "😀", "labels": ["PER"]}
+
+
+def test_spans_of_markup_are_counted_without_marks_and_spelled_with_global_offsets() -> None:
+    control = control_of("markup")
+    text = f"Ann{MARK}works{MARK}at 😀 Inc"
+    (first, second) = BY_KIND["spans"].regions(control, [[0, 3, "PER"], [11, 16, "ORG"]], text)
+    assert (first["value"]["text"], second["value"]["text"]) == ("Ann", "😀 Inc"[:5])
+    assert second["value"]["globalOffsets"] == {"start": 11, "end": 16}
+    submitted = {
+        **second["value"],
+        "start": "/p[3]/text()[1]",
+        "end": "/p[3]/text()[1]",
+        "startOffset": 3,
+        "endOffset": 9,
+    }
+    assert BY_KIND["spans"].value(control, [{"value": submitted}]) == [[11, 16, "ORG"]]
+    output = {"spans": np.array([[11, 16, 1], [16, 30, 0]]), "span_probs": np.array([0.9, 0.8])}
+    assert BY_KIND["spans"].predicted(control, control.target, output, text)[0] == [[11, 16, "ORG"]]
 
 
 def test_answers_and_comparisons_as_label_studio_spells_them() -> None:

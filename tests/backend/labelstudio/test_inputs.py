@@ -43,11 +43,3 @@ def test_dialogues_have_speakers() -> None:
     assert reading(texts, {"d": '[{"who": "Ann", "said": "Hello"}]'}) == "Ann: Hello"
     assert reading(texts, {"d": "no dialogue"}) == "no dialogue"
     assert reading(texts, {"d": 3}) == ""
-
-
-def test_markup_is_not_read() -> None:
-    texts = '<HyperText name="t" value="$h"/>'
-    markup = "<style>p {color: red}</style><p>One &amp; two</p><ul><li>three</li></ul><script>x()</script>"
-    assert reading(texts, {"h": markup}) == "One & two three"
-    assert reading(texts, {"h": "plain < text"}) == "plain < text"
-    assert reading(texts, {"h": ""}) == ""

@@ -54,7 +54,8 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
             config('<Pairwise name="p" toName="t,u"/><Pairwise name="r" toName="u,t"/>', THREE),
             "<Pairwise> 'p' and 'r' compare different texts",
         ),
-        (config(LABELS, '<HyperText name="t" value="$h"/>'), "labels spans of <HyperText>"),
+        (config(LABELS, '<Paragraphs name="t" value="$h"/>'), "labels spans of <Paragraphs>"),
+        (config(TWO, '<Text name="t" value="$a" valueType="url"/>'), "reads its text from a URL"),
         (config(LABELS, '<Text name="t" value="$a"/><Text name="u" value="$b"/>'), "and the label config has 2"),
         (
             config(TWO, '<Image name="t" value="$i"/>'),

@@ -20,7 +20,7 @@ from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import Learner
 from backend.learners.training import train
 from backend.rounds.measures import measure
-from backend.targets import KINDS, Kind, Target
+from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
 
 OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
@@ -51,6 +51,13 @@ def learner(base: BaseModel, known: Data, tmp_path_factory: pytest.TempPathFacto
     epochs = 30 if known.target.kind == "generation" else OPTIONS.epochs
     train(base, known.texts, known.values, [known.target], replace(OPTIONS, epochs=epochs), folder)
     return Learner.load(base, f"a-{known.target.kind}", folder)
+
+
+@pytest.fixture(scope="module")
+def learner_of_spans(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    known, folder = data("spans", 160), tmp_path_factory.mktemp("spans")
+    train(base, known.texts, known.values, [known.target], OPTIONS, folder)
+    return Learner.load(base, "spans", folder)
 
 
 def predicted(learner: Learner, target: Target, texts: list[str]) -> list[Any]:
@@ -194,6 +201,15 @@ def test_tags_and_spans_turn_into_each_other_at_the_exact_characters() -> None:
     found = decode(tags.tolist(), [0.9] * len(offsets), offsets.tolist(), text)
     assert [[start, end, "AB"[row]] for start, end, row, _ in found] == spans
     assert {round(span.probability, 6) for span in found} == {0.9}
+
+
+def test_marks_between_blocks_do_not_count(base: BaseModel, learner_of_spans: Learner) -> None:
+    blocks = ["the apple", "my saw", "a horse near"]
+    outputs = learner_of_spans.predict([MARK.join(blocks), " ".join(blocks)])["things/spans"]
+    marked, spaced = ([list(span) for span in each if span[1]] for each in outputs.tolist())
+    assert len(spaced) == 3
+    plain = "".join(blocks)
+    assert [plain[a:b] for a, b, _ in marked] == [" ".join(blocks)[a:b] for a, b, _ in spaced]
 
 
 def test_outer_white_space_orphans_and_shared_characters_when_decoding() -> None:

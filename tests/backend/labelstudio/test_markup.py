@@ -1,0 +1,50 @@
+"""The text of HTML. What stands on the right was counted by Chromium, as Label Studio's editor counts it."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.markup import text_of_markup
+from backend.targets import MARK, unmarked
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p>One &amp; two</p><ul><li>three</li></ul>", "One & two|three"),
+        ("  <p>lead</p>\n<p>x</p>\n", "lead\nx\n"),
+        ("<style>p {color: red}</style><p>a</p>", "a"),
+        ("un<b>believ</b>able <i>x</i>", "unbelievable x"),
+        ("a<br>b<br/>c", "a\nb\nc"),
+        ("<pre>\n one\n two</pre>", " one\n two"),
+        ("<table>\n<tr><td>1</td> <td>2</td></tr>\n</table>", "\n1 2\n"),
+        ("<html><head><title>T</title></head><body class='c'>\n<h1>H</h1> text</body></html>", "\nH text"),
+        ("<div>x<!-- comment -->y<script>bad()</script>z</div>", "xyz"),
+        ("<p>unclosed<p>second", "unclosed|second"),
+        ("plain & text < 3", "plain & text < 3"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("<p>😀é中文&nbsp;x</p>", "😀é中文\xa0x"),
+        ("<div><p>nested</p>after</div>", "nested|after"),
+        ("<table><tr><td>a<td>b<tr><td>c</table>", "a|b|c"),
+        ("<ul>\n <li>a\n <li>b\n</ul>", "\n a\n b\n"),
+        ("<a href='#'>l</a><textarea>\nq</textarea>", "lq"),
+        ("", ""),
+        ("<p></p>", ""),
+    ],
+)
+def test_the_text_has_the_characters_that_label_studio_counts(markup: str, text: str) -> None:
+    assert text_of_markup(markup) == text.replace("|", MARK)
+
+
+def test_what_is_not_seen_is_counted_all_the_same() -> None:
+    assert text_of_markup("<p>a</p><style>b{c}</style>tail") == "a    tail"
+    assert text_of_markup("x<noscript>n</noscript>y") == "x y"
+
+
+def test_a_mark_in_the_data_is_no_mark() -> None:
+    assert unmarked(text_of_markup(f"<p>a{MARK}b</p>")) == "a b"
+    choices = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
+    spec = parse(f'<View><Text name="t" value="$t"/>{choices}</View>')
+    assert text_of({"t": f"a{MARK}b"}, spec) == "a\nb"
