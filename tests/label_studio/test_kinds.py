@@ -24,9 +24,14 @@ TAXONOMY = (
 PATHS = {"fruit": "living / fruit", "animal": "living / animal", "tool": "tool"}
 
 
-def fields(text: str) -> dict[str, str]:
-    """The data of a task: of two texts compared, a field for each."""
+MARKUP = config("spans").replace("<Text ", "<HyperText ")
+
+
+def fields(text: str, label_config: str) -> dict[str, str]:
+    """The data of a task: of two texts compared, a field for each; HTML where that is what is shown."""
     _, left, right = sides(text)
+    if label_config == MARKUP:
+        text = "<p>" + text.replace("\r\n", "\n ").replace(" the ", "<b> the </b>") + "</p><p>and more</p>"
     return {"text": left, "other": right} if right else {"text": text}
 
 
@@ -48,11 +53,12 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
         (("regression",), config("regression")),
         (("spans",), config("spans")),
         (("classification",), TAXONOMY),
+        (("spans",), MARKUP),
         (("pairwise",), config("pairwise")),
         (("generation",), config("generation")),
         (("spans", "classification", "regression"), config("spans", "classification", "regression")),
     ],
-    ids=["multiple", "rating", "labels", "taxonomy", "pairwise", "answers", "several"],
+    ids=["multiple", "rating", "labels", "taxonomy", "markup", "pairwise", "answers", "several"],
 )
 def test_a_suggestion_is_accepted_as_it_is(
     team: Team, tiny_encoder: Path, tiny_decoder: Path, kinds: tuple[str, ...], label_config: str
@@ -61,8 +67,9 @@ def test_a_suggestion_is_accepted_as_it_is(
     base = tiny_decoder if "generation" in kinds else tiny_encoder
     if label_config == TAXONOMY:
         truth = {text: {"topic": PATHS[values["topic"]]} for text, values in truth.items()}
-    truth = {text_of(fields(text), spec): values for text, values in truth.items()}
-    team.create([fields(text) for text in truth], label_config)
+    data = [fields(text, label_config) for text in truth]
+    truth = {text_of(each, spec): values for each, values in zip(data, truth.values(), strict=True)}
+    team.create(data, label_config)
     team.connect(batch_size=BATCH, cold_start_per_class=0, audit_share=0.2, base_model=str(base))
     team.wait_for_round(1)
     by_task = {}
