@@ -80,6 +80,7 @@ class ProjectOptions(BaseSettings):
     spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
     generation_uncertainty: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
     control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)  # default 1 each
+    ignore_controls: list[str] = Field(default_factory=list)  # names of controls that are not learned
     pseudo_labels: int = Field(100, ge=0)  # co_training: texts that each view lends the other a round, at most
     pseudo_confidence: float = Field(0.95, gt=0, le=1)  # and how sure it must be of them
     batch_size: int = Field(20, ge=1, le=10_000)  # newly labeled tasks that start a round

@@ -41,9 +41,9 @@ class Examination:
             yield self._problem("project", str(error), "check the number and the API key's user")
             return
         yield self._ok("project", f"visible, with {info.task_number} tasks")
-        yield self._label_config(info)
-        backends = self.client.backends(self.project_id)
         project = self.store.projects.get(self.project_id)
+        yield self._label_config(info, options_of(project).ignore_controls if project else [])
+        backends = self.client.backends(self.project_id)
         ours = self._ours(backends, project)
         url = self.url or (ours.url if ours else None)
         if url is None:
@@ -88,9 +88,9 @@ class Examination:
             "tell the address by --url, and see that the doctor and the server use the same MODEL_DIR",
         )
 
-    def _label_config(self, info: ProjectInfo) -> Finding:
+    def _label_config(self, info: ProjectInfo, ignore: list[str]) -> Finding:
         try:
-            spec = parse(info.label_config)
+            spec = parse(info.label_config, ignore)
         except BackendError as error:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,11 @@ from backend.targets import Kind
 _SILENT = {"Header", "Filter", "Shortcut"}  # tags with a name that nobody answers
 
 
-def parse(label_config: str) -> TaskSpec:
-    """Read a label config. Raises `UnsupportedConfigError` with a sentence for the person who wrote it."""
+def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
+    """Read a label config. Raises `UnsupportedConfigError` with a sentence for the person who wrote it.
+
+    ignore: names of controls that are not to be learned; of these, what is not supported does not matter.
+    """
     if not isinstance(label_config, str) or not label_config.strip():
         raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
     try:
@@ -29,11 +33,16 @@ def parse(label_config: str) -> TaskSpec:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
     elements = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
-    controls = tuple(
-        _control(elements[name], elements) for name in elements if name in named and elements[name].tag not in _SILENT
-    )
+    asking = [name for name in elements if name in named and elements[name].tag not in _SILENT]
+    unknown = sorted(set(ignore) - set(asking))
+    if unknown:
+        raise UnsupportedConfigError(
+            f"extra_params.ignore_controls names '{unknown[0]}', which the label config has not; "
+            f"it has {', '.join(asking) or 'none'}"
+        )
+    controls = tuple(_control(elements[name], elements) for name in asking if name not in ignore)
     if not controls:
-        raise UnsupportedConfigError(f"The label config has no control; supported are {SUPPORTED}")
+        raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
     sources = list(dict.fromkeys(name for control in controls for name in control.labels))
     others = [  # texts beside; a fixed one is an instruction to people
         name
@@ -49,10 +58,12 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
     where = f"<{tag.tag} name='{tag.get('name')}'>"
     kind = BY_TAG.get(tag.tag)
     if kind is None:
-        raise UnsupportedConfigError(f"{where} is not supported; supported are {SUPPORTED}")
+        raise UnsupportedConfigError(f"{where} is not supported; supported are {SUPPORTED}. {_leave_out(tag)}")
     for flag in ("perRegion", "perItem", "labeling"):
         if tag.get(flag) == "true":
-            raise UnsupportedConfigError(f"{where} has {flag}: labels of regions are not supported; {SUPPORTED} are")
+            raise UnsupportedConfigError(
+                f"{where} has {flag}: labels of regions are not supported; {SUPPORTED} are. {_leave_out(tag)}"
+            )
     named = [name.strip() for name in (tag.get("toName") or "").split(",")]
     if kind == "pairwise" and (len(named) != 2 or named[0] == named[1]):
         raise UnsupportedConfigError(f'{where} compares two texts: name both, as in toName="answer_1,answer_2"')
@@ -69,6 +80,10 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
     in_markup = elements[labels[0]].tag == "HyperText"
     return replace(control, to_name=labels[0], labels=labels, in_markup=in_markup, conditions=_conditions(tag))
+
+
+def _leave_out(tag: Any) -> str:
+    return f'To learn the other controls only, set {{"ignore_controls": ["{tag.get("name")}"]}} in the extra params'
 
 
 def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:

@@ -52,4 +52,4 @@ def learned(adapter: Adapter) -> tuple[Target, ...]:
 
 def spec_of(project: Project) -> TaskSpec:
     """What the project's label config asks to learn."""
-    return parse(project.label_config)
+    return parse(project.label_config, options_of(project).ignore_controls)

@@ -75,7 +75,9 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
     written = next((target.name for target in targets if target.kind == "generation"), None)
     if written is not None and not can_write(options.base_model):
         raise UnsupportedConfigError(
-            f"<TextArea name='{written}'> asks for words, and base model '{options.base_model}' cannot write; {WRITERS}"
+            f"<TextArea name='{written}'> asks for words, and base model '{options.base_model}' cannot write; "
+            f"{WRITERS}. "
+            f'To learn the other controls only, set {{"ignore_controls": ["{written}"]}}'
         )
     if options.strategy is None or works(strategies.get(options.strategy, **options.strategy_options), kinds):
         return

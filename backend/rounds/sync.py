@@ -57,8 +57,9 @@ def _follow_config(context: Context, project: Project) -> Project:
     current = context.client.project(project.id).label_config
     if current == project.label_config:
         return project
-    new = parse(current)
-    refuse_unsupported(options_of(project), new.targets)
+    options = options_of(project)
+    new = parse(current, options.ignore_controls)
+    refuse_unsupported(options, new.targets)
     values: dict[str, object] = {"label_config": current}
     try:
         old = spec_of(project)

@@ -44,6 +44,8 @@ class Projects:
             new = (project.options, project.connected) != (options, True)
             if not project.connected:
                 project.webhook_ready = False
+            if project.options.get("ignore_controls") != options.get("ignore_controls"):
+                project.task_mark, project.reread = 0, True  # there is more or less to read of every task
             project.options, project.host, project.connected = options, host, True
             return new
 

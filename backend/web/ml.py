@@ -13,6 +13,7 @@ from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import adapter_version, prediction
 from backend.labelstudio.probes import REACHED, TRIAL_PATH
+from backend.rounds.context import options_of
 from backend.rounds.reasons import SETUP
 from backend.rounds.support import refuse_unsupported
 from backend.settings import ProjectOptions
@@ -49,9 +50,10 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         body = _body()
         project_id = project_number(body.get("project"))
         config = body.get("schema")
-        spec = parse(config if isinstance(config, str) else "")
         extra = _as_object(body.get("extra_params"))
-        refuse_unsupported(ProjectOptions.from_extra_params(extra), spec.targets)
+        options = ProjectOptions.from_extra_params(extra)
+        spec = parse(config if isinstance(config, str) else "", options.ignore_controls)
+        refuse_unsupported(options, spec.targets)
         new = store.projects.connect(project_id, label_config=str(config), options=extra or {}, host=request.host)
         if new:
             store.events.add(project_id, SETUP)
@@ -70,7 +72,8 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         if project is None or not project.adapter:
             return jsonify(results=[[] for _ in tasks])
         config = body.get("label_config")
-        spec = parse(config if isinstance(config, str) and config else project.label_config)
+        ignored = options_of(project).ignore_controls
+        spec = parse(config if isinstance(config, str) and config else project.label_config, ignored)
         texts = [text_of(task.get("data"), spec) for task in tasks]
         asked = [position for position, text in enumerate(texts) if text.strip()]
         adapter, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])

@@ -36,7 +36,7 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ("", "label config is empty"),
         ("   ", "label config is empty"),
         ("<View>", "cannot be read"),
-        ("<View/>", "has no control"),
+        ("<View/>", "has no control to learn"),
         (config('<Choices name="c" toName="t"><Choice value="a"/></Choices>'), "at least 2 choices, not 1"),
         (config('<Choices name="c" toName="t" choice="none"><Choice value="a"/></Choices>'), "choice='none'"),
         (config('<Taxonomy name="c" toName="t"><Choice value="a"/></Taxonomy>'), "at least 2 choices, not 1"),
@@ -96,6 +96,21 @@ def test_every_kind_of_control(control: str, target: Target) -> None:
     spec = parse(config(control))
     assert spec.targets == (target,)
     assert spec.controls[0].to_name == "t"
+
+
+def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
+    both = config(TWO + '<DateTime name="d" toName="t"/><TextArea name="remarks" toName="t" perRegion="true"/>')
+    with pytest.raises(
+        UnsupportedConfigError, match=r'To learn the other controls only, set .*"ignore_controls": \["d"\]'
+    ):
+        parse(both)
+    assert parse(both, ["d", "remarks"]).targets == (Target("c", "classification", ("a", "b")),)
+    with pytest.raises(
+        UnsupportedConfigError, match=r"ignore_controls names 'x', which .* has not; it has c, d, remarks"
+    ):
+        parse(both, ["d", "remarks", "x"])
+    with pytest.raises(UnsupportedConfigError, match="no control to learn"):
+        parse(both, ["c", "d", "remarks"])
 
 
 def test_two_texts_compared() -> None:

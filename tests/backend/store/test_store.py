@@ -67,6 +67,11 @@ def test_setup_is_news_only_when_something_changed(store: Store) -> None:
     assert store.projects.connect(1, **values)
     assert not store.projects.connect(1, **values)
     assert store.projects.connect(1, **{**values, "options": {"seed": 2}})
+    store.projects.set(1, task_mark=5)
+    assert store.projects.connect(1, **{**values, "options": {"ignore_controls": ["remarks"]}})
+    project = store.projects.get(1)
+    assert project is not None
+    assert (project.task_mark, project.reread) == (0, True), "there is less to read of every task"
     store.projects.set(1, connected=False)
     assert store.projects.connect(1, **values)
     assert [p.id for p in store.projects.all()] == [1]

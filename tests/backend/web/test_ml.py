@@ -95,6 +95,11 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         ),
         ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "those of a strategy: name it in strategy"),
         (
+            {"extra_params": {"ignore_controls": ["x"]}},
+            422,
+            "ignore_controls names 'x', which the label config has not",
+        ),
+        (
             {"extra_params": {"control_weights": {"x": 1}}},
             422,
             "control_weights names 'x', which the label config has not",
