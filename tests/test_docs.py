@@ -48,9 +48,10 @@ def test_every_option_of_a_project_is_in_the_readme_with_its_default() -> None:
         row = rows[option]
         names = re.findall(r"`(\w+)`", row[0])
         stated = [value.strip().strip("`") for value in row[1].split(",")] if len(names) > 1 else [row[1].strip("`")]
-        if field.default is not None and len(stated) == len(names):
-            default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-            assert stated[names.index(option)] in (default, "{}"), option
+        default = field.get_default(call_default_factory=True)
+        if default is not None and len(stated) == len(names):
+            spelled = str(default).lower() if isinstance(default, bool) else str(default)
+            assert stated[names.index(option)] == spelled, option
 
 
 def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
