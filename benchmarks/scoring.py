@@ -23,9 +23,10 @@ from transformers.utils import logging as transformers_logging
 
 from backend.demo import tickets
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel, resolve
+from backend.learners.base_model import BaseModel
 from backend.learners.batching import by_length
 from backend.learners.learner import Learner
+from backend.learners.packaged import resolve
 from backend.learners.training import train
 from backend.pool import local
 from backend.store.files import Files

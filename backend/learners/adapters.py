@@ -15,7 +15,7 @@ class Adapters:
     """The adapters of one base model. The base model is wrapped by peft while there is at least one."""
 
     def __init__(self, bare: Any) -> None:
-        self._bare = bare.requires_grad_(False)
+        self._bare = bare
         self._peft: PeftModel | None = None
 
     @property
@@ -110,6 +110,9 @@ class Adapters:
         """
         self.activate(adapter)
         layers: list[Any] = [m for m in self._wrapped().modules() if hasattr(m, "merge") and hasattr(m, "base_layer")]
+        if any(not layer.base_layer.weight.is_floating_point() for layer in layers):  # packed weights stay apart
+            yield
+            return
         former = [layer.base_layer.weight.detach().clone() for layer in layers]
         try:
             for layer in layers:

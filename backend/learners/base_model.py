@@ -10,21 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedTokenizerBase,
-)
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
 from backend.learners.adapters import Adapters
 from backend.learners.base import Progress, no_progress
 from backend.learners.batching import Batch, by_length, tokenize
-from backend.learners.packaged import resolve
+from backend.learners.loading import best_device, config_of, is_decoder, tokenizer_of, weights_of
 
 WRITERS = "to learn what <TextArea> asks, name a causal language model in extra_params.base_model, such as smollm2"
 
@@ -40,12 +32,11 @@ class BaseModel:
         self.name = name
         self.lock = threading.RLock()
         self.tokenizing = threading.Lock()  # a fast tokenizer keeps the length to cut at as a state of its own
-        self.device = torch.device(device or _best_device())
-        path = resolve(name)
+        self.device = torch.device(device or best_device())
         try:
-            self.config = AutoConfig.from_pretrained(path)
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
-            bare = AutoModel.from_pretrained(path, dtype=torch.float32).to(self.device).eval()
+            self.config = config_of(name)
+            self.tokenizer = tokenizer_of(name)
+            bare = weights_of(name, AutoModel, self.device)
         except (OSError, ValueError, KeyError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
@@ -55,8 +46,8 @@ class BaseModel:
         self.tokenizer.padding_side = "right"
         self.adapters = Adapters(bare)
         self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
-        self.parameters = sum(p.numel() for p in bare.parameters())
-        self.is_decoder = _is_decoder(self.config)
+        self.parameters = int(bare.num_parameters())
+        self.is_decoder = is_decoder(self.config)
 
     @cached_property
     def writer(self) -> Any:
@@ -66,9 +57,7 @@ class BaseModel:
         """
         if not self.is_decoder:
             raise ModelError(f"base model '{self.name}' reads but cannot write; {WRITERS}")
-        with torch.inference_mode(False):  # what is loaded to predict is trained with later
-            found: Any = AutoModelForCausalLM.from_pretrained(resolve(self.name), dtype=torch.float32)
-        found.to(self.device).eval().requires_grad_(False)
+        found = weights_of(self.name, AutoModelForCausalLM, self.device)
         setattr(found, found.base_model_prefix, self.adapters.bare)  # one copy of the weights, with the adapters in it
         found.tie_weights()
         found.generation_config = GenerationConfig()
@@ -127,14 +116,6 @@ class BaseModel:
         return out
 
 
-def can_write(name: str) -> bool:
-    """Whether a base model is a decoder; one whose description cannot be read may be, and fails when it is loaded."""
-    try:
-        return _is_decoder(AutoConfig.from_pretrained(resolve(name)))
-    except (OSError, ValueError, KeyError):
-        return True
-
-
 class BaseModels:
     """The base models in memory, each loaded when first asked for."""
 
@@ -148,13 +129,3 @@ class BaseModels:
             if name not in self._loaded:
                 self._loaded[name] = BaseModel(name)
             return self._loaded[name]
-
-
-def _is_decoder(config: Any) -> bool:
-    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

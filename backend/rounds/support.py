@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import strategies
 from backend.errors import UnsupportedConfigError
-from backend.learners.base_model import WRITERS, can_write
+from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
+from backend.learners.loading import can_write
 from backend.settings import ProjectOptions
 from backend.targets import Kind, Target
 from strategies import Strategy

@@ -11,9 +11,10 @@ import torch
 from backend.errors import ModelError
 from backend.learners import writing
 from backend.learners.base import TrainingOptions, UncertaintyOptions
-from backend.learners.base_model import BaseModel, can_write
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds.generation import disagreement
 from backend.learners.learner import Learner
+from backend.learners.loading import can_write
 from backend.learners.training import train
 from tests.backend.learners.kinds import data
 
