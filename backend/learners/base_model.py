@@ -65,15 +65,15 @@ class BaseModel:
 
     @property
     def max_positions(self) -> int:
-        """The longest text the model can read, in word pieces."""
+        """The longest text the model can read at once, in word pieces."""
         positions = getattr(self.config, "max_position_embeddings", None) or 1_000_000
         offset = 2 if getattr(self.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
         return int(positions) - offset
 
     def tokenize(self, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None) -> list[list[int]]:
-        """Word pieces of each text, or pair of texts, cut at `max_length` or at what the model can read."""
+        """Word pieces of each text, or pair of texts, cut at `max_length`."""
         with self.tokenizing:
-            return tokenize(self.tokenizer, texts, min(max_length, self.max_positions), second)
+            return tokenize(self.tokenizer, texts, max_length, second)
 
     def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
         """First character of each word piece and the one after its last: (B, length, 2); 0, 0 for special ones."""
@@ -90,15 +90,28 @@ class BaseModel:
     def read(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The last hidden state, (B, L, D), and one vector a text, (B, D).
 
-        The vector is the mean over a text's word pieces for encoders, the last piece for decoders.
+        The vector is the mean over a text's word pieces for encoders, the last piece for decoders. Texts longer than
+        the model can read at once are read in windows, one after the other.
         """
         mask = batch.attention_mask.to(self.device)
-        hidden = self.adapters.model(input_ids=batch.input_ids.to(self.device), attention_mask=mask).last_hidden_state
+        hidden = self._hidden(batch.input_ids.to(self.device), mask)
         if self.is_decoder:
             last = mask.sum(dim=1) - 1
             return hidden, torch.as_tensor(hidden[torch.arange(len(last), device=self.device), last])
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return hidden, torch.as_tensor((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+
+    def _hidden(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """(B, L) → (B, L, D)."""
+        size, length, window = *input_ids.shape, self.max_positions
+        if length <= window:
+            return torch.as_tensor(self.adapters.model(input_ids=input_ids, attention_mask=mask).last_hidden_state)
+        missing = -length % window
+        ids, there = (torch.nn.functional.pad(each, (0, missing)).view(-1, window) for each in (input_ids, mask))
+        (used,) = there.any(dim=1).nonzero(as_tuple=True)
+        read = self.adapters.model(input_ids=ids[used], attention_mask=there[used]).last_hidden_state
+        hidden = read.new_zeros(len(ids), *read.shape[1:]).index_put((used,), read)
+        return torch.as_tensor(hidden.view(size, length + missing, -1)[:, :length])
 
     def pooled(self, batch: Batch) -> torch.Tensor:
         """One vector a text, (B, D)."""

@@ -89,8 +89,8 @@ def _adapter_squared(logits: torch.Tensor, back: torch.Tensor, calls: Calls, *, 
             continue
         if gradient.dim() != 3 or len(gradient) != len(logits):
             raise ModelError(
-                "this base model has layers that mix the texts of a batch, so that no text has a gradient of its own; "
-                "set egl_parameters to head, or choose another strategy"
+                "this base model mixes the texts of a batch, or reads long ones in windows, so that no text has a "
+                "gradient of its own; set egl_parameters to head, lower max_length, or choose another strategy"
             )
         product = torch.einsum("bto,bti->boi", gradient.float(), inputs.float())
         if times[layer] > 1:
