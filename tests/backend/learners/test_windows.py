@@ -58,11 +58,11 @@ def test_what_stands_after_the_first_window_is_learned(base: BaseModel, tmp_path
 
 
 def test_spans_beyond_the_first_window(base: BaseModel, tmp_path: Path) -> None:
-    texts, labels = padded(60, 70)
+    texts, labels = padded(120, 70)
     values = [
         {"things": [[len(t) - len(t.split()[-1]), len(t), label]]} for t, label in zip(texts, labels, strict=True)
     ]
-    options = TrainingOptions(epochs=25, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0)
+    options = TrainingOptions(epochs=15, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0)
     train(base, texts, values, [Target("things", "spans", CLASSES)], options, tmp_path)
     found = Learner.load(base, "spans", tmp_path).predict(texts)["things/spans"]
     right = [
