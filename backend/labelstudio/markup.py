@@ -7,6 +7,7 @@ nothing is left out here; where blocks meet without white space, a mark that doe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ _BLOCKS = frozenset({
     "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
     "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })  # fmt: skip
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # in HTML a comment
 _GONE = frozenset({"script", "iframe"})  # Label Studio takes them out
 _UNSEEN = frozenset({"style", "title", "template", "noscript"})
 
@@ -28,10 +30,13 @@ def text_of_markup(markup: str) -> str:
     """The text of an HTML document or fragment; markup that cannot be read as it stands."""
     if not markup.strip():
         return ""
+    plain = _DECLARATION.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))
     try:
-        body = html.document_fromstring(markup.replace("\r\n", "\n").replace("\r", "\n")).body
+        body = html.document_fromstring(plain).body
     except (LxmlError, ValueError, AssertionError):
         return markup
+    if body is None:  # nothing but a head
+        return ""
     text = ""
     parts = []
     apart = False

@@ -23,11 +23,6 @@ class Adapters:
         """What to call for a forward pass: the active adapter on the base model, or the base model alone."""
         return self._bare if self._peft is None else self._peft
 
-    @property
-    def bare(self) -> Any:
-        """The base model itself, in whose layers the adapters are."""
-        return self._bare
-
     def add(self, adapter: str, config: LoraConfig) -> None:
         """Put a fresh adapter beside the others and activate it."""
         if self._peft is None:

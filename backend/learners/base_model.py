@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,8 @@ class BaseModel:
         try:
             self.config = config_of(name)
             self.tokenizer = tokenizer_of(name)
-            bare = weights_of(name, AutoModel, self.device)
+            self.is_decoder = is_decoder(self.config)
+            whole = weights_of(name, AutoModelForCausalLM if self.is_decoder else AutoModel, self.device)
         except (OSError, ValueError, KeyError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
@@ -44,24 +44,14 @@ class BaseModel:
                 "name a Hugging Face id, a local folder, minilm or smollm2"
             ) from None
         self.tokenizer.padding_side = "right"
+        bare = whole.base_model if self.is_decoder else whole
         self.adapters = Adapters(bare)
         self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
-        self.parameters = int(bare.num_parameters())
-        self.is_decoder = is_decoder(self.config)
-
-    @cached_property
-    def writer(self) -> Any:
-        """The causal language model around the base model, with its output layer: what the active adapter writes with.
-
-        Loaded when first asked for, with the lock held. Raises `ModelError` if the base model only reads.
-        """
-        if not self.is_decoder:
-            raise ModelError(f"base model '{self.name}' reads but cannot write; {WRITERS}")
-        found = weights_of(self.name, AutoModelForCausalLM, self.device)
-        setattr(found, found.base_model_prefix, self.adapters.bare)  # one copy of the weights, with the adapters in it
-        found.tie_weights()
-        found.generation_config = GenerationConfig()
-        return found
+        self.parameters = sum(p.numel() * (1 if p.is_floating_point() else 2) for p in bare.parameters())  # 4 bits each
+        self.writer: Any = None  # of decoders, the same with its output layer: what the active adapter writes with
+        if self.is_decoder:
+            self.writer = whole
+            self.writer.generation_config = GenerationConfig()  # its own would mingle with what is asked of it
 
     @property
     def max_positions(self) -> int:

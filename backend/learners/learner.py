@@ -20,6 +20,8 @@ from backend.learners.committee import Committee, assembled
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
 
+_LOGITS = 8  # texts whose logits over a whole vocabulary are held at once
+
 Array = NDArray[np.generic]
 Arrays = dict[str, Array]
 Tensors = dict[str, torch.Tensor]
@@ -82,8 +84,11 @@ class Learner:
         def step(batch: Batch, own: Sequence[str]) -> Tensors:
             with self.base.lock, torch.inference_mode():
                 self.base.adapters.activate(self.adapter)
-                given = [answers[row] for row in batch.rows]
-                return {"nll": head.losses(self._reading(batch, own), range(len(own)), given)}
+                given, reading = [answers[row] for row in batch.rows], self._reading(batch, own)
+                return {"nll": torch.cat([
+                    head.losses(reading, range(len(own))[some], given[some])
+                    for some in (slice(start, start + _LOGITS) for start in range(0, len(own), _LOGITS))
+                ])}  # fmt: skip
 
         return self._run(texts, step, no_progress)["nll"]
 

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from backend.errors import ModelError
-from backend.learners.packaged import resolve
+from backend.learners.packaged import PACKAGED, resolve
 
 _FOUR_BITS = ":4bit"  # at the end of a name
 _PACKING = {"cuda"}  # not CPUs: bitsandbytes repacks weights for their inference, and then passes no gradients on
@@ -34,28 +34,31 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
     would not fit a GPU otherwise. Raises `ModelError` if what that needs is not there.
     """
     path = resolve(name.removesuffix(_FOUR_BITS))
-    with torch.inference_mode(False):  # what is loaded to predict with is trained with later
-        if not name.endswith(_FOUR_BITS):
-            found = auto.from_pretrained(path, dtype=torch.float32).to(device)
-        elif device.type not in _PACKING:
-            raise ModelError(f"base model '{name}' needs a CUDA GPU; leave '{_FOUR_BITS}' out on this machine")
-        elif find_spec("bitsandbytes") is None:
-            raise ModelError(f"base model '{name}' needs bitsandbytes, which the extra 'quantization' installs")
-        else:
-            packed = BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
-            )  # fmt: skip
-            found = auto.from_pretrained(
-                path, dtype=torch.float32, quantization_config=packed, device_map={"": str(device)}
-            )
+    if not name.endswith(_FOUR_BITS):
+        return auto.from_pretrained(path, dtype=torch.float32).to(device).eval().requires_grad_(False)
+    if device.type not in _PACKING:
+        raise ModelError(f"base model '{name}' needs a CUDA GPU; leave '{_FOUR_BITS}' out on this machine")
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(f"base model '{name}' needs bitsandbytes, which the extra 'quantization' installs")
+    packed = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
+    )  # fmt: skip
+    found = auto.from_pretrained(path, dtype=torch.float32, quantization_config=packed, device_map={"": str(device)})
     return found.eval().requires_grad_(False)
 
 
 def can_write(name: str) -> bool:
-    """Whether a base model is a decoder; one whose description cannot be read may be, and fails when it is loaded."""
+    """Whether a base model is a decoder, as far as this machine knows.
+
+    Asked while Label Studio waits, so that nothing is downloaded or unpacked: what is not here may be one, and fails
+    when it is loaded.
+    """
+    plain = name.removesuffix(_FOUR_BITS)
+    if plain in PACKAGED:
+        return PACKAGED[plain]
     try:
-        return is_decoder(config_of(name))
+        return is_decoder(AutoConfig.from_pretrained(plain, local_files_only=True))
     except (OSError, ValueError, KeyError):
         return True
 

@@ -15,6 +15,7 @@ from backend.errors import ModelError
 
 log = logging.getLogger(__name__)
 
+PACKAGED = {"minilm": False, "smollm2": True}  # and whether they can write
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

@@ -6,13 +6,14 @@ Each call goes through whichever adapter is active; the caller holds the base mo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from backend.errors import ModelError
-from backend.learners.base_model import BaseModel
+from backend.learners.base_model import WRITERS, BaseModel
 
 _IGNORED = -100  # the label of pieces that are not part of the answer
 
@@ -28,15 +29,21 @@ class Written(NamedTuple):
 def prompts(base: BaseModel, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """What the model is to answer, in its chat template if it has one, else followed by a line break.
 
-    A text is cut so that at most `max_length` pieces remain, those of the template among them.
+    A text is cut so that at most `max_length` pieces remain, those of the template among them. Raises `ModelError` if
+    that leaves no room for the text.
     """
     with base.tokenizing:
         around = len(_prompt(base.tokenizer, ""))
+        if around >= max_length:
+            raise ModelError(
+                f"a prompt of base model '{base.name}' has {around} pieces before any text, and {max_length} may be "
+                "read: set extra_params.max_length above that"
+            )
         found = []
         for text in texts:
             ids = _prompt(base.tokenizer, text)
             if len(ids) > max_length:
-                kept = base.tokenizer(text, add_special_tokens=False)["input_ids"][: max(0, max_length - around)]
+                kept = base.tokenizer(text, add_special_tokens=False)["input_ids"][: max_length - around]
                 ids = _prompt(base.tokenizer, str(base.tokenizer.decode(kept)))
             found.append(ids[-max_length:])
         return found
@@ -50,19 +57,15 @@ def answers(base: BaseModel, texts: Sequence[str]) -> list[list[int]]:
 
 def losses(base: BaseModel, asked: Sequence[list[int]], given: Sequence[list[int]]) -> torch.Tensor:
     """The mean negative log likelihood of an answer's pieces, (B,), with gradients. The prompts teach nothing."""
-    longest = max(len(a) + len(b) for a, b in zip(asked, given, strict=True))
-    input_ids = torch.zeros(len(asked), longest, dtype=torch.int64)
-    mask, labels = torch.zeros_like(input_ids), torch.full_like(input_ids, _IGNORED)
-    for row, (prompt, answer) in enumerate(zip(asked, given, strict=True)):
-        end = len(prompt) + len(answer)
-        input_ids[row, :end] = torch.tensor([*prompt, *answer])
-        mask[row, :end] = 1
-        labels[row, len(prompt) : end] = torch.tensor(answer)
-    kept = longest - min(map(len, asked)) + 1  # a piece is foretold by the one before it
+    input_ids, mask = _padded(base, [[*prompt, *answer] for prompt, answer in zip(asked, given, strict=True)])
+    longest = max(map(len, given))
+    wanted = torch.full((len(given), longest), _IGNORED, device=base.device)
+    for row, answer in enumerate(given):
+        wanted[row, longest - len(answer) :] = torch.tensor(answer)
+    places = {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)} if _has_places(base.writer) else {}
     logits = base.writer(
-        input_ids=input_ids.to(base.device), attention_mask=mask.to(base.device), logits_to_keep=kept, use_cache=False
-    ).logits[:, -kept:-1]
-    wanted = labels[:, -(kept - 1) :].to(base.device)
+        input_ids=input_ids, attention_mask=mask, logits_to_keep=longest + 1, use_cache=False, **places
+    ).logits[:, -longest - 1 : -1]  # a piece is foretold by the one before it
     each = torch.nn.functional.cross_entropy(logits.float().mT, wanted, reduction="none", ignore_index=_IGNORED)
     return torch.as_tensor(each.sum(dim=1) / (wanted != _IGNORED).sum(dim=1))
 
@@ -105,14 +108,26 @@ def _generate(
     base: BaseModel, asked: Sequence[list[int]], most: int, watched: LogitsProcessorList | None, **how: Any
 ) -> torch.Tensor:
     """The pieces after the prompts: (B, K), which end in padding."""
-    longest, end = max(map(len, asked)), _end(base)
-    input_ids = torch.tensor([[end] * (longest - len(ids)) + ids for ids in asked], device=base.device)
-    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in asked], device=base.device)
+    end = _end(base)
+    input_ids, mask = _padded(base, asked)
     config = GenerationConfig(max_new_tokens=most, eos_token_id=end, pad_token_id=end, **how)
     found = base.writer.generate(
         input_ids=input_ids, attention_mask=mask, generation_config=config, logits_processor=watched
     )
-    return torch.as_tensor(found[:, longest:])
+    return torch.as_tensor(found[:, input_ids.shape[1] :])
+
+
+def _padded(base: BaseModel, ids: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Padded on the left, so that what is written stands at the end of every row; and the mask of what is not."""
+    longest, end = max(map(len, ids)), _end(base)
+    input_ids = torch.tensor([[end] * (longest - len(each)) + each for each in ids], device=base.device)
+    mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in ids], device=base.device)
+    return input_ids, mask
+
+
+def _has_places(writer: Any) -> bool:
+    """Whether the model counts the places of pieces, and would count padding, too."""
+    return "position_ids" in signature(writer.forward).parameters
 
 
 def _decoded(base: BaseModel, ids: torch.Tensor) -> list[str]:
@@ -131,6 +146,8 @@ def _prompt(tokenizer: Any, text: str) -> list[int]:
 
 
 def _end(base: BaseModel) -> int:
+    if not base.is_decoder:
+        raise ModelError(f"base model '{base.name}' reads but cannot write; {WRITERS}")
     end = base.tokenizer.eos_token_id
     if not isinstance(end, int):
         raise ModelError(f"base model '{base.name}' has no piece that ends a text; choose another to write answers")

@@ -56,7 +56,7 @@ def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] 
 
 def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
     """The mean over the held-out answers, in nats a word piece; nothing without any."""
-    given = [(example.text, example.values[target.name]) for example in held_out if target.name in example.values]
+    given = [(e.text, e.values[target.name]) for e in held_out if target.name in offered([target], e.values)]
     return {"nll": float(learner.nll(target, *zip(*given, strict=True)).mean())} if given else {}
 
 

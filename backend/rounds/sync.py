@@ -44,10 +44,12 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
     if known_up_to:
         since = project.change_mark or _EVER
         newest += _read(context, project, spec, context.client.changed_tasks(project_id, _back(since), known_up_to))
-    project = context.project(project_id)
-    if project.reread:
-        newest += _read(context, project, spec, context.client.annotated_tasks(project_id, project.task_mark))
+    if context.project(project_id).reread:
+        task_mark = context.project(project_id).task_mark
+        newest += _read(context, project, spec, context.client.annotated_tasks(project_id, task_mark))
     context.store.projects.set(project_id, change_mark=min(began, max(newest)) or None, reread=False)
+    if options_of(context.project(project_id)).ignore_controls != options_of(project).ignore_controls:
+        context.store.projects.set(project_id, task_mark=0, reread=True)  # told meanwhile: all of it once more
     compare_tasks(context, project_id)
     context.store.projects.set(project_id, synced_at=time.time())
 
@@ -67,7 +69,7 @@ def _follow_config(context: Context, project: Project) -> Project:
         old = None
     if new != old:
         values["reread"] = True
-    if old is None or new.inputs != old.inputs:
+    if old is None or (new.inputs, new.sides) != (old.inputs, old.sides):  # texts are read in another way
         values["task_mark"] = 0
     context.store.projects.set(project.id, **values)
     log.info("project %d: the label config changed", project.id)
@@ -123,8 +125,9 @@ def _warn_of_overlaps(project: Project, spec: TaskSpec, states: Sequence[TaskSta
             lost = [state.task_id for state in states if state.annotated and control.name not in state.values]
             if lost:
                 log.warning(
-                    "project %d: '%s' has spans that overlap, or with several labels, in %d tasks (the first is %d); "
-                    "these are not learned from", project.id, control.name, len(lost), lost[0],
+                    "project %d: '%s' has spans that overlap, with several labels, or in HTML without globalOffsets, "
+                    "in %d tasks (the first is %d); these are not learned from",
+                    project.id, control.name, len(lost), lost[0],
                 )  # fmt: skip
 
 

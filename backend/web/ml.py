@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest
 from backend import __version__
 from backend.errors import InvalidRequestError
 from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config import parse, refuse_unknown
 from backend.labelstudio.predictions import adapter_version, prediction
 from backend.labelstudio.probes import REACHED, TRIAL_PATH
 from backend.rounds.context import options_of
@@ -52,7 +52,9 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         config = body.get("schema")
         extra = _as_object(body.get("extra_params"))
         options = ProjectOptions.from_extra_params(extra)
-        spec = parse(config if isinstance(config, str) else "", options.ignore_controls)
+        schema = config if isinstance(config, str) else ""
+        spec = parse(schema, options.ignore_controls)
+        refuse_unknown((extra or {}).get("ignore_controls", ()), schema)
         refuse_unsupported(options, spec.targets)
         new = store.projects.connect(project_id, label_config=str(config), options=extra or {}, host=request.host)
         if new:
@@ -76,6 +78,8 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         spec = parse(config if isinstance(config, str) and config else project.label_config, ignored)
         texts = [text_of(task.get("data"), spec) for task in tasks]
         asked = [position for position, text in enumerate(texts) if text.strip()]
+        if not asked:
+            return jsonify(results=[[] for _ in tasks], model_version=adapter_version(project_id, project.adapter))
         adapter, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
         version = adapter_version(project_id, adapter)
         results: list[Any] = [[] for _ in tasks]

@@ -46,9 +46,15 @@ class Reading:
     def sides(self) -> torch.Tensor:
         """One vector for each of a text's two answers, each read after their context: (2, B, D)."""
         parts = [sides(text) for text in self.texts]
-        contexts, answers = [part[0] for part in parts] * 2, [part[1] for part in parts] + [part[2] for part in parts]
-        second = answers if any(contexts) else None
-        ids = self.base.tokenize(contexts if second else answers, self.max_length, second)
+        between = "\n" if self.base.is_decoder else ""  # encoders have a piece of their own for that
+        pairs = [(part[0], part[side]) for side in (1, 2) for part in parts]
+        ids: list[list[int]] = [[]] * len(pairs)
+        for alone in (True, False):
+            rows = [row for row, (context, _) in enumerate(pairs) if alone is not bool(context)]
+            first = [pairs[row][1] if alone else pairs[row][0] + between for row in rows]
+            second = None if alone else [pairs[row][1] for row in rows]
+            for row, found in zip(rows, self.base.tokenize(first, self.max_length, second), strict=True):
+                ids[row] = found
         pooled = self.base.pooled(pad(self.base.tokenizer, ids, np.arange(len(ids))))
         return pooled.view(2, len(parts), -1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +15,8 @@ from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.writing import Written
 from backend.targets import Target
 
+_MOST = 512  # pieces of an answer
+_TOGETHER = 4096  # pieces that are written at once, prompts among them: what memory holds them in grows with both
 _ROOM = 1.5  # times the longest answer of training that an answer may take: a model that does not end is stopped
 
 
@@ -33,9 +35,8 @@ class GenerationHead(TargetHead):
 
     def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
         """See how long answers are."""
-        base.writer.eval()  # loaded before training puts the model into another mode
         longest = max(map(len, writing.answers(base, values)))
-        self.state = {"most": min(int(_ROOM * longest) + 1, base.max_positions // 2)}
+        self.state = {"most": min(int(_ROOM * longest) + 1, _MOST, base.max_positions // 2)}
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
         """Mean negative log likelihood of the answer's pieces."""
@@ -56,8 +57,11 @@ class GenerationHead(TargetHead):
         ICLR 2021). The last is one less the mean Jaccard similarity of two answers' words (Lin et al., TMLR 2024).
         """
         if options.generation == "disagreement":
-            asked = self._prompts(reading, range(len(reading.texts)))
-            drawn = writing.sample(reading.base, asked, self.state["most"], options.samples, options.seed)
+            drawn = [
+                answers
+                for asked in self._chunks(reading, options.samples)
+                for answers in writing.sample(reading.base, asked, self.state["most"], options.samples, options.seed)
+            ]
             return torch.tensor([disagreement(answers) for answers in drawn])
         written = self._written(reading)
         return written.entropies if options.generation == "token_entropy" else -written.log_probs
@@ -65,10 +69,21 @@ class GenerationHead(TargetHead):
     def _written(self, reading: Reading) -> Written:
         key = f"written {self.target.name}"
         if key not in reading.notes:
-            asked = self._prompts(reading, range(len(reading.texts)))
-            reading.notes[key] = writing.write(reading.base, asked, self.state["most"])
+            parts = [writing.write(reading.base, asked, self.state["most"]) for asked in self._chunks(reading)]
+            reading.notes[key] = Written(
+                [text for part in parts for text in part.texts],
+                torch.cat([part.log_probs for part in parts]),
+                torch.cat([part.entropies for part in parts]),
+            )
         found: Written = reading.notes[key]
         return found
+
+    def _chunks(self, reading: Reading, times: int = 1) -> Iterator[list[list[int]]]:
+        """The prompts of all texts, as many together as memory should hold."""
+        asked = self._prompts(reading, range(len(reading.texts)))
+        rows = max(1, _TOGETHER // ((max(map(len, asked)) + self.state["most"]) * times))
+        for start in range(0, len(asked), rows):
+            yield asked[start : start + rows]
 
     def _prompts(self, reading: Reading, rows: Sequence[int]) -> list[list[int]]:
         room = min(reading.max_length, reading.base.max_positions - self.state["most"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config import parse, refuse_unknown
 from backend.labelstudio.task_spec import Condition, Control, Input
 from backend.targets import Target
 
@@ -105,10 +105,10 @@ def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
     ):
         parse(both)
     assert parse(both, ["d", "remarks"]).targets == (Target("c", "classification", ("a", "b")),)
-    with pytest.raises(
-        UnsupportedConfigError, match=r"ignore_controls names 'x', which .* has not; it has c, d, remarks"
-    ):
-        parse(both, ["d", "remarks", "x"])
+    assert parse(both, ["d", "remarks", "gone"]) == parse(both, ["d", "remarks"])
+    refuse_unknown(["d", "remarks"], both)
+    with pytest.raises(UnsupportedConfigError, match=r"names 'x', which .* has not; it has c, d, remarks"):
+        refuse_unknown(["d", "x"], both)
     with pytest.raises(UnsupportedConfigError, match="no control to learn"):
         parse(both, ["c", "d", "remarks"])
 

@@ -32,6 +32,9 @@ from backend.targets import MARK, unmarked
         ("<a href='#'>l</a><textarea>\nq</textarea>", "lq"),
         ("", ""),
         ("<p></p>", ""),
+        ("<style>p {color: red}</style>", ""),
+        ("<html><head><title>T</title></head></html>", ""),
+        ('<?xml version="1.0" encoding="utf-8"?><html><body><p>Ann</p></body></html>', "Ann"),
     ],
 )
 def test_the_text_has_the_characters_that_label_studio_counts(markup: str, text: str) -> None:

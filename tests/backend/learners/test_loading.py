@@ -28,7 +28,7 @@ def packed(tiny_decoder: Path, monkeypatch: pytest.MonkeyPatch) -> BaseModel:
 def test_four_bits_take_less_memory_and_say_nearly_the_same(packed: BaseModel, tiny_decoder: Path) -> None:
     whole = BaseModel(str(tiny_decoder), device="cpu")
     assert packed.parameters == whole.parameters
-    assert packed.adapters.bare.get_memory_footprint() < 0.5 * whole.adapters.bare.get_memory_footprint()
+    assert packed.adapters.model.get_memory_footprint() < 0.5 * whole.adapters.model.get_memory_footprint()
     texts = ["the apple is old", "a saw near the horse", "please"]
     ours, theirs = (base.embed(texts, max_length=32) for base in (packed, whole))
     alike = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)

@@ -42,6 +42,13 @@ def test_what_is_answered_is_read(learner: Learner) -> None:
     assert len({round(float(p), 6) for p in probs}) == 3
 
 
+def test_a_pair_is_read_the_same_whatever_stands_beside_it(learner: Learner) -> None:
+    alone, beside = with_sides("", "an old apple", "a new saw"), with_sides("please", "the horse", "a plum")
+    together = learner.predict([alone, beside])["better/probs"]
+    np.testing.assert_allclose(together[:1], learner.predict([alone])["better/probs"], atol=1e-5)
+    np.testing.assert_allclose(together[1:], learner.predict([beside])["better/probs"], atol=1e-5)
+
+
 def test_the_margin_is_linear_in_the_features_and_the_uncertainty_falls_with_it(learner: Learner) -> None:
     found = learner.score(KNOWN.texts, ["features", "uncertainty"])
     probs = found["better/probs"].astype(np.float64)

@@ -124,5 +124,18 @@ def test_a_model_that_predicted_first_can_be_trained(tiny_decoder: Path, learner
     train(base, KNOWN.texts, KNOWN.values, [KNOWN.target], TrainingOptions(max_steps=1, max_length=32), tmp_path)
 
 
-def test_the_writer_shares_the_weights_of_the_base_model(base: BaseModel) -> None:
-    assert base.writer.get_input_embeddings().weight is base.adapters.bare.get_input_embeddings().weight
+def test_a_prompt_without_room_for_a_text_is_refused(base: BaseModel) -> None:
+    with pytest.raises(ModelError, match="has 2 pieces before any text, and 2 may be read"):
+        writing.prompts(base, ["a"], 2)
+
+
+def test_many_texts_are_written_a_few_at_a_time_with_the_same_answers(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, answers = KNOWN.texts[:30], [value["answer"] for value in KNOWN.values[:30]]
+    together = learner.score(texts, ["uncertainty"]), learner.nll(KNOWN.target, texts, answers)
+    monkeypatch.setattr("backend.learners.kinds.generation._TOGETHER", 60)
+    monkeypatch.setattr("backend.learners.learner._LOGITS", 3)
+    for name, values in learner.score(texts, ["uncertainty"]).items():
+        np.testing.assert_allclose(values, together[0][name], atol=1e-5)
+    np.testing.assert_allclose(learner.nll(KNOWN.target, texts, answers), together[1], atol=1e-5)
