@@ -16,6 +16,7 @@ from backend.rounds.context import Context
 from backend.rounds.sync import _warn_of_overlaps, sync
 from backend.store import Store
 from backend.store.models import Project
+from backend.targets import sides
 from tests.backend.rounds.memory import START, Memory
 from tests.backend.web.test_ml import CONFIG
 
@@ -108,6 +109,41 @@ def test_another_field_is_read_again_even_if_setup_told_of_it_first(
     assert labels(store) == {1: "fruit"}
 
 
+def test_texts_are_read_again_when_they_are_compared_or_turned_round(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    there.put(1, text="one", other="two")
+    config = CONFIG.replace("<Text ", '<Text name="u" value="$other"/><Text ', 1)
+    name = parse(config).inputs[1].name
+    for compared, parts in (("", None), (f"u,{name}", ("", "two", "one")), (f"{name},u", ("", "one", "two"))):
+        there.config = config
+        if compared:
+            there.config = config.replace("</View>", f'<Pairwise name="p" toName="{compared}"/></View>')
+        look()
+        (task,) = store.tasks.every(7)
+        assert parts is None or sides(task.text) == parts
+
+
+def test_what_was_left_out_during_a_sync_is_read_by_the_next(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    there.put(1, "fruit")
+
+    def meanwhile() -> None:
+        there.between = lambda: None
+        store.projects.connect(
+            7, label_config=CONFIG, options={"audit_share": 0, "ignore_controls": ["remarks"]}, host="b.local:9090"
+        )
+
+    there.between = meanwhile
+    look()
+    project = store.projects.get(7)
+    assert project is not None
+    assert (project.task_mark, project.reread) == (0, True)
+    look()
+    assert labels(store) == {1: "fruit"}
+
+
 def test_a_connection_removed_in_label_studio_is_noticed(
     store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,4 +179,5 @@ def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> Non
         state_of(n, [{"result": r}], spec) for n, r in enumerate(([region(0, 4), region(3, 5)], [], [region(0, 4)]))
     ]
     _warn_of_overlaps(Project(id=7), spec, states)
-    assert "'l' has spans that overlap, or with several labels, in 1 tasks (the first is 0)" in caplog.text
+    assert "'l' has spans that overlap" in caplog.text
+    assert "in 1 tasks (the first is 0)" in caplog.text
