@@ -82,10 +82,11 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
         labeled = elements.get(name)
         if labeled is None or labeled.tag not in inputs.TAGS:
             found = "nothing" if labeled is None else f"<{labeled.tag}>"
-            raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}")
+            raise UnsupportedConfigError(f"{where} labels {found}; supported are {SUPPORTED}. {_leave_out(tag)}")
         if kind == "spans" and labeled.tag == "Paragraphs":
             raise UnsupportedConfigError(
-                f"{where} labels spans of <Paragraphs>; supported is <Labels> on <Text> and <HyperText>"
+                f"{where} labels spans of <Paragraphs>; supported is <Labels> on <Text> and <HyperText>. "
+                f"{_leave_out(tag)}"
             )
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
     in_markup = elements[labels[0]].tag == "HyperText"
