@@ -102,10 +102,11 @@ def _train_one(
         heads = [head_of(target, base.dimensions) for target in targets]
         for head in heads:
             head.linear.to(base.device)
-            head.prepare([each[head.target.name] for each in values if head.target.name in each], base)
+            given = [(t, v[head.target.name]) for t, v in zip(texts, values, strict=True) if head.target.name in v]
+            head.prepare([text for text, _ in given], [value for _, value in given], base)
         if warm_start is None:
             base.adapters.drop(adapter)
-            base.adapters.add(adapter, lora_config(base, options))
+            base.adapters.add(adapter, lora_config(base, options, targets))
         else:
             former = {head.target.name: head for head in Learner.load(base, adapter, warm_start).heads}
             for head in heads:
@@ -146,14 +147,18 @@ def _part(progress: Progress, number: int, of: int) -> Progress:
     return lambda done, total: progress(number * total + done, of * total)
 
 
-def lora_config(base: BaseModel, options: TrainingOptions) -> LoraConfig:
-    """Attention's query and value where peft knows their names, every linear layer elsewhere (Hu et al. 2021, 4.2)."""
+def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
+    """Attention's query and value where peft knows their names (Hu et al. 2021, 4.2), every linear layer elsewhere.
+
+    Spans ask for every linear layer, too: what each word piece is takes more than attending in another way does.
+    """
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
+    enough = known and all(target.kind != "spans" for target in targets)
     return LoraConfig(
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
         lora_dropout=options.lora_dropout,
-        target_modules=list(known) if known else "all-linear",
+        target_modules=list(known) if known and enough else "all-linear",
         task_type=TaskType.FEATURE_EXTRACTION,
     )
 

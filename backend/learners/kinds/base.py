@@ -92,7 +92,7 @@ class TargetHead(ABC):
     def width(target: Target) -> int:
         """How many numbers the layer gives; 0 if the kind needs none."""
 
-    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:  # noqa: B027 (most kinds need nothing)
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:  # noqa: B027 (most kinds need nothing)
         """Look at all values before the first step of training."""
 
     @abstractmethod

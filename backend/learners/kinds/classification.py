@@ -28,7 +28,7 @@ class ClassificationHead(TargetHead):
         """One a class."""
         return len(target.classes)
 
-    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Weigh the classes: ∝ 1/√count, with mean 1 over the examples."""
         self._rows = {name: row for row, name in enumerate(self.target.classes)}
         counts = torch.bincount(

@@ -33,7 +33,7 @@ class GenerationHead(TargetHead):
         """None."""
         return 0
 
-    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """See how long answers are."""
         longest = max(map(len, writing.answers(base, values)))
         self.state = {"most": min(int(_ROOM * longest) + 1, _MOST, base.max_positions // 2)}

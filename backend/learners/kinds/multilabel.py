@@ -27,7 +27,7 @@ class MultilabelHead(TargetHead):
         """One a label."""
         return len(target.classes)
 
-    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Weigh the labels' presence."""
         present = torch.stack([self._hot(value) for value in values]).sum(dim=0)
         self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MOST)

@@ -25,7 +25,7 @@ class RegressionHead(TargetHead):
         """One, and the logarithm of its variance."""
         return 2
 
-    def prepare(self, values: Sequence[Any], base: BaseModel) -> None:
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Mean and standard deviation of the labels."""
         found = torch.tensor(values, dtype=torch.float64)
         self.state = {"mean": float(found.mean()), "sd": float(found.std(correction=0)) or 1.0}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from backend.learners.base import UncertaintyOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target, unmarked
 
 _IGNORED = -100  # the tag of pieces that stand for no character
 _OUTSIDE = 0
+_MOST = 10.0  # times that the pieces of spans weigh at most
 
 
 class _Found(NamedTuple):
@@ -40,15 +43,30 @@ class SpansHead(TargetHead):
         """The tags."""
         return ["outside", *((place, name) for name in self.target.classes for place in ("begin", "inside"))]
 
+    def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
+        """Weigh the pieces of spans: by √(characters outside / inside), ten times at most, as rare labels are."""
+        inside = sum(end - start for spans in values for start, end, _ in spans)
+        outside = sum(map(len, texts)) - inside
+        self._weights = torch.full(
+            (self.width(self.target),), min(_MOST, max(1.0, math.sqrt(outside / max(1, inside))))
+        )
+        self._weights[_OUTSIDE] = 1.0
+
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Cross-entropy, the mean over a text's pieces."""
+        """Weighted cross-entropy, summed over a text's pieces, over the mean number of pieces of a text.
+
+        So that each piece counts alike, not those of short texts more.
+        """
         rows = list(rows)
         offsets = reading.offsets[rows]
         wanted = torch.stack([self.tags(each, spans) for each, spans in zip(offsets, values, strict=True)])
         logits = self.linear(reading.hidden[rows]).float()
         wanted = wanted.to(logits.device)
-        losses = torch.nn.functional.cross_entropy(logits.mT, wanted, reduction="none", ignore_index=_IGNORED)
-        return torch.as_tensor(losses.sum(dim=1) / (wanted != _IGNORED).sum(dim=1).clamp(min=1))
+        losses = torch.nn.functional.cross_entropy(
+            logits.mT, wanted, weight=self._weights.to(logits.device), reduction="none", ignore_index=_IGNORED
+        )
+        pieces = (wanted != _IGNORED).sum() / len(rows)
+        return torch.as_tensor(losses.sum(dim=1) / pieces.clamp(min=1))
 
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
         """`spans` and `span_probs`."""
