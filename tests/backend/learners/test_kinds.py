@@ -15,13 +15,16 @@ from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
 from backend.learners.base_model import BaseModel
+from backend.learners.batching import pad
 from backend.learners.kinds import BY_KIND, head_of, output_names
+from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import Learner
-from backend.learners.training import train
+from backend.learners.training import lora_config, train
 from backend.rounds.measures import measure
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
+from tests.conftest import CLASSES
 
 OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
 GOOD = {"classification": 0.8, "multilabel": 0.7, "regression": 0.65, "spans": 0.75, "pairwise": 0.75,
@@ -210,6 +213,31 @@ def test_marks_between_blocks_do_not_count(base: BaseModel, learner_of_spans: Le
     assert len(spaced) == 3
     plain = "".join(blocks)
     assert [plain[a:b] for a, b, _ in marked] == [" ".join(blocks)[a:b] for a, b, _ in spaced]
+
+
+def test_rare_spans_weigh_more_and_each_piece_counts_alike(base: BaseModel) -> None:
+    texts, values = ["the apple", "a new saw is there"], [[[4, 9, "fruit"]], []]
+    head = head_of(Target("t", "spans", CLASSES), base.dimensions)
+    head.prepare(texts, values, base)
+    weight = np.sqrt((9 + 18 - 5) / 5)
+    batch = pad(base.tokenizer, base.tokenize(texts, 32), np.arange(2))
+    reading = Reading(base, batch, texts, 32)
+    with torch.no_grad():
+        found = head.losses(reading, [0, 1], values)
+        logs = torch.log_softmax(head.linear(reading.hidden), dim=-1)
+        tags = [[(1, 0), (2, 1 + 2 * CLASSES.index("fruit"))], [(place, 0) for place in range(1, 6)]]
+    for row, pieces in enumerate(tags):
+        each = [-(weight if tag else 1) * float(logs[row, place, tag]) for place, tag in pieces]
+        assert float(found[row]) == pytest.approx(sum(each) / (7 / 2), rel=1e-4)
+
+
+def test_spans_adapt_every_linear_layer_and_the_others_attention(base: BaseModel) -> None:
+    targets = {kind: data(kind, 1).target for kind in ("spans", "classification")}
+    assert lora_config(base, OPTIONS, [targets["classification"]]).target_modules in (
+        {"query", "value"},
+        {"q_proj", "v_proj"},
+    )
+    assert lora_config(base, OPTIONS, list(targets.values())).target_modules == "all-linear"
 
 
 def test_outer_white_space_orphans_and_shared_characters_when_decoding() -> None:
