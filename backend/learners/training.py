@@ -153,12 +153,13 @@ def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Tar
     Spans ask for every linear layer, too: what each word piece is takes more than attending in another way does.
     """
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
-    enough = known and all(target.kind != "spans" for target in targets)
+    spans = any(target.kind == "spans" for target in targets)
+    dropout = 0.0 if spans else 0.05  # on every layer it costs a fifth of the time, and gains nothing (10 epochs)
     return LoraConfig(
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
-        lora_dropout=options.lora_dropout,
-        target_modules=list(known) if known and enough else "all-linear",
+        lora_dropout=dropout if options.lora_dropout is None else options.lora_dropout,
+        target_modules=list(known) if known and not spans else "all-linear",
         task_type=TaskType.FEATURE_EXTRACTION,
     )
 

@@ -232,12 +232,12 @@ def test_rare_spans_weigh_more_and_each_piece_counts_alike(base: BaseModel) -> N
 
 
 def test_spans_adapt_every_linear_layer_and_the_others_attention(base: BaseModel) -> None:
-    targets = {kind: data(kind, 1).target for kind in ("spans", "classification")}
-    assert lora_config(base, OPTIONS, [targets["classification"]]).target_modules in (
-        {"query", "value"},
-        {"q_proj", "v_proj"},
-    )
-    assert lora_config(base, OPTIONS, list(targets.values())).target_modules == "all-linear"
+    spans, classes = data("spans", 1).target, data("classification", 1).target
+    alone = lora_config(base, TrainingOptions(), [classes])
+    assert (alone.target_modules in ({"query", "value"}, {"q_proj", "v_proj"}), alone.lora_dropout) == (True, 0.05)
+    both = lora_config(base, TrainingOptions(), [classes, spans])
+    assert (both.target_modules, both.lora_dropout) == ("all-linear", 0.0)
+    assert lora_config(base, TrainingOptions(lora_dropout=0.2), [spans]).lora_dropout == 0.2
 
 
 def test_outer_white_space_orphans_and_shared_characters_when_decoding() -> None:
