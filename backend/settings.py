@@ -97,7 +97,7 @@ class ProjectOptions(BaseSettings):
     learning_rate: float | None = Field(None, gt=0, lt=1)  # default by the size and kind of the base model
     lora_r: int = Field(8, ge=1, le=1024)
     lora_alpha: int = Field(16, ge=1)
-    lora_dropout: float | None = Field(None, ge=0.0, lt=1.0)  # default 0.05; 0 where spans are learned
+    lora_dropout: float | None = Field(None, ge=0.0, lt=1.0)  # default 0.05; 0 where spans or answers are learned
     max_length: int = Field(256, ge=8, le=32_768)  # word pieces a text; longer texts are cut
 
     @model_validator(mode="after")

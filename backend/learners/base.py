@@ -61,7 +61,7 @@ class TrainingOptions:
     learning_rate: float | None = None
     lora_r: int = 8
     lora_alpha: int = 16
-    lora_dropout: float | None = None  # 0.05; 0 where spans are learned
+    lora_dropout: float | None = None  # 0.05; 0 where spans or answers are learned
     max_length: int = 256
     seed: int = 0
     committee: CommitteeOptions | None = None  # trained beside the adapter

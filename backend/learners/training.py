@@ -66,7 +66,7 @@ def train(
             rows = np.repeat(np.arange(len(texts)), sample)
             _train_one(
                 base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
-                _member_options(base, options, member), member_folder(folder, member), None,
+                _member_options(base, options, targets, member), member_folder(folder, member), None,
                 _part(progress, member, members),
             )  # fmt: skip
 
@@ -129,7 +129,9 @@ def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[An
         learner.unload()
 
 
-def _member_options(base: BaseModel, options: TrainingOptions, member: int) -> TrainingOptions:
+def _member_options(
+    base: BaseModel, options: TrainingOptions, targets: Sequence[Target], member: int
+) -> TrainingOptions:
     """A seed of its own, and ranks and step sizes around the chosen ones, in turn."""
     rank, rate = ((2.0, 0.7), (0.5, 1.4), (1.0, 1.0))[(member - 1) % 3]
     return replace(
@@ -137,7 +139,7 @@ def _member_options(base: BaseModel, options: TrainingOptions, member: int) -> T
         seed=options.seed + member,
         lora_r=max(1, round(rank * options.lora_r)),
         lora_alpha=max(1, round(rank * options.lora_alpha)),
-        learning_rate=min(0.5, rate * (options.learning_rate or default_learning_rate(base))),
+        learning_rate=min(0.5, rate * (options.learning_rate or default_learning_rate(base, targets))),
         committee=None,
     )
 
@@ -150,23 +152,25 @@ def _part(progress: Progress, number: int, of: int) -> Progress:
 def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
     """Attention's query and value where peft knows their names (Hu et al. 2021, 4.2), every linear layer elsewhere.
 
-    Spans ask for every linear layer, too: what each word piece is takes more than attending in another way does.
+    Spans and written answers ask for every linear layer, too: what each word piece is, or the next one will be, takes
+    more than attending in another way does.
     """
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
-    spans = any(target.kind == "spans" for target in targets)
-    dropout = 0.0 if spans else 0.05  # on every layer it costs a fifth of the time, and gains nothing (10 epochs)
+    every = any(target.kind in ("spans", "generation") for target in targets)
+    dropout = 0.0 if every else 0.05  # on every layer it costs a fifth of the time, and gains nothing (10 epochs)
     return LoraConfig(
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
         lora_dropout=dropout if options.lora_dropout is None else options.lora_dropout,
-        target_modules=list(known) if known and not spans else "all-linear",
+        target_modules=list(known) if known and not every else "all-linear",
         task_type=TaskType.FEATURE_EXTRACTION,
     )
 
 
-def default_learning_rate(base: BaseModel) -> float:
-    """Small models take large steps: 2e-3 up to 50 M parameters, 5e-4 up to 500 M, 2e-4 above."""
-    return 2e-3 if base.parameters <= 50e6 else 5e-4 if base.parameters <= 500e6 else 2e-4
+def default_learning_rate(base: BaseModel, targets: Sequence[Target]) -> float:
+    """Small models take large steps: 2e-3 up to 50 M parameters, or 500 M to write, 5e-4 up to 500 M, 2e-4 above."""
+    small = 500e6 if any(target.kind == "generation" for target in targets) else 50e6
+    return 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
 
 
 def _fit(
@@ -181,7 +185,7 @@ def _fit(
     ids = base.tokenize(texts, options.max_length)
     batches_an_epoch = -(-len(ids) // options.batch_size)
     total = min(options.max_steps, max(options.min_steps, options.epochs * batches_an_epoch))
-    rate = options.learning_rate or default_learning_rate(base)
+    rate = options.learning_rate or default_learning_rate(base, [head.target for head in heads])
     of_heads = [parameter for head in heads for parameter in head.linear.parameters()]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "weight_decay": 0.01}, {"params": of_heads, "weight_decay": 0.0}], lr=rate
