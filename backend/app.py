@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, jsonify
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import auth, metrics, ml
+from backend.web import auth, metrics, ml, ready
+from backend.web.answers import answer
 from backend.web.serving import Serving
 
 log = logging.getLogger(__name__)
@@ -19,34 +21,37 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     """All routes, behind basic auth if it is set; every error answered with a sentence."""
     app = Flask("backend")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     app.register_blueprint(metrics.blueprint(app, store))
+    app.register_blueprint(ready.blueprint(store))
     app.register_blueprint(ml.blueprint(store, serving))
-    auth.protect(app, settings.basic_auth)
+    auth.protect(app, settings, store)
 
     @app.errorhandler(InvalidRequestError)
     def refuse(error: InvalidRequestError) -> Response:
-        return _answer(error.status, str(error))
+        return answer(error.status, str(error))
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_error: RequestEntityTooLarge) -> Response:
+        return answer(413, f"The body has more than {settings.max_body_mb} MB; send fewer tasks, or raise MAX_BODY_MB")
 
     @app.errorhandler(HTTPException)
     def standard(error: HTTPException) -> Response:
-        return _answer(error.code or 500, error.description or error.name)
+        return answer(error.code or 500, error.description or error.name)
 
     @app.errorhandler(BackendError)
     def unable(error: BackendError) -> Response:
         log.error("%s", error)
-        return _answer(503, str(error))
+        return answer(503, str(error))
+
+    @app.errorhandler(SQLAlchemyError)
+    def no_database(error: SQLAlchemyError) -> Response:
+        log.error("the database failed: %s", getattr(error, "orig", type(error).__name__))
+        return answer(503, "The backend's database cannot be used at the moment; its log says more")
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
         log.error("unexpected %s", type(error).__name__, exc_info=True)
-        return _answer(500, "Internal error; the backend's log says more")
+        return answer(500, "Internal error; the backend's log says more")
 
     return app
-
-
-def _answer(status: int, message: str) -> Response:
-    """The message as JSON and as the HTTP reason phrase, the only part that Label Studio shows to a person."""
-    response = jsonify(error=message)
-    phrase = " ".join(message.split()).encode("ascii", "replace").decode()[:500]
-    response.status = f"{status} {phrase}"
-    return response

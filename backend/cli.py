@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from backend import logs
 from backend.errors import BackendError
 from backend.settings import Settings, load_settings
 from backend.store import Store
@@ -59,13 +60,16 @@ def web() -> None:
 @app.command()
 def worker() -> None:
     """Run the worker, which does the rounds."""
+    from backend.labelstudio.client import Client
+    from backend.rounds.pulse import Pulse
     from backend.rounds.worker import work
     from backend.rounds.workflow import Rounds
 
     settings, store = _start()
     _use_cores(spare=1)
     rounds = Rounds(_context(settings, store), settings.model_dir, settings.executor_id)
-    work(rounds, store, settings)
+    pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor_id)
+    work(rounds, store, pulse, settings)
 
 
 @app.command("round")
@@ -79,6 +83,62 @@ def round_(project: Annotated[int, typer.Argument(help="Number of the project in
         raise BackendError(f"project {project} is not connected to this backend; connect it in its Settings → Model")
     store.events.add(project, ROUND_REQUESTED)
     typer.echo(f"A round of project {project} will begin as soon as the worker is free.")
+
+
+@app.command()
+def rollback(
+    project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
+    version: Annotated[int, typer.Argument(help="Number of the adapter to go back to: 12 of p7-a12.")],
+) -> None:
+    """Put an earlier adapter into service again, with a queue of its choice. The next round trains a new one."""
+    from backend.rounds.rollback import rollback as ask
+
+    _, store = _start()
+    ask(store, project, version)
+    typer.echo(f"Project {project} goes back to adapter {version} as soon as the worker is free.")
+
+
+@app.command("rotate-secret")
+def rotate_secret(project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]) -> None:
+    """Give the project's webhook another secret, here and in Label Studio."""
+    from backend.rounds.connection import rotate_secret as rotate
+
+    settings, store = _start()
+    rotate(_context(settings, store), project)
+    typer.echo(f"The webhook of project {project} carries a new secret.")
+
+
+@app.command()
+def reconcile(project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]) -> None:
+    """Compare every task and label with Label Studio's; what differs is read again. Exit code 1 if any did."""
+    from backend.rounds.reconcile import reconcile as compare
+
+    settings, store = _start()
+    differences = compare(_context(settings, store), project)
+    typer.echo(f"Project {project}: {differences or 'nothing differs'}")
+    raise typer.Exit(1 if differences else 0)
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz.")]) -> None:
+    """Write state and adapters into one archive, consistent while everything runs."""
+    from backend.store.backup import backup as write
+
+    settings, _ = _start()
+    write(settings.model_dir, file)
+    typer.echo(f"{file} holds the state of {settings.model_dir} ({file.stat().st_size / 2**20:.1f} MB).")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal backup` wrote.")]) -> None:
+    """Put an archive in the place of MODEL_DIR, which is kept beside it. Web server and worker must be stopped."""
+    from backend.store.backup import restore as put_back
+
+    settings = load_settings()
+    logs.set_up(settings.log_level)
+    aside = put_back(file, settings.model_dir)
+    kept = f" What was there is kept as {aside}." if aside else ""
+    typer.echo(f"{settings.model_dir} is as {file} had it; start the backend, and it catches up.{kept}")
 
 
 @app.command()
@@ -179,9 +239,7 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
 def _start() -> tuple[Settings, Store]:
     """Settings, logging, and a store whose tables are up to date."""
     settings = load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "httpcore", "alembic", "filelock", "urllib3", "dbos"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logs.set_up(settings.log_level)
     return settings, _store(settings)
 
 
@@ -210,7 +268,10 @@ def _context(settings: Settings, store: Store) -> Context:
 
     quiet_libraries()
     url, api_key = settings.label_studio()
-    return Context(store, Client(url, api_key), BaseModels(), settings.basic_auth, bar)
+    return Context(
+        store, Client(url, api_key), BaseModels(), bar,
+        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb,
+    )  # fmt: skip
 
 
 @contextmanager

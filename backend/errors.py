@@ -29,6 +29,19 @@ class LabelStudioError(BackendError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may succeed in a moment."""
+        return self.status not in (400, 401, 403, 404)
+
+
+class UnexpectedError(BackendError):
+    """Something that nobody thought of; the log tells where."""
+
 
 class ModelError(BackendError):
     """A base model or an adapter cannot be loaded or trained."""
+
+
+class DamagedError(ModelError):
+    """The files of an adapter are not what was written."""

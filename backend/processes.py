@@ -20,6 +20,10 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 20.0  # seconds in which a process that ends has refused to start
+_LONG = 300.0  # seconds after which a death is a new story
+_LONGEST_WAIT = 60.0
+
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, build: Callable[[], Flask], options: dict[str, Any]) -> None:
@@ -53,20 +57,54 @@ def web(settings: Settings, build: Callable[[], Flask]) -> None:
         _Gunicorn(build, options).run()
 
 
+class _Child:
+    """A process that is started again when it was killed or broke down, at growing intervals."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._again_at = 0.0
+        self._deaths = 0
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name])
+        self._started = time.monotonic()
+        self._dead = False
+
+    def look(self) -> int | None:
+        """Start it again if that is due. The code with which it refused to start at all, if it did."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        now = time.monotonic()
+        if not self._dead:
+            lived = now - self._started
+            if code > 0 and lived < _AT_ONCE and not self._deaths:
+                return code  # it said why: a wrong setting, another worker
+            self._dead = True
+            self._deaths = 1 if lived > _LONG else self._deaths + 1
+            wait = min(2.0 ** (self._deaths - 1), _LONGEST_WAIT)
+            self._again_at = now + wait
+            log.error("the %s ended with code %d; it is started again in %.0f s", self.name, code, wait)
+        elif now >= self._again_at:
+            self.start()
+        return None
+
+
 def both() -> int:
-    """Web server and worker together. When one ends, so does the other; the exit code is that of the first to end."""
-    commands = {name: [sys.executable, "-m", "backend", name] for name in ("web", "worker")}
-    running = {name: subprocess.Popen(command) for name, command in commands.items()}
+    """Web server and worker together, until told to stop. One that was killed is started again: serving lives on.
+
+    The exit code is that of the first that refuses to start, or 0.
+    """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    ended: tuple[str, int] | None = None
-    while not stopping.wait(0.2) and ended is None:
-        ended = next(((name, code) for name, p in running.items() if (code := p.poll()) is not None), None)
-    if ended is not None:
-        log.error("the %s ended with code %d; stopping", *ended)
-    _stop(list(running.values()), patience=35.0)
-    return 0 if ended is None else ended[1] or 1
+    running = [_Child(name) for name in ("web", "worker")]
+    refused: int | None = None
+    while not stopping.wait(0.2) and refused is None:
+        refused = next((code for child in running if (code := child.look()) is not None), None)
+    _stop([child.process for child in running], patience=35.0)
+    return refused or 0
 
 
 def _stop(processes: list[subprocess.Popen[bytes]], patience: float) -> None:

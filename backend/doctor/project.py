@@ -57,7 +57,8 @@ class Examination:
         # What is not reached with our password may be somebody else's: nothing of it is changed.
         sure = replace(self, fix=self.fix and reached.status == "ok")
         yield sure._connection(ours)
-        yield sure._webhook(ours.url)
+        if project is not None:
+            yield sure._webhook(ours.url)
         if project is None or not project.connected:
             yield self._problem(
                 "state",
@@ -162,14 +163,15 @@ class Examination:
 
     def _webhook(self, url: str) -> Finding:
         try:
-            wrong = webhook.problem(self.client, self.project_id, url, self.basic_auth)
+            secret = connection.secret_of(self.store, self.project_id)
+            wrong = webhook.problem(self.client, self.project_id, url, secret)
             # Also if there is one: what was allowed when it was made may be blocked by now.
             probes.try_webhook(self.client, self.project_id, webhook.address(url))
             if wrong is None:
-                return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our authorisation")
+                return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our secret")
             if not self.fix:
                 return self._problem("webhook", f"{wrong}: rounds start late, by the timer", "run with --fix")
-            webhook.ensure(self.client, self.project_id, url, self.basic_auth)
+            webhook.ensure(self.client, self.project_id, url, secret)
         except LabelStudioError as error:
             return self._problem("webhook", str(error), "until then rounds start late, by the timer")
         return self._fixed("webhook", f"{wrong}; repaired")

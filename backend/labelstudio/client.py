@@ -15,6 +15,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.refusals import reason, unreachable
+from backend.labelstudio.transport import Renewing, http_client
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000
@@ -69,21 +70,31 @@ class Client:
         self.url = url
         with self.explaining("accept the API key"):
             # Without the slash the SDK asks for access tokens beside a path such as /labelstudio, not below it.
-            self._sdk = LabelStudio(base_url=url.rstrip("/") + "/", api_key=api_key, timeout=timeout)  # type: ignore[no-untyped-call]
+            base, auth = url.rstrip("/") + "/", Renewing()
+            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
+                base_url=base, api_key=api_key, timeout=timeout, httpx_client=http_client(base, timeout, auth)
+            )
+            if not self._sdk._client_wrapper._tokens_client._use_legacy_token:
+                auth.renew = self._new_access_token
 
     def project(self, project_id: int) -> ProjectInfo:
         """The project as it is now."""
         with self.explaining(f"read project {project_id}"):
-            found = self._sdk.projects.get(id=project_id)
-        sampling = found.sampling
-        return ProjectInfo(
-            label_config=found.label_config or "",
-            sampling=None if sampling is None else str(getattr(sampling, "value", sampling)),
-            model_version=found.model_version or "",
-            task_number=found.task_number or 0,
-            shows_predictions=found.show_collab_predictions is not False,
-            overlap=found.maximum_annotations or 1,
-        )
+            found = _mapping(self.request("GET", f"api/projects/{project_id}/"))
+            return ProjectInfo(
+                label_config=found["label_config"] or "",
+                sampling=found["sampling"],
+                model_version=found["model_version"] or "",
+                task_number=found["task_number"] or 0,
+                shows_predictions=found["show_collab_predictions"] is not False,
+                overlap=found["maximum_annotations"] or 1,
+            )
+
+    def exists(self, project_id: int) -> bool:
+        """Whether there is such a project that the API key's user may see; asked so that a false 404 is no answer."""
+        with self.explaining("list projects"):
+            found = self.request("GET", "api/projects/", params={"ids": str(project_id), "include": "id"})
+            return any(project["id"] == project_id for project in found["results"])
 
     def now(self) -> datetime:
         """The time by Label Studio's clock, or up to a second before."""
@@ -167,7 +178,7 @@ class Client:
         if sampling is not None:
             values["sampling"] = sampling
         with self.explaining(f"switch project {project_id} to version '{model_version}'"):
-            self._sdk.projects.update(id=project_id, **values)
+            self.request("PATCH", f"api/projects/{project_id}/", json=values)
 
     def delete_version(self, project_id: int, version: str) -> None:
         """Delete all predictions of one version."""
@@ -177,15 +188,15 @@ class Client:
     def versions(self, project_id: int) -> dict[str, int]:
         """How many predictions each version has."""
         with self.explaining(f"read versions of project {project_id}"):
-            counts = self.request("GET", f"api/projects/{project_id}/model-versions/")
-        return {str(version): int(count) for version, count in counts.items()}
+            counts = _mapping(self.request("GET", f"api/projects/{project_id}/model-versions/"))
+            return {str(version): int(count) for version, count in counts.items()}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
         """The ML backends of a project. Label Studio calls their /setup while it answers."""
         with self.explaining(f"list ML backends of project {project_id}"):
             return [
                 ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b), b["extra_params"])
-                for b in self.request("GET", "api/ml/", params={"project": project_id})
+                for b in _list(self.request("GET", "api/ml/", params={"project": project_id}))
             ]
 
     def connect_backend(self, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> None:
@@ -214,8 +225,7 @@ class Client:
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """The webhooks of a project, as Label Studio spells them."""
         with self.explaining(f"list webhooks of project {project_id}"):
-            found: list[dict[str, Any]] = self.request("GET", "api/webhooks/", params={"project": project_id})
-        return found
+            return _list(self.request("GET", "api/webhooks/", params={"project": project_id}))
 
     def create_webhook(self, values: dict[str, Any]) -> None:
         """Create a webhook."""
@@ -254,6 +264,11 @@ class Client:
             if len(tasks) < _PAGE:
                 return
 
+    def _new_access_token(self) -> str:
+        tokens = self._sdk._client_wrapper._tokens_client
+        tokens._set_access_token(tokens.refresh().access)
+        return str(tokens._access_token)
+
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh.
 
@@ -278,6 +293,23 @@ class Client:
             raise LabelStudioError(f"Label Studio refused to {doing}: {reason(error)}", error.status_code) from None
         except httpx.HTTPError as error:
             raise LabelStudioError(unreachable(self.url, error)) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabelStudioError(
+                f"Label Studio was asked to {doing} and gave an answer that cannot be read ({type(error).__name__}); "
+                "if this lasts, look what stands between here and there"
+            ) from None
+
+
+def _mapping(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise TypeError(f"an object was expected, not {type(answer).__name__}")
+    return answer
+
+
+def _list(answer: Any) -> list[dict[str, Any]]:
+    if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+        raise TypeError("a list of objects was expected")
+    return answer
 
 
 def _filter(column: str, operator: str, kind: str, value: object) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def text_of(data: object, spec: TaskSpec) -> str:
     context = "\n".join(f"{name}: {text}" for name, text in parts.items() if text.strip())
     if len(parts) == 1:
         (context,) = parts.values()
-    return with_sides(context, *compared) if compared else context
+    whole = with_sides(context, *compared) if compared else context
+    # Half of a surrogate pair, which JSON can carry, is no character: neither databases nor tokenizers take it.
+    return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text(value: Any, source: Input) -> str:

@@ -31,6 +31,7 @@ def reason(error: ApiError) -> str:
         if part in said:
             return hint
     hints = {
+        200: "the answer is no JSON; is there a sign-in page or a broken proxy before Label Studio?",
         401: "the API key is not accepted (401); set LABEL_STUDIO_API_KEY to a valid access token",
         403: "the API key's user may not do this (403); use a token of a manager or administrator",
         404: "it does not exist, or the API key's user cannot see it (404)",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from base64 import b64encode
+import re
+import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,15 +13,28 @@ from backend.labelstudio.client import Client
 
 log = logging.getLogger(__name__)
 
+SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105 (a name)
+
+
+def new_secret(project_id: int) -> str:
+    """A secret that the events of one project carry. It names the project, and opens nothing but `/webhook`."""
+    return f"{project_id}.{secrets.token_urlsafe(32)}"
+
+
+def project_of_secret(secret: str) -> int | None:
+    """The project that a secret claims to be of; None if it is none."""
+    found = re.match(r"([0-9]{1,10})\.", secret)
+    return int(found[1]) if found else None
+
 
 def address(backend_url: str) -> str:
     """Where Label Studio sends its events for a backend at this address."""
     return backend_url.rstrip("/") + "/webhook"
 
 
-def problem(client: Client, project_id: int, backend_url: str, basic_auth: tuple[str, str] | None) -> str | None:
-    """What is wrong with the webhook; None if there is exactly one, active, with our authorisation."""
-    wanted = _wanted(backend_url, basic_auth)
+def problem(client: Client, project_id: int, backend_url: str, secret: str) -> str | None:
+    """What is wrong with the webhook; None if there is exactly one, active, with our secret."""
+    wanted = _wanted(backend_url, secret)
     ours = _ours(client, project_id, wanted)
     if not ours:
         return f"there is no webhook to {wanted['url']}"
@@ -29,12 +43,13 @@ def problem(client: Client, project_id: int, backend_url: str, basic_auth: tuple
     return f"there are {len(ours)} webhooks to {wanted['url']}" if len(ours) > 1 else None
 
 
-def ensure(client: Client, project_id: int, backend_url: str, basic_auth: tuple[str, str] | None) -> None:
-    """Leave exactly one active webhook with our authorisation.
+def ensure(client: Client, project_id: int, backend_url: str, secret: str) -> None:
+    """Leave exactly one active webhook with our secret.
 
-    The one that Label Studio makes by itself carries no authorisation, so a backend with basic auth would refuse it.
+    The one that Label Studio makes by itself carries nothing, so a backend with basic auth would refuse it. Not the
+    password: everybody who manages the project can read what a webhook carries.
     """
-    wanted = _wanted(backend_url, basic_auth)
+    wanted = _wanted(backend_url, secret)
     ours = _ours(client, project_id, wanted)
     if not ours:
         client.create_webhook({**wanted, "project": project_id})
@@ -47,7 +62,7 @@ def ensure(client: Client, project_id: int, backend_url: str, basic_auth: tuple[
         client.delete_webhook(extra["id"])
 
 
-def _wanted(backend_url: str, basic_auth: tuple[str, str] | None) -> dict[str, Any]:
+def _wanted(backend_url: str, secret: str) -> dict[str, Any]:
     """The webhook as it should be. A host without a dot is refused: Label Studio silently makes no webhook for it."""
     host = urlsplit(backend_url).hostname or ""
     if "." not in host and ":" not in host and host != "localhost":
@@ -55,12 +70,11 @@ def _wanted(backend_url: str, basic_auth: tuple[str, str] | None) -> dict[str, A
             f"Label Studio creates no webhook for '{host}', a host name without a dot: connect this backend under a "
             "name with a dot (a network alias such as backend.internal) or its IP address"
         )
-    headers = {"Authorization": f"Basic {b64encode(':'.join(basic_auth).encode()).decode()}"} if basic_auth else {}
     return {
         "url": address(backend_url),
         "send_payload": True,
         "send_for_all_actions": True,
-        "headers": headers,
+        "headers": {SECRET_HEADER: secret},
         "is_active": True,
     }
 

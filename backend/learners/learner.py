@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.errors import ModelError
+from backend.errors import DamagedError, ModelError
 from backend.learners import gradients, saved
 from backend.learners.base import CommitteeOptions, GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch, by_length
+from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length
 from backend.learners.committee import Committee, assembled
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
@@ -44,6 +44,7 @@ class Learner:
         self.max_length = max_length
         self.committee = committee
         self.folder = folder
+        self.tokens_a_batch = TOKENS_A_BATCH  # fewer where memory ran out
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -52,14 +53,14 @@ class Learner:
 
     @classmethod
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
-        """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `ModelError` if it is damaged."""
+        """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `DamagedError` if it cannot."""
         try:
             heads = saved.read_heads(folder, base)
             max_length, committee = saved.describe(folder)
             with base.lock:
                 base.adapters.load(adapter, folder)
         except Exception as error:  # whatever json, safetensors, torch or peft find wrong with a file
-            raise ModelError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
+            raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(base, adapter, folder, heads, max_length, committee)
 
     def unload(self) -> None:
@@ -162,7 +163,7 @@ class Learner:
             return {name: values[:0] for name, values in self._run([""], step, no_progress).items()}
         parts: list[tuple[NDArray[np.int64], Arrays]] = []
         done = 0
-        for batch in by_length(self.base.tokenizer, self.base.tokenize(texts, self.max_length)):
+        for batch in by_length(self.base.tokenizer, self.base.tokenize(texts, self.max_length), self.tokens_a_batch):
             found = step(batch, [texts[row] for row in batch.rows])
             parts.append((batch.rows, {name: values.detach().cpu().numpy() for name, values in found.items()}))
             done += len(batch.rows)

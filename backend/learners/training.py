@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,17 +199,20 @@ def _fit(
     while step < total:
         order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
         for start in range(0, len(order), options.batch_size)[: total - step]:
-            batch = pad(base.tokenizer, ids, order[start : start + options.batch_size])
-            with _autocast(base.device):
-                reading = Reading(base, batch, [texts[row] for row in batch.rows], options.max_length)
-                loss = _loss(heads, reading, values)
-            if not torch.isfinite(loss):
-                raise ModelError(
-                    f"training diverged at step {step + 1}: the loss is {loss.item()}; "
-                    f"lower extra_params.learning_rate (now {rate:g})"
-                )
+            rows = order[start : start + options.batch_size]
+            given = {h.target.name: sum(h.target.name in values[row] for row in rows) for h in heads}
             optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
+            for part in np.array_split(rows, min(len(rows), 2**options.halvings)):
+                batch = pad(base.tokenizer, ids, part)
+                with _autocast(base.device):
+                    reading = Reading(base, batch, [texts[row] for row in part], options.max_length)
+                    loss = _loss(heads, reading, values, given)
+                if not torch.isfinite(loss):
+                    raise ModelError(
+                        f"training diverged at step {step + 1}: the loss is {loss.item()}; "
+                        f"lower extra_params.learning_rate (now {rate:g})"
+                    )
+                torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_([*parameters, *of_heads], 1.0)
             optimizer.step()
             schedule.step()
@@ -217,14 +220,17 @@ def _fit(
             progress(step, total)
 
 
-def _loss(heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values]) -> torch.Tensor:
-    """The sum over the targets of the mean loss of those texts of the batch that have a value."""
+def _loss(
+    heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values], of: Mapping[str, int]
+) -> torch.Tensor:
+    """The sum over the targets of the mean loss of those texts that have a value: this part's share in `of` so many."""
     total = torch.zeros((), device=reading.base.device)
     for head in heads:
         name = head.target.name
         given = [(place, values[row][name]) for place, row in enumerate(reading.batch.rows) if name in values[row]]
         if given:
-            total = total + head.losses(reading, [place for place, _ in given], [value for _, value in given]).mean()
+            losses = head.losses(reading, [place for place, _ in given], [value for _, value in given])
+            total = total + losses.mean() * (len(given) / of[name])
     return total
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from urllib.parse import urlsplit
 
-from backend.errors import LabelStudioError
+from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import webhook
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client, ConnectedBackend
 from backend.rounds.context import Context, options_of
@@ -49,7 +49,7 @@ def look_after(context: Context, project: Project) -> None:
         return
     context.store.projects.set(project.id, backend_url=ours.url)
     try:
-        webhook.ensure(context.client, project.id, ours.url, context.basic_auth)
+        webhook.ensure(context.client, project.id, ours.url, secret_of(context.store, project.id))
         context.store.projects.set(project.id, webhook_ready=True)
     except LabelStudioError as error:
         log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", project.id, error)
@@ -61,6 +61,22 @@ def look_after(context: Context, project: Project) -> None:
             instead,
         )
         switch_back(context.client, context.store, project)
+
+
+def secret_of(store: Store, project_id: int) -> str:
+    """What the events of a project carry, made when first asked for."""
+    return store.projects.keep_secret(project_id, webhook.new_secret(project_id))
+
+
+def rotate_secret(context: Context, project_id: int) -> None:
+    """Give the project's webhook another secret. Until Label Studio has it, the former one is good."""
+    project = context.project(project_id)
+    ours = find(context.client, project)
+    if ours is None:
+        raise BackendError(f"project {project_id} is not connected to this backend, so that it has no webhook")
+    secret = webhook.new_secret(project_id)
+    webhook.ensure(context.client, project_id, ours.url, secret)
+    context.store.projects.set(project_id, webhook_secret=secret)
 
 
 def switched_away(client: Client, store: Store, project: Project) -> str | None:

@@ -26,8 +26,9 @@ class Context:
     store: Store
     client: Client
     models: BaseModels
-    basic_auth: tuple[str, str] | None
     bar: Callable[[str], AbstractContextManager[Progress]]  # a progress bar under a title
+    keep_adapters: int = 3  # versions to go back to
+    min_free_mb: int = 0  # megabytes of disk without which no round begins
     computing: threading.Lock = field(default_factory=threading.Lock)  # one model at work at a time in this process
 
     def project(self, project_id: int) -> Project:

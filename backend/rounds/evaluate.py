@@ -22,10 +22,11 @@ from backend.targets import Target, offered
 _ENOUGH = 20  # held-out texts to tune a threshold on; before, it stays where it is by default
 
 
-def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] | None:
+def evaluate(context: Context, project_id: int, version: int, *, halvings: int = 0) -> dict[str, Any] | None:
     """Score an adapter version on the held-out labels, by control; None while there is no adapter or no such label.
 
     On the way the threshold of each multi-label target is tuned and noted with the adapter.
+    halvings: how often to halve the batches.
     """
     adapter = context.store.rounds.adapter(project_id, version)
     if adapter is None:
@@ -35,7 +36,7 @@ def evaluate(context: Context, project_id: int, version: int) -> dict[str, Any] 
     if not held_out:
         return None
     with context.computing:
-        learner = load(context, project_id, version)
+        learner = load(context, project_id, version, halvings=halvings)
         try:
             outputs = learner.predict([example.text for example in held_out])
             likelihoods = {t.name: _nll(learner, t, held_out) for t in targets if t.kind == "generation"}

@@ -9,7 +9,15 @@ from backend.rounds.context import Context, options_of, spec_of
 START_TRAINING = "START_TRAINING"  # Label Studio's button, and its option to train on every submit
 ROUND_REQUESTED = "ROUND_REQUESTED"  # `lsal round`
 SETUP = "SETUP"  # /setup brought something new
-_PAUSE = 30.0  # seconds after a failure
+DAMAGED = "ADAPTER_DAMAGED"  # the adapter in service could not be loaded, so that an older one serves
+BACK_TO = "BACK_TO "  # `lsal rollback`, with the number of an adapter behind it
+_PAUSE = 30.0  # seconds after a failure, then twice as long each time
+_LONGEST_PAUSE = 3600.0
+
+
+def going_back(actions: set[str]) -> int | None:
+    """The adapter that somebody asked to go back to."""
+    return next((int(action.removeprefix(BACK_TO)) for action in sorted(actions) if action.startswith(BACK_TO)), None)
 
 
 def reason_for_round(context: Context, project_id: int, actions: set[str]) -> str | None:
@@ -22,17 +30,28 @@ def reason_for_round(context: Context, project_id: int, actions: set[str]) -> st
         return None
     options, spec = options_of(project), spec_of(project)
     tasks = context.store.tasks
-    new_labels = tasks.count_new_labels(project_id)
-    if new_labels >= options.batch_size:
-        return f"{new_labels} newly labeled tasks"
+    last = context.store.rounds.get(project_id, project.round)
+    if last is not None and last.state == "running":
+        return last.reason  # its workflow was lost
+    if (back_to := going_back(actions)) is not None:
+        return f"going back to adapter {back_to}"
     if START_TRAINING in actions:
         return "Start training was pressed"
     if ROUND_REQUESTED in actions:
         return "asked for on the command line"
-    last = context.store.rounds.get(project_id, project.round)
+    failed = last is not None and last.state == "failed"
+    if last is not None and failed and SETUP not in actions:
+        pause = min(_PAUSE * 2.0 ** (context.store.rounds.failures(project_id) - 1), _LONGEST_PAUSE)
+        if 0 <= time.time() - (last.finished_at or 0.0) < pause:
+            return None
+    new_labels = tasks.count_new_labels(project_id)
+    if new_labels >= options.batch_size:
+        return f"{new_labels} newly labeled tasks"
+    if DAMAGED in actions:
+        return f"adapter {project.adapter} is damaged"
     if last is not None and last.targets != [target.as_json() for target in spec.targets]:
         return "the choices in the label config changed"
-    if last is not None and last.state == "failed" and time.time() - (last.finished_at or 0.0) >= _PAUSE:
+    if last is not None and failed:
         return f"round {last.number} failed, so it is tried again"
     if SETUP in actions and last is not None:
         return "the options changed"

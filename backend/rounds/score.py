@@ -8,8 +8,11 @@ from backend.rounds.context import Context, learned, options_of
 from backend.rounds.train import load, strategy_now
 
 
-def score(context: Context, project_id: int, version: int) -> None:
-    """Score every text of the project, labeled ones too: *Retrieve Predictions* asks for all of them at once."""
+def score(context: Context, project_id: int, version: int, *, halvings: int = 0) -> None:
+    """Score every text of the project, labeled ones too: *Retrieve Predictions* asks for all of them at once.
+
+    halvings: how often to halve the batches.
+    """
     if version == 0:
         return
     project = context.project(project_id)
@@ -19,7 +22,7 @@ def score(context: Context, project_id: int, version: int) -> None:
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
     with context.computing, context.bar(f"project {project_id}: scoring {len(tasks)} texts") as progress:
-        learner = load(context, project_id, version)
+        learner = load(context, project_id, version, halvings=halvings)
         try:
             local.score(
                 context.store.files, project_id, version, learner, tasks,

@@ -16,9 +16,12 @@ from backend.rounds import select as selecting
 from backend.rounds import sync as syncing
 from backend.rounds import train as training
 from backend.rounds.context import Context, options_of, spec_of
-from backend.rounds.reasons import reason_for_round
+from backend.rounds.reasons import going_back, reason_for_round
+from backend.rounds.tries import with_less_memory
 
 log = logging.getLogger(__name__)
+
+_SNAPSHOT_EVERY = 3600.0  # seconds
 
 
 class Events(TypedDict):
@@ -52,8 +55,10 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
     project = context.project(project_id)
     if reason is None:
         if project.webhook_ready:
-            context.store.projects.set(project_id, error=None)
+            last = context.store.rounds.get(project_id, project.round)
+            context.store.projects.set(project_id, error=last.error if last and last.state == "failed" else None)
         return None
+    context.store.files.require_room(context.min_free_mb)
     last = context.store.rounds.get(project_id, project.round)
     number = project.round if last is not None and last.state == "running" else project.round + 1
     context.store.rounds.begin(
@@ -64,6 +69,7 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
         tasks=context.store.tasks.count(project_id),
         targets=[target.as_json() for target in spec_of(project).targets],
         adapter=project.adapter,
+        back_to=going_back(set(events["actions"])),
     )
     log.info("project %d, round %d begins: %s", project_id, number, reason)
     return number
@@ -71,20 +77,32 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
 
 def train(context: Context, project_id: int, number: int) -> int:
     """The adapter version of this round; 0 while there is nothing to learn from."""
+    running = context.store.rounds.get(project_id, number)
+    if running is not None and running.back_to is not None:
+        return running.back_to
     with _timed(context, project_id, number, "train"):
-        return training.train(context, project_id)
+        return with_less_memory(
+            context.store, project_id, number, "train", lambda n: training.train(context, project_id, halvings=n)
+        )
 
 
 def evaluate(context: Context, project_id: int, number: int, version: int) -> None:
     """Write the held-out score of the version to the round."""
     with _timed(context, project_id, number, "evaluate"):
-        context.store.rounds.set(project_id, number, evaluation=evaluating.evaluate(context, project_id, version))
+        found = with_less_memory(
+            context.store, project_id, number, "evaluate",
+            lambda n: evaluating.evaluate(context, project_id, version, halvings=n),
+        )  # fmt: skip
+        context.store.rounds.set(project_id, number, evaluation=found)
 
 
 def score(context: Context, project_id: int, number: int, version: int) -> None:
     """Score every text with the version."""
     with _timed(context, project_id, number, "score"):
-        scoring.score(context, project_id, version)
+        with_less_memory(
+            context.store, project_id, number, "score",
+            lambda n: scoring.score(context, project_id, version, halvings=n),
+        )  # fmt: skip
 
 
 def serve(context: Context, project_id: int, number: int, version: int) -> None:
@@ -115,13 +133,15 @@ def publish(context: Context, project_id: int, number: int, version: int, queue:
 
 
 def finish(context: Context, project_id: int, number: int, version: int) -> None:
-    """Close the round, and delete the files of versions that nothing uses any more."""
+    """Close the round, delete the files of versions that are too old to go back to, and keep a copy of the state."""
     running = context.store.rounds.get(project_id, number)
     former = version if running is None else running.adapter  # requests may still be using it
-    context.store.files.prune(project_id, keep={version, former})
+    known = [n for n in context.store.files.adapters(project_id) if context.store.rounds.adapter(project_id, n)]
+    context.store.files.prune(project_id, keep={version, former, *known[: context.keep_adapters]})
     if context.project(project_id).webhook_ready:
         context.store.projects.set(project_id, error=None)
     context.store.rounds.set(project_id, number, adapter=version, state="done", finished_at=time.time())
+    context.store.database.snapshot(older_than=_SNAPSHOT_EVERY)
     done = context.store.rounds.get(project_id, number)
     assert done is not None
     spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in done.seconds.items())
@@ -134,7 +154,10 @@ def finish(context: Context, project_id: int, number: int, version: int) -> None
 
 def fail(context: Context, project_id: int, number: int | None, message: str) -> None:
     """Record what went wrong. The former adapter and queue stay in service, and the timer tries again."""
-    log.error("project %d, round %s failed: %s", project_id, number or "(not begun)", message)
+    known = context.store.projects.get(project_id)
+    again = known is not None and known.error == message  # said already, and said again each minute while it lasts
+    level = logging.DEBUG if again and number is None else logging.ERROR
+    log.log(level, "project %d, round %s failed: %s", project_id, number or "(not begun)", message)
     # A failed look at Label Studio counts as a look, so that the next one waits for the timer or an event.
     context.store.projects.set(project_id, error=message, synced_at=time.time())
     if number is not None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from backend.errors import UnsupportedConfigError
+from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import TaskState, state_of
 from backend.labelstudio.client import AnnotatedTask, ListedTask
 from backend.labelstudio.inputs import text_of
@@ -32,7 +32,14 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
     What changes while it reads may be on a page already read, so that no mark goes past the time it began.
     """
     began = _format(context.client.now())
-    project = _follow_config(context, context.project(project_id))
+    try:
+        project = _follow_config(context, context.project(project_id))
+    except LabelStudioError as error:
+        if error.status != 404 or context.client.exists(project_id):
+            raise
+        log.warning("project %d was deleted in Label Studio, so nothing is done for it any more", project_id)
+        context.store.projects.set(project_id, connected=False)
+        return
     if project.split is None:
         _skip_used_numbers(context, project)
     _hold_out(context, project)
@@ -77,11 +84,18 @@ def _follow_config(context: Context, project: Project) -> Project:
 
 
 def _skip_used_numbers(context: Context, project: Project) -> None:
-    """On the first look: a backend whose state was lost must not give its versions the names of older ones."""
-    used = [numbers for name in context.client.versions(project.id) if (numbers := parse_version(name, project.id))]
+    """On the first look: a backend whose state was lost must not give its versions the names of older ones.
+
+    The queues that it finds are its own of an earlier life, to be deleted when the next one is published.
+    """
+    found = {name: parse_version(name, project.id) for name in context.client.versions(project.id)}
+    used = {name: numbers for name, numbers in found.items() if numbers is not None}
     if used:
-        adapters, queues = zip(*used, strict=True)
+        adapters, queues = zip(*used.values(), strict=True)
         context.store.projects.set(project.id, adapter_floor=max(adapters), queue=max(queues))
+    for name, (_, queue) in used.items():
+        if queue:
+            context.store.projects.add_published(project.id, queue, name)
 
 
 def _hold_out(context: Context, project: Project) -> None:

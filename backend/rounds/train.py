@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import Learner
 from backend.learners.training import train as train_learner
@@ -23,13 +24,14 @@ from strategies import Strategy
 log = logging.getLogger(__name__)
 
 
-def train(context: Context, project_id: int) -> int:
+def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     """Train an adapter and return its version.
 
     While there is nothing to learn from, the version in service stays: 0 if there never was one.
     Labels of classes that the label config no longer has stay in the store but teach nothing; classes without a label
     keep an output that nothing has trained, and targets that nothing can be learned of are left out. The adapter is not
     yet in service.
+    halvings: how often to halve the batches that are read at once; it changes memory, not what is learned.
     """
     project = context.project(project_id)
     options = options_of(project)
@@ -40,14 +42,17 @@ def train(context: Context, project_id: int) -> int:
     training = training_options(options, strategy_now(context, project))
     fingerprint = _fingerprint(examples, targets, options, training)
     current = context.store.rounds.adapter(project_id, project.adapter)
-    if current is not None and current.fingerprint == fingerprint:
-        return current.number
-    version = max(project.adapter_floor, context.store.rounds.last_adapter(project_id)) + 1
-    tried = context.store.rounds.adapter(project_id, version - 1)
     files = context.store.files
-    if tried is not None and tried.fingerprint == fingerprint and files.adapter(project_id, tried.number).exists():
-        # An earlier try of this step got as far as here.
-        return tried.number
+    last = context.store.rounds.adapter(project_id, context.store.rounds.last_adapter(project_id))
+    # The last is not in service if a former try of this round got only so far.
+    for known in {each.number: each for each in (current, last) if each and each.fingerprint == fingerprint}.values():
+        try:
+            with context.computing:
+                load(context, project_id, known.number).unload()
+            return known.number
+        except ModelError as error:
+            log.error("project %d: %s; another is trained", project_id, error)
+    version = max(project.adapter_floor, last.number if last else 0, *files.adapters(project_id), 0) + 1
     to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
     if options.strategy == "co_training":
         to_adapter, to_frozen = co_training.lend(context, project, options, examples)
@@ -55,18 +60,19 @@ def train(context: Context, project_id: int) -> int:
     name = targets[0].name  # of the only one, where views lend
     to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
+    warm = warm and files.damage(files.adapter(project_id, project.adapter)) is None
     with context.computing, context.bar(f"project {project_id}: training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
-        context.store.files.write_folder(
-            context.store.files.adapter(project_id, version),
+        files.write_folder(
+            files.adapter(project_id, version),
             lambda folder: train_learner(
                 base,
                 [*texts, *to_adapter[0]],
                 [*values, *to_adapter_values],
                 targets,
-                training,
+                replace(training, halvings=halvings),
                 folder,
-                warm_start=context.store.files.adapter(project_id, project.adapter) if warm else None,
+                warm_start=files.adapter(project_id, project.adapter) if warm else None,
                 frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
             ),
@@ -80,12 +86,20 @@ def train(context: Context, project_id: int) -> int:
     return version
 
 
-def load(context: Context, project_id: int, version: int) -> Learner:
-    """The learner of an adapter version, under a name of its own in memory. Unload it after use."""
+def load(context: Context, project_id: int, version: int, *, halvings: int = 0) -> Learner:
+    """The learner of an adapter version, under a name of its own in memory. Unload it after use.
+
+    halvings: how often to halve its batches.
+    """
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
     base = context.models.get(adapter.base_model)
-    return Learner.load(base, f"round-{project_id}", context.store.files.adapter(project_id, version))
+    folder = context.store.files.adapter(project_id, version)
+    if wrong := context.store.files.damage(folder):
+        raise ModelError(f"adapter {version} of project {project_id} is damaged: {wrong}")
+    learner = Learner.load(base, f"round-{project_id}", folder)
+    learner.tokens_a_batch >>= halvings
+    return learner
 
 
 def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOptions:

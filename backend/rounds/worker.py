@@ -9,6 +9,7 @@ import signal
 import threading
 
 from backend.errors import BackendError
+from backend.rounds.pulse import Pulse
 from backend.rounds.triggers import notify
 from backend.rounds.workflow import Rounds
 from backend.settings import Settings
@@ -17,7 +18,7 @@ from backend.store import Store
 log = logging.getLogger(__name__)
 
 
-def work(rounds: Rounds, store: Store, settings: Settings) -> None:
+def work(rounds: Rounds, store: Store, pulse: Pulse, settings: Settings) -> None:
     """Run rounds until told to stop. Serving goes first: this process asks the system for the lowest priority."""
     lock = (settings.model_dir / "worker.lock").open("w")
     try:
@@ -29,8 +30,15 @@ def work(rounds: Rounds, store: Store, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     rounds.launch()
+    pulse.start(stop)
     log.info("the worker waits for events")
-    notify(rounds, store, sync_interval=settings.sync_interval, stop=stop)
-    rounds.stop()
+    try:
+        notify(rounds, store, pulse.beat, sync_interval=settings.sync_interval, stop=stop)
+        rounds.stop()
+        store.rounds.forgive_tries()  # after the stop, which nobody's memory is to blame for
+        code = 0
+    except BackendError as error:
+        log.error("%s", error)
+        code = 1
     logging.shutdown()
-    os._exit(0)  # a step in the middle of training is run again after the next start; do not wait for it
+    os._exit(code)  # a step in the middle of training is run again after the next start; do not wait for it

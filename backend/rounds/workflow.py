@@ -21,14 +21,16 @@ from dbos import (
     StepOptions,
 )
 from dbos import error as dbos_error
+from dbos._serialization import DefaultSerializer
 
-from backend.errors import BackendError, LabelStudioError
+from backend.errors import BackendError, LabelStudioError, UnexpectedError
 from backend.rounds import steps
 from backend.rounds.context import Context
+from backend.store import snapshots
 
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "2"
+STEPS_VERSION = "3"
 QUEUE = "rounds"
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")
@@ -39,15 +41,24 @@ class Rounds:
 
     def __init__(self, context: Context, folder: Path, executor_id: str) -> None:
         self._executor_id = executor_id
+        DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[assignment,method-assign]
+        records = folder / "workflows.sqlite3"
+        if wrong := snapshots.damage(records):  # what was under way is known to the store, too, and goes on
+            log.error(
+                "the records of workflows were damaged (%s), kept as %s", wrong, snapshots.set_aside(records).name
+            )
         config: DBOSConfig = {
             "name": "label-studio-active-learning",
-            "system_database_url": f"sqlite:///{(folder / 'workflows.sqlite3').absolute()}",
+            "system_database_url": f"sqlite:///{records.absolute()}",
             "application_version": STEPS_VERSION,
             "executor_id": executor_id,
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
         }
         DBOS(config=config)
+        theirs = logging.getLogger("dbos")  # which would write by itself
+        theirs.handlers.clear()
+        theirs.propagate = True
 
         @DBOS.workflow(name="round")
         def workflow(project_id: int, turn: int) -> int | None:
@@ -83,6 +94,11 @@ class Rounds:
         DBOS.delete_workflows([workflow.workflow_id for workflow in found])
 
 
+def _refuse_pickle(*_: Any) -> Any:
+    """DBOS unpickles whatever a row of its database says is pickled, and a pickle can run any program."""
+    raise ValueError("a record of the workflow database is pickled; this backend writes and reads JSON only")
+
+
 def _turn(context: Context, project_id: int, turn: int) -> int | None:
     """Look at Label Studio and, if there is reason to, do one round. The round's number, or None."""
     number = None
@@ -105,9 +121,7 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
             cause, dbos_error.DBOSException
         ):  # the process is being stopped: the round goes on after the next start
             raise
-        _step("fail", steps.fail, context, project_id, number, _sentence(cause))
-        if not isinstance(cause, BackendError):
-            raise
+        _step("fail", steps.fail, context, project_id, number, str(cause))
     return number
 
 
@@ -116,20 +130,30 @@ def _step(name: str, function: Callable[..., _T], *arguments: Any, calls_label_s
     options: StepOptions = {"name": name}
     if calls_label_studio:
         options |= {"retries_allowed": True, "max_attempts": 3, "interval_seconds": 1.0, "backoff_rate": 3.0,
-                    "should_retry": _is_label_studio}  # fmt: skip
-    return DBOS.run_step(options, function, *arguments)
+                    "should_retry": _may_pass}  # fmt: skip
+    return DBOS.run_step(options, _discreet(name, function), *arguments)
 
 
-def _is_label_studio(error: BaseException) -> bool:
-    return isinstance(error, LabelStudioError)
+def _discreet(name: str, function: Callable[..., _T]) -> Callable[..., _T]:
+    """DBOS keeps and logs the message of an exception, and one that is not ours may quote a task's text."""
+
+    def run(*arguments: Any) -> _T:
+        try:
+            return function(*arguments)
+        except BackendError:
+            raise
+        except Exception as error:
+            log.exception("the step '%s' met an error that it does not know", name)
+            raise UnexpectedError(f"unexpected {type(error).__name__} in the step '{name}'; see the log") from None
+
+    return run
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, LabelStudioError) and error.passing
 
 
 def _cause(error: Exception) -> Exception:
     """DBOS wraps what the last of several tries raised."""
     tries = getattr(error, "errors", None)
     return _cause(tries[-1]) if isinstance(tries, list) and tries else error
-
-
-def _sentence(error: Exception) -> str:
-    """What happened, for a person. Errors that are not ours may quote texts of tasks, so only their kind is kept."""
-    return str(error) if isinstance(error, BackendError) else f"unexpected {type(error).__name__}; see the log"

@@ -10,6 +10,7 @@ from backend.store.files import Files
 from backend.store.projects import Projects
 from backend.store.rounds import Rounds
 from backend.store.tasks import Tasks
+from backend.store.workers import Workers
 
 
 class Store:
@@ -23,6 +24,7 @@ class Store:
         self.tasks = Tasks(self.database)
         self.events = Events(self.database)
         self.rounds = Rounds(self.database)
+        self.workers = Workers(self.database)
 
 
 __all__ = ["Store"]

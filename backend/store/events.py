@@ -42,6 +42,12 @@ class Events:
         with self._database.write() as session:
             session.execute(delete(Event).where(Event.project_id == project_id, Event.id <= mark))
 
+    def oldest_age(self) -> float:
+        """For how many seconds the oldest event has waited; 0 if none waits."""
+        with self._database.read() as session:
+            arrived = session.scalar(select(func.min(Event.received_at)))
+        return 0.0 if arrived is None else max(0.0, time.time() - arrived)
+
     def count(self) -> int:
         """Events not yet accounted for."""
         with self._database.read() as session:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from backend.errors import BackendError
+
+log = logging.getLogger(__name__)
+
 Array = NDArray[Any]
+_CHECKSUMS = "checksums.json"
 
 
 class Files:
@@ -25,6 +33,12 @@ class Files:
     def adapter(self, project_id: int, number: int) -> Path:
         """The folder of one adapter version."""
         return self._project(project_id) / "adapters" / str(number)
+
+    def adapters(self, project_id: int) -> list[int]:
+        """The adapter versions whose files are kept, newest first."""
+        folder = self._project(project_id) / "adapters"
+        found = (path.name for path in folder.iterdir()) if folder.exists() else ()
+        return sorted((int(name) for name in found if name.isdigit()), reverse=True)
 
     def scores(self, project_id: int, number: int) -> Path:
         """What adapter `number` gave for each text."""
@@ -42,6 +56,7 @@ class Files:
         beside.mkdir()
         try:
             fill(beside)
+            (beside / _CHECKSUMS).write_text(json.dumps(_checksums(beside), indent=1), "utf-8")
             _sync(beside)
             if path.exists():
                 shutil.rmtree(path)
@@ -49,6 +64,18 @@ class Files:
             _sync_folder(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+    def damage(self, path: Path) -> str | None:
+        """What differs from what `write_folder` wrote; None if nothing does."""
+        try:
+            expected = json.loads((path / _CHECKSUMS).read_text("utf-8"))
+            found = _checksums(path)
+        except FileNotFoundError:
+            return None if (path / "learner.json").exists() else "its files are gone"  # before there were checksums
+        except (OSError, ValueError) as error:
+            return f"{_CHECKSUMS} cannot be read ({type(error).__name__})"
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        return f"{', '.join(wrong)} changed since it was written" if wrong else None
 
     def write_arrays(self, path: Path, arrays: Mapping[str, Array]) -> None:
         """Write named arrays to `path` in one step."""
@@ -63,23 +90,50 @@ class Files:
             beside.unlink(missing_ok=True)
 
     def read_arrays(self, path: Path, names: Collection[str] | None = None) -> dict[str, Array] | None:
-        """The named arrays of a file, or all of them; None if there is no such file."""
-        if not path.exists():
+        """The named arrays of a file, or all of them; None if there is no such file, or a damaged one.
+
+        All of them can be computed again.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118 (not a dict)
+        except FileNotFoundError:
             return None
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118 (not a dict)
+        except SafetensorError as error:
+            log.warning("%s is damaged (%s) and will be computed again", path, error)
+            return None
 
     def prune(self, project_id: int, *, keep: set[int]) -> None:
         """Delete the adapters and scores of every version not in `keep`, and what a killed process left beside."""
-        for kind in ("adapters", "scores"):
+        for kind in ("adapters", "scores", "embeddings"):
             folder = self._project(project_id) / kind
             for path in folder.iterdir() if folder.exists() else ():
                 number = path.name.removesuffix(".safetensors")
-                if not number.isdigit() or int(number) not in keep:
+                versioned = kind != "embeddings" and (not number.isdigit() or int(number) not in keep)
+                if versioned or path.name.startswith("."):
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def require_room(self, megabytes: int) -> None:
+        """Raise `BackendError` if the disk has less free space: a full one stops everything, a low one can be told."""
+        free = shutil.disk_usage(self.root).free // 2**20
+        if free < megabytes:
+            raise BackendError(
+                f"the disk of {self.root} has {free} MB left and a round wants {megabytes} free; free some space, or "
+                "lower MIN_FREE_MB. Until then the adapter in service serves on"
+            )
 
     def _project(self, project_id: int) -> Path:
         return self.root / "projects" / str(project_id)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file, by its path in the folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != _CHECKSUMS:
+            with path.open("rb") as file:
+                found[path.relative_to(folder).as_posix()] = file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _sync(path: Path) -> None:

@@ -28,6 +28,7 @@ class Project(Base):
     host: Mapped[str] = mapped_column(Text)  # under which /setup was called
     backend_url: Mapped[str | None] = mapped_column(Text)  # this backend as Label Studio calls it
     webhook_ready: Mapped[bool] = mapped_column(default=False)
+    webhook_secret: Mapped[str | None] = mapped_column(Text)  # which its events carry, and which opens nothing else
     former_sampling: Mapped[str | None] = mapped_column(Text)
     former_model_version: Mapped[str | None] = mapped_column(Text)
     adapter: Mapped[int] = mapped_column(default=0)  # in service; 0 = none yet
@@ -92,6 +93,8 @@ class Round(Base):
     strategy: Mapped[str | None] = mapped_column(Text)
     evaluation: Mapped[dict[str, Any] | None]
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step
+    tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: begun so often without an end
+    back_to: Mapped[int | None]  # the adapter that somebody asked for, in place of training one
     error: Mapped[str | None] = mapped_column(Text)
 
 
@@ -127,3 +130,12 @@ class PublishedQueue(Base):
     project_id: Mapped[int] = mapped_column(primary_key=True)
     queue: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(Text)
+
+
+class Worker(Base):
+    """A worker process that runs, or ran."""
+
+    __tablename__ = "workers"
+    executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    beat_at: Mapped[float] = mapped_column(Float)  # when it last said so
+    label_studio: Mapped[str | None] = mapped_column(Text)  # what it found wrong with Label Studio then

@@ -49,6 +49,13 @@ class Projects:
             project.options, project.host, project.connected = options, host, True
             return new
 
+    def keep_secret(self, project_id: int, new: str) -> str:
+        """The secret that the project's events carry: the new one, unless it has one already."""
+        with self._database.write() as session:
+            project = session.get_one(Project, project_id)
+            project.webhook_secret = project.webhook_secret or new
+            return project.webhook_secret
+
     def set(self, project_id: int, **values: Any) -> None:
         """Write columns of one project."""
         with self._database.write() as session:

@@ -40,7 +40,21 @@ class Rounds:
         with self._database.write() as session:
             found = session.get_one(Round, (project_id, number))
             found.seconds = {**found.seconds, step: round(seconds, 3)}
+            found.tries = {**found.tries, step: 0}
             found.step = step
+
+    def begin_try(self, project_id: int, number: int, step: str) -> int:
+        """Note that a step is begun, and return how often it now was without coming to an end."""
+        with self._database.write() as session:
+            found = session.get_one(Round, (project_id, number))
+            tries = int(found.tries.get(step, 0)) + 1
+            found.tries = {**found.tries, step: tries}
+        return tries
+
+    def forgive_tries(self) -> None:
+        """Forget how often the steps of running rounds were begun: the process was stopped in good order."""
+        with self._database.write() as session:
+            session.execute(update(Round).where(Round.state == "running").values(tries={}))
 
     def get(self, project_id: int, number: int) -> Round | None:
         """One round, detached."""
@@ -52,6 +66,13 @@ class Rounds:
         query = select(Round).where(Round.project_id == project_id).order_by(Round.number)
         with self._database.read() as session:
             return list(session.scalars(query))
+
+    def failures(self, project_id: int) -> int:
+        """How many rounds have failed since the last that did not."""
+        good = select(func.max(Round.number)).where(Round.project_id == project_id, Round.state == "done")
+        query = select(func.count()).where(Round.project_id == project_id, Round.state == "failed")
+        with self._database.read() as session:
+            return session.scalar(query.where(Round.number > (session.scalar(good) or 0))) or 0
 
     def newest(self) -> list[Round]:
         """The last round of each project."""

@@ -1,30 +1,50 @@
-"""Basic authentication, as Label Studio sends it."""
+"""Who may call: basic authentication as Label Studio sends it or, for events alone, the secret of their webhook."""
 
 from __future__ import annotations
 
 import hmac
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
-_OPEN = {"ml.index", "ml.health"}  # for probes
+from backend.labelstudio.webhook import SECRET_HEADER, project_of_secret
+from backend.settings import Settings
+from backend.store import Store
+from backend.web.answers import answer
+
+_OPEN = {"ml.index", "ml.health", "ml.trial"}  # for probes: they tell nothing
+_FOR_MONITORS = {"metrics.metrics", "ready.ready"}
+_WRONG = "Wrong or missing user and password; enter BASIC_AUTH_USER and BASIC_AUTH_PASS in the model's settings"
 
 
-def protect(app: Flask, basic_auth: tuple[str, str] | None) -> None:
-    """Ask every request but health checks for user and password, if they are set."""
-    if basic_auth is None:
+def protect(app: Flask, settings: Settings, store: Store) -> None:
+    """Ask every request but health checks for user and password, if they are set. Comparisons take constant time."""
+    if settings.basic_auth is None:
         return
-    user, password = (part.encode() for part in basic_auth)
+    user, password = (part.encode() for part in settings.basic_auth)
+    free = _OPEN | (_FOR_MONITORS if settings.metrics_public else set())
 
     @app.before_request
     def _check() -> Response | None:
-        if request.endpoint in _OPEN:
+        if request.endpoint in free:
             return None
         given = request.authorization
         came = ((given.username or "").encode(), (given.password or "").encode()) if given else (b"", b"")
-        # Compare both parts whatever the first says, in constant time.
+        # Compare both parts whatever the first says.
         if hmac.compare_digest(came[0], user) & hmac.compare_digest(came[1], password):
             return None
-        message = (
-            "Wrong or missing user and password; enter BASIC_AUTH_USER and BASIC_AUTH_PASS in the model's settings"
-        )
-        return Response(f"401 {message}", status=f"401 {message}", headers={"WWW-Authenticate": "Basic"})
+        if request.endpoint == "ml.webhook" and (project_id := _vouched_for(store)) is not None:
+            g.only_project = project_id
+            return None
+        refusal = answer(401, _WRONG)
+        refusal.headers["WWW-Authenticate"] = "Basic"
+        return refusal
+
+
+def _vouched_for(store: Store) -> int | None:
+    """The project whose webhook's secret the request carries."""
+    came = request.headers.get(SECRET_HEADER, "")
+    project_id = project_of_secret(came)
+    project = store.projects.get(project_id) if project_id is not None else None
+    known = project.webhook_secret if project is not None else None
+    same = hmac.compare_digest(came.encode("utf-8", "replace"), (known or "").encode())
+    return project_id if same and known else None

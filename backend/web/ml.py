@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from backend import __version__
@@ -21,10 +21,20 @@ from backend.store import Store
 from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
+_MOST_TASKS = 50_000  # a request
+_MOST_CHARACTERS = 1_000_000  # a text
 
 
 class _ReachedError(InvalidRequestError):
     status = 409
+
+
+class _TooMuchError(InvalidRequestError):
+    status = 413
+
+
+class _ForbiddenError(InvalidRequestError):
+    status = 403
 
 
 def blueprint(store: Store, serving: Serving) -> Blueprint:
@@ -69,14 +79,22 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         tasks = body.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise InvalidRequestError("'tasks' must be a list of tasks, each an object with 'data'")
+        if len(tasks) > _MOST_TASKS:
+            raise _TooMuchError(f"{len(tasks)} tasks in one call; select at most {_MOST_TASKS} at a time")
         project_id = project_number(body.get("project"))
-        project = store.projects.get(project_id)
+        project = serving.project(project_id)
         if project is None or not project.adapter:
             return jsonify(results=[[] for _ in tasks])
         config = body.get("label_config")
         ignored = options_of(project).ignore_controls
         spec = parse(config if isinstance(config, str) and config else project.label_config, ignored)
         texts = [text_of(task.get("data"), spec) for task in tasks]
+        for task, text in zip(tasks, texts, strict=True):
+            if len(text) > _MOST_CHARACTERS:
+                raise _TooMuchError(
+                    f"The text of task {task.get('id')} has {len(text)} characters, more than {_MOST_CHARACTERS}; "
+                    "split it, or leave the task out"
+                )
         asked = [position for position, text in enumerate(texts) if text.strip()]
         if not asked:
             return jsonify(results=[[] for _ in tasks], model_version=adapter_version(project_id, project.adapter))
@@ -92,7 +110,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.post("/webhook")
     def webhook() -> tuple[Response, int]:
         """Remember that something happened. What exactly is read from Label Studio by the worker."""
-        if note(store, _body()):
+        if note(store, _body(), only=g.get("only_project")):
             return jsonify(status="noted"), 201
         return jsonify(status="ignored", reason="the project has not connected this backend"), 200
 
@@ -103,14 +121,20 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     return routes
 
 
-def note(store: Store, event: dict[str, Any]) -> bool:
-    """Remember an event; false if its project is not connected, since a webhook outlives the model it was made for."""
+def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> bool:
+    """Remember an event; false if its project is not connected, since a webhook outlives the model it was made for.
+
+    only: the project that the caller may speak for, if not for all.
+    """
     action = event.get("action")
     if not isinstance(action, str) or not action:
         raise InvalidRequestError("'action' must name the event")
     project = event.get("project")
     project_id = project_number(project.get("id") if isinstance(project, dict) else project)
-    if store.projects.get(project_id) is None:
+    if only not in (None, project_id):
+        raise _ForbiddenError(f"The secret of project {only}'s webhook came with an event of project {project_id}")
+    known = store.projects.get(project_id)
+    if known is None or not known.connected:
         return False
     store.events.add(project_id, action)
     return True
@@ -129,6 +153,8 @@ def _body() -> dict[str, Any]:
         body = request.get_json(force=True)
     except BadRequest:
         raise InvalidRequestError("The body must be JSON") from None
+    except RecursionError:
+        raise InvalidRequestError("The body is nested too deep") from None
     if not isinstance(body, dict):
         raise InvalidRequestError("The body must be a JSON object")
     return body
@@ -139,6 +165,6 @@ def _as_object(extra_params: Any) -> Any:
     if isinstance(extra_params, str) and extra_params.strip():
         try:
             return request.json_module.loads(extra_params)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidRequestError("extra_params is not JSON") from None
     return extra_params

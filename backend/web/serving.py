@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import numpy as np
+from sqlalchemy.exc import DBAPIError
 
-from backend.errors import ModelError
+from backend.errors import DamagedError, ModelError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.base_model import BaseModels
 from backend.learners.kinds import output_names
 from backend.learners.learner import Arrays, Learner
 from backend.pool.local import Scores, stacked
 from backend.rounds.context import learned
+from backend.rounds.reasons import DAMAGED
 from backend.store import Store
+from backend.store.models import Project
 from backend.store.tasks import digest
 from backend.targets import Target
 
@@ -29,6 +32,7 @@ class _InService:
 
     def __init__(self, version: int, learner: Learner, targets: Sequence[Target]) -> None:
         self.version = version
+        self.instead_of = version  # the version that it serves for: another one if that is damaged
         self.learner = learner
         self.targets = targets  # with their tuned thresholds
         self.scores: Scores | None = None
@@ -45,6 +49,21 @@ class Serving:
         self._lock = threading.Lock()  # of the two below; held for moments only
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
+        self._projects: dict[int, Project] = {}  # as last seen
+        self._reported: set[tuple[int, int]] = set()  # adapters that the worker was told to replace
+
+    def project(self, project_id: int) -> Project | None:
+        """The project; as it was last seen while the database cannot be read, so that serving goes on."""
+        try:
+            found = self._store.projects.get(project_id)
+        except DBAPIError as error:
+            if project_id not in self._projects:
+                raise
+            log.error("the database cannot be read (%s); project %d is served as last seen", error.orig, project_id)
+            return self._projects[project_id]
+        if found is not None:
+            self._projects[project_id] = found
+        return found
 
     def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, Sequence[Target], Arrays]:
         """The adapter in service, what it learned, and its outputs, one text a row. Scored texts cost nothing."""
@@ -93,17 +112,17 @@ class Serving:
         with self._lock:
             service = self._current.get(project_id)
             loading = self._loading.setdefault(project_id, threading.Lock())
-            if service is not None and (loading.locked() or service.version == self._wanted(project_id)):
+            if service is not None and (loading.locked() or service.instead_of == self._wanted(project_id)):
                 service.users += 1
                 return service
         with loading:
             wanted = self._wanted(project_id)
             service = self._current.get(project_id)
-            if service is not None and service.version == wanted:  # loaded while we waited
+            if service is not None and service.instead_of == wanted:  # loaded while we waited
                 with self._lock:
                     service.users += 1
                 return service
-            fresh = self._load(project_id, wanted)
+            fresh = self._load_or_older(project_id, wanted)
             fresh.users = 1
             with self._lock:
                 former = self._current.get(project_id)
@@ -114,8 +133,28 @@ class Serving:
             return fresh
 
     def _wanted(self, project_id: int) -> int:
-        project = self._store.projects.get(project_id)
+        project = self.project(project_id)
         return 0 if project is None else project.adapter
+
+    def _load_or_older(self, project_id: int, wanted: int) -> _InService:
+        """The wanted version or, if it is damaged, the newest older one that is whole. The worker trains another."""
+        try:
+            return self._load(project_id, wanted)
+        except DamagedError as error:
+            if (project_id, wanted) not in self._reported:
+                self._store.events.add(project_id, DAMAGED)
+                self._reported.add((project_id, wanted))
+            for version in (n for n in self._store.files.adapters(project_id) if n < wanted):
+                try:
+                    found = self._load(project_id, version)
+                except ModelError:
+                    continue
+                found.instead_of = wanted
+                message = f"{error}. Adapter {version} serves in its place"
+                log.error("project %d: %s", project_id, message)
+                self._store.projects.set(project_id, error=message)
+                return found
+            raise
 
     def _load(self, project_id: int, version: int) -> _InService:
         adapter = self._store.rounds.adapter(project_id, version)
@@ -123,6 +162,8 @@ class Serving:
             raise ModelError(f"adapter {version} of project {project_id} is not known; start a round")
         base = self._models.get(adapter.base_model)
         folder = self._store.files.adapter(project_id, version)
+        if wrong := self._store.files.damage(folder):
+            raise DamagedError(f"adapter {version} cannot be loaded: {wrong}")
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         return _InService(version, Learner.load(base, name, folder), learned(adapter))

@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +18,7 @@ import pytest
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.store import Store
 from tests.conftest import CLASSES, WORDS, labeled_sentences
+from tests.servers import free_port
 
 T = TypeVar("T")
 AUTH = ("label-studio", "secret of the backend")
@@ -39,12 +36,6 @@ CONFIG = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(what: str, look: Callable[[], T | None], patience: float = 90.0) -> T:
     """Look again and again until there is something; fails with `what` was waited for."""
     deadline = time.monotonic() + patience
@@ -54,20 +45,6 @@ def wait_for(what: str, look: Callable[[], T | None], patience: float = 90.0) ->
             return found
         time.sleep(0.2)
     raise AssertionError(f"waited {patience:.0f} s for {what}")
-
-
-@contextmanager
-def http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """A server of the test's own, in a thread; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Backend:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from base64 import b64encode
 
 import httpx
 import pytest
@@ -14,14 +13,17 @@ from tests.conftest import labeled_sentences
 from tests.label_studio.conftest import AUTH, CONFIG, Team
 
 
-def test_connected_with_a_webhook_that_carries_our_authorisation(connected: Team) -> None:
+def test_connected_with_a_webhook_that_carries_its_secret_and_no_password(connected: Team) -> None:
     backends = connected.call("GET", f"/api/ml/?project={connected.id}")
     assert [(b["state"], b["error_message"]) for b in backends] == [("CO", None)]
     assert backends[0]["model_version"] == f"p{connected.id}-a0"
     hooks = connected.call("GET", f"/api/webhooks/?project={connected.id}")
-    token = b64encode(":".join(AUTH).encode()).decode()
+    project = connected.backend.store.projects.get(connected.id)
+    assert project is not None
+    secret = project.webhook_secret
+    assert secret is not None
     assert [(h["url"], h["headers"], h["is_active"]) for h in hooks] == [
-        (connected.backend.url + "/webhook", {"Authorization": f"Basic {token}"}, True)
+        (connected.backend.url + "/webhook", {"X-Webhook-Secret": secret}, True)
     ]
 
 

@@ -38,16 +38,25 @@ OTHER = {"url": "http://elsewhere.org/hook", "headers": {"X": "y"}, "is_active":
 
 @pytest.mark.parametrize("there", [[], [MADE_BY_LABEL_STUDIO], [MADE_BY_LABEL_STUDIO, MADE_BY_LABEL_STUDIO],
                                    [{**MADE_BY_LABEL_STUDIO, "is_active": False}]])  # fmt: skip
-def test_one_active_webhook_with_our_header_and_others_untouched(there: list[dict[str, Any]]) -> None:
+def test_one_active_webhook_with_our_secret_and_others_untouched(there: list[dict[str, Any]]) -> None:
     client = Hooks(OTHER, *there)
     for _ in range(2):
-        webhook.ensure(client, 1, "http://backend.internal:9090/", ("user", "pass"))  # type: ignore[arg-type]
+        webhook.ensure(client, 1, "http://backend.internal:9090/", "1.secret")  # type: ignore[arg-type]
     other, ours = client.hooks
     assert other == {"id": 0, **OTHER}
     assert (ours["url"], ours["is_active"]) == (URL, True)
-    assert ours["headers"] == {"Authorization": "Basic dXNlcjpwYXNz"}
+    assert ours["headers"] == {"X-Webhook-Secret": "1.secret"}
+
+
+def test_a_secret_names_its_project_and_no_two_are_equal() -> None:
+    made = [webhook.new_secret(7), webhook.new_secret(7), webhook.new_secret(8)]
+    assert [webhook.project_of_secret(each) for each in made] == [7, 7, 8]
+    assert len(set(made)) == 3
+    assert min(map(len, made)) > 40
+    for wrong in ("", "7", "x.y", "-7.x", "٧.x", "7" * 11 + ".x"):
+        assert webhook.project_of_secret(wrong) is None
 
 
 def test_a_host_without_a_dot_is_refused_with_the_way_out() -> None:
     with pytest.raises(LabelStudioError, match=r"'backend', a host name without a dot.*backend\.internal"):
-        webhook.ensure(Hooks(), 1, "http://backend:9090", None)  # type: ignore[arg-type]
+        webhook.ensure(Hooks(), 1, "http://backend:9090", "1.secret")  # type: ignore[arg-type]

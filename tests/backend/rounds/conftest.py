@@ -19,4 +19,4 @@ def no_bar(title: str) -> Any:
 
 @pytest.fixture
 def context(store: Store) -> Context:
-    return Context(store, None, BaseModels(), None, no_bar)  # type: ignore[arg-type]
+    return Context(store, None, BaseModels(), no_bar)  # type: ignore[arg-type]

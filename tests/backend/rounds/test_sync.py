@@ -33,7 +33,7 @@ def there() -> Memory:
 
 @pytest.fixture
 def look(store: Store, there: Memory) -> Callable[[], None]:
-    context = Context(store, there, BaseModels(), None, _no_bar)  # type: ignore[arg-type]
+    context = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
     store.projects.connect(7, label_config=CONFIG, options={"audit_share": 0}, host="b.local:9090")
     return lambda: sync(context, 7, look_at_connection=False)
 

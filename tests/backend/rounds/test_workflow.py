@@ -54,11 +54,14 @@ def start(store: Store, there: Memory, tmp_path: Path) -> Iterator[Callable[...,
     running: list[tuple[Rounds, threading.Thread]] = []
 
     def run(executor_id: str = "worker-1") -> Rounds:
-        context = Context(store, there, BaseModels(), None, _no_bar)  # type: ignore[arg-type]
+        context = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
         rounds = Rounds(context, tmp_path, executor_id)
         rounds.launch()
         thread = threading.Thread(
-            target=notify, args=(rounds, store), kwargs={"sync_interval": 3600.0, "stop": stop}, daemon=True
+            target=notify,
+            args=(rounds, store, lambda: None),
+            kwargs={"sync_interval": 3600.0, "stop": stop},
+            daemon=True,
         )
         thread.start()
         running.append((rounds, thread))
@@ -123,7 +126,7 @@ def test_a_turn_that_could_not_even_begin_does_not_block_the_next(
     monkeypatch.setattr(steps, "begin", begin)
     start()
     until(lambda: project(store).error is not None)
-    assert project(store).error == "unexpected OSError; see the log"
+    assert project(store).error == "unexpected OSError in the step 'begin'; see the log"
     store.projects.set(7, synced_at=0.0)
     until(lambda: project(store).adapter == 1)
 
@@ -144,7 +147,7 @@ def test_what_another_version_or_worker_left_is_not_waited_for(
     assert entered.wait(30)
     start.halt()  # type: ignore[attr-defined]
     monkeypatch.setattr(steps, "train", real)
-    monkeypatch.setattr(workflow, "STEPS_VERSION", "2")
+    monkeypatch.setattr(workflow, "STEPS_VERSION", "another")
     store.events.add(7, ROUND_REQUESTED)
     start("worker-1")
     until(lambda: project(store).adapter == 1)

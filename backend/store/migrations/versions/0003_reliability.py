@@ -1,0 +1,28 @@
+"""Secrets of webhooks, tries of steps, rounds that go back to an earlier adapter, and the pulse of workers."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("projects") as projects:
+        projects.add_column(sa.Column("webhook_secret", sa.Text, nullable=True))
+    with op.batch_alter_table("rounds") as rounds:
+        rounds.add_column(sa.Column("tries", sa.JSON, nullable=False, server_default="{}"))
+        rounds.add_column(sa.Column("back_to", sa.Integer, nullable=True))
+    op.create_table(
+        "workers",
+        sa.Column("executor_id", sa.String(64), nullable=False),
+        sa.Column("beat_at", sa.Float, nullable=False),
+        sa.Column("label_studio", sa.Text, nullable=True),
+        sa.PrimaryKeyConstraint("executor_id"),
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0003")

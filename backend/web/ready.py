@@ -1,0 +1,65 @@
+"""`/ready`: whether database, queue, worker and Label Studio are well and, if not, what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.store import Store
+
+_PULSE = 60.0  # seconds without a sign of life after which a worker counts as gone
+_WAITING = 600.0  # seconds that an event may wait while the worker lives; a round in training keeps events waiting
+
+
+def blueprint(store: Store) -> Blueprint:
+    """The route. 200 if all is well, 503 otherwise; the body tells each part's state."""
+    routes = Blueprint("ready", __name__)
+
+    @routes.get("/ready")
+    def ready() -> Response:
+        found = {name: _told(check, store) for name, check in _CHECKS.items()}
+        response = jsonify({name: wrong or "ok" for name, wrong in found.items()})
+        response.status_code = 503 if any(found.values()) else 200
+        return response
+
+    return routes
+
+
+def _told(check: Callable[[Store], str | None], store: Store) -> str | None:
+    try:
+        return check(store)
+    except SQLAlchemyError as error:
+        return f"the database cannot be used ({getattr(error, 'orig', type(error).__name__)})"
+
+
+def _database(store: Store) -> str | None:
+    store.projects.all()
+    return None
+
+
+def _worker(store: Store) -> str | None:
+    last = store.workers.newest()
+    if last is None:
+        return "no worker was ever started here; start `lsal serve` or `lsal worker`"
+    silent = time.time() - last.beat_at
+    # Negative after the clock jumped back, until the worker's next sign.
+    return None if silent < _PULSE else f"the worker was last heard of {silent:.0f} s ago; see its log"
+
+
+def _queue(store: Store) -> str | None:
+    waited = store.events.oldest_age()
+    busy = any(last.state == "running" for last in store.rounds.newest())
+    if waited < _WAITING or busy:
+        return None
+    return f"an event has waited for {waited:.0f} s though no round runs; see the worker's log"
+
+
+def _label_studio(store: Store) -> str | None:
+    last = store.workers.newest()
+    return None if last is None else last.label_studio
+
+
+_CHECKS = {"database": _database, "queue": _queue, "worker": _worker, "label_studio": _label_studio}

@@ -1,0 +1,223 @@
+"""Memory that runs out, failures that repeat, and going back: what a round does about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BackendError, ModelError
+from backend.rounds import steps, tries
+from backend.rounds import train as training
+from backend.rounds.context import Context
+from backend.rounds.reasons import BACK_TO, DAMAGED, reason_for_round
+from backend.rounds.rollback import rollback
+from backend.store import Store
+from tests.backend.rounds.test_rounds import fill, run
+
+
+def begin(context: Context, *actions: str) -> int:
+    number = steps.decide(context, 7, {"mark": 0, "actions": list(actions or ("START_TRAINING",))})
+    assert number is not None
+    return number
+
+
+def test_memory_that_runs_out_halves_the_batch_and_says_so(
+    context: Context,
+    store: Store,
+    tiny_encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    number = begin(context)
+    real, asked = training.train_learner, []
+
+    def hungry(*arguments: Any, **options: Any) -> None:
+        asked.append(arguments[4].halvings)
+        if arguments[4].halvings < 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        real(*arguments, **options)
+
+    monkeypatch.setattr(training, "train_learner", hungry)
+    assert steps.train(context, 7, number) == 1
+    assert asked == [0, 1, 2]
+    assert "'train' is tried again with batches halved 2 times" in caplog.text
+    running = store.rounds.get(7, number)
+    assert running is not None
+    assert running.tries["train"] == 0, "it came to its end"
+
+
+def test_a_process_that_was_killed_for_its_memory_is_remembered(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    number = begin(context)
+
+    class Killed(BaseException):
+        """As a kill does, it passes everything by."""
+
+    asked = []
+
+    def killed(*arguments: Any, **_: Any) -> None:
+        asked.append(arguments[4].halvings)
+        raise Killed
+
+    monkeypatch.setattr(training, "train_learner", killed)
+    for _ in range(tries.TRIES):
+        with pytest.raises(Killed):
+            steps.train(context, 7, number)
+    with pytest.raises(
+        ModelError, match=r"'train' ran out of memory, or was killed, 3 times.*give the worker more memory"
+    ):
+        steps.train(context, 7, number)
+    assert asked == [0, 1, 2]
+    assert store.files.adapters(7) == [], "nothing half-written"
+    store.rounds.forgive_tries()
+    with pytest.raises(Killed):
+        steps.train(context, 7, number)
+    assert asked[-1] == 0, "a stop in good order is nobody's fault"
+
+
+def test_errors_that_are_not_about_memory_are_not_tried_again(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    number = begin(context)
+    calls = []
+
+    def wrong(*_: Any, **__: Any) -> None:
+        calls.append(1)
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(training, "train_learner", wrong)
+    with pytest.raises(RuntimeError, match="shapes"):
+        steps.train(context, 7, number)
+    assert len(calls) == 1
+
+
+def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    assert run(context, 1) == 1
+    project = store.projects.get(7)
+    assert project is not None
+    store.projects.set(7, options={**project.options, "learning_rate": 0.99, "min_steps": 400, "max_steps": 400})
+    number = begin(context)
+    from backend.learners import training as learning
+
+    def exploding(*_: Any) -> Any:
+        import torch
+
+        return torch.full((), float("nan"), requires_grad=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "_loss", exploding)
+        with pytest.raises(ModelError, match=r"diverged at step 1: the loss is nan; lower extra_params\.learning_rate"):
+            steps.train(context, 7, number)
+    project = store.projects.get(7)
+    assert project is not None
+    assert (project.adapter, store.files.adapters(7)) == (1, [1])
+
+
+def test_failed_rounds_are_tried_again_less_and_less_often(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    clock = [1_000_000.0]
+    for module in ("backend.rounds.reasons", "backend.rounds.steps", "backend.store.rounds"):
+        monkeypatch.setattr(f"{module}.time.time", lambda: clock[0])
+    waited = []
+    for number in range(1, 10):
+        store.rounds.begin(7, number, reason="x", labels=12, tasks=12, targets=[])
+        steps.fail(context, 7, number, "no luck")
+        before = clock[0]
+        while reason_for_round(context, 7, set()) is None:
+            clock[0] += 5
+        waited.append(clock[0] - before)
+    assert waited == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    steps.fail(context, 7, 9, "no luck")
+    assert reason_for_round(context, 7, {"START_TRAINING"}) is not None, "a person need not wait"
+    assert reason_for_round(context, 7, {"SETUP"}) is not None, "nor do changed options"
+    assert reason_for_round(context, 7, {"ANNOTATION_CREATED"}) is None
+    clock[0] -= 500_000
+    assert reason_for_round(context, 7, set()) is not None, "the clock jumped back"
+
+
+def test_no_round_begins_on_a_full_disk(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    from dataclasses import replace
+
+    with pytest.raises(BackendError, match=r"MB left and a round wants 1000000000 free.*serves on"):
+        begin(replace(context, min_free_mb=1_000_000_000))
+    assert store.rounds.all(7) == []
+
+
+def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    assert run(context, 1) == 1
+    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False), (14, {"topic": "tool"}, True, False)])
+    assert run(context, 2) == 2
+    rollback(store, 7, 1)
+    _, actions = store.events.after(7, 0)
+    assert actions >= {f"{BACK_TO}1"}
+    number = begin(context, *actions)
+    assert steps.train(context, 7, number) == 1
+    for step in (steps.evaluate, steps.score, steps.serve):
+        step(context, 7, number, 1)
+    queue = steps.select(context, 7, number, 1)
+    assert queue is not None
+    assert store.rounds.queue(7, queue)
+    steps.finish(context, 7, number, 1)
+    project, done = store.projects.get(7), store.rounds.get(7, number)
+    assert project is not None
+    assert done is not None
+    assert (project.adapter, done.reason) == (1, "going back to adapter 1")
+    assert store.files.adapters(7) == [2, 1], "and forth again, if wanted"
+    store.tasks.put_annotations(7, [(15, {"topic": "fruit"}, True, False)])
+    assert steps.train(context, 7, begin(context)) == 3, "new labels teach a new one, never an old number"
+
+
+def test_going_back_needs_an_adapter_that_is_there_and_whole(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    with pytest.raises(BackendError, match="project 7 is not connected"):
+        rollback(store, 7, 1)
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    with pytest.raises(BackendError, match="adapter 9 of project 7 is not kept here; there are: 1"):
+        rollback(store, 7, 9)
+    (store.files.adapter(7, 1) / "heads.safetensors").write_bytes(b"x")
+    with pytest.raises(BackendError, match=r"adapter 1 of project 7 is damaged: heads\.safetensors changed"):
+        rollback(store, 7, 1)
+
+
+def test_a_damaged_adapter_is_replaced_by_the_next_round(
+    context: Context, store: Store, tiny_encoder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    assert run(context, 1) == 1
+    weights = store.files.adapter(7, 1) / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-10] ^= 0xFF  # one bit that no format notices
+    weights.write_bytes(bytes(content))
+    assert reason_for_round(context, 7, {DAMAGED}) == "adapter 1 is damaged"
+    assert steps.train(context, 7, begin(context)) == 2
+    assert "adapter_model.safetensors changed since it was written; another is trained" in caplog.text
+
+
+def test_scores_and_embeddings_that_are_damaged_are_computed_again(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    assert run(context, 1) == 1
+    first = [item.task_id for item in store.rounds.queue(7, 1)]
+    for path in (store.files.root / "projects/7").rglob("*.safetensors"):
+        if path.parent.name in ("scores", "embeddings"):
+            path.write_bytes(path.read_bytes()[:100])
+    assert run(context, 2) == 1
+    assert len(store.rounds.queue(7, 2)) == len(first)

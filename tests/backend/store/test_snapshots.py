@@ -1,0 +1,179 @@
+"""A database that is damaged: the last snapshot takes its place. Backups while it is written to."""
+
+from __future__ import annotations
+
+import fcntl
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from backend.errors import BackendError
+from backend.store import Store, snapshots
+from backend.store.backup import backup, restore
+from backend.store.models import Adapter
+
+
+def filled(folder: Path) -> Store:
+    store = Store(folder)
+    store.database.migrate()
+    store.projects.connect(7, label_config="x", options={}, host="b.local")
+    store.tasks.put_texts(7, [(n, f"a text {n} " * 20) for n in range(1, 400)], seed=0, audit_share=0.1)
+    return store
+
+
+def adapter(store: Store, number: int) -> None:
+    store.files.write_folder(
+        store.files.adapter(7, number),
+        lambda folder: (folder / "learner.json").write_text(f'{{"n": {number}}}') and None,
+    )
+    store.rounds.put_adapter(
+        Adapter(
+            project_id=7, number=number, base_model="m", fingerprint="f", targets=[], examples=1, created_at=0.0
+        )
+    )  # fmt: skip
+    store.projects.set(7, adapter=number)
+
+
+def break_(path: Path, how: str) -> None:
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif how == "overwritten":
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * 3 * 4096)
+    else:
+        path.write_bytes(b"this is no database at all, " * 500)
+
+
+@pytest.mark.parametrize("how", ["truncated", "overwritten", "replaced"])
+def test_a_damaged_database_is_set_aside_and_its_snapshot_takes_its_place(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = filled(tmp_path)
+    adapter(store, 1)
+    store.database.snapshot(older_than=3600.0)
+    store.tasks.put_texts(7, [(900, "came after the snapshot")], seed=0, audit_share=0.1)
+    store.database.snapshot(older_than=3600.0)  # too early for another
+    store.database.close()
+    break_(store.database.path, how)
+    for beside in tmp_path.glob("state.sqlite3-*"):
+        beside.unlink()
+    assert snapshots.damage(store.database.path) is not None
+
+    again = Store(tmp_path)
+    again.database.migrate()
+    project = again.projects.get(7)
+    assert project is not None
+    assert (again.tasks.count(7), project.adapter) == (399, 1)
+    assert (project.reread, project.task_mark, project.split) == (True, 0, None), "the rest is read again"
+    assert len(list(tmp_path.glob("state.sqlite3.damaged-*"))) == 1
+    assert "the snapshot of" in caplog.text
+    again.database.migrate()
+    assert len(list(tmp_path.glob("state.sqlite3.damaged-*"))) == 1, "once"
+
+
+def test_without_a_snapshot_a_damaged_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.database.close()
+    break_(store.database.path, "replaced")
+    before = store.database.path.read_bytes()
+    with pytest.raises(BackendError, match=r"cannot be opened.*restore MODEL_DIR from a backup"):
+        Store(tmp_path).database.migrate()
+    assert store.database.path.read_bytes() == before
+
+
+def test_a_process_that_is_running_sees_the_file_that_took_the_place(tmp_path: Path) -> None:
+    web = filled(tmp_path)
+    web.database.snapshot(older_than=3600.0)
+    assert web.tasks.count(7) == 399
+    aside = snapshots.set_aside(web.database.path)
+    snapshots.copy(web.database.snapshot_path, web.database.path)
+    web.events.add(7, "X")
+    worker = Store(tmp_path)
+    assert worker.events.count() == 1, f"the event went into {aside.name}"
+
+
+def test_a_whole_database_and_none_at_all_are_not_damaged(tmp_path: Path) -> None:
+    assert snapshots.damage(tmp_path / "none.sqlite3") is None
+    assert snapshots.damage(filled(tmp_path).database.path) is None
+
+
+def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: Path) -> None:
+    store = filled(tmp_path / "state")
+    adapter(store, 1)
+    adapter(store, 2)
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 1000
+        while not stop.is_set():  # two rows in one transaction, always
+            store.tasks.put_texts(7, [(number, "a"), (number + 1, "b")], seed=0, audit_share=0.0)
+            number += 2
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        archives = [tmp_path / f"{n}.tar.gz" for n in range(5)]
+        for archive in archives:
+            backup(tmp_path / "state", archive)
+    finally:
+        stop.set()
+        writer.join()
+    for archive in archives:
+        folder = tmp_path / f"restored-{archive.stem}"
+        assert restore(archive, folder) is None
+        found = Store(folder)
+        assert (found.tasks.count(7) - 399) % 2 == 0, "half a transaction"
+        assert found.files.adapters(7) == [2, 1]
+        assert found.files.damage(found.files.adapter(7, 2)) is None
+        project = found.projects.get(7)
+        assert project is not None
+        assert (project.adapter, project.reread, project.split) == (2, True, None)
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
+
+
+def test_what_was_there_is_kept_beside(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    store = filled(folder)
+    backup(folder, tmp_path / "b.tar.gz")
+    store.projects.set(7, host="changed")
+    store.database.close()
+    aside = restore(tmp_path / "b.tar.gz", folder)
+    assert aside is not None
+    for path, host in ((folder, "b.local"), (aside, "changed")):
+        project = Store(path).projects.get(7)
+        assert project is not None
+        assert project.host == host
+
+
+def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    store = filled(folder)
+    store.database.close()
+    backup(folder, tmp_path / "b.tar.gz")
+    with (folder / "worker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BackendError, match="a worker runs on"):
+            restore(tmp_path / "b.tar.gz", folder)
+    before = sorted(path.name for path in folder.iterdir())
+    for name, content in {"cut": (tmp_path / "b.tar.gz").read_bytes()[:2000], "text": b"no archive"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BackendError, match="cannot be read"):
+            restore(tmp_path / name, folder)
+    with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "text", "readme.txt")
+    with pytest.raises(BackendError, match=r"holds no whole state\.sqlite3"):
+        restore(tmp_path / "other.tar.gz", folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
+    evil = tmp_path / "evil.tar.gz"
+    (tmp_path / "text").write_text("x")
+    with tarfile.open(evil, "w:gz") as tar:
+        tar.add(tmp_path / "text", "../outside.txt")
+    with pytest.raises(BackendError, match="cannot be read"):
+        restore(evil, tmp_path / "state")
+    assert not (tmp_path / "outside.txt").exists()

@@ -1,0 +1,72 @@
+"""What the log must never hold, whoever writes to it."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from backend import logs
+from backend.errors import BackendError
+
+SECRET = "the text of a task"
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What would go to standard error, at the lowest level."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("backend", "lsal", "gunicorn")}
+    logs.set_up("DEBUG")
+    stream = io.StringIO()
+    (handler,) = root.handlers
+    handler.setStream(stream)  # type: ignore[attr-defined]
+    yield stream
+    root.handlers[:], level = before
+    root.setLevel(level)
+    for name, former in levels.items():
+        logging.getLogger(name).setLevel(former)
+
+
+def test_our_own_words_at_the_level_that_was_asked_for(written: io.StringIO) -> None:
+    logging.getLogger("backend.rounds").debug("project %d begins", 7)
+    assert "DEBUG backend.rounds: project 7 begins" in written.getvalue()
+
+
+def test_libraries_are_heard_from_warning_on_and_without_what_they_were_given(written: io.StringIO) -> None:
+    theirs = logging.getLogger("httpcore.http11")
+    theirs.debug("send_request_headers %s", SECRET)
+    theirs.info("HTTP Request: %s", SECRET)
+    theirs.warning("cannot parse %r", SECRET)
+    assert "WARNING httpcore.http11: cannot parse %r" in written.getvalue()
+    assert SECRET not in written.getvalue()
+    assert "HTTP Request" not in written.getvalue()
+
+
+def test_exceptions_tell_where_and_of_which_kind_but_not_what(written: io.StringIO) -> None:
+    def inner() -> None:
+        raise ValueError(f"could not convert string to float: '{SECRET}'")
+
+    try:
+        try:
+            inner()
+        except ValueError as error:
+            raise KeyError(SECRET) from error
+    except KeyError:
+        logging.getLogger("backend.x").exception("a step failed")
+    said = written.getvalue()
+    assert SECRET not in said
+    assert "builtins.ValueError" in said
+    assert "builtins.KeyError" in said
+    assert "in inner" in said
+
+
+def test_our_own_exceptions_are_written_for_people(written: io.StringIO) -> None:
+    try:
+        raise BackendError("do this or that")
+    except BackendError:
+        logging.getLogger("backend.x").exception("a step failed")
+    assert "BackendError: do this or that" in written.getvalue()
