@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -21,6 +22,7 @@ from backend.store import Store
 from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
+_DESCRIPTION = Path(__file__).with_name("openapi.json")
 _MOST_TASKS = 50_000  # a request
 _MOST_CHARACTERS = 1_000_000  # a text
 
@@ -118,6 +120,10 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     def versions() -> Response:
         return jsonify(versions=[adapter_version(*adapter) for adapter in store.rounds.adapters()])
 
+    @routes.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(_DESCRIPTION.read_bytes(), content_type="application/json")
+
     return routes
 
 
@@ -141,7 +147,9 @@ def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> boo
 
 
 def project_number(value: object) -> int:
-    """`7` of 7, "7" or "7.1700000000"; raises `InvalidRequestError` otherwise."""
+    """`7` of 7, 7.0, "7" or "7.1700000000"; raises `InvalidRequestError` otherwise."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     digits = str(value).split(".", 1)[0] if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not digits.isascii() or not digits.isdigit() or not 0 < int(digits[:19]) < 2**31:
         raise InvalidRequestError("'project' must be the number of a project")

@@ -1,0 +1,203 @@
+"""Who is let in, and what is refused: with a sentence, a 4xx, and never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from backend.app import create_app
+from backend.learners.base_model import BaseModels
+from backend.settings import Settings
+from backend.store import Store
+from backend.web.serving import Serving
+from tests.backend.web.test_ml import CONFIG, SETUP
+
+AUTH = ("label-studio", "a password")
+SECRET = "7.the-secret-of-seven"
+EVENT = {"action": "ANNOTATION_CREATED", "project": {"id": 7}}
+
+
+def app(store: Store, **settings: Any) -> FlaskClient:
+    return create_app(Settings(**settings), store, Serving(store, BaseModels())).test_client()
+
+
+@pytest.fixture
+def client(store: Store) -> FlaskClient:
+    """Without a password, and a project that is connected."""
+    made = app(store)
+    assert made.post("/setup", json=SETUP).status_code == 200
+    return made
+
+
+@pytest.fixture
+def guarded(store: Store) -> FlaskClient:
+    made = app(store, basic_auth_user=AUTH[0], basic_auth_pass=AUTH[1])
+    made.post("/setup", json=SETUP, auth=AUTH)
+    made.post("/setup", json={**SETUP, "project": "8"}, auth=AUTH)
+    store.projects.set(7, webhook_secret=SECRET)
+    return made
+
+
+class TestSecrets:
+    def test_the_secret_of_a_webhook_opens_the_webhook_of_its_project_and_nothing_else(
+        self, guarded: FlaskClient, store: Store
+    ) -> None:
+        headers = {"X-Webhook-Secret": SECRET}
+        before = store.events.count()
+        assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 201
+        assert store.events.count() == before + 1
+        other = guarded.post("/webhook", json={**EVENT, "project": {"id": 8}}, headers=headers)
+        assert (other.status_code, "came with an event of project 8" in other.status) == (403, True)
+        for path in ("/setup", "/predict"):
+            assert guarded.post(path, json=SETUP, headers=headers).status_code == 401
+        for path in ("/metrics", "/ready", "/versions", "/openapi.json"):
+            assert guarded.get(path, headers=headers).status_code == 401
+        assert store.events.count() == before + 1
+
+    @pytest.mark.parametrize(
+        "secret", ["", "7", "7.", "7.the-secret-of-eight", "8.", "8.the-secret-of-seven", "9.x", "7.ü", "x" * 9000]
+    )
+    def test_wrong_secrets(self, guarded: FlaskClient, secret: str) -> None:
+        headers = {"X-Webhook-Secret": secret.encode().decode("latin-1")}
+        assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 401
+
+    def test_neither_password_nor_secret_and_with_the_password(self, guarded: FlaskClient) -> None:
+        assert guarded.post("/webhook", json=EVENT).status_code == 401
+        assert guarded.post("/webhook", json=EVENT, auth=AUTH).status_code == 201
+
+    def test_monitors_may_be_let_in_without_a_password(self, store: Store, guarded: FlaskClient) -> None:
+        assert (guarded.get("/metrics").status_code, guarded.get("/ready").status_code) == (401, 401)
+        public = app(store, basic_auth_user=AUTH[0], basic_auth_pass=AUTH[1], metrics_public=True)
+        assert (public.get("/metrics").status_code, public.get("/ready").status_code) == (200, 503)
+        assert public.get("/versions").status_code == 401
+
+
+class TestReady:
+    def test_it_tells_what_is_wrong_and_then_that_all_is_well(self, client: FlaskClient, store: Store) -> None:
+        found = client.get("/ready")
+        assert found.status_code == 503
+        assert found.get_json()["worker"].startswith("no worker was ever started here")
+        store.workers.beat("worker-1", None)
+        assert client.get("/ready").get_json() == dict.fromkeys(("database", "label_studio", "queue", "worker"), "ok")
+        assert client.get("/ready").status_code == 200
+
+    def test_a_silent_worker_a_stuck_queue_and_a_label_studio_that_is_down(
+        self, client: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import time
+
+        now = time.time()
+        monkeypatch.setattr("time.time", lambda: now - 700)
+        store.workers.beat("worker-1", "Label Studio at http://ls cannot be reached")
+        store.events.add(7, "X")
+        monkeypatch.setattr("time.time", lambda: now)
+        found = client.get("/ready").get_json()
+        assert found["worker"] == "the worker was last heard of 700 s ago; see its log"
+        assert found["queue"].startswith("an event has waited for 700 s though no round runs")
+        assert found["label_studio"] == "Label Studio at http://ls cannot be reached"
+        store.rounds.begin(7, 1, reason="x", labels=0, tasks=0, targets=[])
+        assert client.get("/ready").get_json()["queue"] == "ok", "it waits for the round that runs"
+
+    def test_a_database_that_cannot_be_read(self, client: FlaskClient, store: Store) -> None:
+        store.database.close()
+        store.database.path.write_bytes(b"no database" * 1000)
+        found = client.get("/ready")
+        assert found.status_code == 503
+        assert found.get_json()["database"] == "the database cannot be used (file is not a database)"
+
+
+class TestLimits:
+    @pytest.fixture
+    def served(self, client: FlaskClient, adapter: Any) -> FlaskClient:
+        adapter(1)
+        return client
+
+    def predict(self, client: FlaskClient, tasks: Any, **more: Any) -> Any:
+        return client.post("/predict", json={"project": 7, "tasks": tasks, **more})
+
+    def test_too_many_tasks(self, served: FlaskClient) -> None:
+        answer = self.predict(served, [{}] * 100_000)
+        assert (answer.status_code, "100000 tasks in one call; select at most 50000" in answer.status) == (413, True)
+
+    def test_a_text_of_ten_megabytes(self, served: FlaskClient) -> None:
+        answer = self.predict(served, [{"id": 1, "data": {"text": "x"}}, {"id": 5, "data": {"text": "x" * 10_000_000}}])
+        assert answer.status_code == 413
+        assert "text of task 5 has 10000000 characters" in answer.status
+
+    def test_a_body_that_is_too_large_told_or_not(self, store: Store) -> None:
+        small = app(store, max_body_mb=1)
+        answer = small.post("/predict", data=b"[" + b" " * 2**21)
+        assert (answer.status_code, "more than 1 MB" in answer.status) == (413, True)
+        chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}  # as gunicorn says it
+        answer = small.post("/predict", input_stream=io.BytesIO(b"[" + b" " * 2**21), environ_overrides=chunked)
+        assert answer.status_code == 400, "werkzeug cuts it at the limit, so that it is no JSON any more"
+
+    @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])
+    def test_json_that_is_nested_deep_or_no_json(self, served: FlaskClient, path: str) -> None:
+        for body in (b"[" * 200_000, b'{"a":' * 100_000, b"\x00", b'{"project": \xff}', b"1" * 10_000, b'"\\ud800"'):
+            answer = served.post(path, data=body)
+            assert answer.status_code == 400, body[:10]
+        deep = json.dumps({"project": 7, "tasks": [{"data": {"text": json.loads("[" * 200 + "]" * 200)}}], **EVENT})
+        assert served.post(path, data=deep).status_code < 500
+
+    @pytest.mark.parametrize(
+        "project", ["../7", "7/../../etc", "7\x00", "-7", "7e3", 7.5, True, [], {}, "", " 7", "٧", 2**70]
+    )
+    @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])
+    def test_projects_that_are_no_numbers(self, served: FlaskClient, path: str, project: Any) -> None:
+        answer = served.post(path, json={**SETUP, "tasks": [], "action": "X", "project": project})
+        assert (answer.status_code, "'project' must be the number" in answer.status) == (400, True)
+
+    @pytest.mark.parametrize(
+        "text", ["a\x00b", "\x00", "\ud800", "x\udfff", "\u2028", "\ufeff", "𝕏" * 5000, " " * 100_000]
+    )
+    def test_texts_that_are_strange_are_answered(self, served: FlaskClient, text: str) -> None:
+        answer = served.post("/predict", data=json.dumps({"project": 7, "tasks": [{"data": {"text": text}}]}))
+        assert answer.status_code == 200
+        assert len(answer.get_json()["results"]) == 1
+
+    @pytest.mark.parametrize(
+        "data",
+        [None, [], "x", 7, {"text": None}, {"text": {"a": 1}}, {"text": [1]}, {"text": 1e308}, {"other": "x"}, {}],
+    )
+    def test_tasks_of_other_shapes_are_answered(self, served: FlaskClient, data: Any) -> None:
+        assert self.predict(served, [{"data": data}]).status_code == 200
+
+    @pytest.mark.parametrize(
+        "config", ["<", "<View>", "\x00", "<View>\x00</View>", "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><View>&a;</View>",
+                   "<View>" * 5000, "\ud800", "<a/>" * 3, CONFIG.replace("$text", "$" + "x" * 100_000)]
+    )  # fmt: skip
+    def test_label_configs_that_are_none(self, served: FlaskClient, config: str) -> None:
+        for path, body in (
+            ("/setup", {**SETUP, "schema": config}),
+            ("/predict", {"project": 7, "tasks": [{"data": {"text": "x"}}], "label_config": config}),
+        ):
+            answer = served.post(path, data=json.dumps(body))
+            assert answer.status_code < 500, answer.text
+            assert "root:" not in answer.text
+
+    def test_a_disconnected_project_keeps_no_events(self, served: FlaskClient, store: Store) -> None:
+        store.projects.set(7, connected=False)
+        before = store.events.count()
+        assert served.post("/webhook", json=EVENT).get_json()["status"] == "ignored"
+        assert store.events.count() == before
+
+
+def test_a_database_that_fails_is_said_to_and_predictions_go_on(
+    client: FlaskClient, store: Store, adapter: Any
+) -> None:
+    adapter(1)
+    task = {"data": {"text": "an apple"}}
+    before = client.post("/predict", json={"project": 7, "tasks": [task]}).get_json()
+    store.database.close()
+    store.database.path.write_bytes(b"no database" * 1000)
+    for path in (f"{store.database.path}-wal", f"{store.database.path}-shm"):
+        open(path, "wb").close()
+    answer = client.post("/webhook", json=EVENT)
+    assert (answer.status_code, "database cannot be used" in answer.status) == (503, True)
+    after = client.post("/predict", json={"project": 7, "tasks": [task]})
+    assert (after.status_code, after.get_json()) == (200, before)
