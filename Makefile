@@ -37,8 +37,10 @@ bench: install label-studio
 	$(BIN)/python -m benchmarks.strategies
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
 
-# Known holes in what we pin. Needs PyPI's advisories, which not every mirror has.
+# What our code should not do, then known holes in what we pin. The latter needs PyPI's advisories, which not every
+# mirror has.
 audit: install
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive backend strategies
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     basic_auth_user: str | None = None
     basic_auth_pass: SecretStr | None = None
     model_dir: Path = Path("data")  # all that the backend keeps: state, adapters, scores
-    host: str = "0.0.0.0"  # noqa: S104 (a sidecar is called from another container)
+    host: str = "0.0.0.0"  # a sidecar is called from another container  # noqa: S104  # nosec B104
     port: int = 9090
     workers: int = Field(1, ge=1)  # web processes; each loads the models it serves
     threads: int = Field(8, ge=2)  # request threads a web process

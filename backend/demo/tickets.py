@@ -118,7 +118,7 @@ _FREQUENCY = (5, 6, 5, 4, 4, 3, 3, 2)
 
 def write(count: int, seed: int) -> list[Ticket]:
     """`count` different tickets in random order."""
-    rng = random.Random(seed)  # noqa: S311 (no secret)
+    rng = random.Random(seed)  # no secret  # noqa: S311  # nosec B311
     tickets: dict[str, Ticket] = {}
     while len(tickets) < count:
         topic = rng.choices(TOPICS, weights=_FREQUENCY)[0]

@@ -33,6 +33,8 @@ class Adapters:
 
     def load(self, adapter: str, folder: Path) -> None:
         """Read an adapter from `folder` and put it beside the others, in place of one of the same name."""
+        if not (folder / "adapter_model.safetensors").exists():  # peft would unpickle adapter_model.bin instead
+            raise FileNotFoundError("adapter_model.safetensors is not there")
         self.drop(adapter)
         if self._peft is None:
             self._peft = PeftModel.from_pretrained(self._bare, str(folder), adapter_name=adapter)

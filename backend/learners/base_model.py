@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
@@ -37,7 +38,7 @@ class BaseModel:
             self.tokenizer = tokenizer_of(name)
             self.is_decoder = is_decoder(self.config)
             whole = weights_of(name, AutoModelForCausalLM if self.is_decoder else AutoModel, self.device)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"base model '{name}' cannot be loaded ({reason}); "

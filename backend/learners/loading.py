@@ -13,17 +13,19 @@ from backend.errors import ModelError
 from backend.learners.packaged import PACKAGED, resolve
 
 _FOUR_BITS = ":4bit"  # at the end of a name
+_SAFE = {"use_safetensors": True, "trust_remote_code": False}  # a pickle, or a hub's code, could do anything here
 _PACKING = {"cuda"}  # not CPUs: bitsandbytes repacks weights for their inference, and then passes no gradients on
 
 
 def config_of(name: str) -> Any:
     """What the model is."""
-    return AutoConfig.from_pretrained(resolve(name.removesuffix(_FOUR_BITS)))
+    return AutoConfig.from_pretrained(resolve(name.removesuffix(_FOUR_BITS)), trust_remote_code=False)
 
 
 def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
     """Its tokenizer."""
-    found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolve(name.removesuffix(_FOUR_BITS)))
+    path = resolve(name.removesuffix(_FOUR_BITS))
+    found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     return found
 
 
@@ -35,7 +37,7 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
     """
     path = resolve(name.removesuffix(_FOUR_BITS))
     if not name.endswith(_FOUR_BITS):
-        return auto.from_pretrained(path, dtype=torch.float32).to(device).eval().requires_grad_(False)
+        return auto.from_pretrained(path, dtype=torch.float32, **_SAFE).to(device).eval().requires_grad_(False)
     if device.type not in _PACKING:
         raise ModelError(f"base model '{name}' needs a CUDA GPU; leave '{_FOUR_BITS}' out on this machine")
     if find_spec("bitsandbytes") is None:
@@ -44,7 +46,9 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
     )  # fmt: skip
-    found = auto.from_pretrained(path, dtype=torch.float32, quantization_config=packed, device_map={"": str(device)})
+    found = auto.from_pretrained(
+        path, dtype=torch.float32, quantization_config=packed, device_map={"": str(device)}, **_SAFE
+    )
     return found.eval().requires_grad_(False)
 
 
@@ -58,7 +62,7 @@ def can_write(name: str) -> bool:
     if plain in PACKAGED:
         return PACKAGED[plain]
     try:
-        return is_decoder(AutoConfig.from_pretrained(plain, local_files_only=True))
+        return is_decoder(AutoConfig.from_pretrained(plain, local_files_only=True, trust_remote_code=False))
     except (OSError, ValueError, KeyError):
         return True
 

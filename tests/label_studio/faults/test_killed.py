@@ -1,0 +1,107 @@
+"""`kill -9` in every step and around every call: the round is finished, and each effect is there once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.label_studio.conftest import BATCH, Team
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label, plan
+from tests.label_studio.faults.worker import STEPS
+
+
+def done(team: Team, number: int) -> Callable[[], Any]:
+    def look() -> Any:
+        found = team.backend.store.rounds.get(team.id, number)
+        return found is not None and found.state == "done" and not team.backend.store.events.count()
+
+    return look
+
+
+def restart(team: Team) -> None:
+    team.backend.kill_worker()  # type: ignore[attr-defined]
+    team.backend.start_worker()  # type: ignore[attr-defined]
+
+
+def kill_at(team: Team, *lines: str) -> None:
+    """Label a batch and let the worker be killed at each of these points of the round that follows."""
+    folder = plan(team, *lines)
+    restart(team)
+    labels = label(team, BATCH)
+    restarts = team.backend.keep_alive(lambda: done(team, 2)() and not (folder / "plan").read_text())  # type: ignore[attr-defined]
+    assert restarts == len(lines)
+    finished = team.backend.store.rounds.get(team.id, 2)
+    assert finished is not None
+    assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH), "a step's effect is there twice"
+    check_nothing_twice_nothing_lost(team, labels)
+
+
+def test_killed_where_it_hurts(start: Callable[..., Team]) -> None:
+    team = start()
+    kill_at(team, "in train", "after train", "after serve", "before publish", "after publish")
+
+
+@pytest.mark.faults
+def test_killed_before_and_after_each_step(start: Callable[..., Team]) -> None:
+    kill_at(start(), *(f"{when} {step}" for step in STEPS[3:] for when in ("before", "after")))
+
+
+@pytest.mark.faults
+def test_killed_before_and_after_the_steps_that_look(start: Callable[..., Team]) -> None:
+    team = start()
+    lines = [f"{when} {step}" for step in STEPS[:3] for when in ("before", "after")]
+    folder = plan(team, *lines)
+    restart(team)
+    labels = label(team, BATCH)
+    team.backend.keep_alive(lambda: done(team, 2)() and (folder / "plan").read_text() == "")  # type: ignore[attr-defined]
+    check_nothing_twice_nothing_lost(team, labels)
+
+
+@pytest.mark.faults
+def test_killed_before_and_after_each_call_to_label_studio(start: Callable[..., Team]) -> None:
+    team = start()
+    folder = plan(team, "calls")
+    restart(team)
+    labels = label(team, BATCH)
+    team.backend.keep_alive(done(team, 2))  # type: ignore[attr-defined]
+    struck = (folder / "struck").read_text().splitlines()
+    assert len(struck) >= 16, struck
+    for part in ("import/predictions", "model-versions", "PATCH /api/projects/N/", "GET /api/tasks/"):
+        assert sum(part in each for each in struck) >= 2, part
+    check_nothing_twice_nothing_lost(team, labels)
+    print(f"\n{len(struck)} kills around {len(struck) // 2} different calls")
+
+
+@pytest.mark.faults
+def test_killed_at_random_over_twenty_rounds(start: Callable[..., Team]) -> None:
+    """Worker, web server, or both; the machine's clock is no part of it, kills come by a seed."""
+    team = start(count=300)
+    rng, labels, kills, sent = random.Random(0), {}, 0, 0
+    pair: Any = team.backend
+    for number in range(2, 22):
+        while len(labels) < BATCH * (number - 1):
+            labels |= label(team, 1)
+            sent += 1
+            if rng.random() < 0.15:
+                pair.kill_web()
+                pair.start_web()
+                kills += 1
+        for _ in range(rng.randint(1, 2)):
+            time.sleep(rng.uniform(0.0, 6.0))
+            what = rng.choice(["worker", "worker", "both"])
+            if what == "both":
+                pair.kill_web()
+            pair.kill_worker()
+            kills += 1
+            pair.start_worker()
+            if what == "both":
+                pair.start_web()
+        pair.keep_alive(lambda n=number: (r := pair.store.rounds.get(team.id, n)) is not None and r.state == "done")
+    pair.keep_alive(lambda: pair.store.tasks.count_labeled(team.id) == len(labels))
+    check_nothing_twice_nothing_lost(team, labels)
+    assert not [r for r in pair.store.rounds.all(team.id) if r.state == "failed"]
+    print(f"\n{kills} kills in 20 rounds, {sent} annotations, none lost, none twice")

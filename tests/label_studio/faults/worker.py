@@ -1,0 +1,118 @@
+"""A worker that is killed on the way, as a power cut or the kernel would: `python -m tests.label_studio.faults.worker`.
+
+FAULTS names a folder with a file `plan`: one line for each kill, done with when it has struck.
+
+    before step, after step     at a step of the round
+    in train                    in the middle of training
+    calls                       before, then after each different call to Label Studio that has not been struck yet
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backend.cli import main
+from backend.labelstudio import transport
+from backend.rounds import reasons, steps
+from backend.rounds import train as training
+
+STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "finish")
+
+
+class Plan:
+    """What is still to strike."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plan, self._struck = folder / "plan", folder / "struck"
+
+    def next(self) -> str:
+        lines = self._plan.read_text().splitlines()
+        return lines[0] if lines else ""
+
+    def strike(self, *, what: str | None = None) -> NoReturn:
+        """Cross out the first line, or note `what` of `calls`, and be killed."""
+        with self._struck.open("a") as struck:
+            struck.write(f"{what or self.next()}\n")
+        if what is None:
+            self._plan.write_text("\n".join(self._plan.read_text().splitlines()[1:]))
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("still alive")
+
+    def was_struck(self, what: str) -> bool:
+        return self._struck.exists() and what in self._struck.read_text().splitlines()
+
+
+def plain(method: str, path: str) -> str:
+    """A call without what changes from project to project."""
+    return f"{method} {re.sub(r'[0-9]+', 'N', path)}"
+
+
+def watch_steps(plan: Plan) -> None:
+    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any) -> Any:
+            if plan.next() == f"before {name}":
+                plan.strike()
+            found = real(*arguments)
+            if plan.next() == f"after {name}":
+                plan.strike()
+            return found
+
+        return step
+
+    for name in STEPS:
+        setattr(steps, name, watched(name, getattr(steps, name)))
+    real = training.train_learner
+
+    def train(*arguments: Any, progress: Any, **options: Any) -> None:
+        def counted(done: int, total: int) -> None:
+            progress(done, total)
+            if done > total // 2 and plan.next() == "in train":
+                plan.strike()
+
+        real(*arguments, progress=counted, **options)
+
+    training.train_learner = train  # type: ignore[assignment]
+
+
+def watch_calls(plan: Plan) -> None:
+    real = transport.http_client
+
+    def client(*arguments: Any) -> Any:
+        made = real(*arguments)
+
+        def asked(request: Any) -> None:
+            what = f"before {plain(request.method, request.url.path)}"
+            if plan.next() == "calls" and not plan.was_struck(what) and "whoami" not in what:
+                plan.strike(what=what)
+
+        def answered(response: Any) -> None:
+            what = f"after {plain(response.request.method, response.request.url.path)}"
+            if plan.next() == "calls" and not plan.was_struck(what) and "whoami" not in what:
+                plan.strike(what=what)
+
+        made.event_hooks = {
+            "request": [*made.event_hooks["request"], asked],
+            "response": [*made.event_hooks["response"], answered],
+        }
+        return made
+
+    from backend.labelstudio import client as module
+
+    module.http_client = client
+
+
+if __name__ == "__main__":
+    import sys
+
+    reasons._PAUSE = reasons._LONGEST_PAUSE = 1.0  # failed rounds are tried again at once
+    if folder := os.environ.get("FAULTS"):
+        plan = Plan(Path(folder))
+        watch_steps(plan)
+        watch_calls(plan)
+    sys.argv = ["lsal", "worker"]
+    main()
