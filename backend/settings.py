@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives
     keep_adapters: int = Field(3, ge=1)  # versions of a project that `lsal rollback` can go back to
-    min_free_mb: int = Field(500, ge=0)  # megabytes of disk without which no round begins
+    min_free_mb: int = Field(200, ge=0)  # megabytes of disk without which no round begins
     max_body_mb: int = Field(64, ge=1)  # megabytes a request may have
     metrics_public: bool = False  # whether /metrics and /ready ask for no password
     executor_id: str = "worker-1"  # must stay the same over restarts: rounds are taken up again by this name

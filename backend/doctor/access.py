@@ -9,6 +9,7 @@ from backend.doctor.finding import Finding
 from backend.errors import LabelStudioError
 from backend.labelstudio import probes
 from backend.labelstudio.client import Client
+from backend.settings import Settings
 
 _CLOCKS_APART = 60.0  # seconds; access tokens live for 300, by both clocks
 NEW_KEY = "make a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
@@ -34,6 +35,18 @@ def clock(ahead: float) -> Finding:
         "problem",
         f"this clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Label Studio's",
         "set both by NTP; tokens expire too early or are used too long",
+    )
+
+
+def password(settings: Settings) -> Finding:
+    """Whether callers are asked who they are."""
+    if settings.basic_auth is not None:
+        return Finding("password", "ok", "every call but health checks is asked for its password")
+    return Finding(
+        "password",
+        "warning",
+        f"no password is asked: whoever reaches port {settings.port} can read predictions and start rounds",
+        "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio reaches that port",
     )
 
 

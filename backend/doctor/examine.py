@@ -38,6 +38,7 @@ def examine(
     if disk.status == "ok":
         yield machine.worker(settings.model_dir)
     yield machine.web(settings)
+    yield access.password(settings)
     client = yield from _client(settings)
     if client is None or store is None:
         return

@@ -48,6 +48,6 @@ class Pulse:
             except LabelStudioError as error:
                 self._label_studio = str(error)
             if self._label_studio != before:
-                log.warning("Label Studio: %s", self._label_studio or "well again")
+                log.warning("%s", self._label_studio or "Label Studio is well again")
             if stop.wait(_LOOK):
                 return

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _KEEP_WORKFLOWS = 24 * 3600.0  # seconds that the records of ended workflows are kept
 _CLEAN_EVERY = 3600.0
+_REVIVE_EVERY = 5.0
 _PAUSE_AFTER_ERROR = 10.0
 _SAY_AGAIN = 600.0
 
@@ -42,7 +43,8 @@ def notify(
 
     Raises `BackendError` if the database turns out to be damaged: a new start puts its snapshot in its place.
     """
-    cleaned, said = time.monotonic(), -_SAY_AGAIN
+    cleaned = revived = time.monotonic()
+    said = -_SAY_AGAIN
     pause = 1.0
     while not stop.wait(pause):
         try:
@@ -50,6 +52,9 @@ def notify(
             for project_id, turn in due(store, time.time(), sync_interval):
                 if rounds.enqueue(project_id, turn):  # it ended before it could open the next
                     store.projects.take_turn(project_id, turn)
+            if time.monotonic() - revived > _REVIVE_EVERY:
+                rounds.revive()
+                revived = time.monotonic()
             if time.monotonic() - cleaned > _CLEAN_EVERY:
                 rounds.forget(older_than=_KEEP_WORKFLOWS)
                 cleaned = time.monotonic()

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 STEPS_VERSION = "3"
 QUEUE = "rounds"
+_GRACE = 10.0  # seconds between the moment that a workflow is taken and the one that it runs, at most
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")
 
@@ -53,16 +54,24 @@ class Rounds:
             "application_version": STEPS_VERSION,
             "executor_id": executor_id,
             "serializer": DBOSPortableJSONSerializer(),
-            "log_level": "WARNING",
+            "log_level": "ERROR",  # its warnings are of tries that failed: the last one is told by the step `fail`
         }
         DBOS(config=config)
         theirs = logging.getLogger("dbos")  # which would write by itself
         theirs.handlers.clear()
         theirs.propagate = True
 
+        self._running: set[str] = set()
+        self._lost: dict[str, float] = {}  # since when a workflow is said to run that does not
+
         @DBOS.workflow(name="round")
         def workflow(project_id: int, turn: int) -> int | None:
-            return _turn(context, project_id, turn)
+            name = _name(project_id, turn)
+            self._running.add(name)
+            try:
+                return _turn(context, project_id, turn)
+            finally:
+                self._running.discard(name)
 
         self._workflow = workflow
 
@@ -82,8 +91,20 @@ class Rounds:
 
     def enqueue(self, project_id: int, turn: int) -> bool:
         """Ask for a turn of a project. Asking again for the same turn changes nothing. Whether it has ended already."""
-        with SetWorkflowID(f"round-{project_id}-{turn}"), SetEnqueueOptions(queue_partition_key=str(project_id)):
+        with SetWorkflowID(_name(project_id, turn)), SetEnqueueOptions(queue_partition_key=str(project_id)):
             return DBOS.enqueue_workflow(QUEUE, self._workflow, project_id, turn).get_status().status in _ENDED
+
+    def revive(self) -> None:
+        """Put back into the queue what is recorded as running and is not: its end did not fit on a full disk."""
+        found = DBOS.list_workflows(queue_name=QUEUE, status="PENDING", load_input=False, load_output=False)
+        lost = {each.workflow_id for each in found} - self._running
+        now = time.monotonic()
+        self._lost = {name: self._lost.get(name, now) for name in lost}
+        for name, since in list(self._lost.items()):
+            if now - since > _GRACE:
+                log.warning("%s stopped without a word and goes on", name)
+                DBOS.resume_workflow(name, queue_name=QUEUE)
+                del self._lost[name]
 
     def forget(self, *, older_than: float) -> None:
         """Delete the records of workflows that ended more than so many seconds ago."""
@@ -92,6 +113,10 @@ class Rounds:
             status=list(_ENDED), completed_before=before, limit=1000, load_input=False, load_output=False
         )
         DBOS.delete_workflows([workflow.workflow_id for workflow in found])
+
+
+def _name(project_id: int, turn: int) -> str:
+    return f"round-{project_id}-{turn}"
 
 
 def _refuse_pickle(*_: Any) -> Any:
@@ -121,7 +146,8 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
             cause, dbos_error.DBOSException
         ):  # the process is being stopped: the round goes on after the next start
             raise
-        _step("fail", steps.fail, context, project_id, number, str(cause))
+        said = str(cause) if isinstance(cause, BackendError) else f"{type(cause).__name__} of the workflows' records"
+        _step("fail", steps.fail, context, project_id, number, said)
     return number
 
 

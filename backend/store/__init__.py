@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.errors import BackendError
 from backend.store.database import Database
 from backend.store.events import Events
 from backend.store.files import Files
@@ -17,7 +18,13 @@ class Store:
     """The state of the backend, under one folder."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackendError(
+                f"MODEL_DIR {folder} cannot be written to ({error.strerror}); give the backend's user write access, or "
+                "set it to another folder"
+            ) from None
         self.database = Database(f"sqlite:///{(folder / 'state.sqlite3').absolute()}")
         self.files = Files(folder)
         self.projects = Projects(self.database)

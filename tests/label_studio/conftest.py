@@ -70,6 +70,7 @@ class Backend:
             "EPOCHS": "30",
             "LEARNING_RATE": "0.005",
             "MAX_LENGTH": "32",
+            "MIN_FREE_MB": "0",
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,7 +44,8 @@ class Pair(Backend):
 
     def kill_worker(self) -> None:
         assert self.worker is not None
-        os.killpg(self.worker.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it died by itself
+            os.killpg(self.worker.pid, signal.SIGKILL)
         self.worker.wait()
 
     def kill_web(self) -> None:
@@ -82,7 +84,7 @@ def start(
 
             pair = Pair(
                 label_studio, tmp_path / f"backend-{len(list(tmp_path.iterdir()))}", tiny_encoder,
-                **{"MIN_FREE_MB": "0", "MIN_STEPS": "60", "EPOCHS": "1", "SYNC_INTERVAL": "3", **environment},
+                **{"MIN_STEPS": "60", "EPOCHS": "1", "SYNC_INTERVAL": "3", **environment},
             )  # fmt: skip
             team = Team(label_studio, pair, annotators)
             stack.callback(team.http.close)

@@ -69,7 +69,7 @@ def test_killed_before_and_after_each_call_to_label_studio(start: Callable[..., 
     labels = label(team, BATCH)
     team.backend.keep_alive(done(team, 2))  # type: ignore[attr-defined]
     struck = (folder / "struck").read_text().splitlines()
-    assert len(struck) >= 16, struck
+    assert len(struck) >= 14, struck
     for part in ("import/predictions", "model-versions", "PATCH /api/projects/N/", "GET /api/tasks/"):
         assert sum(part in each for each in struck) >= 2, part
     check_nothing_twice_nothing_lost(team, labels)

@@ -1,0 +1,123 @@
+"""Told to stop, or a child that died: requests finish, training is taken up again, serving lives on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from backend.demo.label_studio import LabelStudioServer
+from tests.label_studio.conftest import AUTH, BATCH, Backend, Team, wait_for
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label
+from tests.servers import free_port
+
+
+def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callable[..., Team]) -> None:
+    team = start()
+    pair: Any = team.backend
+    labels = label(team, BATCH)
+    team.wait_for_round(2)
+
+    answers: list[httpx.Response] = []
+    body = {"project": team.id, "tasks": [{"data": {"text": f"an apple and a saw {n}"}} for n in range(20_000)]}
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{pair.url}/predict", json=body, auth=AUTH, timeout=60))
+    )
+    asking.start()
+    time.sleep(1.0)
+    assert answers == [], "it was answered before it could be interrupted"
+    began = time.monotonic()
+    pair.process.terminate()
+    assert pair.process.wait(40) == 0
+    asking.join(1.0)
+    assert [answer.status_code for answer in answers] == [200], f"after {time.monotonic() - began:.1f} s"
+    assert len(answers[0].json()["results"]) == 20_000
+    pair.start_web()
+
+    pair.kill_worker()
+    pair.environment |= {"MIN_STEPS": "20000", "MAX_STEPS": "20000"}
+    pair.start_worker()
+    trainings = pair.log().count("training on")
+    labels |= label(team, BATCH)
+    wait_for("the training to be under way", lambda: pair.log().count("training on") > trainings)
+    began = time.monotonic()
+    pair.worker.terminate()
+    assert pair.worker.wait(15) == 0
+    stopped = pair.store.rounds.get(team.id, 3)
+    assert (stopped.state, stopped.tries, stopped.error) == ("running", {}, None), "a stop in good order is no failure"
+    pair.environment |= {"MIN_STEPS": "60", "MAX_STEPS": "60"}
+    pair.start_worker()
+    team.wait_for_round(3)
+    check_nothing_twice_nothing_lost(team, labels)
+
+
+@pytest.fixture
+def served(label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path: Path) -> Iterator[Backend]:
+    """`lsal serve`."""
+    backend = Backend(label_studio, tmp_path / "backend", tiny_encoder)
+    backend.start()
+    yield backend
+    backend.kill()
+
+
+def child(backend: Backend, name: str) -> Any:
+    assert backend.process is not None
+    children = psutil.Process(backend.process.pid).children()
+    for each in children:
+        with contextlib.suppress(psutil.Error):  # it died meanwhile
+            if each.cmdline()[-1:] == [name]:
+                return each
+    return None
+
+
+def test_a_child_that_was_killed_is_started_again_and_the_other_lives_on(served: Backend) -> None:
+    ready = lambda: httpx.get(f"{served.url}/ready", auth=AUTH, timeout=10).status_code == 200  # noqa: E731
+    wait_for("all to be well", ready)
+    web, worker = child(served, "web"), child(served, "worker")
+    worker.kill()
+    assert httpx.get(f"{served.url}/health", timeout=5).status_code == 200
+    wait_for("another worker", lambda: (c := child(served, "worker")) is not None and c.pid != worker.pid)
+    assert child(served, "web").pid == web.pid
+    assert "the worker ended with code -9; it is started again in 1 s" in served.log()
+    for each in psutil.Process(web.pid).children():
+        each.kill()  # gunicorn's own, which it replaces
+    web.kill()
+    wait_for("another web server", lambda: (c := child(served, "web")) is not None and c.pid != web.pid)
+    wait_for("all to be well", ready)
+    assert served.stop() == 0
+
+
+def test_two_workers_on_one_folder_are_refused(served: Backend) -> None:
+    environment = {**served.environment, "PORT": str(free_port())}
+    command = [sys.executable, "-m", "backend", "serve"]
+    second = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert f"another worker runs on {served.folder}; stop it first" in second.stderr
+    assert httpx.get(f"{served.url}/health", timeout=5).status_code == 200
+
+
+def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(served: Backend, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    environment = {**served.environment, "PORT": str(free_port()), "MODEL_DIR": str(tmp_path / "file" / "folder")}
+    command = [sys.executable, "-m", "backend", "serve"]
+    refused = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "cannot be written to" in refused.stderr
+
+
+def test_ctrl_c_stops_both(served: Backend) -> None:
+    assert served.process is not None
+    os.killpg(served.process.pid, signal.SIGINT)
+    assert served.process.wait(40) == 0
