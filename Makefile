@@ -6,13 +6,20 @@ LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
 
-.PHONY: demo test unit lint types format label-studio install smollm2 bench audit clean
+.PHONY: demo test faults soak unit lint types format label-studio install smollm2 bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
 test: install label-studio lint types
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
+
+# Minutes of kills, refusals and floods, then half an hour of everything at random; both print figures.
+faults: install label-studio
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults --no-cov -s tests/label_studio/faults
+
+soak: install label-studio
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak --no-cov -s tests/label_studio/faults
 
 # All tests that need no Label Studio: seconds instead of minutes.
 unit: install

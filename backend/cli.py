@@ -8,7 +8,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +15,7 @@ import typer
 
 from backend import logs
 from backend.errors import BackendError
+from backend.progress import bar
 from backend.settings import Settings, load_settings
 from backend.store import Store
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: only the com
     from flask import Flask
 
     from backend.doctor.finding import Finding
-    from backend.learners.base import Progress
     from backend.rounds.context import Context
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Active learning for Label Studio.")
@@ -272,35 +271,6 @@ def _context(settings: Settings, store: Store) -> Context:
         store, Client(url, api_key), BaseModels(), bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb,
     )  # fmt: skip
-
-
-@contextmanager
-def bar(title: str) -> Iterator[Progress]:
-    """A progress bar on a terminal; elsewhere a log line now and then."""
-    from rich.progress import Progress as Bars
-
-    if not sys.stderr.isatty():
-        yield _LoggedProgress(title)
-        return
-    from rich.console import Console
-
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-class _LoggedProgress:
-    """Says how far the work is at each tenth."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._tenth = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        tenth = 10 * done // max(1, total)
-        if tenth > self._tenth:
-            self._tenth = tenth
-            logging.getLogger("lsal").info("%s: %d %%", self._title, 10 * tenth)
 
 
 def _use_cores(*, spare: int) -> None:

@@ -14,7 +14,8 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.cli import bar, quiet_libraries
+from backend.cli import quiet_libraries
+from backend.progress import bar
 from backend.simulation.report import report
 
 _RESULTS = Path(__file__).parent / "results" / "simulations"

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.cli import bar, quiet_libraries
+from backend.cli import quiet_libraries
 from backend.learners.base_model import BaseModel
+from backend.progress import bar
 from backend.settings import ProjectOptions
 from backend.simulation.data import read
 from backend.simulation.learners import Probe

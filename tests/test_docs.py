@@ -59,3 +59,12 @@ def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
     assert {name: row[1:] for name, row in rows.items() if name in matrix()} == {
         name: [cell or "–" for cell in row.values()] for name, row in matrix().items()
     }
+
+
+def test_every_promise_of_operations_names_tests_that_are_there() -> None:
+    rows = re.findall(r"^\| (.+) \|$", (REPOSITORY / "docs/operations.md").read_text("utf-8"), re.MULTILINE)[2:]
+    there = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    for row in rows:
+        promised = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
+        assert set(promised) <= there, row
+        assert promised or row.endswith("same"), row

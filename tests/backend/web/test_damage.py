@@ -1,0 +1,86 @@
+"""A damaged adapter in service: an older one serves in its place, and the worker is told to train another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from backend.app import create_app
+from backend.learners.base_model import BaseModels
+from backend.rounds.reasons import DAMAGED
+from backend.settings import Settings
+from backend.store import Store
+from backend.web.serving import Serving
+from tests.backend.web.test_ml import SETUP, predict
+
+
+@pytest.fixture
+def client(store: Store) -> FlaskClient:
+    made = create_app(Settings(), store, Serving(store, BaseModels())).test_client()  # type: ignore[call-arg]
+    made.post("/setup", json=SETUP)
+    return made
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("harm", [truncate, flip, Path.unlink])
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "heads.safetensors", "learner.json", "checksums.json"])
+def test_an_older_adapter_serves_in_the_place_of_a_damaged_one(
+    client: FlaskClient, store: Store, adapter: Any, name: str, harm: Any
+) -> None:
+    adapter(1)
+    adapter(2)
+    path = store.files.adapter(7, 2) / name
+    harm(path)
+    if name == "checksums.json" and harm is Path.unlink:
+        assert predict(client, "an apple")[0]["model_version"] == "p7-a2", "as adapters of earlier releases are"
+        return
+    for _ in range(3):
+        assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
+    project = store.projects.get(7)
+    assert project is not None
+    assert "adapter 2 cannot be loaded" in str(project.error)
+    assert "Adapter 1 serves in its place" in str(project.error)
+    _, actions = store.events.after(7, 0)
+    assert DAMAGED in actions
+    assert store.events.count() == 2, "/setup's, and one of the damage, however often it is met"
+
+
+def test_with_no_older_one_it_is_said_and_the_next_serves(client: FlaskClient, store: Store, adapter: Any) -> None:
+    adapter(1)
+    truncate(store.files.adapter(7, 1) / "heads.safetensors")
+    for _ in range(2):
+        answer = client.post("/predict", json={"project": 7, "tasks": [{"data": {"text": "x"}}]})
+        assert (answer.status_code, "heads.safetensors changed" in answer.status) == (503, True)
+    adapter(2)
+    assert predict(client, "an apple")[0]["model_version"] == "p7-a2"
+
+
+def test_what_is_in_memory_serves_whatever_becomes_of_its_files(
+    client: FlaskClient, store: Store, adapter: Any
+) -> None:
+    adapter(1)
+    before = predict(client, "an apple")
+    for path in store.files.adapter(7, 1).iterdir():
+        path.unlink()
+    assert predict(client, "an apple") == before
+
+
+def test_damaged_scores_are_not_believed(client: FlaskClient, store: Store, adapter: Any) -> None:
+    adapter(1)
+    before = predict(client, "an apple")
+    path = store.files.scores(7, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x00" * 100)
+    assert predict(client, "an apple") == before
