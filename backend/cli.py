@@ -25,7 +25,9 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: only the com
     from backend.doctor.finding import Finding
     from backend.rounds.context import Context
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Active learning for Label Studio.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Active learning for Label Studio."
+)
 
 
 def main() -> None:
