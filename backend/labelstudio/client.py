@@ -31,6 +31,7 @@ class ProjectInfo(NamedTuple):
     sampling: str | None
     model_version: str
     task_number: int
+    annotated: int  # tasks with an annotation that is neither a skip nor ground truth
     shows_predictions: bool  # if not, Label Studio forgets the version that orders the queue
     overlap: int  # annotators a task is to have
 
@@ -86,6 +87,7 @@ class Client:
                 sampling=found["sampling"],
                 model_version=found["model_version"] or "",
                 task_number=found["task_number"] or 0,
+                annotated=found["num_tasks_with_annotations"] or 0,
                 shows_predictions=found["show_collab_predictions"] is not False,
                 overlap=found["maximum_annotations"] or 1,
             )

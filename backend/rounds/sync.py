@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 # A change becomes visible when its transaction commits, which may be after later ones: look back this far each time.
 _OVERLAP = timedelta(seconds=10)
+_LOOKS = 3
 _EVER = "2000-01-01T00:00:00.000000Z"
 
 
@@ -58,6 +59,7 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
     if options_of(context.project(project_id)).ignore_controls != options_of(project).ignore_controls:
         context.store.projects.set(project_id, task_mark=0, reread=True)  # told meanwhile: all of it once more
     compare_tasks(context, project_id)
+    _compare_annotations(context, project_id)
     context.store.projects.set(project_id, synced_at=time.time())
 
 
@@ -166,6 +168,27 @@ def compare_tasks(context: Context, project_id: int) -> None:
     mark = context.project(project_id).task_mark
     if missing and min(missing) <= mark:
         context.store.projects.set(project_id, task_mark=min(missing) - 1, reread=True)
+
+
+def _compare_annotations(context: Context, project_id: int) -> None:
+    """Read all annotations again if the count of annotated tasks has been wrong by the same number for some looks.
+
+    A bulk import makes tasks first and their annotations later, without a mark on the tasks. A difference that stays
+    after that is accepted: Label Studio does not count tasks that have ground truth only.
+    """
+    differs = context.client.project(project_id).annotated - context.store.tasks.count_annotated(project_id)
+    before = context.project(project_id).miscount
+    if differs in (0, before.get("accepted", 0)):
+        now = {"accepted": differs}
+    else:
+        seen = before.get("seen", 0) + 1 if differs == before.get("differs") else 1
+        now = {**before, "differs": differs, "seen": seen}
+        if seen >= _LOOKS:
+            log.warning("project %d: %d annotated tasks were not seen; all are read again", project_id, differs)
+            context.store.projects.set(project_id, reread=True)
+            now = {"accepted": differs}
+    if now != before:
+        context.store.projects.set(project_id, miscount=now)
 
 
 def _back(mark: str) -> str:

@@ -40,6 +40,7 @@ class Project(Base):
     task_mark: Mapped[int] = mapped_column(BigInteger, default=0)  # tasks up to here are known
     change_mark: Mapped[str | None] = mapped_column(String(40))  # Label Studio's time of the last change seen
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
+    miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: what differs from Label Studio
     split: Mapped[str | None] = mapped_column(String(64))  # seed and share by which tasks were held out
     synced_at: Mapped[float] = mapped_column(Float, default=0.0)
     error: Mapped[str | None] = mapped_column(Text)

@@ -103,6 +103,10 @@ class Tasks:
         """All known tasks of the project."""
         return self._count(Task.project_id == project_id)
 
+    def count_annotated(self, project_id: int) -> int:
+        """Tasks with an annotation that is not a skip."""
+        return self._count(Task.project_id == project_id, Task.annotated.is_(True))
+
     def count_labeled(self, project_id: int) -> int:
         """Tasks with a label, held-out ones included."""
         return self._count(Task.project_id == project_id, Task.labeled.is_(True))

@@ -33,7 +33,8 @@ class Memory:
         return self.clock
 
     def project(self, project_id: int) -> ProjectInfo:
-        return ProjectInfo(self.config, *self.queue, len(self.tasks), shows_predictions=True, overlap=1)
+        annotated = sum(label is not None for _, label, _ in self.tasks.values())
+        return ProjectInfo(self.config, *self.queue, len(self.tasks), annotated, shows_predictions=True, overlap=1)
 
     def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
         if model_version not in self.existing:

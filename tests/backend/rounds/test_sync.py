@@ -181,3 +181,41 @@ def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> Non
     _warn_of_overlaps(Project(id=7), spec, states)
     assert "'l' has spans that overlap" in caplog.text
     assert "in 1 tasks (the first is 0)" in caplog.text
+
+
+def test_annotations_that_came_without_a_mark_are_found_by_their_count(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    """As in a bulk import: the tasks first, their annotations later, and nothing moves `updated_at`."""
+    for i in range(1, 5):
+        there.put(i)
+    look()
+    there.clock += timedelta(minutes=5)
+    there.put(5, "fruit")
+    look()
+    for i in (2, 3):
+        data, _, time = there.tasks[i]
+        there.tasks[i] = (data, "tool", time)
+    look()
+    assert labels(store) == {5: "fruit"}, "the race that this is about"
+    for _ in range(3):
+        look()
+    assert labels(store) == {2: "tool", 3: "tool", 5: "fruit"}
+    project = store.projects.get(7)
+    assert project is not None
+    assert project.reread is False
+
+
+def test_a_difference_that_stays_is_not_read_for_ever(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks with ground truth only are not among those that Label Studio counts."""
+    for i in range(1, 5):
+        there.put(i, "fruit")
+    real, rereads = there.project, []
+    monkeypatch.setattr(there, "project", lambda number: real(number)._replace(annotated=2))
+    whole = there.annotated_tasks
+    monkeypatch.setattr(there, "annotated_tasks", lambda *a: (rereads.append(1), whole(*a))[1])
+    for _ in range(12):
+        look()
+    assert len(rereads) == 2, "when the tasks were new, and once more for the count"

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.faults
 def test_a_disk_that_fills_up_in_the_middle_of_training(tiny_encoder: Path, tmp_path: Path) -> None:
     command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m",
                "tests.label_studio.faults.full_disk", str(tiny_encoder), str(tmp_path)]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -105,3 +106,22 @@ def test_killed_at_random_over_twenty_rounds(start: Callable[..., Team]) -> None
     check_nothing_twice_nothing_lost(team, labels)
     assert not [r for r in pair.store.rounds.all(team.id) if r.state == "failed"]
     print(f"\n{kills} kills in 20 rounds, {sent} annotations, none lost, none twice")
+
+
+def test_lost_state_takes_no_number_twice(start: Callable[..., Team]) -> None:
+    team = start()
+    pair: Any = team.backend
+    labels = label(team, BATCH)
+    team.wait_for_round(2)
+    assert team.project()["model_version"] == f"p{team.id}-a1-q2"
+    pair.kill()
+    shutil.rmtree(pair.folder)
+    pair.start()
+    team.call("GET", f"/api/ml/?project={team.id}")  # the Model page was opened: Label Studio calls /setup
+    done_again = team.wait_for_round(1)
+    assert (done_again.adapter, done_again.queue, done_again.labels) == (2, 3, BATCH)
+    assert team.project()["model_version"] == f"p{team.id}-a2-q3"
+    task = team.annotators[0].next_task(team.id)
+    assert task is not None
+    assert task["id"] == team.published()[0].task_id
+    check_nothing_twice_nothing_lost(team, labels)

@@ -1,4 +1,4 @@
-"""Secrets of webhooks, tries of steps, rounds that go back to an earlier adapter, and the pulse of workers."""
+"""Secrets of webhooks, counts that differ, tries of steps, rounds that go back, and the pulse of workers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ down_revision = "0002"
 def upgrade() -> None:
     with op.batch_alter_table("projects") as projects:
         projects.add_column(sa.Column("webhook_secret", sa.Text, nullable=True))
+        projects.add_column(sa.Column("miscount", sa.JSON, nullable=False, server_default="{}"))
     with op.batch_alter_table("rounds") as rounds:
         rounds.add_column(sa.Column("tries", sa.JSON, nullable=False, server_default="{}"))
         rounds.add_column(sa.Column("back_to", sa.Integer, nullable=True))
