@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 20.0  # seconds in which a process that ends has refused to start
 _LONG = 300.0  # seconds after which a death is a new story
 _LONGEST_WAIT = 60.0
+_PR_SET_PDEATHSIG = 1
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -67,7 +70,7 @@ class _Child:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name])
+        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name], preexec_fn=_end_with_parent)
         self._started = time.monotonic()
         self._dead = False
 
@@ -89,6 +92,12 @@ class _Child:
         elif now >= self._again_at:
             self.start()
         return None
+
+
+def _end_with_parent() -> None:
+    """Have Linux stop this process when its parent is killed: an orphaned worker would keep a new one from starting."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def both() -> int:

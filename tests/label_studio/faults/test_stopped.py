@@ -100,6 +100,22 @@ def test_a_second_worker_and_a_folder_that_cannot_be_written_are_refused(served:
     assert "cannot be written to" in refusal(served, MODEL_DIR=str(tmp_path / "file" / "folder"))
 
 
+@pytest.mark.faults
+def test_children_end_with_a_parent_that_was_killed(
+    label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """Else an orphaned worker would keep the next from starting."""
+    backend = Backend(label_studio, tmp_path / "backend", tiny_encoder)
+    backend.start()
+    wait_for("a worker", lambda: "waits for events" in backend.log())
+    assert backend.process is not None
+    children = psutil.Process(backend.process.pid).children(recursive=True)
+    backend.process.kill()
+    wait_for("them to end", lambda: not any(each.is_running() for each in children), 60.0)
+    backend.start()
+    backend.kill()
+
+
 def test_a_child_that_was_killed_is_started_again_and_ctrl_c_stops_both(served: Backend) -> None:
     def ready() -> bool:
         with contextlib.suppress(httpx.HTTPError):  # the web server starts
