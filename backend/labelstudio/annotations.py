@@ -23,7 +23,8 @@ def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
     """What one annotation says, by control. Nothing if it was skipped; hidden controls say nothing."""
     if annotation.get("was_cancelled"):
         return {}
-    regions = [each for each in annotation.get("result") or () if isinstance(each, dict)]
+    result = annotation.get("result")
+    regions = [each for each in result if isinstance(each, dict)] if isinstance(result, list) else []
     found = {}
     for control in spec.controls:
         if all(_met(condition, regions) for condition in control.conditions):

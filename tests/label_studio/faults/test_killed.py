@@ -41,8 +41,8 @@ def kill_at(team: Team, *lines: str) -> None:
     check_nothing_twice_nothing_lost(team, labels)
 
 
-def test_killed_where_it_hurts(start: Callable[..., Team]) -> None:
-    team = start()
+def test_killed_where_it_hurts_while_the_clock_jumps_back(start: Callable[..., Team]) -> None:
+    team = start(CLOCK_JUMPS="1")
     kill_at(team, "in train", "after train", "after serve", "before publish", "after publish")
 
 

@@ -5,6 +5,8 @@ FAULTS names a folder with a file `plan`: one line for each kill, done with when
     before step, after step     at a step of the round
     in train                    in the middle of training
     calls                       before, then after each different call to Label Studio that has not been struck yet
+
+With CLOCK_JUMPS each start after a kill has a clock an hour behind that of the one before.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,6 +45,9 @@ class Plan:
             self._plan.write_text("\n".join(self._plan.read_text().splitlines()[1:]))
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("still alive")
+
+    def strikes(self) -> int:
+        return len(self._struck.read_text().splitlines()) if self._struck.exists() else 0
 
     def was_struck(self, what: str) -> bool:
         return self._struck.exists() and what in self._struck.read_text().splitlines()
@@ -114,5 +120,8 @@ if __name__ == "__main__":
         plan = Plan(Path(folder))
         watch_steps(plan)
         watch_calls(plan)
+        if os.environ.get("CLOCK_JUMPS"):
+            true_time, behind = time.time, 3600.0 * plan.strikes()
+            time.time = lambda: true_time() - behind
     sys.argv = ["lsal", "worker"]
     main()
