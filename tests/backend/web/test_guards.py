@@ -180,6 +180,16 @@ class TestLimits:
             assert answer.status_code < 500, answer.text
             assert "root:" not in answer.text
 
+    def test_no_host_is_called_whatever_a_request_says(self, served: FlaskClient, monkeypatch: Any) -> None:
+        def refuse(_: Any, address: Any) -> None:
+            raise AssertionError(f"{address} was called")
+
+        monkeypatch.setattr("socket.socket.connect", refuse)
+        evil = "http://evil.example/text.txt"
+        assert served.post("/setup", json={**SETUP, "hostname": evil, "access_token": "x"}).status_code == 200
+        assert self.predict(served, [{"id": 1, "data": {"text": evil}}]).status_code == 200
+        assert served.post("/webhook", json={**EVENT, "task": {"data": {"text": evil}}}).status_code == 201
+
     def test_a_disconnected_project_keeps_no_events(self, served: FlaskClient, store: Store) -> None:
         store.projects.set(7, connected=False)
         before = store.events.count()
