@@ -29,12 +29,12 @@ def publish(context: Context, project_id: int, version: int, queue: int) -> None
     Only the selected tasks carry the new version, and it is switched to when all are there; until then the former
     queue serves. Repeated, it finds what an earlier try left and does the rest.
     """
-    compare_tasks(context, project_id)
+    found = context.client.project(project_id)
+    compare_tasks(context, project_id, found)
     items = _still_there(context, project_id, context.store.rounds.queue(project_id, queue))
     if not items:  # everything is labeled: the former queue has nothing left to serve either
         return
     name = queue_version(project_id, version, queue)
-    found = context.client.project(project_id)
     _remember_former(context, project_id, found.sampling, found.model_version)
     context.store.projects.add_published(project_id, queue, name)
     there = context.client.versions(project_id).get(name, 0)

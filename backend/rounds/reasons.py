@@ -7,10 +7,11 @@ import time
 from backend.rounds.context import Context, options_of, spec_of
 
 START_TRAINING = "START_TRAINING"  # Label Studio's button, and its option to train on every submit
-ROUND_REQUESTED = "ROUND_REQUESTED"  # `lsal round`
-SETUP = "SETUP"  # /setup brought something new
-DAMAGED = "ADAPTER_DAMAGED"  # the adapter in service could not be loaded, so that an older one serves
-BACK_TO = "BACK_TO "  # `lsal rollback`, with the number of an adapter behind it
+# Our own are in small letters, which no webhook may carry.
+ROUND_REQUESTED = "round requested"  # `lsal round`
+SETUP = "setup"  # /setup brought something new
+DAMAGED = "adapter damaged"  # the adapter in service could not be loaded, so that an older one serves
+BACK_TO = "back to "  # `lsal rollback`, with the number of an adapter behind it
 _PAUSE = 30.0  # seconds after a failure, then twice as long each time
 _LONGEST_PAUSE = 3600.0
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import TaskState, state_of
-from backend.labelstudio.client import AnnotatedTask, ListedTask
+from backend.labelstudio.client import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
@@ -58,8 +58,9 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
     context.store.projects.set(project_id, change_mark=min(began, max(newest)) or None, reread=False)
     if options_of(context.project(project_id)).ignore_controls != options_of(project).ignore_controls:
         context.store.projects.set(project_id, task_mark=0, reread=True)  # told meanwhile: all of it once more
-    compare_tasks(context, project_id)
-    _compare_annotations(context, project_id)
+    found = context.client.project(project_id)
+    compare_tasks(context, project_id, found)
+    _compare_annotations(context, project_id, found)
     context.store.projects.set(project_id, synced_at=time.time())
 
 
@@ -153,12 +154,12 @@ def _put_texts(context: Context, project: Project, spec: TaskSpec, page: Sequenc
     context.store.tasks.put_texts(project.id, texts, seed=options.seed, audit_share=options.audit_share)
 
 
-def compare_tasks(context: Context, project_id: int) -> None:
+def compare_tasks(context: Context, project_id: int, found: ProjectInfo) -> None:
     """Drop tasks that are gone, and look again for those that a slow import committed behind the mark.
 
     Numbers are compared only when the counts differ: listing all is slow.
     """
-    if context.store.tasks.count(project_id) == context.client.project(project_id).task_number:
+    if context.store.tasks.count(project_id) == found.task_number:
         return
     there = context.client.task_ids(project_id)
     gone = context.store.tasks.keep_only(project_id, there)
@@ -170,13 +171,13 @@ def compare_tasks(context: Context, project_id: int) -> None:
         context.store.projects.set(project_id, task_mark=min(missing) - 1, reread=True)
 
 
-def _compare_annotations(context: Context, project_id: int) -> None:
+def _compare_annotations(context: Context, project_id: int, found: ProjectInfo) -> None:
     """Read all annotations again if the count of annotated tasks has been wrong by the same number for some looks.
 
     A bulk import makes tasks first and their annotations later, without a mark on the tasks. A difference that stays
     after that is accepted: Label Studio does not count tasks that have ground truth only.
     """
-    differs = context.client.project(project_id).annotated - context.store.tasks.count_annotated(project_id)
+    differs = found.annotated - context.store.tasks.count_annotated(project_id)
     before = context.project(project_id).miscount
     if differs in (0, before.get("accepted", 0)):
         now = {"accepted": differs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> boo
     only: the project that the caller may speak for, if not for all.
     """
     action = event.get("action")
-    if not isinstance(action, str) or not action:
-        raise InvalidRequestError("'action' must name the event")
+    if not isinstance(action, str) or not re.fullmatch("[A-Z_]{1,64}", action):
+        raise InvalidRequestError("'action' must name the event, in capitals as Label Studio does")
     project = event.get("project")
     project_id = project_number(project.get("id") if isinstance(project, dict) else project)
     if only not in (None, project_id):

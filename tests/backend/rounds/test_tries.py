@@ -11,7 +11,7 @@ from backend.errors import BackendError, ModelError
 from backend.rounds import steps, tries
 from backend.rounds import train as training
 from backend.rounds.context import Context
-from backend.rounds.reasons import BACK_TO, DAMAGED, reason_for_round
+from backend.rounds.reasons import BACK_TO, DAMAGED, SETUP, reason_for_round
 from backend.rounds.rollback import rollback
 from backend.store import Store
 from tests.backend.rounds.test_rounds import fill, run
@@ -140,7 +140,7 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
     assert waited == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     steps.fail(context, 7, 9, "no luck")
     assert reason_for_round(context, 7, {"START_TRAINING"}) is not None, "a person need not wait"
-    assert reason_for_round(context, 7, {"SETUP"}) is not None, "nor do changed options"
+    assert reason_for_round(context, 7, {SETUP}) is not None, "nor do changed options"
     assert reason_for_round(context, 7, {"ANNOTATION_CREATED"}) is None
     clock[0] -= 500_000
     assert reason_for_round(context, 7, set()) is not None, "the clock jumped back"

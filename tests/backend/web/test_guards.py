@@ -65,6 +65,13 @@ class TestSecrets:
         headers = {"X-Webhook-Secret": secret.encode().decode("latin-1")}
         assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 401
 
+    @pytest.mark.parametrize("action", ["back to 3", "setup", "adapter damaged", "", "A" * 65, "a-b", 7, None])
+    def test_events_that_label_studio_does_not_send(self, guarded: FlaskClient, store: Store, action: Any) -> None:
+        before = store.events.count()
+        answer = guarded.post("/webhook", json={**EVENT, "action": action}, headers={"X-Webhook-Secret": SECRET})
+        assert (answer.status_code, "must name the event" in answer.status) == (400, True)
+        assert store.events.count() == before
+
     def test_neither_password_nor_secret_and_with_the_password(self, guarded: FlaskClient) -> None:
         assert guarded.post("/webhook", json=EVENT).status_code == 401
         assert guarded.post("/webhook", json=EVENT, auth=AUTH).status_code == 201
