@@ -28,8 +28,8 @@ from pathlib import Path
 import httpx
 
 from backend.demo import tickets
+from backend.demo.kinds import KINDS
 from backend.demo.label_studio import Annotator, LabelStudioServer
-from backend.demo.run import CONFIG
 from backend.store import Store
 
 _PORT, _LABEL_STUDIO_PORT = 9191, 8181
@@ -82,7 +82,9 @@ def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
             time.sleep(0.5)
     sample = tickets.write(300, seed=1)
     truth = {ticket.text: ticket.topic for ticket in sample}
-    project_id = int(http.post("/api/projects/", json={"title": "Webhooks", "label_config": CONFIG}).json()["id"])
+    project_id = int(
+        http.post("/api/projects/", json={"title": "Webhooks", "label_config": KINDS["choices"].config}).json()["id"]
+    )
     http.post(f"/api/projects/{project_id}/import", json=[{"text": text} for text in truth]).raise_for_status()
     http.post("/api/ml/", json={"url": f"http://localhost:{_PORT}", "project": project_id}).raise_for_status()
     _until(lambda: (r := store.rounds.get(project_id, 1)) is not None and r.state == "done")
