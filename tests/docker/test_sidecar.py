@@ -90,7 +90,8 @@ def test_one_up_beside_label_studio(image: Image, program: Path, tmp_path: Path)
                 "a queue", lambda: call("GET", f"/api/projects/{project}/")["model_version"] == f"p{project}-a0-q1"
             )
             code, findings = _doctor(image, environment, str(project))
-            assert (code, {found["status"] for found in findings}) == (0, {"ok"}), findings
+            not_ok = {found["check"]: found["status"] for found in findings if found["status"] != "ok"}
+            assert (code, not_ok) == (0, {"password": "warning"}), findings  # nobody else reaches it there
         finally:
             for process in running:
                 process.terminate()

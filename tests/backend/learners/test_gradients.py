@@ -132,4 +132,4 @@ def test_layers_that_mix_texts_are_named_with_the_way_out(tiny_encoder: Path, tm
 def _batches_of(tokens: int):  # type: ignore[no-untyped-def]
     from backend.learners.batching import by_length
 
-    return lambda tokenizer, ids: by_length(tokenizer, ids, tokens)
+    return lambda tokenizer, ids, _: by_length(tokenizer, ids, tokens)
