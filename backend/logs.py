@@ -36,7 +36,7 @@ class _Others(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Cut the arguments out of foreign records."""
         if not record.name.startswith(_OURS):
-            record.msg, record.args = f"{str(record.msg).splitlines()[0][:200]}", None
+            record.msg, record.args = str(record.msg).partition("\n")[0][:200], None
         return True
 
 

@@ -86,7 +86,7 @@ class _Child:
                 return code  # it said why: a wrong setting, another worker
             self._dead = True
             self._deaths = 1 if lived > _LONG else self._deaths + 1
-            wait = min(2.0 ** (self._deaths - 1), _LONGEST_WAIT)
+            wait = min(2.0 ** min(self._deaths - 1, 16), _LONGEST_WAIT)
             self._again_at = now + wait
             log.error("the %s ended with code %d; it is started again in %.0f s", self.name, code, wait)
         elif now >= self._again_at:

@@ -42,7 +42,7 @@ def reason_for_round(context: Context, project_id: int, actions: set[str]) -> st
         return "asked for on the command line"
     failed = last is not None and last.state == "failed"
     if last is not None and failed and SETUP not in actions:
-        pause = min(_PAUSE * 2.0 ** (context.store.rounds.failures(project_id) - 1), _LONGEST_PAUSE)
+        pause = min(_PAUSE * 2.0 ** min(context.store.rounds.failures(project_id) - 1, 16), _LONGEST_PAUSE)
         if 0 <= time.time() - (last.finished_at or 0.0) < pause:
             return None
     new_labels = tasks.count_new_labels(project_id)

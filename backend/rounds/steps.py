@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,7 +142,10 @@ def finish(context: Context, project_id: int, number: int, version: int) -> None
     if context.project(project_id).webhook_ready:
         context.store.projects.set(project_id, error=None)
     context.store.rounds.set(project_id, number, adapter=version, state="done", finished_at=time.time())
-    context.store.database.snapshot(older_than=_SNAPSHOT_EVERY)
+    try:
+        context.store.database.snapshot(older_than=_SNAPSHOT_EVERY)
+    except (sqlite3.Error, OSError) as error:  # the round is done all the same
+        log.warning("no copy of the state could be made (%s); the former one stays", error)
     done = context.store.rounds.get(project_id, number)
     assert done is not None
     spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in done.seconds.items())

@@ -115,6 +115,8 @@ def _add_new(context: Context, project: Project, spec: TaskSpec) -> list[str]:
     seen = []
     for page in context.client.new_tasks(project.id, project.task_mark):
         _put_texts(context, project, spec, page)
+        # Of those that are read again, some may have lost what annotations they had.
+        context.store.tasks.forget_annotations(project.id, [task.id for task in page if not task.has_annotations])
         values: dict[str, object] = {"task_mark": page[-1].id}
         if any(task.has_annotations for task in page):
             values["reread"] = True

@@ -79,10 +79,14 @@ class Database:
                     connection.execute(update(Project).values(split=None, reread=True, task_mark=0))
 
     def _recover(self) -> bool:
-        if (wrong := snapshots.damage(self.path)) is None or not self.snapshot_path.exists():
+        there = self.path.exists() and self.path.stat().st_size > 0
+        wrong = snapshots.damage(self.path) if there else "there is none"
+        if wrong is None or not self.snapshot_path.exists() or snapshots.damage(self.snapshot_path):
             return False
-        aside = snapshots.set_aside(self.path)
-        snapshots.copy(self.snapshot_path, self.path)
+        whole = self.path.with_name(self.path.name + ".recovered")
+        snapshots.copy(self.snapshot_path, whole)  # before anything is moved: the disk may be full
+        aside = snapshots.set_aside(self.path) if there else self.path
+        whole.replace(self.path)
         log.error(
             "the database was damaged (%s) and is kept as %s; the snapshot of %s takes its place, and what happened "
             "since is read again from Label Studio",

@@ -13,11 +13,16 @@ log = logging.getLogger(__name__)
 
 
 def copy(database: Path, target: Path) -> None:
-    """Copy a database as it is at one moment, whoever writes to it meanwhile; `target` is there whole or not at all."""
+    """Copy a database as it is at one moment, whoever writes to it meanwhile; `target` is there whole or not at all.
+
+    Raises `sqlite3.DatabaseError` if the copy is damaged, as one of a damaged database is: `target` stays as it was.
+    """
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(beside)) as made:
             source.backup(made)
+        if wrong := damage(beside):
+            raise sqlite3.DatabaseError(f"{database.name} is damaged: {wrong}")
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

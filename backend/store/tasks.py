@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ColumnElement
 
@@ -88,6 +88,15 @@ class Tasks:
                 if not labels:
                     values["learned_in"] = None
                 session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
+
+    def forget_annotations(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Write that nobody has annotated or skipped these tasks."""
+        nothing = {"labels": None, "labeled": False, "annotated": False, "skipped": False, "learned_in": None}
+        said = or_(Task.annotated.is_(True), Task.skipped.is_(True))
+        with self._database.write() as session:
+            for start in range(0, len(task_ids), _CHUNK):
+                chunk = Task.id.in_(task_ids[start : start + _CHUNK])
+                session.execute(update(Task).where(Task.project_id == project_id, chunk, said).values(**nothing))
 
     def keep_only(self, project_id: int, task_ids: set[int]) -> int:
         """Delete the tasks that Label Studio no longer has; how many those were."""

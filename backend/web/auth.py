@@ -11,7 +11,7 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.web.answers import answer
 
-_OPEN = {"ml.index", "ml.health", "ml.trial"}  # for probes: they tell nothing
+_OPEN = {"ml.index", "ml.health"}  # for probes: they tell nothing
 _FOR_MONITORS = {"metrics.metrics", "ready.ready"}
 _WRONG = "Wrong or missing user and password; enter BASIC_AUTH_USER and BASIC_AUTH_PASS in the model's settings"
 

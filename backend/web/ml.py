@@ -152,7 +152,7 @@ def project_number(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     digits = str(value).split(".", 1)[0] if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not digits.isascii() or not digits.isdigit() or not 0 < int(digits[:19]) < 2**31:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or not 0 < int(digits) < 2**31:
         raise InvalidRequestError("'project' must be the number of a project")
     return int(digits)
 

@@ -219,3 +219,16 @@ def test_a_difference_that_stays_is_not_read_for_ever(
     for _ in range(12):
         look()
     assert len(rereads) == 2, "when the tasks were new, and once more for the count"
+
+
+def test_annotations_that_were_deleted_while_an_older_state_came_back_are_forgotten(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    for i in range(1, 5):
+        there.put(i, "fruit")
+    look()
+    there.put(3)  # its annotation is deleted
+    store.database.migrate(restored=True)  # a state in which it is there
+    look()
+    look()
+    assert labels(store) == {1: "fruit", 2: "fruit", 4: "fruit"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import tarfile
 import threading
 from pathlib import Path
@@ -177,3 +178,31 @@ def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> Non
     with pytest.raises(BackendError, match="cannot be read"):
         restore(evil, tmp_path / "state")
     assert not (tmp_path / "outside.txt").exists()
+
+
+def test_a_start_that_was_killed_in_the_middle_of_a_recovery_is_made_up_for(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.database.snapshot(older_than=3600.0)
+    store.database.close()
+    for empty in (False, True):
+        snapshots.set_aside(store.database.path)
+        if empty:
+            store.database.path.touch()  # as a process that looks for it would
+        again = Store(tmp_path)
+        again.database.migrate()
+        assert again.tasks.count(7) == 399
+        again.database.close()
+
+
+def test_a_damaged_database_is_not_copied_over_a_good_snapshot(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.database.snapshot(older_than=3600.0)
+    good = store.database.snapshot_path.read_bytes()
+    store.database.close()
+    with store.database.path.open("r+b") as file:
+        file.seek(4096 * 5)
+        file.write(b"\xff" * 4096)
+    assert snapshots.damage(store.database.path) is not None
+    with pytest.raises(sqlite3.DatabaseError):
+        snapshots.copy(store.database.path, store.database.snapshot_path)
+    assert store.database.snapshot_path.read_bytes() == good
