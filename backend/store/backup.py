@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import tarfile
 import tempfile
@@ -28,7 +29,9 @@ def backup(folder: Path, archive: Path) -> None:
         with tarfile.open(unfinished, "w:gz") as tar:
             tar.add(copy, _STATE)
             for adapter in sorted(folder.glob("projects/*/adapters/[0-9]*")):
-                tar.add(adapter, adapter.relative_to(folder).as_posix())
+                with contextlib.suppress(FileNotFoundError):  # a round that ends meanwhile deletes the oldest
+                    tar.add(adapter, adapter.relative_to(folder).as_posix())
+        unfinished.chmod(0o600)  # it holds every text
         unfinished.replace(archive)
 
 
