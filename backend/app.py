@@ -11,8 +11,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import auth, metrics, ml, ready
+from backend.web import api, auth, metrics, ml, ready, same_origin
 from backend.web.answers import answer
+from backend.web.dashboard import pages
 from backend.web.serving import Serving
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,10 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     app.register_blueprint(metrics.blueprint(app, store))
     app.register_blueprint(ready.blueprint(store))
     app.register_blueprint(ml.blueprint(store, serving))
+    app.register_blueprint(api.blueprint(store))
+    app.register_blueprint(pages.blueprint(app, store, settings))
     auth.protect(app, settings, store)
+    same_origin.protect(app)
 
     @app.errorhandler(InvalidRequestError)
     def refuse(error: InvalidRequestError) -> Response:

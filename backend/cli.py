@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +14,7 @@ import typer
 
 from backend import logs
 from backend.errors import BackendError
+from backend.libraries import quiet_libraries, use_cores
 from backend.progress import bar
 from backend.settings import Settings, load_settings
 from backend.store import Store
@@ -36,7 +36,7 @@ def main() -> None:
         app()
     except BackendError as error:
         typer.secho(f"lsal: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 @app.command()
@@ -67,22 +67,19 @@ def worker() -> None:
     from backend.rounds.workflow import Rounds
 
     settings, store = _start()
-    _use_cores(spare=1)
-    rounds = Rounds(_context(settings, store), settings.model_dir, settings.executor_id)
+    use_cores(spare=1)
+    context = _context(settings, store)
     pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor_id)
-    work(rounds, store, pulse, settings)
+    work(lambda: Rounds(context, settings.model_dir, settings.executor_id), store, pulse, settings)
 
 
 @app.command("round")
 def round_(project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]) -> None:
     """Ask for a round now, whatever the number of new labels."""
-    from backend.rounds.reasons import ROUND_REQUESTED
+    from backend.rounds.wishes import round_now
 
     _, store = _start()
-    found = store.projects.get(project)
-    if found is None or not found.connected:
-        raise BackendError(f"project {project} is not connected to this backend; connect it in its Settings → Model")
-    store.events.add(project, ROUND_REQUESTED)
+    round_now(store, project)
     typer.echo(f"A round of project {project} will begin as soon as the worker is free.")
 
 
@@ -91,8 +88,8 @@ def rollback(
     project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
     version: Annotated[int, typer.Argument(help="Number of the adapter to go back to: 12 of p7-a12.")],
 ) -> None:
-    """Put an earlier adapter into service again, with a queue of its choice. The next round trains a new one."""
-    from backend.rounds.rollback import rollback as ask
+    """Put an earlier adapter into service again, with a queue of its choice. New labels train a new one."""
+    from backend.rounds.wishes import rollback as ask
 
     _, store = _start()
     ask(store, project, version)
@@ -118,6 +115,35 @@ def reconcile(project: Annotated[int, typer.Argument(help="Number of the project
     differences = compare(_context(settings, store), project)
     typer.echo(f"Project {project}: {differences or 'nothing differs'}")
     raise typer.Exit(1 if differences else 0)
+
+
+@app.command()
+def review(
+    project: Annotated[int, typer.Argument(help="Number of the project in Label Studio.")],
+    most: Annotated[int, typer.Option(min=1, max=100, help="How many labels to look at.")] = 50,
+) -> None:
+    """Put the labels that are likely wrong into a tab of the Data Manager, and print them, the likeliest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from backend.rounds.review import TAB, into_tab
+
+    settings, store = _start()
+    context = _context(settings, store)
+    found, tab = into_tab(context, project, most)
+    table = Table("task", "control", "label", "rather", "probability of the label")
+    for each in found:
+        table.add_row(str(each["task"]), each["control"], each["given"], each["instead"], f"{each['quality']:.3f}")
+    Console().print(table if found else f"Project {project}: no label looks wrong.")
+    typer.echo(f"The tab '{TAB}' has them: {context.client.url}/projects/{project}/data?tab={tab}")
+
+
+@app.command()
+def options() -> None:
+    """Print what can be chosen for a project, as Markdown."""
+    from backend.options import as_markdown
+
+    typer.echo(as_markdown(), nl=False)
 
 
 @app.command()
@@ -204,7 +230,7 @@ def simulate(
 
     quiet_libraries()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    _use_cores(spare=0)
+    use_cores(spare=0)
     report(
         train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
         label=label, extra_params=extra_params, bar=bar,
@@ -217,6 +243,7 @@ def application() -> Flask:
     return _flask(settings)
 
 
+@cache
 def open_store() -> Store:
     """The store of this installation, with its tables up to date."""
     return _store(load_settings())
@@ -265,29 +292,12 @@ def _flask(settings: Settings) -> Flask:
 def _context(settings: Settings, store: Store) -> Context:
     from backend.labelstudio.client import Client
     from backend.learners.base_model import BaseModels
+    from backend.notify import notifier
     from backend.rounds.context import Context
 
     quiet_libraries()
     url, api_key = settings.label_studio()
     return Context(
         store, Client(url, api_key), BaseModels(), bar,
-        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb,
+        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
     )  # fmt: skip
-
-
-def _use_cores(*, spare: int) -> None:
-    import torch
-
-    # Of the processors this process may run on, which a container's or taskset's limit makes fewer.
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, there - spare))
-
-
-def quiet_libraries() -> None:
-    """No progress bars of weights in a server's log."""
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    # peft calls a name that transformers is about to drop, at every training.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

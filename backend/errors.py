@@ -6,6 +6,14 @@ from __future__ import annotations
 class BackendError(Exception):
     """Anything that the backend itself refuses or cannot do."""
 
+    exit_code = 1  # of a command that ends with it
+
+
+class RefusedStartError(BackendError):
+    """A process that cannot do its work as things are set up: starting it again would not help."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
 
 class InvalidRequestError(BackendError):
     """A request is malformed; answered with a 4xx and this message."""

@@ -31,12 +31,17 @@ class _Discreet(logging.Formatter):
 
 
 class _Others(logging.Filter):
-    """Lets through what others say only as far as its wording is theirs: arguments may hold anything."""
+    """Lets through what others say only as far as its wording is theirs: arguments may hold anything.
+
+    A message without arguments may have been put together before: of such the place tells, which has the wording.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Cut the arguments out of foreign records."""
         if not record.name.startswith(_OURS):
-            record.msg, record.args = str(record.msg).partition("\n")[0][:200], None
+            place = f"{record.module}.{record.funcName}, line {record.lineno}"
+            record.msg = str(record.msg).partition("\n")[0] if record.args else f"see {place}"
+            record.args = None
         return True
 
 

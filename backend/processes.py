@@ -17,12 +17,14 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
+from backend.errors import RefusedStartError
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 20.0  # seconds in which a process that ends has refused to start
+_AT_ONCE = 20.0  # seconds in which a web server that ends has refused to start, which it does for a port that is taken
 _LONG = 300.0  # seconds after which a death is a new story
 _LONGEST_WAIT = 60.0
 _PR_SET_PDEATHSIG = 1
@@ -41,6 +43,16 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         return self._build()
 
 
+class _Log(Logger):  # type: ignore[misc] # gunicorn has no types
+    """Has gunicorn log through our handler, which keeps out what no log may hold."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take away its own handlers."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 def web(settings: Settings, build: Callable[[], Flask]) -> None:
     """Serve until told to stop. `build` is called in each web process, after the fork."""
     options = {
@@ -53,6 +65,7 @@ def web(settings: Settings, build: Callable[[], Flask]) -> None:
         "keepalive": 5,
         "loglevel": settings.log_level.lower(),
         "control_socket_disable": True,
+        "logger_class": _Log,
     }
     with tempfile.TemporaryDirectory() as shared:
         if settings.workers > 1:
@@ -82,7 +95,8 @@ class _Child:
         now = time.monotonic()
         if not self._dead:
             lived = now - self._started
-            if code > 0 and lived < _AT_ONCE and not self._deaths:
+            at_once = self.name == "web" and code > 0 and lived < _AT_ONCE and not self._deaths
+            if code == RefusedStartError.exit_code or at_once:
                 return code  # it said why: a wrong setting, another worker
             self._dead = True
             self._deaths = 1 if lived > _LONG else self._deaths + 1

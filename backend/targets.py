@@ -36,6 +36,7 @@ class Target:
     high: float | None = None
     step: float | None = None
     threshold: float = 0.5  # of several labels: shown from this probability on
+    temperature: float = 1.0  # by which the logits of probabilities are divided before they are shown as confidence
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""

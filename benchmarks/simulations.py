@@ -14,7 +14,7 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.cli import quiet_libraries
+from backend.libraries import quiet_libraries
 from backend.progress import bar
 from backend.simulation.report import report
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.cli import quiet_libraries
 from backend.learners.base_model import BaseModel
+from backend.libraries import quiet_libraries
+from backend.options import ProjectOptions
 from backend.progress import bar
-from backend.settings import ProjectOptions
 from backend.simulation.data import read
 from backend.simulation.learners import Probe
-from backend.simulation.replay import DEFAULT, Run, Task, replay
+from backend.simulation.replay import DEFAULT, replay
 from backend.simulation.results import aulc
+from backend.simulation.runs import Run, Task
 from benchmarks.simulations import SETUPS, Setup
 
 _RESULT = Path(__file__).parent / "results" / "simulations" / "switch.md"

@@ -54,6 +54,7 @@ class Selection:
     indices: Array  # (k,) int64, unique
     scores: Array  # (k,) float64, the value when chosen, higher = more informative
     probabilities: Array | None = None  # (k,) chance of each draw given those before, for strategies that sample
+    members: Array | None = None  # (k,) int64, which member of a strategy that combines several chose each
 
 
 class Strategy(Protocol):

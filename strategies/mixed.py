@@ -1,4 +1,4 @@
-"""Mixed: a share of the batch by another strategy, at random by default (ε-greedy).
+"""Mixed: shares of the batch by several strategies; by default nine tenths by one and a tenth at random (ε-greedy).
 
 Exploration keeps a model from asking only where it already looks: Osugi, Kun & Scott, Balancing Exploration and
 Exploitation (ICDM 2005).
@@ -6,45 +6,61 @@ Exploitation (ICDM 2005).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from strategies.base import Pool, Selection, Strategy, StrategyOptionError, check, subset
+from strategies.base import Array, Pool, Selection, Strategy, StrategyOptionError, check, subset
 from strategies.registry import get, nested
 
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Most of the batch by `base`, `share` of it by `other` from what is left, spread evenly through the order."""
+    """Each of `members` chooses its share from what those before it left, spread evenly through the order."""
 
-    base: Strategy
-    other: Strategy
-    share: float = 0.1
+    members: tuple[Strategy, ...]
+    shares: tuple[float, ...]  # sum to 1
     name: str = "mixed"
 
     @property
     def requires(self) -> frozenset[str]:
-        """What both strategies read."""
-        return self.base.requires | self.other.requires
+        """What all members read."""
+        return frozenset().union(*(member.requires for member in self.members))
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); scores are those of the strategy that chose, so that they do not fall steadily."""
+        """Choose min(n, N); scores are those of the member that chose, so that they do not fall steadily."""
         check(self, pool, n)
         k = min(n, pool.size)
-        others = round(self.share * k)
-        indices, scores = np.empty(k, np.int64), np.empty(k)
-        places = np.zeros(k, dtype=bool)
-        places[((np.arange(others) + 0.5) * k / max(1, others)).astype(np.int64)] = True
-        if others < k:
-            chosen = self.base.select(pool, k - others, rng)
-            indices[~places], scores[~places] = chosen.indices, chosen.scores
-        if others:
-            left = np.setdiff1d(np.arange(pool.size), indices[~places])
-            chosen = self.other.select(subset(pool, left, self.other.requires), others, rng)
-            indices[places], scores[places] = left[chosen.indices], chosen.scores
-        return Selection(indices=indices, scores=scores)
+        indices: Array = np.empty(0, np.int64)
+        scores: Array = np.empty(0)
+        by: Array = np.empty(0, np.int64)
+        for number, (member, count) in enumerate(zip(self.members, parts(self.shares, k), strict=True)):
+            if count:
+                left = np.setdiff1d(np.arange(pool.size), indices)
+                chosen = member.select(subset(pool, left, member.requires), int(count), rng)
+                indices, scores = np.append(indices, left[chosen.indices]), np.append(scores, chosen.scores)
+                by = np.append(by, np.full(len(chosen.indices), number))
+        order = _spread(by)
+        return Selection(indices=indices[order], scores=scores[order], members=by[order])
+
+
+def parts(shares: Sequence[float], k: int) -> Array:
+    """K in whole parts of these shares: the largest remainders are rounded up."""
+    exact = np.asarray(shares) * k
+    counts: Array = np.floor(exact + 1e-9).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: k - counts.sum()]] += 1
+    return counts
+
+
+def _spread(by: Array) -> Array:
+    """An order in which each member's choices are spread evenly, each in their own order: (k,) → (k,)."""
+    places = np.empty(len(by))
+    for number in np.unique(by):
+        mine = by == number
+        places[mine] = (np.arange(mine.sum()) + 0.5) / mine.sum()
+    return np.asarray(np.lexsort((by, places)))
 
 
 def create(
@@ -57,4 +73,5 @@ def create(
     """The strategy `mixed`; share: how much of the batch `other` chooses."""
     if not 0 <= share <= 1:
         raise StrategyOptionError(f"mixed: share must be between 0 and 1, not {share}")
-    return Mixed(get(base, **nested("mixed", base_options)), get(other, **nested("mixed", other_options)), share)
+    members = get(base, **nested("mixed", base_options)), get(other, **nested("mixed", other_options))
+    return Mixed(members, (1 - share, share))

@@ -25,6 +25,9 @@ from backend.learners.learner import Learner
 from backend.store import Store
 from backend.targets import Target
 
+# A real Label Studio and backend, and a project as rounds left it, for whoever wants them.
+pytest_plugins = ["tests.real", "tests.backend.played"]
+
 CLASSES = ("fruit", "tool", "animal")
 TOPIC = Target("topic", "classification", CLASSES)
 WORDS = {

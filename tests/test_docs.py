@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import strategies
+from backend.options import ProjectOptions, as_markdown
 from backend.rounds.support import matrix
-from backend.settings import ProjectOptions
 from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]
@@ -41,17 +41,20 @@ def test_every_option_of_a_strategy_is_in_the_docs_with_its_default(name: str) -
             assert re.search(rf"`{option}` \(`?{parameter.default}\b", row[1]), option
 
 
-def test_every_option_of_a_project_is_in_the_readme_with_its_default() -> None:
-    rows = cells(README, "Options of a project")
-    assert set(ProjectOptions.model_fields) <= set(rows)
-    for option, field in ProjectOptions.model_fields.items():
-        row = rows[option]
-        names = re.findall(r"`(\w+)`", row[0])
-        stated = [value.strip().strip("`") for value in row[1].split(",")] if len(names) > 1 else [row[1].strip("`")]
-        default = field.get_default(call_default_factory=True)
-        if default is not None and len(stated) == len(names):
-            spelled = str(default).lower() if isinstance(default, bool) else str(default)
-            assert stated[names.index(option)] == spelled, option
+def test_the_page_of_options_is_made_from_the_code() -> None:
+    assert (REPOSITORY / "docs/options.md").read_text("utf-8") == as_markdown(), "run `make options`"
+    assert all(field.description for field in ProjectOptions.model_fields.values())
+
+
+def test_the_options_of_the_readme_have_the_defaults_of_the_code() -> None:
+    rows = {
+        name: row for name, row in cells(README, "Options of a project").items() if name in ProjectOptions.model_fields
+    }
+    assert {"strategy", "batch_size", "target", "base_model"} <= set(rows)
+    for option, row in rows.items():
+        default = ProjectOptions.model_fields[option].get_default(call_default_factory=True)
+        if default is not None:
+            assert row[1].strip("`") == (str(default).lower() if isinstance(default, bool) else str(default)), option
 
 
 def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
@@ -68,3 +71,25 @@ def test_every_promise_of_operations_names_tests_that_are_there() -> None:
         promised = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
         assert set(promised) <= there, row
         assert promised or row.endswith("same"), row
+
+
+def _skeleton(page: str) -> dict[str, list[str]]:
+    """What is the same in every language: code, names in the tables' first cells, figures, links, depth of headings."""
+    prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    rows = re.findall(r"^\|([^|]*)\|(.*)$", prose, re.MULTILINE)
+    return {
+        "code": re.findall(r"```.*?```", page, re.DOTALL),
+        "names": [name for first, _ in rows for name in re.findall(r"`([^`]+)`", first)],
+        "figures": [cell.strip() for _, rest in rows for cell in rest.split("|") if re.fullmatch(r"[\d.± ]+", cell)],
+        "links": sorted(set(re.findall(r"\]\(((?:docs|benchmarks|CON|CHA)[^)]*)\)", prose)) - PICTURES),
+        "headings": re.findall(r"^#+ ", prose, re.MULTILINE),
+    }
+
+
+PICTURES = {"docs/pictures/dashboard-dark.png", "docs/pictures/dashboard-chinese.png"}
+
+
+def test_the_chinese_readme_says_what_the_english_one_says() -> None:
+    english, chinese = _skeleton(README), _skeleton((REPOSITORY / "README.zh.md").read_text("utf-8"))
+    for part, said in english.items():
+        assert chinese[part] == said, part

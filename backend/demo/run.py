@@ -24,11 +24,11 @@ from backend.demo import tickets
 from backend.demo.kinds import DemoKind, Example
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
+from backend.evaluation.measures import measure
 from backend.labelstudio.annotations import values_of
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
-from backend.rounds.measures import measure
 from backend.store import Store
 from backend.store.models import Round
 
@@ -64,6 +64,7 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
             console.print(
                 f"Backend:      http://localhost:{BACKEND_PORT} (connected: Settings → Model)", highlight=False
             )
+            console.print(f"Dashboard:    http://localhost:{BACKEND_PORT}/ui/", highlight=False)
             if simulate_rounds:
                 _simulate(
                     console, server, Store(folder / "backend"), project_id, kind, pool, held_back, simulate_rounds

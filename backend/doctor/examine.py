@@ -11,8 +11,9 @@ from backend.doctor.project import Examination
 from backend.errors import BackendError
 from backend.labelstudio.client import Client
 from backend.learners.base_model import BaseModels
+from backend.options import ProjectOptions
 from backend.rounds.context import options_of
-from backend.settings import ProjectOptions, Settings
+from backend.settings import Settings
 from backend.store import Store
 
 

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import probes, webhook
-from backend.labelstudio.client import Client, ConnectedBackend, ProjectInfo
+from backend.labelstudio.answers import ConnectedBackend, ProjectInfo
+from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.refusals import PRIVATE_ADDRESSES
+from backend.options import ProjectOptions
 from backend.rounds import connection
 from backend.rounds.context import options_of
-from backend.settings import ProjectOptions
 from backend.store import Store
 from backend.store.models import Project
 

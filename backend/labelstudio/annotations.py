@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region
 from backend.labelstudio.task_spec import Condition, Control, TaskSpec
+
+_LONGEST = 1800.0  # seconds on one annotation
 
 
 class TaskState(NamedTuple):
@@ -17,6 +20,7 @@ class TaskState(NamedTuple):
     values: dict[str, Any]  # by control; empty: nobody labeled it, or the annotators' votes are tied
     annotated: bool  # somebody submitted an annotation that is not a skip
     skipped: bool
+    ground_truth: bool = False  # somebody marked an annotation as the truth
 
 
 def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
@@ -46,7 +50,32 @@ def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskS
         agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
         if agreed is not None:
             values[control.name] = agreed
-    return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations))
+    return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations), bool(truths))
+
+
+def each_of(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[dict[str, Any]]:
+    """What each annotation of a task says, who made it, and the seconds it took: columns of the store."""
+    found = []
+    for each in annotations:
+        who, took = each.get("completed_by"), each.get("lead_time")
+        who = who.get("id") if isinstance(who, Mapping) else who
+        found.append(
+            {
+                "id": each["id"],
+                "annotator": who if isinstance(who, int) else None,
+                "skipped": bool(each.get("was_cancelled")),
+                "labels": values_of(each, spec),
+                "seconds": _seconds(took),
+            }
+        )
+    return found
+
+
+def _seconds(took: object) -> float | None:
+    """Time on one annotation, half an hour at most: a tab that was left open is no work."""
+    if isinstance(took, bool) or not isinstance(took, int | float) or not 0 <= took < math.inf:
+        return None
+    return float(min(took, _LONGEST))
 
 
 def _of(control: Control, regions: Sequence[Region]) -> list[Region]:

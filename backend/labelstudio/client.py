@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
+from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 from backend.labelstudio.refusals import reason, unreachable
 from backend.labelstudio.transport import Renewing, http_client
 
@@ -21,47 +22,7 @@ UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000
 _IMPORT_CHUNK = 500
 # The list names fields of tasks and of their annotations alike.
-_WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by"
-
-
-class ProjectInfo(NamedTuple):
-    """What a round needs to know of a project in Label Studio."""
-
-    label_config: str
-    sampling: str | None
-    model_version: str
-    task_number: int
-    annotated: int  # tasks with an annotation that is neither a skip nor ground truth
-    shows_predictions: bool  # if not, Label Studio forgets the version that orders the queue
-    overlap: int  # annotators a task is to have
-
-
-class ListedTask(NamedTuple):
-    """A task as the cheap listing gives it."""
-
-    id: int
-    data: dict[str, Any]
-    has_annotations: bool  # skips included
-    updated_at: str
-
-
-class AnnotatedTask(NamedTuple):
-    """A task with all its annotations."""
-
-    id: int
-    data: dict[str, Any]
-    annotations: list[dict[str, Any]]
-    updated_at: str
-
-
-class ConnectedBackend(NamedTuple):
-    """An ML backend as its project knows it."""
-
-    id: int
-    url: str
-    title: str
-    error: str | None  # what Label Studio met when it called it just now
-    extra_params: Any
+_WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
 
 
 class Client:
@@ -90,6 +51,7 @@ class Client:
                 annotated=found["num_tasks_with_annotations"] or 0,
                 shows_predictions=found["show_collab_predictions"] is not False,
                 overlap=found["maximum_annotations"] or 1,
+                title=found["title"] or "",
             )
 
     def exists(self, project_id: int) -> bool:
@@ -102,7 +64,7 @@ class Client:
         """The time by Label Studio's clock, or up to a second before."""
         with self.explaining("tell the time"):
             response = self._sdk._client_wrapper.httpx_client.request("health", method="GET")
-        return parsedate_to_datetime(response.headers["date"])
+            return parsedate_to_datetime(response.headers["date"])
 
     def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
         """Tasks with a number above `after`, a page at a time, by number."""
@@ -165,13 +127,14 @@ class Client:
         The feature flag that decides cannot be read with a token, but the two code paths word one refusal differently:
         ask for a prediction on task 0, which never exists, so that nothing is written.
         """
-        try:
-            probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
-            self.request("POST", f"api/projects/{project_id}/import/predictions", json=probe)
-        except ApiError as error:
-            return "task ID 0 not found in project" not in json.dumps(error.body)
-        except httpx.HTTPError as error:
-            raise LabelStudioError(unreachable(self.url, error)) from None
+        probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
+        with self.explaining(f"import predictions into project {project_id}"):
+            try:
+                self.request("POST", f"api/projects/{project_id}/import/predictions", json=probe)
+            except ApiError as error:
+                if error.status_code != 400:
+                    raise
+                return "task ID 0 not found in project" not in json.dumps(error.body)
         return True
 
     def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
@@ -259,7 +222,7 @@ class Client:
                 "query": json.dumps({**query, "ordering": ["tasks:id"]}),
             }
             with self.explaining(f"list tasks of project {project_id}"):
-                tasks = self.request("GET", "api/tasks/", params=params)["tasks"]
+                tasks = _list(self.request("GET", "api/tasks/", params=params)["tasks"])
             if tasks:
                 yield tasks
                 after = max(task["id"] for task in tasks)

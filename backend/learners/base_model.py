@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 from backend.errors import ModelError
 from backend.learners.adapters import Adapters
 from backend.learners.base import Progress, no_progress
-from backend.learners.batching import Batch, by_length, tokenize
+from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
 from backend.learners.loading import best_device, config_of, is_decoder, tokenizer_of, weights_of
 
 WRITERS = "to learn what <TextArea> asks, name a causal language model in extra_params.base_model, such as smollm2"
@@ -108,11 +108,18 @@ class BaseModel:
         """One vector a text, (B, D)."""
         return self.read(batch)[1]
 
-    def embed(self, texts: Sequence[str], *, max_length: int, progress: Progress = no_progress) -> NDArray[np.float32]:
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int,
+        tokens_a_batch: int = TOKENS_A_BATCH,
+        progress: Progress = no_progress,
+    ) -> NDArray[np.float32]:
         """The base model's vector of each text, (N, D), without any adapter."""
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         done = 0
-        for batch in by_length(self.tokenizer, self.tokenize(texts, max_length)):
+        for batch in by_length(self.tokenizer, self.tokenize(texts, max_length), tokens_a_batch):
             with self.lock, self.adapters.disabled(), torch.inference_mode():
                 out[batch.rows] = self.pooled(batch).float().cpu().numpy()
             done += len(batch.rows)

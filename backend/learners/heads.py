@@ -33,6 +33,10 @@ class Heads:
         logits = torch.nn.functional.normalize(vectors.float()) @ self.weights.reshape(members * classes, dimensions).T
         return torch.softmax(logits.reshape(len(vectors), members, classes) + self.biases, dim=-1)
 
+    def alone(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+        """What the only member says: (B, D) → (B, C)."""
+        return np.asarray(self.probs(torch.from_numpy(vectors))[:, 0].numpy())
+
     def values(self, vectors: torch.Tensor) -> torch.Tensor:
         """(B, D) → (B, S): what regressions of one output say."""
         return torch.nn.functional.normalize(vectors.float()) @ self.weights[:, 0].T + self.biases[:, 0]

@@ -12,19 +12,19 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, 
 from backend.errors import ModelError
 from backend.learners.packaged import PACKAGED, resolve
 
-_FOUR_BITS = ":4bit"  # at the end of a name
+FOUR_BITS = ":4bit"  # at the end of a name
 _SAFE = {"use_safetensors": True, "trust_remote_code": False}  # a pickle, or a hub's code, could do anything here
 _PACKING = {"cuda"}  # not CPUs: bitsandbytes repacks weights for their inference, and then passes no gradients on
 
 
 def config_of(name: str) -> Any:
     """What the model is."""
-    return AutoConfig.from_pretrained(resolve(name.removesuffix(_FOUR_BITS)), trust_remote_code=False)
+    return AutoConfig.from_pretrained(resolve(name.removesuffix(FOUR_BITS)), trust_remote_code=False)
 
 
 def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
     """Its tokenizer."""
-    path = resolve(name.removesuffix(_FOUR_BITS))
+    path = resolve(name.removesuffix(FOUR_BITS))
     found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     return found
 
@@ -35,11 +35,11 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
     `name:4bit` packs the linear layers into four bits (NF4, Dettmers et al., QLoRA, NeurIPS 2023), for models that
     would not fit a GPU otherwise. Raises `ModelError` if what that needs is not there.
     """
-    path = resolve(name.removesuffix(_FOUR_BITS))
-    if not name.endswith(_FOUR_BITS):
+    path = resolve(name.removesuffix(FOUR_BITS))
+    if not name.endswith(FOUR_BITS):
         return auto.from_pretrained(path, dtype=torch.float32, **_SAFE).to(device).eval().requires_grad_(False)
     if device.type not in _PACKING:
-        raise ModelError(f"base model '{name}' needs a CUDA GPU; leave '{_FOUR_BITS}' out on this machine")
+        raise ModelError(f"base model '{name}' needs a CUDA GPU; leave '{FOUR_BITS}' out on this machine")
     if find_spec("bitsandbytes") is None:
         raise ModelError(f"base model '{name}' needs bitsandbytes, which the extra 'quantization' installs")
     packed = BitsAndBytesConfig(
@@ -58,7 +58,7 @@ def can_write(name: str) -> bool:
     Asked while Label Studio waits, so that nothing is downloaded or unpacked: what is not here may be one, and fails
     when it is loaded.
     """
-    plain = name.removesuffix(_FOUR_BITS)
+    plain = name.removesuffix(FOUR_BITS)
     if plain in PACKAGED:
         return PACKAGED[plain]
     try:

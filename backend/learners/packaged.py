@@ -16,6 +16,7 @@ from backend.errors import ModelError
 log = logging.getLogger(__name__)
 
 PACKAGED = {"minilm": False, "smollm2": True}  # and whether they can write
+HUB_IDS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2", "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backend.errors import BackendError
 from backend.learners.base import GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
+from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
 from backend.learners.learner import Learner
 from backend.store.files import Files
@@ -90,15 +91,20 @@ def embed(
     tasks: Sequence[TaskText],
     *,
     max_length: int,
+    halvings: int = 0,
     progress: Progress = no_progress,
 ) -> Scores:
-    """The base model's embeddings of the texts, computed once for each text and kept for ever."""
+    """The base model's embeddings of the texts, computed once for each text and kept for ever.
+
+    halvings: how often to halve the batches.
+    """
     path = files.embeddings(project_id, f"{base.name}-{max_length}")
     known = files.read_arrays(path)
     arrays = _complete(known, tasks)
     if arrays is not None:
         kept, texts, digests = arrays
-        vectors = base.embed(texts, max_length=max_length, progress=progress)
+        tokens = TOKENS_A_BATCH >> halvings
+        vectors = base.embed(texts, max_length=max_length, tokens_a_batch=tokens, progress=progress)
         known = _merge(kept, {"digests": digests, "embeddings": vectors})
         files.write_arrays(path, known)
     if known is None:

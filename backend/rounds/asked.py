@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import strategies
 from backend.learners.base import CommitteeOptions, GradientOptions, UncertaintyOptions
+from backend.options import ProjectOptions
 from backend.pool import fields
 from backend.rounds.support import default_strategy
-from backend.settings import ProjectOptions
 from backend.targets import Target, Values, learnable
 from strategies import Strategy
+from strategies.mixed import Mixed
 
 _MEMBERS = {"bootstrap": 10, "lora": 5, "dropout": 10, "views": 2}
 
@@ -26,7 +27,18 @@ def strategy_at(
     few = len(labels) < options.cold_start_per_class * max(target.outcomes for target in targets)
     if few or not trained or not learnable(targets, labels):
         return strategies.get(options.cold_start)
-    return strategies.get(options.strategy or default_strategy(targets), **options.strategy_options)
+    return balanced(strategies.get(options.strategy or default_strategy(targets), **options.strategy_options), options)
+
+
+def balanced(strategy: Strategy, options: ProjectOptions) -> Strategy:
+    """The strategy with the share of the queue that is for classes with few labels, under its own name."""
+    if not options.balance:
+        return strategy
+    members, shares = ((strategy,), (1.0,)) if not isinstance(strategy, Mixed) else (strategy.members, strategy.shares)
+    rest = 1 - options.balance
+    return Mixed(
+        (*members, strategies.get("rare")), (*(rest * share for share in shares), options.balance), strategy.name
+    )
 
 
 def committee_options(options: ProjectOptions, strategy: Strategy) -> CommitteeOptions | None:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.options import ProjectOptions
 from backend.pool.local import Scores
 from backend.rounds.context import Context, learned
-from backend.settings import ProjectOptions
 from backend.store.models import Project
 from backend.store.tasks import LabeledText
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import webhook
-from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client, ConnectedBackend
+from backend.labelstudio.answers import ConnectedBackend
+from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
 from backend.rounds.context import Context, options_of
 from backend.store import Store
 from backend.store.models import Project, PublishedQueue
@@ -61,6 +62,23 @@ def look_after(context: Context, project: Project) -> None:
             instead,
         )
         switch_back(context.client, context.store, project)
+
+
+def look_again(context: Context, project: Project) -> None:
+    """Take a project up again if Label Studio lists us there after all, at the address that we are known to have.
+
+    For a moment LABEL_STUDIO_URL may have named another Label Studio, or the key another user. What was read from
+    there is read again.
+    """
+    try:
+        there = any(each.url == project.backend_url for each in context.client.backends(project.id))
+    except LabelStudioError:  # deleted, most likely
+        return
+    if there:
+        log.warning("project %d: connected in Label Studio again", project.id)
+        context.store.projects.set(
+            project.id, connected=True, webhook_ready=False, task_mark=0, reread=True, split=None
+        )
 
 
 def secret_of(store: Store, project_id: int) -> str:

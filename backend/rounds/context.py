@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
+import strategies
 from backend.errors import BackendError
 from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import TaskSpec
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModels
-from backend.settings import ProjectOptions
+from backend.options import ProjectOptions
 from backend.store import Store
 from backend.store.models import Adapter, Project
 from backend.targets import Target
+
+_NOTED_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Context:
     models: BaseModels
     bar: Callable[[str], AbstractContextManager[Progress]]  # a progress bar under a title
     keep_adapters: int = 3  # versions to go back to
+    notify: Callable[[str], bool] | None = None  # tell this to whoever asked for it; whether it arrived
     min_free_mb: int = 0  # megabytes of disk without which no round begins
     computing: threading.Lock = field(default_factory=threading.Lock)  # one model at work at a time in this process
 
@@ -40,10 +47,29 @@ class Context:
             )
         return found
 
+    @contextmanager
+    def progress(self, project_id: int, title: str) -> Iterator[Progress]:
+        """A progress bar under a title, which is noted with the running round, too, for the web server to show."""
+        since, noted = time.time(), time.monotonic()
+        number = self.project(project_id).round
+
+        def note(done: int, total: int) -> None:
+            nonlocal noted
+            shown(done, total)
+            if time.monotonic() - noted >= _NOTED_EVERY:
+                noted = time.monotonic()
+                progress = {"done": done, "total": total, "since": since, "at": time.time()}
+                with suppress(SQLAlchemyError):  # a full disk is told by what must be written
+                    self.store.rounds.set(project_id, number, progress=progress)
+
+        with self.bar(f"project {project_id}: {title}") as shown:
+            yield note
+
 
 def options_of(project: Project) -> ProjectOptions:
-    """The project's options, with today's environment as defaults."""
-    return ProjectOptions.from_extra_params(project.options)
+    """The project's options, with today's environment as defaults, and a strategy chosen on the dashboard first."""
+    options, chosen = ProjectOptions.from_extra_params(project.options), project.chosen_strategy
+    return options.with_strategy(chosen) if chosen in strategies.names() else options
 
 
 def learned(adapter: Adapter) -> tuple[Target, ...]:

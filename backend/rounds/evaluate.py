@@ -9,50 +9,83 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.evaluation.calibration import (
+    best_temperature,
+    calibration_error,
+    error_by_chance,
+    reliability,
+    tempered,
+    two_sided,
+)
+from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.learner import Arrays, Learner
-from backend.rounds.context import Context, learned, spec_of
-from backend.rounds.measures import best_threshold, measure
+from backend.rounds.context import Context, learned, options_of, spec_of
+from backend.rounds.control_arm import control_arm
+from backend.rounds.corrected import corrected
 from backend.rounds.train import load
 from backend.store.tasks import LabeledText
 from backend.targets import Target, offered
 
-_ENOUGH = 20  # held-out texts to tune a threshold on; before, it stays where it is by default
+_ENOUGH = 20  # held-out texts to tune on; before, thresholds and temperatures stay as they are by default
+_WITH_CONFIDENCE = ("classification", "multilabel", "pairwise")
+Array = NDArray[Any]
 
 
 def evaluate(context: Context, project_id: int, version: int, *, halvings: int = 0) -> dict[str, Any] | None:
     """Score an adapter version on the held-out labels, by control; None while there is no adapter or no such label.
 
-    On the way the threshold of each multi-label target is tuned and noted with the adapter.
+    Ground truth that is to measure is scored beside them, since people chose it, or in their place if there are none.
+    On the way thresholds of several labels and temperatures of confidences are tuned, and noted with the adapter.
     halvings: how often to halve the batches.
     """
     adapter = context.store.rounds.adapter(project_id, version)
     if adapter is None:
         return None
-    spec, targets = spec_of(context.project(project_id)), learned(adapter)
-    held_out = [e for e in context.store.tasks.labeled(project_id, audit=True) if offered(targets, e.values)]
-    if not held_out:
+    project = context.project(project_id)
+    spec, targets = spec_of(project), learned(adapter)
+    tasks = context.store.tasks
+    held_out, truths = (
+        [e for e in examples if offered(targets, e.values)]
+        for examples in (tasks.labeled(project_id, audit=True), tasks.truths(project_id))
+    )
+    examples = [*held_out, *truths]
+    if not examples:
         return None
-    with context.computing:
-        learner = load(context, project_id, version, halvings=halvings)
-        try:
-            outputs = learner.predict([example.text for example in held_out])
-            likelihoods = {t.name: _nll(learner, t, held_out) for t in targets if t.kind == "generation"}
-        finally:
-            learner.unload()
+    learner = load(context, project_id, version, halvings=halvings)
+    try:
+        outputs = learner.predict([example.text for example in examples])
+        likelihoods = {t.name: _nll(learner, t, held_out or truths) for t in targets if t.kind == "generation"}
+    finally:
+        learner.unload()
     controls = {control.name: control for control in spec.controls}
     found, tuned = {}, []
     for target in targets:
-        rows = [row for row, example in enumerate(held_out) if target.name in offered([target], example.values)]
+        ours, theirs = _rows(target, held_out), [len(held_out) + row for row in _rows(target, truths)]
+        if options_of(project).audit_share == 0.0 and not ours:
+            ours, theirs = theirs, []  # else the first will come, and people chose what is marked as ground truth
         control = controls.get(target.name)
-        if rows and control is not None and control.target.kind == target.kind:
-            target, found[target.name] = _measured(control, target, outputs, held_out, rows)
-            found[target.name] |= likelihoods.get(target.name, {})
+        if ours and control is not None and control.target.kind == target.kind:
+            target, measured = _measured(control, target, outputs, examples, ours)
+            measured |= likelihoods.get(target.name, {})
+            if theirs:
+                measured["ground_truth"], _, _ = _score(control, [target] * len(theirs), outputs, examples, theirs)
+            if (saved := control_arm(context, project_id, target, halvings=halvings)) is not None:
+                measured["control_arm"] = saved
+            found[target.name] = measured
         tuned.append(target)
+    for name, of_name in corrected(context, project_id).items():
+        if name in found:
+            found[name]["corrected"] = of_name
     context.store.rounds.set_targets(project_id, version, [target.as_json() for target in tuned])
-    return {"labels": len(held_out), "controls": found} if found else None
+    skipped = tasks.count_skipped(project_id, audit=True)
+    return {"labels": len(held_out or truths), "skipped": skipped, "controls": found} if found else None
+
+
+def _rows(target: Target, examples: Sequence[LabeledText]) -> list[int]:
+    return [row for row, example in enumerate(examples) if offered([target], example.values)]
 
 
 def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
@@ -64,27 +97,69 @@ def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> d
 def _measured(
     control: Control, target: Target, outputs: Arrays, held_out: Sequence[LabeledText], rows: Sequence[int]
 ) -> tuple[Target, dict[str, Any]]:
-    """The target with its threshold tuned, and its score."""
+    """The target with its threshold and temperature tuned, and its score."""
     truth = [held_out[row].values[target.name] for row in rows]
     of_rows = [target] * len(rows)
-    if target.kind == "multilabel" and len(rows) >= _ENOUGH:
-        probs = outputs[f"{target.name}/probs"][list(rows)]
-        present = np.array([[name in value for name in target.classes] for value in truth])
-        of_rows = [replace(target, threshold=each) for each in _cross_fitted(probs, present)]
-        target = replace(target, threshold=best_threshold(probs, present))
-    kind = BY_KIND[target.kind]
+    probs = outputs.get(f"{target.name}/probs", np.empty(0))[list(rows)] if target.kind in _WITH_CONFIDENCE else None
+    if probs is not None and len(rows) >= _ENOUGH:
+        of_rows = _cross_tuned(target, probs, truth)
+        target = _tuned(target, probs, truth)
+    found, sure, right = _score(control, of_rows, outputs, held_out, rows)
+    if target.kind == "multilabel" and probs is not None:
+        found |= _reliability(*_decisions(of_rows, probs, truth))
+    elif probs is not None:
+        found |= _reliability(sure, right)
+    return target, found
+
+
+def _score(
+    control: Control, of_rows: Sequence[Target], outputs: Arrays, examples: Sequence[LabeledText], rows: Sequence[int]
+) -> tuple[dict[str, Any], Array, NDArray[np.bool_]]:
+    """The score of these rows, how sure each prediction is, and whether it is right: (N,) each."""
+    kind = BY_KIND[of_rows[0].kind]
+    truth = [examples[row].values[of_rows[0].name] for row in rows]
     predicted = [
-        kind.predicted(control, known, output_of(target, outputs, row), held_out[row].text)[0]
+        kind.predicted(control, known, output_of(known, outputs, row), examples[row].text)
         for row, known in zip(rows, of_rows, strict=True)
     ]
-    return target, measure(target.kind, truth, predicted)
+    right = np.array([value == true for (value, _), true in zip(predicted, truth, strict=True)])
+    sure = np.array([float(confidence or 0.0) for _, confidence in predicted])
+    return measure(of_rows[0].kind, truth, [value for value, _ in predicted]), sure, right
 
 
-def _cross_fitted(probs: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A threshold for each text, tuned on the other half: on its own, a score would praise its own tuning. (N,)."""
-    half = np.arange(len(probs)) % 2 == 0
-    thresholds = np.full(len(probs), 0.5)
-    for mine in (half, ~half):
-        if (~mine).any():
-            thresholds[mine] = best_threshold(probs[~mine], present[~mine])
-    return thresholds
+def _tuned(target: Target, probs: Array, truth: Sequence[Any]) -> Target:
+    """The target with what suits these held-out labels best. probs: (N, C)."""
+    if target.kind != "multilabel":
+        classes = np.array([target.classes.index(value) for value in truth])
+        return replace(target, temperature=best_temperature(probs, classes))
+    present = _present(target, truth)
+    temperature = best_temperature(two_sided(probs).reshape(-1, 2), (~present).ravel().astype(np.int64))
+    return replace(target, threshold=best_threshold(probs, present), temperature=temperature)
+
+
+def _cross_tuned(target: Target, probs: Array, truth: Sequence[Any]) -> list[Target]:
+    """The target for each text, tuned on the other half: on its own, a score would praise its own tuning."""
+    halves = [
+        _tuned(target, probs[1 - first :: 2], [truth[row] for row in range(1 - first, len(truth), 2)])
+        for first in (0, 1)
+    ]
+    return [halves[row % 2] for row in range(len(truth))]
+
+
+def _present(target: Target, truth: Sequence[Any]) -> NDArray[np.bool_]:
+    return np.array([[name in value for name in target.classes] for value in truth])
+
+
+def _decisions(of_rows: Sequence[Target], probs: Array, truth: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
+    """How sure each label of each text is there or not, and whether it is as said: twice (N · C,)."""
+    thresholds = np.array([[target.threshold] for target in of_rows])
+    sure = np.stack([tempered(two_sided(row), target.temperature) for row, target in zip(probs, of_rows, strict=True)])
+    shown = probs >= thresholds
+    return np.where(shown, sure[..., 0], sure[..., 1]).ravel(), (shown == _present(of_rows[0], truth)).ravel()
+
+
+def _reliability(confidence: Array, correct: NDArray[np.bool_]) -> dict[str, Any]:
+    bins = reliability(confidence, correct)
+    return {
+        "calibration_error": calibration_error(bins), "by_chance": error_by_chance(bins), "reliability": bins
+    }  # fmt: skip

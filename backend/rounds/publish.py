@@ -11,7 +11,7 @@ from backend.labelstudio.client import UNCERTAINTY_SAMPLING
 from backend.labelstudio.predictions import prediction, queue_version
 from backend.learners.kinds import output_names
 from backend.pool.local import Scores
-from backend.rounds.context import Context, learned, spec_of
+from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.sync import compare_tasks
 from backend.store.models import QueueItem
 from backend.targets import Target
@@ -82,10 +82,10 @@ def _remember_former(context: Context, project_id: int, sampling: str | None, mo
 def _predictions(
     context: Context, project_id: int, version: int, name: str, items: list[QueueItem]
 ) -> list[dict[str, Any]]:
-    """One prediction an item: what the adapter says of it, or nothing for held-out tasks and before any training."""
+    """One prediction an item: what the adapter says of it; nothing for held-out tasks, and without `pre_annotate`."""
     results: dict[int, list[dict[str, Any]]] = {}
     adapter = context.store.rounds.adapter(project_id, version)
-    if adapter is not None:
+    if adapter is not None and options_of(context.project(project_id)).pre_annotate:
         targets = learned(adapter)
         names = {"digests", *output_names(targets)}
         found = context.store.files.read_arrays(context.store.files.scores(project_id, version), names)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 
 from backend.rounds.context import Context, options_of, spec_of
+from backend.rounds.stopping import budget_spent, stopped_by
+from backend.targets import Target
 
 START_TRAINING = "START_TRAINING"  # Label Studio's button, and its option to train on every submit
 # Our own are in small letters, which no webhook may carry.
-ROUND_REQUESTED = "round requested"  # `lsal round`
+ROUND_REQUESTED = "round requested"  # `lsal round`, and the dashboard
+RESUMED = "resumed"  # after a pause: look whether a round is due
 SETUP = "setup"  # /setup brought something new
 DAMAGED = "adapter damaged"  # the adapter in service could not be loaded, so that an older one serves
-BACK_TO = "back to "  # `lsal rollback`, with the number of an adapter behind it
+ROLLBACK = "rollback"  # `lsal rollback`, which has noted with the project what to go back to
+_QUIET = 600.0  # seconds after a round in which a few labels are no reason for another, though no task is left
 _PAUSE = 30.0  # seconds after a failure, then twice as long each time
 _LONGEST_PAUSE = 3600.0
-
-
-def going_back(actions: set[str]) -> int | None:
-    """The adapter that somebody asked to go back to."""
-    return next((int(action.removeprefix(BACK_TO)) for action in sorted(actions) if action.startswith(BACK_TO)), None)
 
 
 def reason_for_round(context: Context, project_id: int, actions: set[str]) -> str | None:
@@ -34,23 +33,34 @@ def reason_for_round(context: Context, project_id: int, actions: set[str]) -> st
     last = context.store.rounds.get(project_id, project.round)
     if last is not None and last.state == "running":
         return last.reason  # its workflow was lost
-    if (back_to := going_back(actions)) is not None:
-        return f"going back to adapter {back_to}"
+    if project.back_to is not None and ROLLBACK in actions:
+        return f"going back to adapter {project.back_to}"
     if START_TRAINING in actions:
         return "Start training was pressed"
     if ROUND_REQUESTED in actions:
-        return "asked for on the command line"
+        return "asked for"
+    if project.paused:
+        return None
     failed = last is not None and last.state == "failed"
     if last is not None and failed and SETUP not in actions:
         pause = min(_PAUSE * 2.0 ** min(context.store.rounds.failures(project_id) - 1, 16), _LONGEST_PAUSE)
         if 0 <= time.time() - (last.finished_at or 0.0) < pause:
             return None
+    if project.back_to is not None:
+        return f"going back to adapter {project.back_to}"
     new_labels = tasks.count_new_labels(project_id)
     if new_labels >= options.batch_size:
         return f"{new_labels} newly labeled tasks"
+    hours = context.store.annotations.hours(project_id) if options.budget_hours is not None else 0.0
+    spent = budget_spent(options, tasks.count_labeled(project_id), hours)
+    if spent is not None and stopped_by(project, options) is None:
+        return spent
+    ended = last.finished_at if last is not None and last.finished_at is not None else 0.0
+    if new_labels and not tasks.count_open_tasks(project_id) and not 0 <= time.time() - ended < _QUIET:
+        return f"{new_labels} newly labeled tasks, the last ones"
     if DAMAGED in actions:
         return f"adapter {project.adapter} is damaged"
-    if last is not None and last.targets != [target.as_json() for target in spec.targets]:
+    if last is not None and tuple(Target.from_json(each) for each in last.targets) != spec.targets:
         return "the choices in the label config changed"
     if last is not None and failed:
         return f"round {last.number} failed, so it is tried again"

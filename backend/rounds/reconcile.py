@@ -25,7 +25,8 @@ def reconcile(context: Context, project_id: int) -> str:
         for task in annotated:
             theirs[task.id] = (text_of(task.data, spec), state_of(task.id, task.annotations, spec).values)
     tasks = context.store.tasks
-    labels = {e.id: e.values for audit in (False, True) for e in tasks.labeled(project_id, audit=audit)}
+    parts = (tasks.labeled(project_id, audit=False), tasks.labeled(project_id, audit=True), tasks.truths(project_id))
+    labels = {example.id: example.values for part in parts for example in part}
     ours = {task.id: (task.text, labels.get(task.id, {})) for task in tasks.every(project_id)}
     both = ours.keys() & theirs.keys()
     counts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.pool import local
 from backend.rounds import asked
 from backend.rounds.context import Context, learned, options_of
-from backend.rounds.train import load, strategy_now
+from backend.rounds.train import load, strategy_for
 
 
 def score(context: Context, project_id: int, version: int, *, halvings: int = 0) -> None:
@@ -18,10 +18,10 @@ def score(context: Context, project_id: int, version: int, *, halvings: int = 0)
     project = context.project(project_id)
     options = options_of(project)
     tasks = context.store.tasks.every(project_id)
-    strategy = strategy_now(context, project)
+    strategy = strategy_for(context, project, version)
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
-    with context.computing, context.bar(f"project {project_id}: scoring {len(tasks)} texts") as progress:
+    with context.progress(project_id, f"scoring {len(tasks)} texts") as progress:
         learner = load(context, project_id, version, halvings=halvings)
         try:
             local.score(

@@ -3,54 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from backend.errors import BackendError
+from backend.options import ProjectOptions
 from backend.pool import fields, local
 from backend.pool.local import Scores
-from backend.rounds import asked
+from backend.rounds import asked, auto
 from backend.rounds.context import Context, learned, options_of, spec_of
-from backend.rounds.train import strategy_now
-from backend.settings import ProjectOptions
+from backend.rounds.stopping import stopped_by
+from backend.rounds.targets import NEAR, goals_of, near
+from backend.rounds.train import strategy_for
+from backend.store.rounds import Place
 from backend.store.tasks import LabeledText, TaskText, held_out_order
 from backend.targets import Target
 from strategies import Pool, Strategy, StrategyError
+from strategies.mixed import Mixed
 
 
-def select(context: Context, project_id: int, version: int, queue: int) -> str:
-    """Choose the tasks of queue `queue` and record them in their order. Returns the strategy's name."""
+class Chosen(NamedTuple):
+    """What a round notes of how it chose."""
+
+    strategy: str
+    candidates: int  # from so many
+    choosing: dict[str, Any] | None  # how `auto` decided
+
+
+def select(context: Context, project_id: int, version: int, queue: int, *, halvings: int = 0) -> Chosen:
+    """Choose the tasks of queue `queue` and record them in their order.
+
+    halvings: how often to halve the batches that are embedded at once.
+    """
     project = context.project(project_id)
     options, spec = options_of(project), spec_of(project)
     candidates = context.store.tasks.waiting(project_id, audit=False)
     labeled = context.store.tasks.labeled(project_id, audit=False)
     audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
-    audit = audit[: _audit_places(options, len(candidates))]
-    strategy = strategy_now(context, project, trained=version > 0)
+    this = context.store.rounds.get(project_id, project.round)
+    share = options.audit_share
+    if share and this is not None and stopped_by(project, options) is None:
+        share = max(share, NEAR if near(goals_of(options, spec.targets), this.evaluation) else 0.0)
+    audit = audit[: _audit_places(options, share, len(candidates))]
     adapter = context.store.rounds.adapter(project_id, version)
     targets = learned(adapter) if adapter is not None else spec.targets
-    pool = _pool(context, project_id, version, options, targets, strategy, candidates, labeled)
+    strategy = strategy_for(context, project, version)
+    strategy, choosing = auto.adapted(context, project, strategy, targets, halvings=halvings)
+    pool = _pool(context, project_id, version, options, targets, strategy, candidates, labeled, halvings)
     rng = np.random.default_rng([options.seed, project_id, queue])
     try:
         chosen = strategy.select(pool, max(1, options.published - len(audit)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
+    likely = [None] * len(chosen.indices) if chosen.probabilities is None else chosen.probabilities.tolist()
+    names = [member.name for member in strategy.members] if isinstance(strategy, Mixed) else []
+    by = [None] * len(likely) if chosen.members is None else [names[member] for member in chosen.members]
     ranked = [
-        (candidates[index].id, False, float(value)) for index, value in zip(chosen.indices, chosen.scores, strict=True)
+        Place(candidates[index].id, False, float(value), *told)
+        for index, value, *told in zip(chosen.indices, chosen.scores, likely, by, strict=True)
     ]
-    items = interleave(ranked, [(task.id, True, None) for task in audit])
+    items = interleave(ranked, [Place(task.id, audit=True) for task in audit])
     context.store.rounds.put_queue(project_id, queue, items)
-    return strategy.name
+    return Chosen(strategy.name, len(candidates), choosing)
 
 
-def _audit_places(options: ProjectOptions, candidates: int) -> int:
+def _audit_places(options: ProjectOptions, share: float, candidates: int) -> int:
     """How many held-out tasks a queue may hold: their share, at least one, and whatever candidates cannot fill."""
-    share = max(1, round(options.published * options.audit_share))
+    places = max(1, round(options.published * share))
     left_by_candidates = options.published - candidates
-    return max(min(share, options.published - 1), left_by_candidates)
+    return max(min(places, options.published - 1), left_by_candidates)
 
 
 def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
@@ -80,6 +104,7 @@ def _pool(
     strategy: Strategy,
     candidates: Sequence[TaskText],
     labeled: Sequence[LabeledText],
+    halvings: int,
 ) -> Pool:
     """Gather the fields that the strategy requires, and no others."""
     digests = [task.digest for task in candidates]
@@ -89,11 +114,12 @@ def _pool(
     sources: dict[str, Scores] = {}
     if "embeddings" in arrays:
         texts = [*candidates, *(TaskText(e.id, e.text, e.digest) for e in labeled)]
-        with context.computing, context.bar(f"project {project_id}: embedding {len(texts)} texts") as progress:
+        with context.progress(project_id, f"embedding {len(texts)} texts") as progress:
             base = context.models.get(options.base_model)
             sources["embeddings"] = local.embed(
-                context.store.files, project_id, base, texts, max_length=options.max_length, progress=progress
-            )
+                context.store.files, project_id, base, texts, max_length=options.max_length, halvings=halvings,
+                progress=progress,
+            )  # fmt: skip
     if arrays & fields.SCORED:
         path = context.store.files.scores(project_id, version)
         names = {"digests", *asked.scored(options, strategy, targets), *asked.of_targets("probs", targets)}

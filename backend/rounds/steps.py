@@ -5,24 +5,31 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
+from backend.errors import BackendError, ModelError
 from backend.labelstudio.predictions import adapter_version, queue_version
+from backend.rounds import connection, stopping, telling
 from backend.rounds import evaluate as evaluating
+from backend.rounds import map as mapping
 from backend.rounds import publish as publishing
+from backend.rounds import review as reviewing
 from backend.rounds import score as scoring
 from backend.rounds import select as selecting
 from backend.rounds import sync as syncing
 from backend.rounds import train as training
+from backend.rounds import why as explaining
 from backend.rounds.context import Context, options_of, spec_of
-from backend.rounds.reasons import going_back, reason_for_round
-from backend.rounds.tries import with_less_memory
+from backend.rounds.reasons import reason_for_round
+from backend.rounds.tries import attempt, with_less_memory
+from backend.store.models import Round
 
 log = logging.getLogger(__name__)
 
 _SNAPSHOT_EVERY = 3600.0  # seconds
+_T = TypeVar("_T")
 
 
 class Events(TypedDict):
@@ -41,17 +48,24 @@ def begin(context: Context, project_id: int, turn: int) -> Events:
 
 def sync(context: Context, project_id: int, events: Events) -> float:
     """Bring the store up to date; the seconds it took."""
-    if not context.project(project_id).connected:  # left meanwhile
-        return 0.0
     started = time.monotonic()
-    syncing.sync(context, project_id, look_at_connection=not events["actions"])
-    context.store.projects.set(project_id, event_mark=events["mark"])
-    context.store.events.forget(project_id, events["mark"])
+    if not context.project(project_id).connected:
+        connection.look_again(context, context.project(project_id))
+        context.store.projects.set(project_id, synced_at=time.time())
+    if context.project(project_id).connected:
+        syncing.sync(context, project_id, look_at_connection=not events["actions"])
     return time.monotonic() - started
 
 
 def decide(context: Context, project_id: int, events: Events) -> int | None:
-    """The number of the round to run now, or None if nothing calls for one."""
+    """The number of the round to run now, or None if nothing calls for one. The events are accounted for by it."""
+    number = _decide(context, project_id, events)
+    context.store.projects.set(project_id, event_mark=events["mark"])
+    context.store.events.forget(project_id, events["mark"])
+    return number
+
+
+def _decide(context: Context, project_id: int, events: Events) -> int | None:
     reason = reason_for_round(context, project_id, set(events["actions"]))
     project = context.project(project_id)
     if reason is None:
@@ -70,7 +84,7 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
         tasks=context.store.tasks.count(project_id),
         targets=[target.as_json() for target in spec_of(project).targets],
         adapter=project.adapter,
-        back_to=going_back(set(events["actions"])),
+        back_to=project.back_to,
     )
     log.info("project %d, round %d begins: %s", project_id, number, reason)
     return number
@@ -78,12 +92,14 @@ def decide(context: Context, project_id: int, events: Events) -> int | None:
 
 def train(context: Context, project_id: int, number: int) -> int:
     """The adapter version of this round; 0 while there is nothing to learn from."""
-    running = context.store.rounds.get(project_id, number)
-    if running is not None and running.back_to is not None:
-        return running.back_to
+    back_to = _recorded(context, project_id, number).back_to
     with _timed(context, project_id, number, "train"):
+        if back_to is not None:
+            if wrong := context.store.files.damage(context.store.files.adapter(project_id, back_to)):
+                raise ModelError(f"there is no way back to adapter {back_to} ({wrong}); the one in service stays")
+            return back_to
         return with_less_memory(
-            context.store, project_id, number, "train", lambda n: training.train(context, project_id, halvings=n)
+            context, project_id, number, "train", lambda n: training.train(context, project_id, halvings=n)
         )
 
 
@@ -91,7 +107,7 @@ def evaluate(context: Context, project_id: int, number: int, version: int) -> No
     """Write the held-out score of the version to the round."""
     with _timed(context, project_id, number, "evaluate"):
         found = with_less_memory(
-            context.store, project_id, number, "evaluate",
+            context, project_id, number, "evaluate",
             lambda n: evaluating.evaluate(context, project_id, version, halvings=n),
         )  # fmt: skip
         context.store.rounds.set(project_id, number, evaluation=found)
@@ -101,15 +117,47 @@ def score(context: Context, project_id: int, number: int, version: int) -> None:
     """Score every text with the version."""
     with _timed(context, project_id, number, "score"):
         with_less_memory(
-            context.store, project_id, number, "score",
+            context, project_id, number, "score",
             lambda n: scoring.score(context, project_id, version, halvings=n),
         )  # fmt: skip
 
 
+def judge(context: Context, project_id: int, number: int, version: int) -> None:
+    """Write what people want to know: which labels are likely wrong, whether labeling may stop, why tasks were chosen.
+
+    It is said, too, when a rule first tells to stop.
+    """
+    this = _recorded(context, project_id, number)
+    with _timed(context, project_id, number, "judge"):
+        found = _advice(context, project_id, number, "judge", "which labels are likely wrong",
+                        lambda n: reviewing.review(context, project_id, halvings=n))  # fmt: skip
+        context.store.rounds.put_review(project_id, number, found)
+        why = stopping.judge(context, project_id, this, version)
+        if (queue := this.queue) is not None:
+            _advice(context, project_id, number, "explain", "why tasks were chosen",
+                    lambda n: explaining.explain(context, project_id, version, queue, halvings=n))  # fmt: skip
+        _advice(context, project_id, number, "map", "where texts lie on the map",
+                lambda n: mapping.draw(context, project_id, this.queue, halvings=n))  # fmt: skip
+    if why is not None:
+        log.warning("project %d: labeling may stop, %s", project_id, why)
+
+
+def tell(context: Context, project_id: int) -> None:
+    """Tell whoever asked for it that labeling may stop, once; if it cannot be told, later turns try again."""
+    if context.notify is not None:
+        attempt(project_id, "to NOTIFY_URL", lambda: telling.tell(context, project_id))
+
+
 def serve(context: Context, project_id: int, number: int, version: int) -> None:
     """Put the version into service: from here on `/predict` answers with it."""
+    running = _recorded(context, project_id, number)
+    if version and context.store.rounds.adapter(project_id, version) is None:
+        raise BackendError(f"adapter {version} is not known any more, since an older state was put back; start a round")
     context.store.projects.set(project_id, adapter=version)
     context.store.tasks.learned(project_id, number)
+    if running.back_to is not None:
+        context.store.rounds.give_up_after(project_id, running.back_to)
+        context.store.projects.forget_back_to(project_id, running.back_to)
 
 
 def select(context: Context, project_id: int, number: int, version: int) -> int | None:
@@ -119,8 +167,13 @@ def select(context: Context, project_id: int, number: int, version: int) -> int 
         return None
     queue = context.store.projects.next_queue(project_id)
     with _timed(context, project_id, number, "select"):
-        strategy = selecting.select(context, project_id, version, queue)
-        context.store.rounds.set(project_id, number, strategy=strategy)
+        chosen = with_less_memory(
+            context, project_id, number, "select",
+            lambda n: selecting.select(context, project_id, version, queue, halvings=n),
+        )  # fmt: skip
+        context.store.rounds.set(project_id, number, **chosen._asdict())
+    if chosen.choosing is not None:
+        log.info("project %d, round %d: %s", project_id, number, chosen.choosing["why"])
     return queue
 
 
@@ -135,19 +188,20 @@ def publish(context: Context, project_id: int, number: int, version: int, queue:
 
 def finish(context: Context, project_id: int, number: int, version: int) -> None:
     """Close the round, delete the files of versions that are too old to go back to, and keep a copy of the state."""
-    running = context.store.rounds.get(project_id, number)
-    former = version if running is None else running.adapter  # requests may still be using it
+    project = context.project(project_id)
+    needed = {version, _recorded(context, project_id, number).adapter}  # requests may still be using the former one
+    if project.back_to is not None:
+        needed.add(project.back_to)
     known = [n for n in context.store.files.adapters(project_id) if context.store.rounds.adapter(project_id, n)]
-    context.store.files.prune(project_id, keep={version, former, *known[: context.keep_adapters]})
-    if context.project(project_id).webhook_ready:
+    context.store.files.prune(project_id, keep={*needed, *known[: context.keep_adapters]})
+    if project.webhook_ready:
         context.store.projects.set(project_id, error=None)
     context.store.rounds.set(project_id, number, adapter=version, state="done", finished_at=time.time())
     try:
         context.store.database.snapshot(older_than=_SNAPSHOT_EVERY)
     except (sqlite3.Error, OSError) as error:  # the round is done all the same
         log.warning("no copy of the state could be made (%s); the former one stays", error)
-    done = context.store.rounds.get(project_id, number)
-    assert done is not None
+    done = _recorded(context, project_id, number)
     spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in done.seconds.items())
     name = adapter_version(project_id, version)
     if done.queue is not None:
@@ -168,19 +222,41 @@ def fail(context: Context, project_id: int, number: int | None, message: str) ->
         context.store.rounds.set(project_id, number, state="failed", finished_at=time.time(), error=message)
 
 
+def _recorded(context: Context, project_id: int, number: int) -> Round:
+    """The round. Raises `BackendError` if the state was put back to a time before it."""
+    found = context.store.rounds.get(project_id, number)
+    if found is None:
+        raise BackendError(f"round {number} is not known any more, since an older state was put back")
+    return found
+
+
 @contextmanager
 def _timed(context: Context, project_id: int, number: int, step: str) -> Iterator[None]:
     started = time.monotonic()
-    context.store.rounds.set(project_id, number, step=step)
-    yield
+    context.store.rounds.set(project_id, number, step=step, progress=None)
+    try:
+        yield
+    except ModelError:  # a way back to an adapter that is of no use would be taken by every later round
+        if (back_to := _recorded(context, project_id, number).back_to) is not None:
+            context.store.projects.forget_back_to(project_id, back_to)
+        raise
     context.store.rounds.took(project_id, number, step, time.monotonic() - started)
+
+
+def _advice(
+    context: Context, project_id: int, number: int, step: str, what: str, run: Callable[[int], _T]
+) -> _T | None:
+    """What people like to know and nothing depends on. It may fail, which the log tells."""
+    return attempt(project_id, what, lambda: with_less_memory(context, project_id, number, step, run))
 
 
 def _in_words(evaluation: dict[str, Any] | None) -> str:
     if evaluation is None:
         return "quality not yet known"
-    return ", ".join(
+    of_controls = ", ".join(
         f"{name}: {found['metric'].replace('_', ' ')} {found['score']:.3f} on {found['labels']} held-out labels "
         f"(95 % interval {found['low']:.3f} to {found['high']:.3f})"
         for name, found in evaluation["controls"].items()
     )
+    skipped = evaluation.get("skipped")  # whoever skips what is hard makes the score too good
+    return f"{of_controls}, {skipped} held-out tasks skipped" if skipped else of_controls

@@ -9,7 +9,7 @@ from backend.errors import UnsupportedConfigError
 from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
 from backend.learners.loading import can_write
-from backend.settings import ProjectOptions
+from backend.options import ProjectOptions
 from backend.targets import Kind, Target
 from strategies import Strategy
 
@@ -67,12 +67,28 @@ def _cell(name: str, kinds: Sequence[Kind]) -> str:
 def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> None:
     """Raise `UnsupportedConfigError` with a sentence if the options do not fit what is to be learned."""
     kinds = [target.kind for target in targets]
-    unknown = sorted(set(options.control_weights) - {target.name for target in targets})
-    if unknown:
+    goals = options.target if isinstance(options.target, dict) else {}
+    for option, named in (("control_weights", options.control_weights), ("target", goals)):
+        unknown = sorted(set(named) - {target.name for target in targets})
+        if unknown:
+            raise UnsupportedConfigError(
+                f"extra_params.{option} names '{unknown[0]}', which the label config has not; it has "
+                f"{', '.join(target.name for target in targets)}"
+            )
+    if options.balance and not works(strategies.get("rare"), kinds):
+        raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
+    if isinstance(options.target, float | int) and len(targets) > 1 and "regression" in kinds:
         raise UnsupportedConfigError(
-            f"extra_params.control_weights names '{unknown[0]}', which the label config has not; it has "
-            f"{', '.join(target.name for target in targets)}"
+            "extra_params.target: numbers are measured by their error, so that one target does not fit all controls; "
+            'give each its own, as in {"target": {"topic": 0.9, "stars": 0.4}}'
         )
+    for target in targets:
+        goal = goals.get(target.name) if isinstance(options.target, dict) else options.target
+        if goal is not None and goal >= 1 and target.kind != "regression":
+            raise UnsupportedConfigError(
+                f"extra_params.target: no score of '{target.name}' exceeds 1, so that {goal:g} is never surely "
+                "reached; 0.9 stands for 90 %"
+            )
     written = next((target.name for target in targets if target.kind == "generation"), None)
     if written is not None and not can_write(options.base_model):
         raise UnsupportedConfigError(

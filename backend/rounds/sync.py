@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
-from backend.labelstudio.annotations import TaskState, state_of
-from backend.labelstudio.client import AnnotatedTask, ListedTask, ProjectInfo
+from backend.labelstudio.annotations import TaskState, each_of, state_of
+from backend.labelstudio.answers import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
@@ -46,6 +46,8 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
     _hold_out(context, project)
     if look_at_connection or not project.webhook_ready:
         connection.look_after(context, project)
+        if not context.project(project_id).connected:
+            return
     spec = spec_of(project)
     known_up_to = project.task_mark
     newest = [project.change_mark or "", *_add_new(context, project, spec)]
@@ -56,12 +58,13 @@ def sync(context: Context, project_id: int, *, look_at_connection: bool) -> None
         task_mark = context.project(project_id).task_mark
         newest += _read(context, project, spec, context.client.annotated_tasks(project_id, task_mark))
     context.store.projects.set(project_id, change_mark=min(began, max(newest)) or None, reread=False)
-    if options_of(context.project(project_id)).ignore_controls != options_of(project).ignore_controls:
+    now, then = options_of(context.project(project_id)), options_of(project)
+    if (now.ignore_controls, now.ground_truth) != (then.ignore_controls, then.ground_truth):
         context.store.projects.set(project_id, task_mark=0, reread=True)  # told meanwhile: all of it once more
     found = context.client.project(project_id)
     compare_tasks(context, project_id, found)
     _compare_annotations(context, project_id, found)
-    context.store.projects.set(project_id, synced_at=time.time())
+    context.store.projects.set(project_id, title=found.title, synced_at=time.time())
 
 
 def _follow_config(context: Context, project: Project) -> Project:
@@ -71,6 +74,14 @@ def _follow_config(context: Context, project: Project) -> Project:
         return project
     options = options_of(project)
     new = parse(current, options.ignore_controls)
+    if project.chosen_strategy is not None:
+        try:
+            refuse_unsupported(options, new.targets)
+        except UnsupportedConfigError as error:
+            log.warning("project %d: the strategy chosen on the dashboard is given up, %s", project.id, error)
+            context.store.projects.set(project.id, chosen_strategy=None)
+            project = context.project(project.id)
+            options = options_of(project)
     refuse_unsupported(options, new.targets)
     values: dict[str, object] = {"label_config": current}
     try:
@@ -132,7 +143,10 @@ def _read(context: Context, project: Project, spec: TaskSpec, pages: Iterable[li
         _put_texts(context, project, spec, page)
         states = [state_of(task.id, task.annotations, spec) for task in page]
         _warn_of_overlaps(project, spec, states)
-        context.store.tasks.put_annotations(project.id, states)
+        context.store.tasks.put_annotations(project.id, [state[:4] for state in states])
+        context.store.annotations.put(project.id, {task.id: each_of(task.annotations, spec) for task in page})
+        measures = options_of(project).ground_truth == "measure"
+        context.store.tasks.put_truths(project.id, {s.task_id: measures and s.ground_truth for s in states})
         seen.append(max(_spelled(task.updated_at) for task in page))
     return seen
 

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+import strategies
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import Learner
+from backend.learners.saved import describe
 from backend.learners.training import train as train_learner
+from backend.options import ProjectOptions
 from backend.rounds import asked, co_training
 from backend.rounds.context import Context, options_of, spec_of
-from backend.settings import ProjectOptions
 from backend.store.models import Adapter, Project
 from backend.store.tasks import LabeledText
 from backend.targets import Target, learnable, offered
@@ -44,11 +46,13 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     current = context.store.rounds.adapter(project_id, project.adapter)
     files = context.store.files
     last = context.store.rounds.adapter(project_id, context.store.rounds.last_adapter(project_id))
-    # The last is not in service if a former try of this round got only so far.
-    for known in {each.number: each for each in (current, last) if each and each.fingerprint == fingerprint}.values():
+    # The last is not in service if a former try of this round got only so far, or if somebody gave it up: then what
+    # they went back to stays until there is something new to learn.
+    given_up = last is not None and last.given_up and last.fingerprint == fingerprint
+    equal = [each for each in (current, last) if each and each.fingerprint == fingerprint]
+    for known in {each.number: each for each in ([current] if given_up and current else equal)}.values():
         try:
-            with context.computing:
-                load(context, project_id, known.number).unload()
+            load(context, project_id, known.number).unload()
             return known.number
         except ModelError as error:
             log.error("project %d: %s; another is trained", project_id, error)
@@ -61,7 +65,7 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
     warm = warm and files.damage(files.adapter(project_id, project.adapter)) is None
-    with context.computing, context.bar(f"project {project_id}: training on {len(examples)} labels") as progress:
+    with context.progress(project_id, f"training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
         files.write_folder(
             files.adapter(project_id, version),
@@ -124,6 +128,18 @@ def strategy_now(context: Context, project: Project, *, trained: bool = True) ->
     examples, _ = _learnable(context, project)
     labels = [example.values for example in examples]
     return asked.strategy_at(options_of(project), labels, spec_of(project).targets, trained=trained)
+
+
+def strategy_for(context: Context, project: Project, version: int) -> Strategy:
+    """The strategy that chooses by this adapter's scores; the cold start's if there is none.
+
+    So it is if the strategy asks a committee that was not trained beside the adapter: somebody went back to it.
+    """
+    strategy = strategy_now(context, project, trained=version > 0)
+    committee = asked.committee_options(options_of(project), strategy)
+    if version and committee and describe(context.store.files.adapter(project.id, version))[1] != committee:
+        return strategies.get(options_of(project).cold_start)
+    return strategy
 
 
 def _learnable(context: Context, project: Project) -> tuple[list[LabeledText], tuple[Target, ...]]:

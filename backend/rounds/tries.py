@@ -1,4 +1,4 @@
-"""Heavy steps again with less memory, when they ran out of it or were killed for want of it."""
+"""Heavy steps again with less memory, when they ran out of it or were killed for want of it; and what may fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from backend.errors import ModelError
 from backend.learners import memory
-from backend.store import Store
+from backend.rounds.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -16,25 +16,51 @@ TRIES = 3
 _T = TypeVar("_T")
 
 
-def with_less_memory(store: Store, project_id: int, number: int, step: str, run: Callable[[int], _T]) -> _T:
-    """Call `run(0)`, then `run(1)`, `run(2)`: how often batches are to be halved. Raises `ModelError` after the third.
+def attempt(project_id: int, what: str, run: Callable[[], _T]) -> _T | None:
+    """What `run` gives; None, and a word in the log, if it fails: it is no reason to go without a model."""
+    try:
+        return run()
+    except Exception:
+        log.exception("project %d: it could not be told %s", project_id, what)
+        return None
+
+
+def with_less_memory(context: Context, project_id: int, number: int, step: str, run: Callable[[int], _T]) -> _T:
+    """Call `run` with how often batches are to be halved, once more with each try. `ModelError` after the third.
 
     Tries are counted in the store before they begin, since a process that the system kills for its memory says nothing:
-    the step is found begun, and not ended, after the next start. A worker that is stopped in good order is forgiven.
+    the step is found begun, and not ended, after the next start. They begin when it is this project's turn to compute,
+    so that none is blamed for another. What was small enough is remembered for later rounds. A worker that is stopped
+    in good order is forgiven.
     """
-    while (tries := store.rounds.begin_try(project_id, number, step)) <= TRIES:
-        if tries > 1:
-            log.warning(
-                "project %d, round %d: '%s' is tried again with batches halved %d times, since it ran out of memory or "
-                "the process was killed", project_id, number, step, tries - 1,
-            )  # fmt: skip
-        try:
-            return run(tries - 1)
-        except (MemoryError, RuntimeError) as error:
-            if not memory.ran_out(error):
-                raise
-        memory.release()
+    store = context.store
+    with context.computing:
+        enough = int(context.project(project_id).halvings.get(step, 0))
+        while (tries := store.rounds.begin_try(project_id, number, step)) <= TRIES:
+            halvings = enough + tries - 1
+            if tries > 1:
+                log.warning(
+                    "project %d, round %d: '%s' is tried again with batches halved %d times, since it ran out of "
+                    "memory or the process was killed", project_id, number, step, halvings,
+                )  # fmt: skip
+            try:
+                done = run(halvings)
+            except (MemoryError, RuntimeError) as error:
+                if not memory.ran_out(error):
+                    raise
+            else:
+                if tries > 1:
+                    _remember(context, project_id, step, halvings)
+                return done
+            memory.release()
+        _remember(context, project_id, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
-        f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with a quarter of its batch: "
-        "give the worker more memory, or choose a smaller base_model, max_length or train_batch_size in extra_params"
+        f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "
+        f"{enough + TRIES - 1} times: give the worker more memory, or choose a smaller base_model, max_length or "
+        "train_batch_size in extra_params"
     )
+
+
+def _remember(context: Context, project_id: int, step: str, halvings: int) -> None:
+    known = context.project(project_id).halvings
+    context.store.projects.set(project_id, halvings={**known, step: halvings})

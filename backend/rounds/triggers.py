@@ -15,22 +15,28 @@ log = logging.getLogger(__name__)
 
 _KEEP_WORKFLOWS = 24 * 3600.0  # seconds that the records of ended workflows are kept
 _CLEAN_EVERY = 3600.0
+_LOOK_AGAIN = 3600.0  # seconds between looks at a project that left
 _REVIVE_EVERY = 5.0
 _PAUSE_AFTER_ERROR = 10.0
+_PAUSE_IN_TROUBLE = 30.0
 _SAY_AGAIN = 600.0
 
 
 def due(store: Store, now: float, sync_interval: float) -> list[tuple[int, int]]:
     """Project and turn of every connected project with unread events, or not looked at for `sync_interval` seconds.
 
-    While a project is in trouble, events alone do not hurry it.
+    While a project is in trouble, events alone do not hurry it. One that left is looked at each hour: it may be back.
     """
     newest = store.events.newest()
     found = []
-    for project in store.projects.all():
+    for project in store.projects.all(connected=False):
         idle = now - project.synced_at
+        if not project.connected:
+            if not 0 <= idle < _LOOK_AGAIN:
+                found.append((project.id, project.turn))
+            continue
         events = newest.get(project.id, 0) > project.event_mark
-        hurry = events and (project.error is None or idle > _PAUSE_AFTER_ERROR)
+        hurry = events and (project.error is None or idle > _PAUSE_IN_TROUBLE)
         if hurry or not 0 <= idle < sync_interval:
             found.append((project.id, project.turn))
     return found
@@ -43,15 +49,17 @@ def notify(
 
     Raises `BackendError` if the database turns out to be damaged: a new start puts its snapshot in its place.
     """
-    cleaned = revived = time.monotonic()
+    revived = time.monotonic()
+    cleaned = revived - _CLEAN_EVERY
     said = -_SAY_AGAIN
     pause = 1.0
     while not stop.wait(pause):
         try:
             beat()
             for project_id, turn in due(store, time.time(), sync_interval):
-                if rounds.enqueue(project_id, turn):  # it ended before it could open the next
+                while rounds.enqueue(project_id, turn):  # it ended before it could open the next, or in another life
                     store.projects.take_turn(project_id, turn)
+                    turn += 1
             if time.monotonic() - revived > _REVIVE_EVERY:
                 rounds.revive()
                 revived = time.monotonic()
@@ -59,10 +67,16 @@ def notify(
                 rounds.forget(older_than=_KEEP_WORKFLOWS)
                 cleaned = time.monotonic()
             pause = 1.0
+            suspect = store.database.suspect
         except Exception:  # a full disk or a locked database passes; a dead notifier would not
             pause = _PAUSE_AFTER_ERROR
             if time.monotonic() - said >= _SAY_AGAIN:
                 log.exception("the notifier could not look for work; it tries again every %.0f s", pause)
                 said = time.monotonic()
-            if wrong := snapshots.damage(store.database.path):
-                raise BackendError(f"the database is damaged ({wrong}); start the worker again") from None
+            suspect = True
+        if suspect:
+            for path, wrong in ((store.database.path, store.database.damage()),
+                                (rounds.records, snapshots.damage(rounds.records))):  # fmt: skip
+                if wrong:
+                    raise BackendError(f"{path.name} is damaged ({wrong}); start the worker again")
+            store.database.suspect = False

@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
-from backend.errors import BackendError
+from backend.errors import BackendError, RefusedStartError
 from backend.rounds.pulse import Pulse
 from backend.rounds.triggers import notify
 from backend.rounds.workflow import Rounds
@@ -18,17 +20,21 @@ from backend.store import Store
 log = logging.getLogger(__name__)
 
 
-def work(rounds: Rounds, store: Store, pulse: Pulse, settings: Settings) -> None:
-    """Run rounds until told to stop. Serving goes first: this process asks the system for the lowest priority."""
+def work(make_rounds: Callable[[], Rounds], store: Store, pulse: Pulse, settings: Settings) -> None:
+    """Run rounds until told to stop. Serving goes first: this process asks the system for the lowest priority.
+
+    make_rounds: called when it is sure that no other worker runs, whose records it would look into.
+    """
     lock = (settings.model_dir / "worker.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BackendError(f"another worker runs on {settings.model_dir}; stop it first") from None
+        raise RefusedStartError(f"another worker runs on {settings.model_dir}; stop it first") from None
     os.nice(10)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    rounds = make_rounds()
     rounds.launch()
     pulse.start(stop)
     log.info("the worker waits for events")
@@ -37,8 +43,13 @@ def work(rounds: Rounds, store: Store, pulse: Pulse, settings: Settings) -> None
         rounds.stop()
         store.rounds.forgive_tries()  # after the stop, which nobody's memory is to blame for
         code = 0
-    except BackendError as error:
-        log.error("%s", error)
+    except Exception as error:
+        if isinstance(error, BackendError):
+            log.error("%s", error)
+        else:
+            log.exception("the worker could not stop in good order")
+        with suppress(Exception):  # it was not memory, either
+            store.rounds.forgive_tries()
         code = 1
     logging.shutdown()
     os._exit(code)  # a step in the middle of training is run again after the next start; do not wait for it

@@ -30,7 +30,7 @@ from backend.store import snapshots
 
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "3"
+STEPS_VERSION = "4"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds between the moment that a workflow is taken and the one that it runs, at most
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -43,14 +43,14 @@ class Rounds:
     def __init__(self, context: Context, folder: Path, executor_id: str) -> None:
         self._executor_id = executor_id
         DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[assignment,method-assign]
-        records = folder / "workflows.sqlite3"
-        if wrong := snapshots.damage(records):  # what was under way is known to the store, too, and goes on
+        self.records = folder / "workflows.sqlite3"
+        if wrong := snapshots.damage(self.records):  # what was under way is known to the store, too, and goes on
             log.error(
-                "the records of workflows were damaged (%s), kept as %s", wrong, snapshots.set_aside(records).name
+                "the records of workflows were damaged (%s), kept as %s", wrong, snapshots.set_aside(self.records).name
             )
         config: DBOSConfig = {
             "name": "label-studio-active-learning",
-            "system_database_url": f"sqlite:///{records.absolute()}",
+            "system_database_url": f"sqlite:///{self.records.absolute()}",
             "application_version": STEPS_VERSION,
             "executor_id": executor_id,
             "serializer": DBOSPortableJSONSerializer(),
@@ -109,10 +109,10 @@ class Rounds:
     def forget(self, *, older_than: float) -> None:
         """Delete the records of workflows that ended more than so many seconds ago."""
         before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - older_than))
-        found = DBOS.list_workflows(
+        while found := DBOS.list_workflows(
             status=list(_ENDED), completed_before=before, limit=1000, load_input=False, load_output=False
-        )
-        DBOS.delete_workflows([workflow.workflow_id for workflow in found])
+        ):
+            DBOS.delete_workflows([workflow.workflow_id for workflow in found])
 
 
 def _name(project_id: int, turn: int) -> str:
@@ -139,7 +139,9 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
             queue = _step("select", steps.select, context, project_id, number, version)
             if queue is not None:
                 _step("publish", steps.publish, context, project_id, number, version, queue, calls_label_studio=True)
+            _step("judge", steps.judge, context, project_id, number, version)
             _step("finish", steps.finish, context, project_id, number, version)
+        _step("tell", steps.tell, context, project_id)
     except Exception as error:
         cause = _cause(error)
         if isinstance(

@@ -53,7 +53,8 @@ def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None
         title={"text": title, "subtitle": {"text": "Mean over seeds; bands are one standard deviation"}},
         xaxis_title="labels", yaxis_title="accuracy on the test texts", template="plotly_white", hovermode="x unified",
     )  # fmt: skip
-    page.write_html(folder / "curves.html", include_plotlyjs=True, default_height="95vh", config={"responsive": True})
+    config = {"responsive": True, "showSendToCloud": False}  # nothing leaves this machine by a button
+    page.write_html(folder / "curves.html", include_plotlyjs=True, default_height="95vh", config=config)
 
 
 def _colors(order: Sequence[str]) -> list[str]:

@@ -17,11 +17,11 @@ from backend.learners import gradients, heads
 from backend.learners.base_model import BaseModel
 from backend.learners.learner import Learner as TrainedLearner
 from backend.learners.training import train
+from backend.options import ProjectOptions
 from backend.pool.fields import SCORED
 from backend.rounds import asked
 from backend.rounds.co_training import NOTHING, Lent, between
 from backend.rounds.train import training_options
-from backend.settings import ProjectOptions
 from backend.targets import Target
 from strategies import Strategy
 
@@ -64,7 +64,7 @@ class Probe:
 
     def test(self) -> Array:
         """Of the head."""
-        return self._head.probs(torch.from_numpy(self._test))[:, 0].numpy()
+        return self._head.alone(self._test)
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
         """Its features are the directions of the embeddings, and its gradients are the head's."""
@@ -75,7 +75,7 @@ class Probe:
         if "features" in wanted:
             found["features"] = vectors
         if "probs" in wanted:
-            found["probs"] = self._head.probs(torch.from_numpy(vectors))[:, 0].numpy()
+            found["probs"] = self._head.alone(vectors)
         if "committee_probs" in wanted and self._committee is not None:
             found["committee_probs"] = self._committee.probs(torch.from_numpy(vectors)).numpy()
         if "gradient_lengths" in wanted:

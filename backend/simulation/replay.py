@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 import strategies
 from backend.errors import BackendError
+from backend.options import ProjectOptions
 from backend.pool import fields
 from backend.rounds import asked
-from backend.settings import ProjectOptions
+from backend.simulation.auto import adapted, held_out
 from backend.simulation.learners import Learner
+from backend.simulation.runs import Run, Task
 from backend.targets import Target, learnable
 from strategies import Pool, Strategy, StrategyError
+from strategies.mixed import Mixed
 
 DEFAULT = "default"  # what the product does when nobody chooses: its cold start, then its strategy
-Rows = NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class Run:
-    """How one strategy did with one seed, round by round; complete after the last round."""
-
-    strategy: str
-    seed: int
-    curve: list[dict[str, float]] = field(default_factory=list)  # labels, accuracy, macro_f1 after each round
-    chosen: list[int] = field(default_factory=list)  # rows in the order they were labeled
-    seconds_scoring: float = 0.0  # computing what the strategy asks for
-    seconds_choosing: float = 0.0  # choosing from it
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is simulated: the class of each training and test text as a number, and the shape of the rounds."""
-
-    train_targets: Rows
-    test_targets: Rows
-    classes: int
-    rounds: int
-    batch: int
+AUTO = "auto"  # begins in the same way
 
 
 def replay(run: Run, learner: Learner, task: Task, options: ProjectOptions, after_round: Callable[[Run], None]) -> Run:
@@ -85,8 +58,11 @@ def _fit(learner: Learner, run: Run, task: Task, options: ProjectOptions) -> Non
 
 def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, number: int) -> None:
     labeled = np.array(run.chosen, dtype=np.int64)
-    candidates = np.setdiff1d(np.arange(len(task.train_targets)), labeled)
+    kept = held_out(task, options.seed) if run.strategy == AUTO else labeled
+    candidates = np.setdiff1d(np.arange(len(task.train_targets)), np.union1d(labeled, kept))
     strategy = _strategy(options, run, task)
+    if isinstance(strategy, Mixed) and strategy.name == AUTO:
+        strategy = adapted(strategy, run, learner, task, options, kept[: max(1, len(labeled) // 9)])
     wanted = fields.arrays(strategy.requires)
     started = time.perf_counter()
     rows = np.concatenate([candidates, labeled])
@@ -105,14 +81,19 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
         raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
     run.seconds_choosing += time.perf_counter() - started
     run.chosen.extend(int(row) for row in candidates[selection.indices])
+    if run.strategy == AUTO:
+        by = [-1] * len(selection.indices) if selection.members is None else selection.members.tolist()
+        run.by.extend(by)
 
 
 def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
     """Who chooses next; as in the product, nothing is trained on labels of fewer than two classes."""
     labels = [{"label": str(target)} for target in task.train_targets[run.chosen]] if run.chosen else []
     target = Target("label", "classification", tuple(map(str, range(task.classes))))
-    if run.strategy == DEFAULT:
+    if run.strategy in (DEFAULT, AUTO):
         return asked.strategy_at(options, labels, [target])
     strategy = strategies.get(options.strategy or run.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
-    return strategies.get("random") if needs_a_model and not learnable([target], labels) else strategy
+    if needs_a_model and not learnable([target], labels):
+        return strategies.get("random")
+    return asked.balanced(strategy, options) if learnable([target], labels) else strategy

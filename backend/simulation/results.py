@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from backend.errors import BackendError
-from backend.simulation.replay import Run
+from backend.simulation.runs import Run
 
 
 class Results:
@@ -61,7 +61,7 @@ class Results:
         runs = list(self._runs.values())
         found = {
             "settings": self._settings,
-            "runs": [{**run.as_json(), "chosen": [], "aulc": aulc(run.curve)} for run in runs],
+            "runs": [{**run.as_json(), **_left(run), "aulc": aulc(run.curve)} for run in runs],
             "summary": self.summary(),
         }
         _write(self.folder / "results.json", json.dumps(found, indent=1))
@@ -88,6 +88,11 @@ class Results:
 
     def _unfinished(self, strategy: str, seed: int) -> Path:
         return self.folder / f"unfinished-{strategy}-{seed}.json"
+
+
+def _left(run: Run) -> dict[str, Any]:
+    """What is kept of a finished run in place of all that it would need to go on."""
+    return {"chosen": [], "by": [], "choosing": run.choosing[-1:]}
 
 
 def aulc(curve: Sequence[dict[str, float]]) -> float:

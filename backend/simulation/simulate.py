@@ -14,13 +14,17 @@ import strategies
 from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
+from backend.options import ProjectOptions
 from backend.rounds import asked
 from backend.rounds.support import works
-from backend.settings import ProjectOptions
 from backend.simulation.data import Labeled
 from backend.simulation.learners import Learner, Lora, Probe
-from backend.simulation.replay import DEFAULT, Run, Task, replay
+from backend.simulation.replay import DEFAULT, replay
 from backend.simulation.results import Results
+from backend.simulation.runs import Run, Task
+
+# Options that change nothing where labels are given and all are used.
+_LIVE = {"seed", "warm_start", "pre_annotate", "ground_truth", "target", "target_risk", "budget", "budget_hours"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def _shared(plan: Plan) -> dict[str, Any]:
         "rounds": plan.rounds,
         "batch": plan.batch,
         "learner": plan.learner,
-        "options": _options(plan, DEFAULT).model_dump(exclude={"seed", "warm_start"}),
+        "options": _options(plan, DEFAULT).model_dump(exclude=_LIVE),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.errors import BackendError
+from backend.store.annotations import Annotations
 from backend.store.database import Database
 from backend.store.events import Events
 from backend.store.files import Files
@@ -29,6 +30,7 @@ class Store:
         self.files = Files(folder)
         self.projects = Projects(self.database)
         self.tasks = Tasks(self.database)
+        self.annotations = Annotations(self.database)
         self.events = Events(self.database)
         self.rounds = Rounds(self.database)
         self.workers = Workers(self.database)

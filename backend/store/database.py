@@ -14,7 +14,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, create_engine, event, update
+from sqlalchemy import Engine, ExceptionContext, create_engine, event, update
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,7 @@ from backend.store.models import Project
 
 log = logging.getLogger(__name__)
 
+CHUNK = 500  # rows a statement: SQLite allows 32,766 variables
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -32,7 +33,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.suspect = False  # an answer looked as if the file were damaged; whoever looks into it sets it back
         self.engine = _engine(url)
+        event.listen(self.engine, "handle_error", self._suspect)
         self._writer = self.engine.execution_options(writes=True)
 
     @contextmanager
@@ -79,20 +82,30 @@ class Database:
                     connection.execute(update(Project).values(split=None, reread=True, task_mark=0))
 
     def _recover(self) -> bool:
-        there = self.path.exists() and self.path.stat().st_size > 0
-        wrong = snapshots.damage(self.path) if there else "there is none"
+        wrong = self.damage()
         if wrong is None or not self.snapshot_path.exists() or snapshots.damage(self.snapshot_path):
             return False
         whole = self.path.with_name(self.path.name + ".recovered")
         snapshots.copy(self.snapshot_path, whole)  # before anything is moved: the disk may be full
-        aside = snapshots.set_aside(self.path) if there else self.path
+        aside = snapshots.set_aside(self.path)
         whole.replace(self.path)
+        of = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.snapshot_path.stat().st_mtime))
         log.error(
-            "the database was damaged (%s) and is kept as %s; the snapshot of %s takes its place, and what happened "
-            "since is read again from Label Studio",
-            wrong, aside.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(self.snapshot_path.stat().st_mtime)),
+            "the database was damaged (%s); what there is of it is kept as %s; the snapshot of %s takes its place, and "
+            "what happened since is read again from Label Studio", wrong, aside.name, of,
         )  # fmt: skip
         return True
+
+    def damage(self) -> str | None:
+        """What is wrong with the file; None if it is whole."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return "gone or empty"
+        return snapshots.damage(self.path)
+
+    def _suspect(self, context: ExceptionContext) -> None:
+        # Locks, full disks and broken constraints are classes of their own.
+        if type(context.original_exception) is sqlite3.DatabaseError:
+            self.suspect = True
 
     @property
     def path(self) -> Path:
@@ -111,7 +124,11 @@ class Database:
         except FileNotFoundError:
             age = older_than
         if not 0 <= age < older_than:
-            snapshots.copy(self.path, self.snapshot_path)
+            try:
+                snapshots.copy(self.path, self.snapshot_path)
+            except sqlite3.DatabaseError:
+                self.suspect = True
+                raise
 
     def close(self) -> None:
         """Give all connections back."""

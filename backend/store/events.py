@@ -7,7 +7,7 @@ import time
 from sqlalchemy import delete, func, insert, select
 
 from backend.store.database import Database
-from backend.store.models import Event
+from backend.store.models import Event, Project
 
 
 class Events:
@@ -43,9 +43,10 @@ class Events:
             session.execute(delete(Event).where(Event.project_id == project_id, Event.id <= mark))
 
     def oldest_age(self) -> float:
-        """For how many seconds the oldest event has waited; 0 if none waits."""
+        """For how many seconds the oldest event of a connected project has waited; 0 if none waits."""
+        query = select(func.min(Event.received_at)).join(Project, Project.id == Event.project_id)
         with self._database.read() as session:
-            arrived = session.scalar(select(func.min(Event.received_at)))
+            arrived = session.scalar(query.where(Project.connected))
         return 0.0 if arrived is None else max(0.0, time.time() - arrived)
 
     def count(self) -> int:

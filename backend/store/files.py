@@ -49,6 +49,10 @@ class Files:
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in base_model)
         return self._project(project_id) / "embeddings" / f"{name}.safetensors"
 
+    def map(self, project_id: int) -> Path:
+        """Where each text of the project lies on its map."""
+        return self._project(project_id) / "map.safetensors"
+
     def write_folder(self, path: Path, fill: Callable[[Path], None]) -> None:
         """Let `fill` write a folder, then move it to `path` in one step, replacing what an earlier try left."""
         path.parent.mkdir(parents=True, exist_ok=True)

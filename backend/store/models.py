@@ -23,6 +23,7 @@ class Project(Base):
     __tablename__ = "projects"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # Label Studio's own number
     connected: Mapped[bool] = mapped_column(default=True)
+    title: Mapped[str] = mapped_column(Text, default="")
     label_config: Mapped[str] = mapped_column(Text)
     options: Mapped[dict[str, Any]]  # extra_params as given; validated by ProjectOptions
     host: Mapped[str] = mapped_column(Text)  # under which /setup was called
@@ -42,6 +43,11 @@ class Project(Base):
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
     miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: what differs from Label Studio
     split: Mapped[str | None] = mapped_column(String(64))  # seed and share by which tasks were held out
+    back_to: Mapped[int | None]  # the adapter that somebody asked to go back to, until it is in service
+    halvings: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: how small its batches must be
+    stopped: Mapped[dict[str, Any] | None]  # the rule that said so, since when, and whether it was told
+    paused: Mapped[bool] = mapped_column(default=False)  # no round begins unless somebody asks for it
+    chosen_strategy: Mapped[str | None] = mapped_column(Text)  # on the dashboard, in place of the one in the options
     synced_at: Mapped[float] = mapped_column(Float, default=0.0)
     error: Mapped[str | None] = mapped_column(Text)
 
@@ -59,8 +65,23 @@ class Task(Base):
     annotated: Mapped[bool] = mapped_column(default=False)  # has an annotation that is not a skip
     labels: Mapped[dict[str, Any] | None]  # by control, as backend/targets.py spells values; None: none, or a tie
     labeled: Mapped[bool] = mapped_column(default=False)  # whether there are any
+    truth: Mapped[bool] = mapped_column(default=False)  # ground truth that is to measure with: never trained on
     learned_in: Mapped[int | None]  # the round that first knew this task's labels
     __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
+
+
+class Annotation(Base):
+    """What one person said of a task."""
+
+    __tablename__ = "annotations"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # Label Studio's own number
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    annotator: Mapped[int | None] = mapped_column(BigInteger)  # Label Studio's number of the person
+    skipped: Mapped[bool]
+    labels: Mapped[dict[str, Any]]  # by control; empty if it says nothing that is learned
+    seconds: Mapped[float | None] = mapped_column(Float)  # that it took
+    __table_args__ = (Index("annotations_by_task", "project_id", "task_id"),)
 
 
 class Event(Base):
@@ -91,9 +112,14 @@ class Round(Base):
     targets: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # that the label config asked for then
     adapter: Mapped[int] = mapped_column(default=0)  # in service when it began, then what it put into service
     queue: Mapped[int | None]
+    candidates: Mapped[int] = mapped_column(default=0)  # from which the queue was chosen
     strategy: Mapped[str | None] = mapped_column(Text)
+    choosing: Mapped[dict[str, Any] | None]  # how `auto` shared the queue out among strategies, and why
     evaluation: Mapped[dict[str, Any] | None]
+    stopping: Mapped[dict[str, Any] | None]  # what was known of when to stop
+    review: Mapped[dict[str, Any] | None]  # labels that are likely wrong, and how well annotators agree
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step
+    progress: Mapped[dict[str, Any] | None]  # of the step that runs: done, total, since when, and at which time
     tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: begun so often without an end
     back_to: Mapped[int | None]  # the adapter that somebody asked for, in place of training one
     error: Mapped[str | None] = mapped_column(Text)
@@ -110,6 +136,7 @@ class Adapter(Base):
     targets: Mapped[list[dict[str, Any]]]  # what it learned, with thresholds tuned on held-out labels
     examples: Mapped[int]
     created_at: Mapped[float] = mapped_column(Float)
+    given_up: Mapped[bool] = mapped_column(default=False)  # somebody went back to an earlier one
 
 
 class QueueItem(Base):
@@ -122,6 +149,9 @@ class QueueItem(Base):
     task_id: Mapped[int] = mapped_column(BigInteger)
     audit: Mapped[bool]
     score: Mapped[float | None] = mapped_column(Float)  # the strategy's; None for held-out tasks
+    probability: Mapped[float | None] = mapped_column(Float)  # of this draw, given those before, if the strategy draws
+    chosen_by: Mapped[str | None] = mapped_column(Text)  # which member of a strategy that combines several
+    why: Mapped[dict[str, Any] | None]  # what the model says of it, and what speaks for it, for people to read
 
 
 class PublishedQueue(Base):

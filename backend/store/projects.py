@@ -9,6 +9,8 @@ from sqlalchemy import select, update
 from backend.store.database import Database
 from backend.store.models import Project, PublishedQueue
 
+_READ_BY = ("ignore_controls", "ground_truth")  # options that decide what is read of a task
+
 
 class Projects:
     """The connected projects."""
@@ -42,9 +44,13 @@ class Projects:
                 )
                 return True
             new = (project.options, project.connected) != (options, True)
+            if project.options != options:
+                project.halvings = {}  # what there was no memory for may be smaller now
+                project.chosen_strategy = None  # the last word counts
             if not project.connected:
                 project.webhook_ready = False
-            if project.options.get("ignore_controls") != options.get("ignore_controls"):
+                project.task_mark, project.reread, project.split = 0, True, None  # it may have been another's meanwhile
+            if any(project.options.get(name) != options.get(name) for name in _READ_BY):
                 project.task_mark, project.reread = 0, True  # there is more or less to read of every task
             project.options, project.host, project.connected = options, host, True
             return new
@@ -60,6 +66,12 @@ class Projects:
         """Write columns of one project."""
         with self._database.write() as session:
             session.execute(update(Project).where(Project.id == project_id).values(**values))
+
+    def forget_back_to(self, project_id: int, adapter: int) -> None:
+        """Forget that this adapter was to be gone back to; another that was asked for meanwhile is not forgotten."""
+        where = (Project.id == project_id, Project.back_to == adapter)
+        with self._database.write() as session:
+            session.execute(update(Project).where(*where).values(back_to=None))
 
     def take_turn(self, project_id: int, turn: int) -> None:
         """Note that the workflow `turn` has begun, so that later events make the next one. Safe to repeat."""

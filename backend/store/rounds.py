@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
 from backend.store.database import Database
 from backend.store.models import Adapter, Project, QueueItem, Round
+
+KEPT_QUEUES = 5  # the last ones, of each project
+
+
+class Place(NamedTuple):
+    """A task in a selection."""
+
+    task_id: int
+    audit: bool = False
+    score: float | None = None
+    probability: float | None = None
+    chosen_by: str | None = None
 
 
 class Rounds:
@@ -35,6 +47,22 @@ class Rounds:
         with self._database.write() as session:
             session.execute(update(Round).where(*where).values(**values))
 
+    def put_review(self, project_id: int, number: int, found: dict[str, Any] | None) -> None:
+        """Write a round's look at the labels. Those of earlier rounds are of no use any more."""
+        earlier = (Round.project_id == project_id, Round.number < number)
+        with self._database.write() as session:
+            session.execute(update(Round).where(*earlier, Round.review.is_not(None)).values(review=None))
+        self.set(project_id, number, review=found)
+
+    def last(self, project_id: int, column: str, *, done: bool = False) -> Any:
+        """The newest value of a column that a round wrote, or only one that is done; None if none did."""
+        value = getattr(Round, column)
+        query = select(value).where(Round.project_id == project_id, value.is_not(None))
+        if done:  # what others tell may be of an adapter that never served
+            query = query.where(Round.state == "done")
+        with self._database.read() as session:
+            return session.scalars(query.order_by(Round.number.desc()).limit(1)).first()
+
     def took(self, project_id: int, number: int, step: str, seconds: float) -> None:
         """Record how long a step took."""
         with self._database.write() as session:
@@ -52,9 +80,10 @@ class Rounds:
         return tries
 
     def forgive_tries(self) -> None:
-        """Forget how often the steps of running rounds were begun: the process was stopped in good order."""
+        """Forget what steps had no memory for: the process was stopped in good order, and may get more of it."""
         with self._database.write() as session:
             session.execute(update(Round).where(Round.state == "running").values(tries={}))
+            session.execute(update(Project).values(halvings={}))
 
     def get(self, project_id: int, number: int) -> Round | None:
         """One round, detached."""
@@ -92,6 +121,12 @@ class Rounds:
         with self._database.write() as session:
             session.execute(update(Adapter).where(*where).values(targets=targets))
 
+    def give_up_after(self, project_id: int, number: int) -> None:
+        """Note that every adapter after this one was given up, and that this one is not. Safe to repeat."""
+        mine = (Adapter.project_id == project_id, Adapter.number >= number)
+        with self._database.write() as session:
+            session.execute(update(Adapter).where(*mine).values(given_up=Adapter.number > number))
+
     def adapter(self, project_id: int, number: int) -> Adapter | None:
         """One adapter version, detached."""
         with self._database.read() as session:
@@ -109,17 +144,27 @@ class Rounds:
         with self._database.read() as session:
             return [(project, number) for project, number in session.execute(query)]
 
-    def put_queue(self, project_id: int, queue: int, items: Sequence[tuple[int, bool, float | None]]) -> None:
-        """Record a selection in its order: (task id, held out?, score). Replaces an earlier try; keeps five queues."""
+    def put_queue(self, project_id: int, queue: int, items: Sequence[Place]) -> None:
+        """Record a selection in its order. Replaces an earlier try; of the others only the last are kept."""
         with self._database.write() as session:
             mine = QueueItem.project_id == project_id
-            session.execute(delete(QueueItem).where(mine, (QueueItem.queue == queue) | (QueueItem.queue < queue - 4)))
-            for position, (task_id, audit, score) in enumerate(items):
-                session.add(
-                    QueueItem(
-                        project_id=project_id, queue=queue, position=position, task_id=task_id, audit=audit, score=score
-                    )
-                )
+            old = QueueItem.queue <= queue - KEPT_QUEUES
+            session.execute(delete(QueueItem).where(mine, (QueueItem.queue == queue) | old))
+            for position, place in enumerate(items):
+                session.add(QueueItem(project_id=project_id, queue=queue, position=position, **place._asdict()))
+
+    def of_queue(self, project_id: int, queue: int) -> Round | None:
+        """The round that published this queue."""
+        query = select(Round).where(Round.project_id == project_id, Round.queue == queue)
+        with self._database.read() as session:
+            return session.scalars(query.order_by(Round.number.desc()).limit(1)).first()
+
+    def explain(self, project_id: int, queue: int, why: Mapping[int, dict[str, Any]]) -> None:
+        """Write to each task of a queue what speaks for it."""
+        mine = select(QueueItem).where(QueueItem.project_id == project_id, QueueItem.queue == queue)
+        with self._database.write() as session:
+            for item in session.scalars(mine):
+                item.why = why.get(item.task_id)
 
     def queue(self, project_id: int, queue: int) -> list[QueueItem]:
         """A queue in its order; empty if there is none of this number."""

@@ -43,11 +43,10 @@ def damage(database: Path) -> str | None:
 
 
 def set_aside(database: Path) -> Path:
-    """Move a damaged database out of the way, with its log, to be looked at later."""
+    """Move a damaged database out of the way, to be looked at later, with its log, which would spoil another's."""
     aside = database.with_name(f"{database.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    for end in ("-wal", "-shm"):
-        beside = database.with_name(database.name + end)
-        if beside.exists():
-            beside.replace(aside.with_name(aside.name + end))
-    database.replace(aside)
+    for end in ("-wal", "-shm", ""):
+        path = database.with_name(database.name + end)
+        if path.exists():
+            path.replace(aside.with_name(aside.name + end))
     return aside

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
-from backend.store.database import Database
-from backend.store.models import Task
+from backend.store.database import CHUNK, Database
+from backend.store.models import Annotation, Task
 
-_CHUNK = 500  # rows a statement: SQLite allows 32,766 variables
+_TEACHES = Task.truth.is_(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class LabeledText:
     text: str
     digest: int
     values: dict[str, Any]  # by the control's name
+
+
+class Placed(NamedTuple):
+    """What is known of a task beside its text."""
+
+    digest: int
+    audit: bool
+    done: bool  # somebody annotated or skipped it
+    labels: dict[str, Any] | None
 
 
 def digest(text: str) -> int:
@@ -73,8 +83,8 @@ class Tasks:
             for task_id, text in texts
         ]
         with self._database.write() as session:
-            for start in range(0, len(rows), _CHUNK):
-                statement = insert(Task).values(rows[start : start + _CHUNK])
+            for start in range(0, len(rows), CHUNK):
+                statement = insert(Task).values(rows[start : start + CHUNK])
                 changed = {name: statement.excluded[name] for name in ("text", "digest", "audit")}
                 session.execute(statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed))
 
@@ -89,23 +99,40 @@ class Tasks:
                     values["learned_in"] = None
                 session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
 
+    def put_truths(self, project_id: int, truths: Mapping[int, bool]) -> None:
+        """Write which of these tasks have a ground truth that is to measure with."""
+        with self._database.write() as session:
+            for task_id, truth in truths.items():
+                session.execute(
+                    update(Task).where(Task.project_id == project_id, Task.id == task_id).values(truth=truth)
+                )
+
     def forget_annotations(self, project_id: int, task_ids: Sequence[int]) -> None:
         """Write that nobody has annotated or skipped these tasks."""
-        nothing = {"labels": None, "labeled": False, "annotated": False, "skipped": False, "learned_in": None}
+        nothing = {
+            "labels": None,
+            "labeled": False,
+            "annotated": False,
+            "skipped": False,
+            "learned_in": None,
+            "truth": False,
+        }
         said = or_(Task.annotated.is_(True), Task.skipped.is_(True))
         with self._database.write() as session:
-            for start in range(0, len(task_ids), _CHUNK):
-                chunk = Task.id.in_(task_ids[start : start + _CHUNK])
+            for start in range(0, len(task_ids), CHUNK):
+                chunk = Task.id.in_(task_ids[start : start + CHUNK])
                 session.execute(update(Task).where(Task.project_id == project_id, chunk, said).values(**nothing))
+                _forget_who(session, project_id, task_ids[start : start + CHUNK])
 
     def keep_only(self, project_id: int, task_ids: set[int]) -> int:
         """Delete the tasks that Label Studio no longer has; how many those were."""
         with self._database.write() as session:
             known = session.scalars(select(Task.id).where(Task.project_id == project_id)).all()
             gone = [task_id for task_id in known if task_id not in task_ids]
-            for start in range(0, len(gone), _CHUNK):
-                chunk = gone[start : start + _CHUNK]
+            for start in range(0, len(gone), CHUNK):
+                chunk = gone[start : start + CHUNK]
                 session.execute(delete(Task).where(Task.project_id == project_id, Task.id.in_(chunk)))
+                _forget_who(session, project_id, chunk)
         return len(gone)
 
     def count(self, project_id: int) -> int:
@@ -120,23 +147,32 @@ class Tasks:
         """Tasks with a label, held-out ones included."""
         return self._count(Task.project_id == project_id, Task.labeled.is_(True))
 
+    def count_skipped(self, project_id: int, *, audit: bool) -> int:
+        """Tasks that somebody skipped and nobody annotated: the candidates, or the held-out ones."""
+        mine = (Task.project_id == project_id, Task.audit.is_(audit))
+        return self._count(*mine, Task.skipped.is_(True), Task.annotated.is_(False))
+
     def count_new_labels(self, project_id: int) -> int:
         """Labeled tasks that no round has known yet."""
         return self._count(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
 
     def count_open_tasks(self, project_id: int) -> int:
         """Tasks that are neither annotated nor skipped, held-out ones included."""
-        return sum(self._count(*self._waiting(project_id, audit=audit)) for audit in (False, True))
+        return sum(self.count_waiting(project_id, audit=audit) for audit in (False, True))
 
     def count_open(self, project_id: int, task_ids: Sequence[int]) -> int:
         """How many of the given tasks are neither annotated nor skipped."""
-        open_ones = 0
-        for start in range(0, len(task_ids), _CHUNK):
-            chunk = task_ids[start : start + _CHUNK]
-            open_ones += self._count(
-                Task.project_id == project_id, Task.id.in_(chunk), Task.annotated.is_(False), Task.skipped.is_(False)
-            )
-        return open_ones
+        return len(self.open_ones(project_id, task_ids))
+
+    def open_ones(self, project_id: int, task_ids: Sequence[int]) -> set[int]:
+        """Those of the given tasks that are neither annotated nor skipped."""
+        mine = (Task.project_id == project_id, Task.annotated.is_(False), Task.skipped.is_(False))
+        found: set[int] = set()
+        with self._database.read() as session:
+            for start in range(0, len(task_ids), CHUNK):
+                chunk = Task.id.in_(task_ids[start : start + CHUNK])
+                found.update(session.scalars(select(Task.id).where(*mine, chunk)))
+        return found
 
     def learned(self, project_id: int, number: int) -> None:
         """Note the round that first knew the labels there are now."""
@@ -151,16 +187,72 @@ class Tasks:
         """All tasks, by id."""
         return self._texts(Task.project_id == project_id)
 
+    def texts(self, project_id: int, task_ids: Sequence[int]) -> dict[int, TaskText]:
+        """The given tasks by id, as far as they are there."""
+        found: dict[int, TaskText] = {}
+        for start in range(0, len(task_ids), CHUNK):
+            chunk = self._texts(Task.project_id == project_id, Task.id.in_(task_ids[start : start + CHUNK]))
+            found |= {task.id: task for task in chunk}
+        return found
+
     def waiting(self, project_id: int, *, audit: bool) -> list[TaskText]:
         """Open tasks, by id: the candidates, or the held-out ones."""
         return self._texts(*self._waiting(project_id, audit=audit))
 
+    def waiting_digests(self, project_id: int) -> list[int]:
+        """Digests of the texts of open tasks, the held-out ones first."""
+        query = select(Task.digest).where(
+            Task.project_id == project_id, Task.annotated.is_(False), Task.skipped.is_(False)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(query.order_by(Task.audit.desc(), Task.id)))
+
+    def count_waiting(self, project_id: int, *, audit: bool) -> int:
+        """Open tasks: the candidates, or the held-out ones."""
+        return self._count(*self._waiting(project_id, audit=audit))
+
     def labeled(self, project_id: int, *, audit: bool) -> list[LabeledText]:
         """Labeled tasks, by id: those to train on, or the held-out ones."""
+        return self._labeled(project_id, Task.audit.is_(audit), *([] if audit else [_TEACHES]), order=[Task.id])
+
+    def labels(self, project_id: int) -> list[dict[str, Any]]:
+        """What is known of every labeled task, held-out ones included: values by control."""
+        query = select(Task.labels).where(Task.project_id == project_id, Task.labeled.is_(True))
+        with self._database.read() as session:
+            return [labels or {} for labels in session.scalars(query)]
+
+    def placed(self, project_id: int, task_ids: Sequence[int]) -> dict[int, Placed]:
+        """What the map shows of each given task that is there."""
+        done = or_(Task.annotated, Task.skipped)
+        columns = select(Task.id, Task.digest, Task.audit, done, Task.labels).where(Task.project_id == project_id)
+        found: dict[int, Placed] = {}
+        with self._database.read() as session:
+            for start in range(0, len(task_ids), CHUNK):
+                rows = session.execute(columns.where(Task.id.in_(task_ids[start : start + CHUNK])))
+                found.update({row[0]: Placed(row[1], row[2], bool(row[3]), row[4]) for row in rows})
+        return found
+
+    def truths(self, project_id: int) -> list[LabeledText]:
+        """Labeled tasks with a ground truth that measures, without those that are held out anyway."""
+        return self._labeled(project_id, Task.audit.is_(False), Task.truth.is_(True), order=[Task.id])
+
+    def chosen(self, project_id: int) -> list[LabeledText]:
+        """Labeled tasks that are trained on, in their order, without those that were labeled before the first round."""
+        later = or_(Task.learned_in.is_(None), Task.learned_in > 1)
+        order = [Task.learned_in.is_(None), Task.learned_in, Task.id]
+        return self._labeled(project_id, Task.audit.is_(False), _TEACHES, later, order=order)
+
+    def first_known(self, project_id: int) -> dict[int, int]:
+        """The round that first knew a task's labels, by task."""
+        query = select(Task.id, Task.learned_in).where(Task.project_id == project_id, Task.learned_in.is_not(None))
+        with self._database.read() as session:
+            return {task_id: number or 0 for task_id, number in session.execute(query)}
+
+    def _labeled(self, project_id: int, *conditions: ColumnElement[bool], order: Sequence[Any]) -> list[LabeledText]:
         query = (
             select(Task.id, Task.text, Task.digest, Task.labels)
-            .where(Task.project_id == project_id, Task.audit.is_(audit), Task.labeled.is_(True))
-            .order_by(Task.id)
+            .where(Task.project_id == project_id, Task.labeled.is_(True), *conditions)
+            .order_by(*order)
         )
         with self._database.read() as session:
             return [LabeledText(*row) for row in session.execute(query)]
@@ -187,3 +279,7 @@ class Tasks:
             Task.annotated.is_(False),
             Task.skipped.is_(False),
         )
+
+
+def _forget_who(session: Session, project_id: int, task_ids: Sequence[int]) -> None:
+    session.execute(delete(Annotation).where(Annotation.project_id == project_id, Annotation.task_id.in_(task_ids)))

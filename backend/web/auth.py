@@ -36,7 +36,7 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
             g.only_project = project_id
             return None
         refusal = answer(401, _WRONG)
-        refusal.headers["WWW-Authenticate"] = "Basic"
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="Active learning", charset="UTF-8"'
         return refusal
 
 

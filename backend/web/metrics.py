@@ -30,11 +30,13 @@ class _Rounds(Collector):
         adapter = GaugeMetricFamily("lsal_adapter_version", "Adapter in service, 0 = none", labels=labels)
         failing = GaugeMetricFamily("lsal_project_error", "1 while the project needs attention", labels=labels)
         queued = GaugeMetricFamily("lsal_queue_open_tasks", "Unlabeled tasks of the published queue", labels=labels)
+        stopped = GaugeMetricFamily("lsal_stopped", "1 once labeling may stop", labels=labels)
         for project in self._store.projects.all():
             name = [str(project.id)]
             items = self._store.rounds.queue(project.id, project.queue)
             labeled.add_metric(name, self._store.tasks.count_labeled(project.id))
             adapter.add_metric(name, project.adapter)
+            stopped.add_metric(name, float(project.stopped is not None))
             failing.add_metric(name, float(project.error is not None))
             queued.add_metric(name, self._store.tasks.count_open(project.id, [item.task_id for item in items]))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
@@ -48,7 +50,7 @@ class _Rounds(Collector):
                 seconds.add_metric([str(last.project_id), step], spent)
         events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet accounted for")
         events.add_metric([], self._store.events.count())
-        yield from (labeled, adapter, failing, queued, number, score, seconds, events)
+        yield from (labeled, adapter, failing, stopped, queued, number, score, seconds, events)
 
 
 def blueprint(app: Flask, store: Store) -> Blueprint:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
-from werkzeug.exceptions import BadRequest
 
 from backend import __version__
 from backend.errors import InvalidRequestError
@@ -15,11 +14,12 @@ from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse, refuse_unknown
 from backend.labelstudio.predictions import adapter_version, prediction
 from backend.labelstudio.probes import REACHED, TRIAL_PATH
+from backend.options import ProjectOptions
 from backend.rounds.context import options_of
 from backend.rounds.reasons import SETUP
 from backend.rounds.support import refuse_unsupported
-from backend.settings import ProjectOptions
 from backend.store import Store
+from backend.web.bodies import json_body, project_number
 from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
@@ -60,7 +60,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.post("/setup")
     def setup() -> Response:
         """Remember a project. Label Studio repeats this call often, so only news makes work for the worker."""
-        body = _body()
+        body = json_body()
         project_id = project_number(body.get("project"))
         config = body.get("schema")
         extra = _as_object(body.get("extra_params"))
@@ -78,7 +78,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.post("/predict")
     def predict() -> Response:
         """One list of predictions a task, in the order asked: empty while there is no adapter or no text."""
-        body = _body()
+        body = json_body()
         tasks = body.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise InvalidRequestError("'tasks' must be a list of tasks, each an object with 'data'")
@@ -113,7 +113,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
     @routes.post("/webhook")
     def webhook() -> tuple[Response, int]:
         """Remember that something happened. What exactly is read from Label Studio by the worker."""
-        if note(store, _body(), only=g.get("only_project")):
+        if note(store, json_body(), only=g.get("only_project")):
             return jsonify(status="noted"), 201
         return jsonify(status="ignored", reason="the project has not connected this backend"), 200
 
@@ -145,28 +145,6 @@ def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> boo
         return False
     store.events.add(project_id, action)
     return True
-
-
-def project_number(value: object) -> int:
-    """`7` of 7, 7.0, "7" or "7.1700000000"; raises `InvalidRequestError` otherwise."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    digits = str(value).split(".", 1)[0] if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or not 0 < int(digits) < 2**31:
-        raise InvalidRequestError("'project' must be the number of a project")
-    return int(digits)
-
-
-def _body() -> dict[str, Any]:
-    try:
-        body = request.get_json(force=True)
-    except BadRequest:
-        raise InvalidRequestError("The body must be JSON") from None
-    except RecursionError:
-        raise InvalidRequestError("The body is nested too deep") from None
-    if not isinstance(body, dict):
-        raise InvalidRequestError("The body must be a JSON object")
-    return body
 
 
 def _as_object(extra_params: Any) -> Any:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.overview.state import WORKER_SILENT
 from backend.store import Store
 
-_PULSE = 60.0  # seconds without a sign of life after which a worker counts as gone
 _WAITING = 600.0  # seconds that an event may wait while the worker lives; a round in training keeps events waiting
 
 
@@ -37,6 +37,10 @@ def _told(check: Callable[[Store], str | None], store: Store) -> str | None:
 
 def _database(store: Store) -> str | None:
     store.projects.all()
+    if store.database.suspect:
+        if wrong := store.database.damage():
+            return f"the database is damaged ({wrong}); start the worker again"
+        store.database.suspect = False
     return None
 
 
@@ -46,12 +50,13 @@ def _worker(store: Store) -> str | None:
         return "no worker was ever started here; start `lsal serve` or `lsal worker`"
     silent = time.time() - last.beat_at
     # Negative after the clock jumped back, until the worker's next sign.
-    return None if silent < _PULSE else f"the worker was last heard of {silent:.0f} s ago; see its log"
+    return None if silent < WORKER_SILENT else f"the worker was last heard of {silent:.0f} s ago; see its log"
 
 
 def _queue(store: Store) -> str | None:
     waited = store.events.oldest_age()
-    busy = any(last.state == "running" for last in store.rounds.newest())
+    connected = {project.id for project in store.projects.all()}
+    busy = any(last.state == "running" and last.project_id in connected for last in store.rounds.newest())
     if waited < _WAITING or busy:
         return None
     return f"an event has waited for {waited:.0f} s though no round runs; see the worker's log"

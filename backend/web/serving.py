@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.errors import DamagedError, ModelError
 from backend.labelstudio.predictions import adapter_version
@@ -137,29 +137,38 @@ class Serving:
         return 0 if project is None else project.adapter
 
     def _load_or_older(self, project_id: int, wanted: int) -> _InService:
-        """The wanted version or, if it is damaged, the newest older one that is whole. The worker trains another."""
+        """The wanted version or, if it is damaged, the newest older one that is whole, or a later one."""
         try:
             return self._load(project_id, wanted)
         except DamagedError as error:
-            if (project_id, wanted) not in self._reported:
-                self._store.events.add(project_id, DAMAGED)
-                self._reported.add((project_id, wanted))
-            for version in (n for n in self._store.files.adapters(project_id) if n < wanted):
+            kept = [n for n in self._store.files.adapters(project_id) if n != wanted]
+            for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
                 try:
                     found = self._load(project_id, version)
                 except ModelError:
                     continue
                 found.instead_of = wanted
-                message = f"{error}. Adapter {version} serves in its place"
-                log.error("project %d: %s", project_id, message)
-                self._store.projects.set(project_id, error=message)
+                self._report(project_id, wanted, f"{error}. Adapter {version} serves in its place")
                 return found
+            self._report(project_id, wanted, str(error))
             raise
+
+    def _report(self, project_id: int, wanted: int, message: str) -> None:
+        """Tell the worker, once, to train another."""
+        if (project_id, wanted) in self._reported:
+            return
+        log.error("project %d: %s", project_id, message)
+        try:
+            self._store.projects.set(project_id, error=message)
+            self._store.events.add(project_id, DAMAGED)
+            self._reported.add((project_id, wanted))
+        except SQLAlchemyError as error:  # a full disk, perhaps: serving goes on, and says it another time
+            log.error("project %d: that could not be noted (%s)", project_id, type(error).__name__)
 
     def _load(self, project_id: int, version: int) -> _InService:
         adapter = self._store.rounds.adapter(project_id, version)
         if adapter is None:
-            raise ModelError(f"adapter {version} of project {project_id} is not known; start a round")
+            raise DamagedError(f"adapter {version} of project {project_id} is not known; start a round")
         base = self._models.get(adapter.base_model)
         folder = self._store.files.adapter(project_id, version)
         if wrong := self._store.files.damage(folder):

@@ -20,7 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from backend.cli import quiet_libraries
+from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.task_spec import Control
 from backend.learners import writing
@@ -31,7 +31,7 @@ from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import Learner
 from backend.learners.packaged import resolve
 from backend.learners.training import train
-from backend.rounds.measures import best_threshold, measure
+from backend.libraries import quiet_libraries
 from backend.targets import SIDES, sides
 from benchmarks.kinds.data import Data
 from benchmarks.measure import status

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backend.evaluation.measures import measure
 from backend.labelstudio.controls.numbers import within
-from backend.rounds.measures import measure
 from backend.targets import SIDES, Kind, Target, sides, with_sides
 
 KINDS: dict[str, Kind] = {

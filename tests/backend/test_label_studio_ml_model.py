@@ -17,7 +17,7 @@ from label_studio_sdk.label_interface.interface import LabelInterface
 from backend import cli
 from backend.store import Store
 from tests.backend.web.test_ml import CONFIG
-from tests.label_studio.conftest import wait_for
+from tests.real import wait_for
 
 SETUP = {"project": "7.1700000000", "schema": CONFIG, "hostname": "http://theirs", "access_token": "secret"}
 TASKS = [{"id": 1, "data": {"text": "there is my apple and pear"}}, {"id": 2, "data": {"text": ""}}]

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from gunicorn.config import Config
 
 from backend import logs
 from backend.errors import BackendError
+from backend.processes import _Log
 
 SECRET = "the text of a task"
 
@@ -41,9 +43,23 @@ def test_libraries_are_heard_from_warning_on_and_without_what_they_were_given(wr
     theirs.debug("send_request_headers %s", SECRET)
     theirs.info("HTTP Request: %s", SECRET)
     theirs.warning("cannot parse %r", SECRET)
+    theirs.error(f"cannot parse {SECRET} either")
     assert "WARNING httpcore.http11: cannot parse %r" in written.getvalue()
+    assert "ERROR httpcore.http11: see test_logs.test_libraries_are_heard" in written.getvalue()
     assert SECRET not in written.getvalue()
     assert "HTTP Request" not in written.getvalue()
+
+
+def test_gunicorn_logs_through_the_same_handler(written: io.StringIO) -> None:
+    theirs = _Log(Config())
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        theirs.exception("Error handling request %s", "/predict")
+    said = written.getvalue()
+    assert "ERROR gunicorn.error: Error handling request /predict" in said
+    assert "builtins.ValueError" in said
+    assert SECRET not in said
 
 
 def test_exceptions_tell_where_and_of_which_kind_but_not_what(written: io.StringIO) -> None:

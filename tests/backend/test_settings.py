@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.settings import ProjectOptions, SettingsError, load_settings
+from backend.options import ProjectOptions
+from backend.settings import SettingsError, load_settings
 
 
 def test_label_studio_host_is_accepted_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from backend.demo.label_studio import LabelStudioServer
 from tests.conftest import labeled_sentences
 from tests.docker.compose import read
 from tests.docker.image import REPOSITORY, Image
-from tests.label_studio.conftest import CONFIG, IMPORT_FLAG, STRICT, program, wait_for  # noqa: F401
+from tests.real import CONFIG, IMPORT_FLAG, STRICT, program, wait_for  # noqa: F401
 from tests.servers import free_port
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.conftest import CLASSES, labeled_sentences
-from tests.label_studio.conftest import CONFIG, Team, truth, wait_for
+from tests.real import CONFIG, Team, truth, wait_for
 
 
 def ask_for_round(team: Team) -> None:
@@ -126,5 +126,5 @@ def test_the_start_training_button_and_new_tasks_start_rounds(connected: Team) -
     team.add([text for text, _ in labeled_sentences(5, seed=3)])
     assert team.wait_for_round(3).reason == "new tasks"
     ask_for_round(team)
-    assert team.wait_for_round(4).reason == "asked for on the command line"
+    assert team.wait_for_round(4).reason == "asked for"
     assert json.dumps(team.backend.log()).count("failed") == 0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, CONFIG, Team
+from tests.real import AUTH, CONFIG, Team
 
 
 def test_connected_with_a_webhook_that_carries_its_secret_and_no_password(connected: Team) -> None:
@@ -20,6 +20,7 @@ def test_connected_with_a_webhook_that_carries_its_secret_and_no_password(connec
     hooks = connected.call("GET", f"/api/webhooks/?project={connected.id}")
     project = connected.backend.store.projects.get(connected.id)
     assert project is not None
+    assert project.title == "A project"
     secret = project.webhook_secret
     assert secret is not None
     assert [(h["url"], h["headers"], h["is_active"]) for h in hooks] == [
@@ -30,17 +31,17 @@ def test_connected_with_a_webhook_that_carries_its_secret_and_no_password(connec
 @pytest.mark.parametrize(
     ("config", "extra_params", "sentence"),
     [
-        (CONFIG, {"strategy": "foo"}, "strategy 'foo' is unknown; choose one of badge, bald, cal"),
+        (CONFIG, {"strategy": "foo"}, "strategy 'foo' is unknown; choose one of auto, badge, bald, cal"),
         (
             CONFIG,
             {"batchsize": 3},
-            "extra_params.batchsize is unknown; choose from audit_share, base_model, batch_size",
+            "extra_params.batchsize is unknown; choose from audit_share, balance, base_model",
         ),
         (CONFIG, {"batch_size": 0}, "extra_params.batch_size: Input should be greater than or equal to 1, not 0"),
         (
             '<View><Text name="t" value="$text"/><DateTime name="l" toName="t"/></View>',
             {},
-            "<DateTime name='l'> is not supported",
+            "DateTime name='l' is not supported",
         ),
     ],
 )

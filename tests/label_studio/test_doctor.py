@@ -26,7 +26,7 @@ from backend.rounds.connection import secret_of
 from backend.settings import load_settings
 from backend.store import Store
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, Backend, Team
+from tests.real import AUTH, Backend, Team
 from tests.servers import free_port, http_server
 
 MODELS = BaseModels()

@@ -8,7 +8,7 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.errors import LabelStudioError
 from backend.labelstudio.client import Client
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import Team
+from tests.real import Team
 
 
 def test_recounting_is_recognised_without_writing_anything(

@@ -14,7 +14,7 @@ from backend.labelstudio.predictions import spelled
 from backend.targets import sides
 from tests.backend.learners.kinds import data
 from tests.backend.rounds.test_support import config
-from tests.label_studio.conftest import Team
+from tests.real import Team
 
 BATCH = 24
 TAXONOMY = (

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, BATCH, Team, wait_for
+from tests.real import AUTH, BATCH, Team, wait_for
 from tests.servers import free_port
 
 SERVER = """

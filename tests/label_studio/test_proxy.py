@@ -13,8 +13,8 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.labelstudio.client import Client
 from backend.labelstudio.probes import whoami
 from tests.conftest import labeled_sentences
-from tests.label_studio.conftest import AUTH, Team
 from tests.label_studio.test_doctor import diagnose
+from tests.real import AUTH, Team
 from tests.servers import http_server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "server", "date"}

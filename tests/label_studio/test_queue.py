@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.label_studio.conftest import BATCH, Team, wait_for
+from tests.real import BATCH, Team, wait_for
 
 
 def test_two_annotators_get_the_published_order_and_each_batch_changes_it(connected: Team) -> None:
@@ -106,7 +106,7 @@ def test_projects_predicting_at_once_give_the_same_as_one_after_the_other(
     import httpx
 
     from tests.conftest import labeled_sentences
-    from tests.label_studio.conftest import AUTH, CONFIG
+    from tests.real import AUTH, CONFIG
 
     other = Team(label_studio, backend, annotators)
     other.create([text for text, _ in labeled_sentences(60, seed=5)])

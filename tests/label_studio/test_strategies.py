@@ -13,7 +13,7 @@ from backend.learners.base_model import BaseModel
 from backend.learners.learner import Learner
 from tests.backend.learners.test_gradients import slow_lengths
 from tests.conftest import class_probs, labeled_sentences
-from tests.label_studio.conftest import BATCH, Team
+from tests.real import BATCH, Team
 
 
 def gradient_length(classifier: Learner, texts: list[str]) -> np.ndarray:

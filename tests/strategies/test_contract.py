@@ -78,7 +78,7 @@ def test_fewer_than_one_candidate_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if strategies.get(name).requires])
 def test_missing_malformed_and_non_finite_fields_are_named(name: str) -> None:
     strategy = strategies.get(name)
-    field = sorted(strategy.requires)[0]
+    field = min(strategy.requires - {"class_counts"})  # whole numbers, which cannot be broken in the same way
     good = make_pool(8)
     fields = {f: getattr(good, f) for f in strategy.requires}
     broken = fields[field].copy()

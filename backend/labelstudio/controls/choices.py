@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from backend.errors import UnsupportedConfigError
+from backend.evaluation.calibration import tempered, two_sided
 from backend.labelstudio.controls.base import Output, Region, classes, labels, majority, region
 from backend.labelstudio.task_spec import Control
 from backend.targets import Target
@@ -45,13 +48,12 @@ class Single:
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[str | None, float]:
         """The likeliest class that the control offers: what is gone is left out, the rest normalised again."""
-        offered = set(control.target.classes)
-        kept = [(float(p), name) for p, name in zip(output["probs"], learned.classes, strict=True) if name in offered]
-        total = sum(p for p, _ in kept)
-        if not kept or total <= 0:
+        names = [name for name in learned.classes if name in control.target.classes]
+        kept = output["probs"][[name in names for name in learned.classes]].astype(np.float64)
+        if not kept.sum() > 0:
             return None, 0.0
-        best, name = max(kept)
-        return name, best / total
+        confidence = tempered(kept, learned.temperature)
+        return names[int(kept.argmax())], float(confidence.max())
 
 
 class Multiple:
@@ -80,8 +82,13 @@ class Multiple:
         """Every class from the threshold on; the confidence is that of the least certain answer."""
         known = dict(zip(learned.classes, map(float, output["probs"]), strict=True))
         asked = {name: known[name] for name in control.target.classes if name in known}
-        shown = [name for name, p in asked.items() if p >= learned.threshold]
-        return shown, min((max(p, 1 - p) for p in asked.values()), default=0.0)
+        if not asked:
+            return [], 0.0
+        probs = np.array([*asked.values()])
+        there, absent = tempered(two_sided(probs), learned.temperature).T
+        shown = probs >= learned.threshold
+        confidence = float(np.where(shown, there, absent).min())
+        return [name for name, p in asked.items() if p >= learned.threshold], confidence
 
 
 def _chosen(control: Control, found: Region) -> list[str]:

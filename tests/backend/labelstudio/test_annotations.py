@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labelstudio.annotations import TaskState, state_of, values_of
+from backend.labelstudio.annotations import TaskState, each_of, state_of, values_of
 from backend.labelstudio.label_config import parse
 
 CHOICES = '<Choices name="topic" toName="text"><Choice value="a"/><Choice value="b"/><Choice value="c"/></Choices>'
@@ -36,7 +36,10 @@ EMPTY = {"result": [], "was_cancelled": False}
         ([choosing("a"), choosing("b")], TaskState(1, {}, True, False)),
         ([choosing("a"), choosing("b"), choosing("b")], TaskState(1, {"topic": "b"}, True, False)),
         ([choosing("a"), choosing("b"), EMPTY], TaskState(1, {}, True, False)),
-        ([choosing("a"), choosing("b", ground_truth=True), choosing("a")], TaskState(1, {"topic": "b"}, True, False)),
+        (
+            [choosing("a"), choosing("b", ground_truth=True), choosing("a")],
+            TaskState(1, {"topic": "b"}, True, False, True),
+        ),
         ([choosing("a", was_cancelled=True), choosing("b")], TaskState(1, {"topic": "b"}, True, True)),
         ([choosing("a", "b")], TaskState(1, {}, True, False)),
     ],
@@ -77,3 +80,27 @@ def test_several_controls_teach_each_for_itself_and_hidden_ones_nothing() -> Non
     assert values_of(annotation("b", 3), spec) == {"topic": "b", "why": "x", "stars": 3.0}
     both = state_of(1, [annotation("b", 3), annotation("c", 5), annotation("c", 4)], spec)
     assert both.values == {"topic": "c", "why": "x", "stars": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("took", "seconds"),
+    [
+        (3.5, 3.5),
+        (0, 0.0),
+        (None, None),
+        (-1, None),
+        (True, None),
+        ("9", None),
+        (float("inf"), None),
+        (10**400, 1800.0),
+    ],
+)
+def test_time_is_what_somebody_may_have_worked(took: object, seconds: float | None) -> None:
+    (each,) = each_of([{**choosing("a"), "id": 4, "completed_by": {"id": 2}, "lead_time": took}], SPEC)
+    assert each == {"id": 4, "annotator": 2, "skipped": False, "labels": {"topic": "a"}, "seconds": seconds}
+
+
+def test_whoever_is_not_known_is_nobody() -> None:
+    for who in (None, "ann", {"email": "a@example.com"}):
+        (each,) = each_of([{**choosing("a"), "id": 4, "completed_by": who, "was_cancelled": True}], SPEC)
+        assert (each["annotator"], each["skipped"], each["labels"]) == (None, True, {})

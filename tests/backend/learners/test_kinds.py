@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend.evaluation.measures import measure
 from backend.labelstudio.controls import BY_KIND as CONTROLS
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
@@ -21,7 +22,6 @@ from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import Learner
 from backend.learners.training import lora_config, train
-from backend.rounds.measures import measure
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
 from tests.conftest import CLASSES

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import pytest
 
 from backend.learners.base_model import BaseModels
 from backend.rounds.context import Context
 from backend.store import Store
-
-
-@contextlib.contextmanager
-def no_bar(title: str) -> Any:
-    yield lambda done, total: None
+from tests.backend.played import no_bar
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
+from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 from tests.backend.web.test_ml import CONFIG
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +34,9 @@ class Memory:
 
     def project(self, project_id: int) -> ProjectInfo:
         annotated = sum(label is not None for _, label, _ in self.tasks.values())
-        return ProjectInfo(self.config, *self.queue, len(self.tasks), annotated, shows_predictions=True, overlap=1)
+        return ProjectInfo(
+            self.config, *self.queue, len(self.tasks), annotated, shows_predictions=True, overlap=1, title="A project"
+        )
 
     def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
         if model_version not in self.existing:
@@ -69,7 +71,7 @@ class Memory:
 
     def _annotated(self, wanted: Callable[[int], bool]) -> Iterator[list[AnnotatedTask]]:
         for page in self._pages(wanted):
-            yield [AnnotatedTask(i, d, [_annotation(a)] if a else [], _spell(u)) for i, (d, a, u) in page]
+            yield [AnnotatedTask(i, d, [_annotation(i, a)] if a else [], _spell(u)) for i, (d, a, u) in page]
 
     def _pages(self, wanted: Callable[[int], bool]) -> Iterator[list[Any]]:
         last = 0
@@ -83,5 +85,10 @@ def _spell(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _annotation(label: str) -> dict[str, Any]:
-    return {"result": [{"from_name": "topic", "type": "choices", "value": {"choices": [label]}}]}
+def _annotation(number: int, label: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "completed_by": 1,
+        "lead_time": 9.0,
+        "result": [{"from_name": "topic", "type": "choices", "value": {"choices": [label]}}],
+    }

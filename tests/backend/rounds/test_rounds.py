@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BackendError
+from backend.evaluation.measures import wilson
 from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.measures import wilson
+from backend.rounds.publish import _predictions
 from backend.rounds.reasons import reason_for_round
 from backend.rounds.select import interleave
 from backend.rounds.triggers import due
@@ -49,6 +50,7 @@ def run(context: Context, number: int) -> int:
     queue = steps.select(context, 7, number, version)
     if queue is not None:
         context.store.projects.set(7, queue=queue)
+    steps.judge(context, 7, number, version)
     steps.finish(context, 7, number, version)
     return version
 
@@ -259,9 +261,23 @@ def test_turns_are_due_by_events_by_time_and_after_a_clock_jump(store: Store) ->
     assert due(store, 1001.0, 60.0) == [(1, 1)]
     store.projects.set(1, error="Label Studio is down")
     assert due(store, 1001.0, 60.0) == []
-    assert due(store, 1011.0, 60.0) == [(1, 1)]
+    assert due(store, 1011.0, 60.0) == []
+    assert due(store, 1031.0, 60.0) == [(1, 1)]
     store.projects.set(1, connected=False)
-    assert due(store, 9999.0, 60.0) == []
+    assert due(store, 4599.0, 60.0) == []
+    assert due(store, 4600.0, 60.0) == [(1, 1)], "it may be back"
+
+
+@pytest.mark.parametrize("pre_annotate", [True, False])
+def test_suggestions_are_shown_unless_the_team_wants_none(
+    pre_annotate: bool, context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12, audit_share=0.3, pre_annotate=pre_annotate)
+    run(context, 1)
+    items = store.rounds.queue(7, 1)
+    shown = {each["task"]: bool(each["result"]) for each in _predictions(context, 7, 1, "p7-a1-q1", items)}
+    assert shown == {item.task_id: pre_annotate and not item.audit for item in items}
+    assert {item.audit for item in items} == {True, False}
 
 
 def test_classes_of_the_fixture() -> None:

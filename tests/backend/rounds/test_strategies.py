@@ -9,17 +9,17 @@ import pytest
 
 import strategies
 from backend.errors import BackendError
+from backend.options import ProjectOptions
 from backend.rounds.asked import strategy_at
 from backend.rounds.context import Context
 from backend.rounds.select import select
-from backend.settings import ProjectOptions
 from backend.store import Store
 from backend.targets import Target
 from tests.backend.rounds.test_rounds import fill, run
 
 _ARRAYS = {  # beyond digests and probabilities
     "uncertainty": {"topic/uncertainty mean top_k sequence"},
-    "badge": {"features"}, "cal": {"features"}, "egl": {"gradient_lengths pseudo all 5"},
+    "auto": {"features"}, "badge": {"features"}, "cal": {"features"}, "egl": {"gradient_lengths pseudo all 5"},
     **{key: {"committee_probs bootstrap 10"} for key in ("vote_entropy", "consensus_entropy", "consensus_kl", "bald")},
     "co_training": {"committee_probs views 2"},
 }  # fmt: skip

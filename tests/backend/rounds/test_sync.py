@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from backend.labelstudio.annotations import state_of
+from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config import parse
 from backend.learners.base_model import BaseModels
+from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.rounds.sync import _warn_of_overlaps, sync
+from backend.rounds.triggers import due
 from backend.store import Store
 from backend.store.models import Project
+from backend.store.rounds import Place
 from backend.targets import sides
 from tests.backend.rounds.memory import START, Memory
 from tests.backend.web.test_ml import CONFIG
@@ -144,6 +149,31 @@ def test_what_was_left_out_during_a_sync_is_read_by_the_next(
     assert labels(store) == {1: "fruit"}
 
 
+def test_ground_truth_is_kept_apart_if_it_is_to_measure(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.put(1, "fruit")
+    there.put(2, "tool")
+    real = there.annotated_tasks
+
+    def marked(project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        for page in real(project_id, up_to):
+            yield [each._replace(annotations=[{**a, "ground_truth": each.id == 2} for a in each.annotations])
+                   for each in page]  # fmt: skip
+
+    monkeypatch.setattr(there, "annotated_tasks", marked)
+    look()
+    assert labels(store) == {1: "fruit", 2: "tool"}
+    assert store.tasks.truths(7) == []
+    options = {"audit_share": 0, "ground_truth": "measure"}
+    store.projects.connect(7, label_config=CONFIG, options=options, host="b.local:9090")
+    look()
+    assert labels(store) == {1: "fruit"}
+    assert [example.id for example in store.tasks.truths(7)] == [2]
+    store.tasks.forget_annotations(7, [2])
+    assert store.tasks.truths(7) == []
+
+
 def test_a_connection_removed_in_label_studio_is_noticed(
     store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,11 +183,51 @@ def test_a_connection_removed_in_label_studio_is_noticed(
     assert store.projects.all() == []
 
 
+def test_a_project_that_was_let_go_by_mistake_is_taken_up_again(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LABEL_STUDIO_URL named another Label Studio for a while."""
+    there.put(1)
+    look()
+    steps_of = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
+
+    def turn() -> None:
+        found = store.projects.get(7)
+        assert found is not None
+        events = steps.begin(steps_of, 7, found.turn)
+        steps.sync(steps_of, 7, events)
+        steps.decide(steps_of, 7, events)
+
+    store.projects.set(7, webhook_ready=False)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(there, "backends", lambda project_id: [])
+        there.put(2)
+        turn()
+        assert store.projects.all() == []
+        assert store.tasks.count(7) == 1, "it is not read"
+        del there.tasks[2]
+        now = time.time()
+        assert due(store, now, 60.0) == []
+        assert due(store, now + 4000.0, 60.0) != []
+        turn()
+        assert store.projects.all() == []
+    with monkeypatch.context() as other:
+        theirs = ConnectedBackend(2, "http://other:9090", "them", None, {})
+        other.setattr(there, "backends", lambda project_id: [theirs])
+        turn()
+        assert store.projects.all() == [], "it is another one's"
+    store.tasks.put_texts(7, [(1, "what the other Label Studio has there")], seed=0, audit_share=0.0)
+    turn()
+    (found,) = store.projects.all()
+    assert (found.id, found.webhook_ready) == (7, True)
+    assert [task.text for task in store.tasks.every(7)] == ["t1"]
+
+
 def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memory, look: Callable[[], None]) -> None:
     there.put(1)
     store.projects.add_published(7, 3, "p7-a1-q3")
     store.projects.set(7, queue=3)
-    store.rounds.put_queue(7, 3, [(1, False, 0.5)])
+    store.rounds.put_queue(7, 3, [Place(1, score=0.5)])
     there.existing = {"p7-a1-q3"}
     look()
     assert there.queue == ("Uncertainty sampling", "p7-a1-q3")
@@ -232,3 +302,18 @@ def test_annotations_that_were_deleted_while_an_older_state_came_back_are_forgot
     look()
     look()
     assert labels(store) == {1: "fruit", 2: "fruit", 4: "fruit"}
+
+
+def test_a_strategy_chosen_on_the_dashboard_does_not_outlive_the_labels_it_works_with(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    store.projects.set(7, chosen_strategy="margin")
+    look()
+    found = store.projects.get(7)
+    assert found is not None
+    assert (found.chosen_strategy, found.title) == ("margin", "A project")
+    there.config = '<View><Text name="text" value="$text"/><Number name="price" toName="text"/></View>'
+    look()
+    found = store.projects.get(7)
+    assert found is not None
+    assert (found.chosen_strategy, found.label_config) == (None, there.config)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.errors import BackendError, ModelError
+from backend.learners.base_model import BaseModel
 from backend.rounds import steps, tries
 from backend.rounds import train as training
 from backend.rounds.context import Context
-from backend.rounds.reasons import BACK_TO, DAMAGED, SETUP, reason_for_round
-from backend.rounds.rollback import rollback
+from backend.rounds.reasons import DAMAGED, ROLLBACK, SETUP, reason_for_round
+from backend.rounds.wishes import rollback
 from backend.store import Store
 from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.web.test_ml import CONFIG
+
+
+def project(store: Store) -> Any:
+    return store.projects.get(7)
 
 
 def begin(context: Context, *actions: str) -> int:
@@ -47,6 +55,47 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
     running = store.rounds.get(7, number)
     assert running is not None
     assert running.tries["train"] == 0, "it came to its end"
+    assert project(store).halvings == {"train": 2}
+    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    store.rounds.set(7, number, state="done")
+    asked.clear()
+    assert steps.train(context, 7, begin(context)) == 2
+    assert asked == [2], "the next round does not run out of it first"
+    options = {**project(store).options, "train_batch_size": 2}
+    store.projects.connect(7, label_config=CONFIG, options=options, host="b.local")
+    assert project(store).halvings == {}
+
+
+def test_a_selection_that_runs_out_of_memory_embeds_smaller_batches(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, strategy="core_set", cold_start="k_means")
+    real, asked = BaseModel.embed, []
+
+    def hungry(*arguments: Any, tokens_a_batch: int, **options: Any) -> Any:
+        asked.append(tokens_a_batch)
+        if tokens_a_batch > 1024:
+            raise MemoryError
+        return real(*arguments, tokens_a_batch=tokens_a_batch, **options)
+
+    monkeypatch.setattr(BaseModel, "embed", hungry)
+    number = begin(context)
+    assert steps.select(context, 7, number, 0) == 1
+    assert asked == [4096, 2048, 1024]
+    assert len(store.rounds.queue(7, 1)) > 0
+
+
+def test_nobody_is_blamed_while_another_project_computes(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    number = begin(context)
+    with context.computing:
+        waiting = threading.Thread(target=steps.train, args=(context, 7, number))
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        assert store.rounds.get(7, number).tries == {}  # type: ignore[union-attr]
+    waiting.join()
+    assert store.files.adapters(7) == [1]
 
 
 def test_a_process_that_was_killed_for_its_memory_is_remembered(
@@ -74,7 +123,9 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
         steps.train(context, 7, number)
     assert asked == [0, 1, 2]
     assert store.files.adapters(7) == [], "nothing half-written"
+    assert project(store).halvings == {"train": 2}, "the next round begins there"
     store.rounds.forgive_tries()
+    assert project(store).halvings == {}
     with pytest.raises(Killed):
         steps.train(context, 7, number)
     assert asked[-1] == 0, "a stop in good order is nobody's fault"
@@ -102,9 +153,7 @@ def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     assert run(context, 1) == 1
-    project = store.projects.get(7)
-    assert project is not None
-    store.projects.set(7, options={**project.options, "learning_rate": 0.99, "min_steps": 400, "max_steps": 400})
+    store.projects.set(7, options={**project(store).options, "learning_rate": 0.99, "min_steps": 400, "max_steps": 400})
     number = begin(context)
     from backend.learners import training as learning
 
@@ -117,9 +166,7 @@ def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
         patch.setattr(learning, "_loss", exploding)
         with pytest.raises(ModelError, match=r"diverged at step 1: the loss is nan; lower extra_params\.learning_rate"):
             steps.train(context, 7, number)
-    project = store.projects.get(7)
-    assert project is not None
-    assert (project.adapter, store.files.adapters(7)) == (1, [1])
+    assert (project(store).adapter, store.files.adapters(7)) == (1, [1])
 
 
 def test_failed_rounds_are_tried_again_less_and_less_often(
@@ -135,7 +182,7 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
         steps.fail(context, 7, number, "no luck")
         before = clock[0]
         while reason_for_round(context, 7, set()) is None:
-            clock[0] += 5
+            clock[0] += 30
         waited.append(clock[0] - before)
     assert waited == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     steps.fail(context, 7, 9, "no luck")
@@ -148,11 +195,23 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
 
 def test_no_round_begins_on_a_full_disk(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12)
-    from dataclasses import replace
-
     with pytest.raises(BackendError, match=r"MB left and a round wants 1000000000 free.*serves on"):
         begin(replace(context, min_free_mb=1_000_000_000))
     assert store.rounds.all(7) == []
+
+
+def test_what_was_asked_for_while_the_disk_was_low_is_done_later(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    store.events.add(7, "START_TRAINING")
+    events = steps.begin(context, 7, project(store).turn)
+    with pytest.raises(BackendError, match="free some space"):
+        steps.decide(replace(context, min_free_mb=1_000_000_000), 7, events)
+    again = steps.begin(context, 7, project(store).turn)
+    assert again["actions"] == ["START_TRAINING"]
+    assert steps.decide(context, 7, again) == 1
+    assert store.events.count() == 0
 
 
 def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
@@ -162,10 +221,17 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     assert run(context, 1) == 1
     store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False), (14, {"topic": "tool"}, True, False)])
     assert run(context, 2) == 2
-    rollback(store, 7, 1)
+    rollback(store, 7, 2)
+    rollback(store, 7, 1)  # the last one counts
     _, actions = store.events.after(7, 0)
-    assert actions >= {f"{BACK_TO}1"}
+    assert actions >= {ROLLBACK}
     number = begin(context, *actions)
+    assert steps.train(context, 7, number) == 1
+    steps.fail(context, 7, number, "Label Studio is away")
+    assert reason_for_round(context, 7, set()) is None, "after a pause"
+    store.rounds.set(7, number, finished_at=0.0)
+    assert reason_for_round(context, 7, set()) == "going back to adapter 1", "what failed is not forgotten"
+    number = begin(context)
     assert steps.train(context, 7, number) == 1
     for step in (steps.evaluate, steps.score, steps.serve):
         step(context, 7, number, 1)
@@ -173,13 +239,90 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     assert queue is not None
     assert store.rounds.queue(7, queue)
     steps.finish(context, 7, number, 1)
-    project, done = store.projects.get(7), store.rounds.get(7, number)
-    assert project is not None
-    assert done is not None
-    assert (project.adapter, done.reason) == (1, "going back to adapter 1")
+    assert (project(store).adapter, project(store).back_to) == (1, None)
     assert store.files.adapters(7) == [2, 1], "and forth again, if wanted"
+    assert run(context, number + 1) == 1, "what was given up does not come back for the same labels"
     store.tasks.put_annotations(7, [(15, {"topic": "fruit"}, True, False)])
-    assert steps.train(context, 7, begin(context)) == 3, "new labels teach a new one, never an old number"
+    assert run(context, number + 2) == 3, "new labels teach a new one, never an old number"
+    rollback(store, 7, 2)
+    assert run(context, number + 3) == 2
+    assert [store.rounds.adapter(7, n).given_up for n in (1, 2, 3)] == [False, False, True]  # type: ignore[union-attr]
+
+
+def test_a_way_back_that_is_gone_is_said_and_given_up(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    run(context, 2)
+    rollback(store, 7, 1)
+    store.files.prune(7, keep={2})
+    with pytest.raises(ModelError, match=r"no way back to adapter 1 \(its files are gone\); the one in service stays"):
+        steps.train(context, 7, begin(context))
+    assert (project(store).adapter, project(store).back_to) == (2, None)
+
+
+def test_a_way_back_that_fails_again_and_again_is_given_up(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    rollback(store, 7, 1)
+    number = begin(context, ROLLBACK)
+    assert steps.train(context, 7, number) == 1
+
+    def useless(*_: Any, **__: Any) -> None:
+        raise ModelError("the base model is gone")
+
+    monkeypatch.setattr(steps.scoring, "score", useless)
+    with pytest.raises(ModelError):
+        steps.score(context, 7, number, 1)
+    assert project(store).back_to is None
+    store.projects.set(7, back_to=4)
+    with pytest.raises(ModelError):
+        steps.score(context, 7, number, 1)
+    assert project(store).back_to == 4, "that was asked for meanwhile"
+
+
+def test_an_adapter_without_the_committee_can_be_gone_back_to(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    store.projects.set(7, options={**project(store).options, "strategy": "bald"})
+    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    assert run(context, 2) == 2
+    assert store.rounds.get(7, 2).strategy == "bald"  # type: ignore[union-attr]
+    rollback(store, 7, 1)
+    assert run(context, 3) == 1
+    assert store.rounds.get(7, 3).strategy == "k_means"  # type: ignore[union-attr]
+
+
+def test_what_was_asked_for_is_kept_until_it_is_done(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    few = replace(context, keep_adapters=1)
+    run(few, 1)
+    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    run(few, 2)
+    number = begin(few)
+    rollback(store, 7, 1)
+    store.tasks.put_annotations(7, [(14, {"topic": "fruit"}, True, False)])
+    assert steps.train(few, 7, number) == 3
+    steps.finish(few, 7, number, 3)
+    assert store.files.adapters(7) == [3, 2, 1]
+    assert run(few, number + 1) == 1
+
+
+def test_a_state_that_was_put_back_in_the_middle_of_a_round_ends_it(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    number = begin(context)
+    with pytest.raises(BackendError, match="adapter 5 is not known any more"):
+        steps.serve(context, 7, number, 5)
+    assert project(store).adapter == 0
+    for step in (steps.serve, steps.finish):
+        with pytest.raises(BackendError, match="round 9 is not known any more"):
+            step(context, 7, 9, 0)
 
 
 def test_going_back_needs_an_adapter_that_is_there_and_whole(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BackendError
-from backend.simulation.replay import Run
 from backend.simulation.results import Results, aulc, labels_to_reach
+from backend.simulation.runs import Run
 
 
 def curve(*accuracy: float, batch: int = 10) -> list[dict[str, float]]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import tarfile
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from backend.errors import BackendError
+from backend.rounds.triggers import notify
 from backend.store import Store, snapshots
 from backend.store.backup import backup, restore
 from backend.store.models import Adapter
@@ -168,6 +174,102 @@ def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp
     with pytest.raises(BackendError, match=r"holds no whole state\.sqlite3"):
         restore(tmp_path / "other.tar.gz", folder)
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_restore_touches_what_is_ours_only_and_does_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "state"
+    store = filled(folder)
+    adapter(store, 1)
+    store.database.close()
+    backup(folder, tmp_path / "b.tar.gz")
+    (folder / "lost+found").mkdir()
+    (folder / ".restoring-killed").mkdir()
+    real = Path.rename
+
+    def stuck(path: Path, target: Path) -> Path:
+        if path.name == "state.sqlite3" and path.parent == folder:
+            raise PermissionError(13, "Permission denied")
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", stuck)
+        with pytest.raises(
+            BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); all is as it was"
+        ):
+            restore(tmp_path / "b.tar.gz", folder)
+    assert Store(folder).files.adapters(7) == [1]
+    assert Store(folder).tasks.count(7) == 399
+    aside = restore(tmp_path / "b.tar.gz", folder)
+    assert aside is not None
+    assert (folder / "lost+found").is_dir()
+    assert not (folder / ".restoring-killed").exists()
+    assert (Store(folder).files.adapters(7), Store(aside).files.adapters(7)) == ([1], [1])
+
+
+def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
+    store = filled(tmp_path / "state")
+    store.database.close()
+    (tmp_path / ".b.tar.gz.killed").mkdir()
+    (tmp_path / ".b.tar.gz.killed" / "state.sqlite3").write_text("texts")
+    (tmp_path / ".b.tar.gz.working").mkdir()
+    os.utime(tmp_path / ".b.tar.gz.killed", (1e9, 1e9))
+    backup(tmp_path / "state", tmp_path / "b.tar.gz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.tar.gz.working", "b.tar.gz", "state"]
+
+
+def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None:
+    """The first page is whole, so that it opens; the texts are not."""
+    store = filled(tmp_path)
+    store.database.close()
+    for beside in tmp_path.glob("state.sqlite3-*"):
+        beside.unlink()
+    size = store.database.path.stat().st_size
+    with store.database.path.open("r+b") as file:
+        file.seek(size - 12 * 4096)
+        file.write(b"\xff" * 12 * 4096)
+    assert store.projects.all()
+    assert not store.database.suspect
+    with pytest.raises(DatabaseError):
+        store.tasks.every(7)
+    assert store.database.suspect
+    rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3", revive=lambda: None, forget=lambda **_: None)
+    store.projects.set(7, synced_at=time.time())
+    with pytest.raises(BackendError, match=r"state\.sqlite3 is damaged .*start the worker again"):
+        notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    store.database.snapshot(older_than=3600.0)
+    store.tasks.put_texts(7, [(900, "in the log, not yet in the file")], seed=0, audit_share=0.1)
+    (tmp_path / "log").write_bytes((tmp_path / "state.sqlite3-wal").read_bytes())
+    store.database.path.unlink()
+    rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3")
+    with pytest.raises(BackendError, match=r"state\.sqlite3 is damaged \(gone or empty\)"):
+        notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]
+    store.database.close()
+    (tmp_path / "state.sqlite3-wal").write_bytes((tmp_path / "log").read_bytes())  # as a kill leaves it
+    again = Store(tmp_path)
+    again.database.migrate()
+    assert again.tasks.count(7) == 399
+    assert snapshots.damage(again.database.path) is None, "the old log was replayed over it"
+
+
+def test_records_of_workflows_that_are_damaged_are_noticed(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    records = tmp_path / "workflows.sqlite3"
+    records.write_bytes(b"no database " * 1000)
+
+    def enqueue(*_: int) -> bool:
+        with closing(sqlite3.connect(records)) as connection:
+            connection.execute("SELECT * FROM workflow_status")
+        return False
+
+    rounds = SimpleNamespace(records=records, enqueue=enqueue)
+    with pytest.raises(BackendError, match=r"workflows\.sqlite3 is damaged"):
+        notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]
 
 
 def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:

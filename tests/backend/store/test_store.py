@@ -16,6 +16,7 @@ from sqlalchemy import inspect
 from backend.store import Store
 from backend.store.database import _MIGRATIONS
 from backend.store.models import Base
+from backend.store.rounds import Place
 from backend.store.tasks import digest, held_out, held_out_order
 
 
@@ -168,8 +169,8 @@ def test_a_round_begins_once_and_the_last_queues_are_kept(store: Store) -> None:
     (found,) = store.rounds.all(1)
     assert (found.state, found.seconds) == ("running", {"train": 1.235, "score": 2.0})
     for queue in range(1, 8):
-        store.rounds.put_queue(1, queue, [(5, False, 0.5), (6, True, None)])
-        store.rounds.put_queue(1, queue, [(5, False, 0.5), (6, True, None)])
+        store.rounds.put_queue(1, queue, [Place(5, score=0.5), Place(6, audit=True)])
+        store.rounds.put_queue(1, queue, [Place(5, score=0.5), Place(6, audit=True)])
     assert [(i.task_id, i.audit) for i in store.rounds.queue(1, 7)] == [(5, False), (6, True)]
     assert store.rounds.queue(1, 2) == []
     assert len(store.rounds.queue(1, 3)) == 2
@@ -219,3 +220,14 @@ class TestFiles:
 
 def _write(folder: Path, text: str) -> None:
     (folder / "file").write_text(text)
+
+
+def test_an_annotation_that_moved_to_another_task_is_there_once(store: Store) -> None:
+    said = {"annotator": 1, "skipped": False, "labels": {"c": "a"}, "seconds": 5.0}
+    store.annotations.put(1, {10: [{"id": 3, **said}], 11: [{"id": 4, **said}]})
+    store.annotations.put(2, {10: [{"id": 3, **said}]})
+    store.annotations.put(1, {5: [{"id": 3, **said}]})
+    assert [(each.id, each.task_id) for each in store.annotations.all(1)] == [(3, 5), (4, 11)]
+    store.annotations.put(1, {5: []})
+    assert [each.id for each in store.annotations.all(1)] == [4]
+    assert len(store.annotations.all(2)) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from backend.app import create_app
 from backend.learners.base_model import BaseModels
@@ -55,6 +56,38 @@ def test_an_older_adapter_serves_in_the_place_of_a_damaged_one(
     _, actions = store.events.after(7, 0)
     assert DAMAGED in actions
     assert store.events.count() == 2, "/setup's, and one of the damage, however often it is met"
+
+
+def test_a_later_one_serves_if_there_is_no_older(client: FlaskClient, store: Store, adapter: Any) -> None:
+    adapter(1)
+    adapter(2)
+    store.projects.set(7, adapter=1)  # somebody went back
+    truncate(store.files.adapter(7, 1) / "heads.safetensors")
+    assert predict(client, "an apple")[0]["model_version"] == "p7-a2"
+
+
+def test_an_older_one_serves_though_the_disk_takes_no_note_of_it(
+    client: FlaskClient, store: Store, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter(1)
+    adapter(2)
+    truncate(store.files.adapter(7, 2) / "heads.safetensors")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(store.events, "add", full)
+        assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
+        assert DAMAGED not in store.events.after(7, 0)[1]
+
+
+def test_an_adapter_that_the_state_does_not_know_is_not_waited_for(
+    client: FlaskClient, store: Store, adapter: Any
+) -> None:
+    adapter(1)
+    store.projects.set(7, adapter=5)
+    assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
 
 
 def test_with_no_older_one_it_is_said_and_the_next_serves(client: FlaskClient, store: Store, adapter: Any) -> None:

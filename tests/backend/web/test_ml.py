@@ -14,6 +14,7 @@ from backend.pool import local
 from backend.rounds import reasons
 from backend.settings import Settings
 from backend.store import Store
+from backend.store.rounds import Place
 from backend.store.tasks import TaskText, digest
 from backend.web.serving import Serving
 from tests.conftest import CLASSES, labeled_sentences
@@ -71,11 +72,11 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
     [
         ({"schema": "<View/>"}, 422, "The label config has no control"),
         ({"schema": None}, 422, "The label config is empty"),
-        ({"extra_params": {"strategy": "foo"}}, 422, "strategy 'foo' is unknown; choose one of badge"),
+        ({"extra_params": {"strategy": "foo"}}, 422, "strategy 'foo' is unknown; choose one of auto, badge"),
         (
             {"extra_params": {"strategy": "variance"}},
             422,
-            "'variance' does not work for classification; choose badge, bald",
+            "'variance' does not work for classification; choose auto, badge, bald",
         ),
         ({"extra_params": {"committee": "views"}}, 422, "'views' and strategy 'co_training' belong together"),
         ({"extra_params": {"strategy": "co_training", "members": 3}}, 422, "has 2 members, its views, not 3"),
@@ -239,10 +240,11 @@ def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, stor
     store.rounds.begin(7, 1, reason="x", labels=1, tasks=2, targets=[])
     store.rounds.set(7, 1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75}}})
     store.rounds.took(7, 1, "train", 2.5)
-    store.rounds.put_queue(7, 1, [(1, False, 0.1), (2, False, 0.2)])
+    store.rounds.put_queue(7, 1, [Place(1, score=0.1), Place(2, score=0.2)])
     store.projects.set(7, queue=1)
     lines = client.get("/metrics").text.splitlines()
     for line in (
+        'lsal_stopped{project="7"} 0.0',
         'lsal_labeled_tasks{project="7"} 1.0',
         'lsal_queue_open_tasks{project="7"} 1.0',
         'lsal_held_out_score{control="topic",metric="accuracy",project="7"} 0.75',

@@ -20,8 +20,8 @@ from backend.labelstudio.client import Client
 from backend.learners.base_model import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.reconcile import reconcile
-from tests.label_studio.conftest import Backend, Team, wait_for
 from tests.label_studio.faults.proxy import FaultyProxy
+from tests.real import Backend, Team, wait_for
 
 
 class Pair(Backend):
@@ -141,6 +141,6 @@ def label(team: Team, count: int) -> dict[int, str]:
     """Label what is served; what was said of which task."""
     served = team.label_batch(count)
     texts = {task.id: task.text for task in team.backend.store.tasks.every(team.id)}
-    from tests.label_studio.conftest import truth
+    from tests.real import truth
 
     return {task_id: truth(texts[task_id]) for task_id in served}

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.label_studio.conftest import AUTH, BATCH, Team, wait_for
 from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, known_labels, label
 from tests.label_studio.faults.proxy import KINDS
+from tests.real import AUTH, BATCH, Team, wait_for
 
 
 def round_is_done(team: Team, number: int) -> Any:

@@ -18,9 +18,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.label_studio.conftest import AUTH, Team, truth, wait_for
 from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, known_labels
 from tests.label_studio.faults.proxy import KINDS
+from tests.real import AUTH, Team, truth, wait_for
 
 _SAMPLE = 15.0  # seconds
 

@@ -24,7 +24,7 @@ from backend.labelstudio import transport
 from backend.rounds import reasons, steps
 from backend.rounds import train as training
 
-STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "finish")
+STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "judge", "finish")
 
 
 class Plan:

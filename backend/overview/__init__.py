@@ -1,0 +1,1 @@
+"""What people want to see of a project, as plain values: the dashboard and the API show the same."""

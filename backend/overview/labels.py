@@ -1,0 +1,77 @@
+"""What people have labeled: how much of each class, who, whether they agree, which labels look wrong, and all of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from backend.overview.queue import excerpt
+from backend.rounds.context import spec_of
+from backend.rounds.review import still_suspect
+from backend.store import Store
+from backend.store.models import Project
+
+
+def classes(store: Store, project: Project) -> dict[str, dict[str, int]]:
+    """By control and class, how many labeled tasks have it; a class of several counts once a task."""
+    labels = store.tasks.labels(project.id)
+    found = {}
+    for target in spec_of(project).targets:
+        if target.classes:
+            said = Counter(name for each in labels if target.name in each for name in _named(each[target.name]))
+            found[target.name] = {name: said[name] for name in target.classes}
+    return found
+
+
+def _named(value: Any) -> set[str]:
+    """The classes that a value names."""
+    if isinstance(value, list):
+        return {each if isinstance(each, str) else str(each[2]) for each in value}
+    return {str(value)}
+
+
+def annotators(store: Store, project: Project) -> dict[str, Any]:
+    """Who labeled how much, how fast, and how often against most of the others; and how well all agree, by control."""
+    agreed = {
+        name: told["agreement"]
+        for name, told in (store.rounds.last(project.id, "review") or {}).items()
+        if "agreement" in told
+    }
+    people = []
+    for annotator, said, skipped, timed, seconds in store.annotations.by_annotator(project.id):
+        compared = [each["annotators"].get(str(annotator), {}) for each in agreed.values()]
+        people.append(
+            {
+                "annotator": annotator,
+                "annotations": said,
+                "skipped": skipped,
+                "seconds_each": seconds / timed if timed else None,
+                "compared": sum(each.get("compared", 0) for each in compared),
+                "disagrees": sum(each.get("disagrees", 0) for each in compared),
+            }
+        )
+    kept = ("tasks", "share", "alpha")
+    return {
+        "annotators": people,
+        "agreement": {name: {key: each[key] for key in kept} for name, each in agreed.items()},
+        "hours": store.annotations.hours(project.id),
+    }
+
+
+def suspects(store: Store, project: Project, most: int) -> list[dict[str, Any]]:
+    """The labels that are likeliest wrong, without those that were changed since; empty before a round has looked."""
+    found = still_suspect(store, project.id, most)
+    texts = store.tasks.texts(project.id, [each["task"] for each in found])
+    return [{**each, "text": excerpt(texts[each["task"]].text)} for each in found if each["task"] in texts]
+
+
+def lines(store: Store, project: Project) -> Iterator[str]:
+    """Every labeled task as a line of JSON: what the next adapter learns from, and what it is measured with."""
+    tasks = store.tasks
+    for use, examples in (("learn", tasks.labeled(project.id, audit=False)), ("measure", tasks.truths(project.id)),
+                          ("measure", tasks.labeled(project.id, audit=True))):  # fmt: skip
+        for each in examples:
+            told = {"task": each.id, "text": each.text, "labels": each.values, "held_out": use == "measure"}
+            yield json.dumps(told, ensure_ascii=False) + "\n"

@@ -1,0 +1,132 @@
+"""The map of the pool, and a single text of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.evaluation.calibration import tempered, two_sided
+from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.predictions import output_of
+from backend.learners.kinds import output_names
+from backend.overview.queue import excerpt
+from backend.pool.local import Scores
+from backend.rounds.context import learned, spec_of
+from backend.rounds.why import in_words
+from backend.store import Store
+from backend.store.models import Project
+from backend.store.tasks import Placed
+from backend.targets import Target
+
+_NAMED = ("classification", "multilabel", "pairwise")  # kinds with one likeliest class a text
+_DIGITS = 3
+
+
+def chart(store: Store, project: Project) -> dict[str, Any]:
+    """Columns of N texts: `tasks`, `x`, `y`, `state`, `given`, `predicted` and `uncertainty`.
+
+    A state is open, held out, queue, labeled, or skipped, which also stands for annotators who disagree. Classes are
+    places in `classes`, those of the first control that has any; −1 and None: not known.
+    """
+    arrays = store.files.read_arrays(store.files.map(project.id))
+    if arrays is None:
+        return {"tasks": [], "classes": [], "control": None}
+    known = store.tasks.placed(project.id, arrays["tasks"].tolist())
+    rows = [row for row, task in enumerate(arrays["tasks"].tolist()) if task in known]
+    tasks, places = arrays["tasks"][rows].tolist(), arrays["places"][rows]
+    target = next((each for each in spec_of(project).targets if each.classes), None)
+    queued = {item.task_id for item in store.rounds.queue(project.id, project.queue)}
+    digests = [known[task].digest for task in tasks]
+    predicted, uncertainty = _predicted(store, project, target, digests)
+    return {
+        "tasks": tasks,
+        "x": np.round(places[:, 0], _DIGITS).tolist(),
+        "y": np.round(places[:, 1], _DIGITS).tolist(),
+        "state": [_state(known[task], queued=task in queued) for task in tasks],
+        "given": [_place(target, known[task].labels or {}) for task in tasks],
+        "predicted": predicted,
+        "uncertainty": uncertainty,
+        "classes": list(target.classes) if target is not None else [],
+        "control": target.name if target is not None else None,
+        "method": arrays["method"].tobytes().decode().partition("\n")[0],
+        "all": store.tasks.count(project.id),
+    }
+
+
+def task(store: Store, project: Project, task_id: int) -> dict[str, Any] | None:
+    """One text with what people and the model say of it; None if there is no such task."""
+    known = store.tasks.placed(project.id, [task_id]).get(task_id)
+    if known is None:
+        return None
+    text = store.tasks.texts(project.id, [task_id])[task_id].text
+    digest, held_out, _, labels = known
+    told: dict[str, Any] = {"task": task_id, "text": excerpt(text), "held_out": held_out, "says": {}}
+    told["labels"] = {name: in_words(value, text) for name, value in (labels or {}).items()}
+    adapter = store.rounds.adapter(project.id, project.adapter)
+    if adapter is None:
+        return told
+    names = {"digests", *output_names(learned(adapter))}
+    arrays = store.files.read_arrays(store.files.scores(project.id, project.adapter), names)
+    row = Scores(arrays).rows([digest])[0] if arrays is not None else -1
+    if arrays is None or row < 0:
+        return told
+    controls = {control.name: control for control in spec_of(project).controls}
+    for target in learned(adapter):
+        control = controls.get(target.name)
+        if control is not None and control.target.kind == target.kind:
+            value, sure = BY_KIND[target.kind].predicted(control, target, output_of(target, arrays, row), text)
+            told["says"][target.name] = {"value": in_words(value, text), "confidence": sure}
+    return told
+
+
+def _predicted(
+    store: Store, project: Project, target: Target | None, digests: list[int]
+) -> tuple[list[int], list[float | None]]:
+    """Of each text the likeliest class and how unsure the model is of it, from 0 to 1."""
+    nothing: tuple[list[int], list[float | None]] = [-1] * len(digests), [None] * len(digests)
+    adapter = store.rounds.adapter(project.id, project.adapter)
+    if adapter is None or target is None or target.kind not in _NAMED:
+        return nothing
+    name = f"{target.name}/probs"
+    arrays = store.files.read_arrays(store.files.scores(project.id, project.adapter), {"digests", name})
+    knew = next((each for each in learned(adapter) if (each.name, each.kind) == (target.name, target.kind)), None)
+    kept = [each in target.classes for each in knew.classes] if knew is not None else []
+    if arrays is None or name not in arrays or knew is None or not any(kept):
+        return nothing
+    rows = Scores(arrays).rows(digests)
+    likeliest, sure = _decided(knew, arrays[name][rows][:, kept])
+    classes = np.array([target.classes.index(each) for each in knew.classes if each in target.classes])
+    predicted = np.where((rows < 0) | (likeliest < 0), -1, classes[likeliest])
+    unsure = np.round(1 - sure, _DIGITS)
+    return predicted.tolist(), [None if row < 0 else value for row, value in zip(rows, unsure.tolist(), strict=True)]
+
+
+def _decided(knew: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The likeliest class of each text, −1 if none is shown, and how sure that is, as `/predict` has it.
+
+    probs: (N, C).
+    """
+    likeliest = probs.argmax(axis=1)
+    if knew.kind != "multilabel":
+        return likeliest, tempered(probs, knew.temperature).max(axis=1)
+    there, absent = np.moveaxis(tempered(two_sided(probs), knew.temperature), -1, 0)
+    shown = probs >= knew.threshold
+    return np.where(shown.any(axis=1), likeliest, -1), np.where(shown, there, absent).min(axis=1)
+
+
+def _state(known: Placed, *, queued: bool) -> str:
+    if known.labels:
+        return "labeled"
+    if known.done:
+        return "skipped"
+    return "held out" if known.audit else "queue" if queued else "open"
+
+
+def _place(target: Target | None, labels: dict[str, Any]) -> int:
+    """The class that people gave, of several the first."""
+    value = labels.get(target.name) if target is not None else None
+    first = next(iter(value), None) if isinstance(value, list) else value
+    name = first if isinstance(first, str) or first is None else first[2]
+    return target.classes.index(name) if target is not None and name in target.classes else -1

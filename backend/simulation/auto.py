@@ -1,0 +1,46 @@
+"""The strategy `auto` in a simulation: what its members taught, measured on texts that are held out for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.evaluation.bandit import Belief, beforehand, learn, shares, taught
+from backend.options import ProjectOptions
+from backend.rounds.auto import head_losses, with_shares
+from backend.simulation.learners import Learner
+from backend.simulation.runs import Rows, Run, Task
+from strategies.mixed import Mixed
+
+_SHARE = 0.1  # of the texts: every project holds out as many
+
+
+def held_out(task: Task, seed: int) -> Rows:
+    """Rows that are never chosen, in the order in which they are labeled."""
+    order = np.random.default_rng([seed, 1]).permutation(len(task.train_targets))
+    return order[: round(_SHARE * len(order))]
+
+
+def adapted(strategy: Mixed, run: Run, learner: Learner, task: Task, options: ProjectOptions, measured: Rows) -> Mixed:
+    """With the shares that its members earned by the last batch, as a round would give them.
+
+    measured: held-out rows that are labeled by now.
+    """
+    members = len(strategy.members) - (options.balance > 0)
+    belief = beforehand(members)
+    if run.choosing:
+        belief = Belief(*(np.array(run.choosing[-1][name]) for name in ("mean", "variance")))
+    by = np.array(run.by[-(len(run.by) % task.batch or task.batch) :], np.int64)  # the last may have been short
+    if (by >= 0).any():
+        chosen = np.array(run.chosen, np.int64)
+
+        def arrays(rows: Rows) -> tuple[NDArray[Any], Rows]:
+            return learner.score(rows, {"embeddings"}, options)["embeddings"], task.train_targets[rows]
+
+        known, batch, others = arrays(chosen[: -len(by)]), arrays(chosen[-len(by) :]), arrays(measured)
+        belief = learn(belief, taught(known, batch, by, members, others, head_losses(task.classes)))
+    found = shares(belief)
+    run.choosing.append({"shares": found.tolist(), "mean": belief.mean.tolist(), "variance": belief.variance.tolist()})
+    return with_shares(strategy, found, options.balance)

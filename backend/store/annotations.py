@@ -1,0 +1,60 @@
+"""Who said what of which task, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select
+
+from backend.store.database import CHUNK, Database
+from backend.store.models import Annotation
+
+
+class Annotations:
+    """The annotations of all tasks, skips included."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, project_id: int, by_task: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
+        """Write all annotations of these tasks, in place of those known before. Columns of each, but for the task."""
+        rows = [{"project_id": project_id, "task_id": task, **each} for task, told in by_task.items() for each in told]
+        # By their own numbers, too: annotations move to another task when duplicates are merged.
+        gone = ((Annotation.task_id, list(by_task)), (Annotation.id, [row["id"] for row in rows]))
+        with self._database.write() as session:
+            for column, numbers in gone:
+                for start in range(0, len(numbers), CHUNK):
+                    chunk = column.in_(numbers[start : start + CHUNK])
+                    session.execute(delete(Annotation).where(Annotation.project_id == project_id, chunk))
+            for start in range(0, len(rows), CHUNK):
+                session.execute(insert(Annotation).values(rows[start : start + CHUNK]))
+
+    def all(self, project_id: int) -> list[Annotation]:
+        """All that are no skips, by task."""
+        query = (
+            select(Annotation)
+            .where(Annotation.project_id == project_id, Annotation.skipped.is_(False))
+            .order_by(Annotation.task_id, Annotation.id)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def by_annotator(self, project_id: int) -> list[tuple[int | None, int, int, int, float]]:
+        """Of each annotator: annotations and skips, how many of both have a time, and the seconds of these."""
+        skips = func.sum(case((Annotation.skipped, 1), else_=0))
+        timed = func.count(Annotation.seconds)
+        query = (
+            select(Annotation.annotator, func.count() - skips, skips, timed, func.sum(Annotation.seconds))
+            .where(Annotation.project_id == project_id)
+            .group_by(Annotation.annotator)
+            .order_by(func.count().desc(), Annotation.annotator)
+        )
+        with self._database.read() as session:
+            return [(who, said, no, n, float(took or 0.0)) for who, said, no, n, took in session.execute(query)]
+
+    def hours(self, project_id: int) -> float:
+        """Time that annotators spent on the tasks there are, skips included, as far as Label Studio noted it."""
+        query = select(func.sum(Annotation.seconds)).where(Annotation.project_id == project_id)
+        with self._database.read() as session:
+            return float(session.scalar(query) or 0.0) / 3600.0

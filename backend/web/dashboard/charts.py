@@ -1,0 +1,106 @@
+"""The charts as plotly reads them. Colours are names of the style sheet, so that they fit light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.web.dashboard import sentences
+from backend.web.dashboard.language import Language
+
+Chart = dict[str, Any]
+
+_STEPS = ("sync", "train", "evaluate", "score", "select", "publish", "judge")
+
+
+def curve(control: dict[str, Any], forecast: dict[str, Any] | None, t: Language) -> Chart:
+    """Held-out score over labels, with its interval, the target and where the forecast sees it reached."""
+    points = control["points"]
+    labels = [point["labels"] for point in points]
+    score = sentences.metric(points[-1]["metric"], t)
+    interval = t.gettext("95 % interval")
+    data: list[Chart] = [
+        _line(labels, [point["high"] for point in points], width=0, hoverinfo="skip", showlegend=False),
+        _line(
+            labels, [point["low"] for point in points], width=0, hoverinfo="skip", fill="tonexty",
+            fillcolor="var(--band)", name=interval,
+        ),
+        {
+            **_line(labels, [point["score"] for point in points], width=2, name=score),
+            "mode": "lines+markers",
+            "customdata": [[point["held_out"], point["low"], point["high"]] for point in points],
+            "hovertemplate": "%{y:.3f} (%{customdata[1]:.3f} – %{customdata[2]:.3f})<br>"
+            + t.gettext("%{x} labels, %{customdata[0]} of them held out")
+            + "<extra></extra>",
+        },
+    ]  # fmt: skip
+    target, last = control["target"], labels[-1]
+    until = last
+    if target is not None and forecast is not None:
+        middle, until = last + forecast["labels"], last + (forecast["high"] or forecast["labels"])
+        data.append(
+            {
+                "x": [middle], "y": [target], "mode": "markers", "name": t.gettext("forecast"),
+                "marker": {"symbol": "diamond-open", "size": 10, "color": "var(--second)", "line": {"width": 2}},
+                "error_x": {
+                    "type": "data", "symmetric": False, "array": [until - middle],
+                    "arrayminus": [forecast["labels"] - forecast["low"]], "color": "var(--second)",
+                },
+                "hovertemplate": t.gettext("target reached at about %{x} labels") + "<extra></extra>",
+            }
+        )  # fmt: skip
+    if target is not None:
+        data.append(_line([labels[0], until], [target, target], name=t.gettext("target"), color="var(--second)",
+                          dash="dash", width=1.5, hoverinfo="skip"))  # fmt: skip
+    return _chart(data, x=t.gettext("labels"), y=score, legend=True)
+
+
+def bars(counts: dict[str, int], t: Language) -> Chart:
+    """One bar a class, the most frequent at the top."""
+    names = sorted(counts, key=lambda name: (counts[name], name))
+    chart = _chart(
+        [
+            {
+                "type": "bar", "orientation": "h", "x": [counts[name] for name in names], "y": names,
+                "marker": {"color": "var(--first)"}, "hovertemplate": "%{y}: %{x}<extra></extra>",
+            }
+        ],
+        x=t.gettext("labeled tasks"), y="",
+    )  # fmt: skip
+    chart["layout"]["height"] = 90 + 24 * len(names)
+    chart["layout"]["yaxis"] |= {"type": "category", "dtick": 1}
+    return chart
+
+
+def seconds(rounds: list[dict[str, Any]], t: Language) -> Chart:
+    """How long each step of each round took."""
+    oldest_first = rounds[::-1]
+    numbers = [each["round"] for each in oldest_first]
+    data = []
+    for place, step in enumerate(_STEPS):
+        spent, name = [each["seconds"].get(step, 0) for each in oldest_first], sentences.step(step, t)
+        color = {"color": f"var(--step-{place})"}
+        if any(spent):
+            data.append({"type": "bar", "name": name, "x": numbers, "y": spent, "marker": color,
+                         "hovertemplate": name + ": %{y:.1f} s<extra></extra>"})  # fmt: skip
+    chart = _chart(data, x=t.gettext("round"), y=t.gettext("seconds"), legend=True)
+    chart["layout"] |= {"barmode": "stack", "hovermode": "x unified"}
+    chart["layout"]["xaxis"] |= {"tickformat": "d", "rangemode": "normal"}
+    return chart
+
+
+def _line(
+    x: list[float], y: list[float], *, color: str = "var(--first)", width: float, dash: str = "solid", **more: Any
+) -> Chart:
+    return {"x": x, "y": y, "mode": "lines", "line": {"color": color, "width": width, "dash": dash}, **more}
+
+
+def _chart(data: list[Chart], *, x: str, y: str, legend: bool = False) -> Chart:
+    layout = {
+        "xaxis": {"title": {"text": x}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": y}, "automargin": True},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "margin": {"l": 56, "r": 12, "t": 8, "b": 44},
+        "height": 320,
+    }
+    return {"data": data, "layout": layout}

@@ -1,0 +1,174 @@
+"""The routes of the dashboard."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import plotly
+from flask import Blueprint, Flask, Response, jsonify, redirect, render_template, request, url_for
+from markupsafe import Markup, escape
+from werkzeug.wrappers import Response as AnyResponse
+
+import strategies
+from backend import __version__
+from backend.overview import history, labels, queue
+from backend.overview.quality import quality
+from backend.overview.state import summary
+from backend.rounds.context import options_of, spec_of
+from backend.rounds.support import works
+from backend.settings import Settings
+from backend.store import Store
+from backend.store.models import Project
+from backend.web.api import act, find
+from backend.web.dashboard import charts, sentences
+from backend.web.dashboard.language import spoken
+
+_TASKS = 10  # of the queue
+_ROUNDS = 50
+_SUSPECTS = 10
+_YEAR = 365 * 24 * 3600
+_POLICY = (
+    "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
+    """The pages at `/ui/`."""
+    routes = Blueprint("dashboard", __name__, url_prefix="/ui", template_folder="templates", static_folder="static")
+    label_studio = settings.public_url
+    _speak(app)
+
+    @routes.context_processor
+    def everywhere() -> dict[str, Any]:
+        return {"version": __version__, "plotly_version": plotly.__version__, "label_studio": label_studio}
+
+    @routes.get("/")
+    def projects() -> str:
+        return render_template("projects.html", projects=[summary(store, each) for each in store.projects.all()])
+
+    @routes.get("/projects/<project_id>")
+    def project(project_id: str) -> str:
+        return render_template("project.html", **_panels(store, find(store, project_id)))
+
+    @routes.get("/projects/<project_id>/now")
+    def now(project_id: str) -> Response:
+        """The part of the page that changes all the time, and a stamp that changes when the rest of it does."""
+        found = find(store, project_id)
+        told = summary(store, found)
+        return jsonify(
+            html=render_template("_now.html", now=told),
+            said=sentences.briefly(told["state"], spoken()),
+            stamp=_stamp(store, found, told),
+            busy=told["state"]["name"] == "working",
+        )
+
+    @routes.get("/projects/<project_id>/map")
+    def map_(project_id: str) -> str:
+        return render_template("map.html", project=find(store, project_id))
+
+    @routes.post("/projects/<project_id>/<action>")
+    def do(project_id: str, action: str) -> AnyResponse:
+        """A form of the page: what the API's `action` does, then the page again."""
+        found = find(store, project_id)
+        act(store, found.id, action, _wanted(action))
+        said = {"0": "resumed", "1": "paused"}.get(request.form.get("paused", ""), action)
+        return redirect(url_for("dashboard.project", project_id=found.id, done=said), 303)
+
+    @routes.get("/plotly.js")
+    def plotly_js() -> Response:
+        """Plotly as its package brings it. It stays the same as long as its version does."""
+        response = Response(_packed_plotly(), content_type="text/javascript; charset=utf-8")
+        response.headers["Content-Encoding"] = "gzip"
+        response.cache_control.max_age, response.cache_control.immutable = _YEAR, True
+        return response
+
+    @routes.after_request
+    def secure(response: Response) -> Response:
+        # WebGL charts make their shaders' code as they run.
+        scripts = " 'unsafe-eval'" if request.endpoint == "dashboard.map_" else ""
+        response.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    return routes
+
+
+def _panels(store: Store, project: Project) -> dict[str, Any]:
+    """All that the page of a project shows."""
+    t, told = spoken(), summary(store, project)
+    measured, rounds = quality(store, project), history.history(store, project, _ROUNDS)
+    counts = labels.classes(store, project)
+    options, targets = options_of(project), spec_of(project).targets
+    kinds = [target.kind for target in targets]
+    goals = [each["target"] for each in measured["controls"].values() if each["target"] is not None]
+    ahead = measured["forecast"] if len(goals) == 1 else None  # that of several is no control's own
+    return {
+        "project": project,
+        "now": told,
+        "stamp": _stamp(store, project, told),
+        "several": len(targets) > 1,
+        "done": sentences.done(request.args.get("done", ""), t),
+        "measured": measured,
+        "curves": {name: charts.curve(each, ahead, t) for name, each in measured["controls"].items()},
+        "forecast": sentences.forecast(
+            measured["forecast"], asked=options.target is not None, reached=measured["reached"], t=t
+        ),
+        "queue": queue.queue(store, project, _TASKS),
+        "classes": {name: (each, charts.bars(each, t)) for name, each in counts.items()},
+        "rounds": rounds,
+        "seconds": charts.seconds(rounds, t) if rounds else None,
+        "annotators": labels.annotators(store, project),
+        "suspects": labels.suspects(store, project, _SUSPECTS),
+        "adapters": history.adapters(store, project),
+        "strategies": [name for name in strategies.names() if works(strategies.get(name), kinds)],
+    }  # fmt: skip
+
+
+def _stamp(store: Store, project: Project, told: dict[str, Any]) -> str:
+    """Changes whenever the panels do: with a round, with what people ask for, with what was read from Label Studio."""
+    skipped = [store.tasks.count_skipped(project.id, audit=audit) for audit in (False, True)]
+    wishes = (project.paused, project.chosen_strategy, project.connected)
+    read = (project.title, project.change_mark, project.task_mark, told["labels"], told["tasks"], *skipped)
+    seen = (project.round, project.queue, project.adapter, told["state"]["name"], *wishes, *read)
+    return blake2b(repr(seen).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _wanted(action: str) -> dict[str, Any]:
+    """What a form says, as the API has it in JSON."""
+    if action == "strategy":
+        return {"strategy": request.form.get("strategy") or None}
+    if action == "rollback":
+        given = request.form.get("adapter", "")
+        return {"adapter": int(given) if given.isdigit() and len(given) < 10 else None}
+    if action == "pause":
+        return {"paused": {"0": False, "1": True}.get(request.form.get("paused", ""))}
+    return {}
+
+
+def _speak(app: Flask) -> None:
+    """Teach the templates the browser's language."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.policies["ext.i18n.trimmed"] = True
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda message: spoken().gettext(message), lambda one, many, n: spoken().ngettext(one, many, n), newstyle=True
+    )
+    app.jinja_env.globals.update(spoken=spoken, sentences=sentences)
+    app.jinja_env.filters["code"] = _with_code
+
+
+def _with_code(sentence: str) -> Markup:
+    """A sentence with its `commands` set apart."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 (escaped)  # nosec B704
+
+
+@cache
+def _packed_plotly() -> bytes:
+    path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    return gzip.compress(path.read_bytes(), 4)

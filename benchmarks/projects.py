@@ -1,0 +1,46 @@
+"""What benchmarks share that simulate projects on real data: texts as vectors, and two processes that play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.learners.base_model import BaseModel
+from backend.progress import bar
+from backend.simulation.data import read
+
+_T = TypeVar("_T")
+
+
+def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """Vectors and classes of every text of each data set, which are folders with train.jsonl and test.jsonl."""
+    base, found = BaseModel(base_model), {}
+    for name in names:
+        parts = [read(folder / name / f"{part}.jsonl") for part in ("train", "test")]
+        texts, labels = ([each for part in parts for each in getattr(part, of)] for of in ("texts", "labels"))
+        with bar(f"embedding {len(texts)} texts of {name}") as progress:
+            vectors = base.embed(texts, max_length=64, progress=progress)
+        found[name] = vectors, np.unique(labels, return_inverse=True)[1]
+    return found
+
+
+def played(project: Callable[..., _T], arguments: Sequence[tuple[Any, ...]]) -> list[_T]:
+    """What each project gives, two at a time, under a progress bar."""
+    found = []
+    with bar(f"{len(arguments)} projects") as progress, ProcessPoolExecutor(2, initializer=_alone) as workers:
+        waiting = [workers.submit(project, *each) for each in arguments]
+        for number, future in enumerate(waiting, 1):
+            found.append(future.result())
+            progress(number, len(waiting))
+    return found
+
+
+def _alone() -> None:
+    """One thread: the other process uses the other core."""
+    torch.set_num_threads(1)

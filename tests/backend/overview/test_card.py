@@ -1,0 +1,50 @@
+"""An adapter to take away is what serves, and its card says how to load it."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from backend.learners.base_model import BaseModels
+from backend.learners.learner import Learner
+from backend.overview.card import card, write_zip
+from backend.store import Store
+from tests.backend.played import project_of
+from tests.conftest import class_probs
+
+
+def test_the_snippet_of_the_card_predicts_as_we_do(
+    played: Store, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = played.rounds.adapter(7, 2)
+    assert adapter is not None
+    file = io.BytesIO()
+    write_zip(played, project_of(played), adapter, file)
+    ZipFile(file).extractall(tmp_path / "taken")
+    folder = tmp_path / "taken" / "p7-a2"
+    page = (folder / "README.md").read_text("utf-8")
+    for said in ("library_name: peft", f'base_model: "{tiny_encoder}"', "Fruit & tools", "`topic`: classification of 3",
+                 f"Learned from {adapter.examples} labeled texts, measured on"):  # fmt: skip
+        assert said in page
+    assert re.search(r"\| `topic` \| accuracy \| [01]\.\d{3} \| [01]\.\d{3} to [01]\.\d{3} \| \d+ \|", page)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(folder)
+    names: dict[str, object] = {}
+    exec(code, names)
+    texts = ["the old hammer and saw", "a plum"]
+    ours = class_probs(Learner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapter(7, 2)), texts)
+    for text, probs in zip(texts, ours, strict=True):
+        theirs = names["classify"](text)  # type: ignore[operator]
+        assert list(theirs) == ["fruit", "tool", "animal"]
+        assert list(theirs.values()) == pytest.approx(probs.tolist(), abs=1e-5)
+
+
+def test_an_adapter_that_nobody_measured_says_so(played: Store) -> None:
+    adapter = played.rounds.adapter(7, 2)
+    assert adapter is not None
+    played.rounds.set(7, 3, evaluation=None)
+    assert "Not measured" in card(played, project_of(played), adapter)

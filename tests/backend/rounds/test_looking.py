@@ -1,0 +1,124 @@
+"""What rounds write for people to look at: how far they are, why tasks were chosen, and the map."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.errors import BackendError
+from backend.rounds import map as mapping
+from backend.rounds import steps, why
+from backend.rounds.context import Context
+from backend.store import Store
+from backend.targets import MARK
+from tests.backend.played import project_of
+from tests.backend.rounds.test_rounds import fill, run
+
+
+def test_progress_is_noted_with_the_round(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder)
+    store.rounds.begin(7, 1, reason="test")
+    with context.progress(7, "work") as progress:
+        progress(1, 10)
+        first = store.rounds.get(7, 1)
+        monkeypatch.setattr("backend.rounds.context._NOTED_EVERY", 0.0)
+        progress(2, 10)
+    second = store.rounds.get(7, 1)
+    assert first is not None
+    assert first.progress is None, "not more than once a second"
+    assert second is not None
+    assert second.progress is not None
+    assert (second.progress["done"], second.progress["total"]) == (2, 10)
+    assert second.progress["since"] <= second.progress["at"]
+    steps.train(context, 7, 1)
+    after = store.rounds.get(7, 1)
+    assert after is not None
+    assert after.progress is None, "each step begins anew"
+
+
+def test_why_compares_with_all_candidates(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    why.explain(context, 7, 1, 1)
+    items = store.rounds.queue(7, 1)
+    told = {item.task_id: item.why or {} for item in items if not item.audit}
+    assert all(0 <= each["novelty"] <= 1 and 0 <= each["density"] <= 1 for each in told.values())
+    path = store.files.embeddings(7, f"{tiny_encoder}-32")
+    found = store.files.read_arrays(path)
+    assert found is not None
+    unit = found["embeddings"] / np.linalg.norm(found["embeddings"], axis=1, keepdims=True)
+    rows = {digest: row for row, digest in enumerate(found["digests"].tolist())}
+    candidates = store.tasks.waiting(7, audit=False)
+    pool = unit[[rows[task.digest] for task in candidates]]
+    labeled = unit[[rows[each.digest] for each in store.tasks.labeled(7, audit=False)]]
+    distance = [-max(float(one @ other) for other in labeled) for one in pool]
+    alike = [float(np.mean([one @ other for other in pool])) for one in pool]
+    for task, far, like in zip(candidates, distance, alike, strict=True):
+        if task.id in told:
+            assert told[task.id]["novelty"] == pytest.approx(np.mean([d < far for d in distance]), abs=0.03)
+            assert told[task.id]["density"] == pytest.approx(np.mean([a < like for a in alike]), abs=0.03)
+
+
+def test_values_in_words() -> None:
+    assert why.in_words([[0, 3, "Person"], [4, 8, "Place"]], "Ann Graz") == "Ann (Person), Graz (Place)"
+    assert why.in_words([[3, 7, "Place"]], f"Ann{MARK}Graz") == "Graz (Place)"
+    assert why.in_words(["a", "b"], "") == "a, b"
+    assert (why.in_words(2.0, ""), why.in_words(None, ""), why.in_words("x" * 500, "")) == ("2", None, "x" * 200)
+
+
+def test_the_map_is_drawn_anew_only_for_other_texts(
+    context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder, count=30)
+    mapping.draw(context, 7, None)
+    first = store.files.read_arrays(store.files.map(7))
+    assert first is not None
+    assert first["tasks"].tolist() == list(range(1, 31))
+    assert np.ptp(first["places"], axis=0).min() > 0
+    written = store.files.map(7).stat().st_mtime_ns
+    mapping.draw(context, 7, None)
+    assert store.files.map(7).stat().st_mtime_ns == written
+    store.tasks.put_texts(7, [(1, "another text")], seed=0, audit_share=0.1)
+    mapping.draw(context, 7, None)
+    assert store.files.map(7).stat().st_mtime_ns != written, "a text was changed"
+    monkeypatch.setattr(mapping, "MOST", 12)
+    store.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
+    mapping.draw(context, 7, None)
+    second = store.files.read_arrays(store.files.map(7))
+    assert second is not None
+    assert len(second["tasks"]) == 12
+    assert {3, 5} <= set(second["tasks"].tolist()), "labeled ones are there whatever the size"
+
+
+def test_one_text_and_none_have_a_map_too(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, count=0)
+    mapping.draw(context, 7, None)
+    assert store.files.read_arrays(store.files.map(7)) is None
+    store.tasks.put_texts(7, [(1, "an apple")], seed=0, audit_share=0.0)
+    mapping.draw(context, 7, None)
+    found = store.files.read_arrays(store.files.map(7))
+    assert found is not None
+    assert found["places"].tolist() == [[0.0, 0.0]]
+
+
+def test_umap_without_its_package_is_said_and_the_round_goes_on(
+    context: Context,
+    store: Store,
+    tiny_encoder: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    fill(store, tiny_encoder, map="umap")
+    with pytest.raises(BackendError, match=r"pip install 'label-studio-active-learning\[umap\]'"):
+        mapping.draw(context, 7, None)
+    with caplog.at_level(logging.ERROR):
+        run(context, 1)
+    assert "it could not be told where texts lie on the map" in caplog.text
+    assert project_of(store).error is None
+    assert store.rounds.all(7)[0].state == "done"

@@ -1,0 +1,38 @@
+"""Whoever asked for it hears of it, and nobody else learns the address."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from pydantic import SecretStr
+
+from backend.notify import notifier
+from tests.servers import chat_server
+
+
+def test_without_an_address_nobody_is_told() -> None:
+    assert notifier(None) is None
+
+
+def test_a_text_arrives_or_not_and_the_address_stays_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="backend")
+    with chat_server() as chat:
+        send = notifier(SecretStr(chat.url))
+        assert send is not None
+        assert send("labeling may stop")
+        assert chat.came == [{"text": "labeling may stop"}]
+        chat.status = 500
+        assert not send("again")
+        assert "NOTIFY_URL answered 500" in caplog.text
+    assert not send("again")
+    assert "cannot be reached (ConnectError)" in caplog.text
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("backend")]
+    assert not any("secret" in said for said in ours)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://[", "ftp://x.local/"])
+def test_an_address_that_is_none_does_no_harm(address: str) -> None:
+    send = notifier(SecretStr(address))
+    assert send is not None
+    assert not send("labeling may stop")

@@ -1,0 +1,240 @@
+"""The dashboard's pages without a browser: what they say, in which language, and what their buttons do."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from backend.app import create_app
+from backend.learners.base_model import BaseModels
+from backend.settings import Settings
+from backend.store import Store
+from backend.web.serving import Serving
+from tests.backend.played import project_of
+
+ENV = {"LABEL_STUDIO_URL": "http://label-studio:8080", "LABEL_STUDIO_PUBLIC_URL": "https://labels.example.com/"}
+
+
+@pytest.fixture
+def client(played: Store, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    return create_app(Settings(), played, Serving(played, BaseModels())).test_client()  # type: ignore[call-arg]
+
+
+class _Balance(HTMLParser):
+    """Finds elements that are not closed, and `id`s that come twice."""
+
+    _VOID = ("meta", "link", "br", "input", "hr", "img")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag not in self._VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+
+def page(client: FlaskClient, path: str, language: str = "en") -> str:
+    answer = client.get(path, headers={"Accept-Language": language})
+    assert answer.status_code == 200, answer.text
+    parser = _Balance()
+    parser.feed(answer.text)
+    assert parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+    return answer.text
+
+
+def test_the_list_of_projects(client: FlaskClient, played: Store) -> None:
+    text = page(client, "/ui/")
+    assert '<a href="/ui/projects/7">Fruit &amp; tools</a>' in text
+    assert "Waiting for 8 more labels; queue published" in text
+    played.projects.set(7, connected=False)
+    assert "No project has connected this backend yet" in page(client, "/ui/")
+
+
+def test_a_project_has_all_its_panels(client: FlaskClient) -> None:
+    text = page(client, "/ui/projects/7")
+    for said in ("How good is the model?", "Next in the queue", "Classes", "Annotators", "Labels that are likely wrong",
+                 "Rounds", "Adapters", "Held out: it measures how good the model is", "unsure between",
+                 "Not yet known: this takes about 100 held-out labels", "p7-a2", "Labels still needed"):  # fmt: skip
+        assert said in text, said
+    assert 'href="https://labels.example.com/projects/7/data?task=' in text
+    assert text.count('type="application/json"') == 3
+    assert re.search(r"<option[^>]*>margin</option>", text)
+    assert "<option>variance</option>" not in text, "which cannot work with classes"
+
+
+def test_simplified_chinese_where_the_browser_asks_for_it(client: FlaskClient) -> None:
+    assert '<html lang="zh-Hans">' in page(client, "/ui/projects/7", "zh-CN,zh;q=0.9,en;q=0.8")
+    text = page(client, "/ui/projects/7", "zh-CN")
+    assert "模型有多好？" in text
+    assert "还差 8 个标注；队列发布于" in text
+    assert "How good" not in text
+    assert '<html lang="en">' in page(client, "/ui/", "de-AT,fr")
+
+
+def test_what_is_wrong_is_said_with_what_to_do(client: FlaskClient, played: Store) -> None:
+    played.projects.set(7, error="Label Studio is away; see `lsal doctor`")
+    text = page(client, "/ui/projects/7")
+    assert "Label Studio is away; see <code>lsal doctor</code>" in text
+    assert "<code>lsal doctor</code> looks for the cause" in text
+
+
+def test_texts_and_names_are_only_text(client: FlaskClient, played: Store) -> None:
+    evil = "</script><script>alert(1)</script>"
+    played.tasks.put_texts(7, [(4, evil)], seed=0, audit_share=0.0)
+    queued = played.rounds.queue(7, 3)[0].task_id
+    played.tasks.put_texts(7, [(queued, evil)], seed=0, audit_share=0.0)
+    project = project_of(played)
+    config = project.label_config.replace('value="fruit"', 'value="&lt;/script&gt;&lt;b&gt;"')
+    played.projects.set(7, title=evil, error=f"`{evil}`", label_config=config)
+    text = page(client, "/ui/projects/7")
+    assert "<script>alert" not in text
+    assert "</script><b>" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_what_changes_all_the_time_comes_by_itself(client: FlaskClient, played: Store) -> None:
+    first: Any = client.get("/ui/projects/7/now").get_json()
+    assert ("Waiting for 8" in first["html"], first["busy"]) == (True, False)
+    assert f'data-stamp="{first["stamp"]}"' in page(client, "/ui/projects/7")
+    played.rounds.begin(7, 4, reason="test")
+    played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
+    second: Any = client.get("/ui/projects/7/now").get_json()
+    assert "Training, 40%, about 2 minutes left" in second["html"]
+    assert 'value="0.4"' in second["html"]
+    assert second["busy"]
+    assert second["stamp"] != first["stamp"]
+
+
+def press(client: FlaskClient, action: str, **form: Any) -> str:
+    answer = client.post(f"/ui/projects/7/{action}", data=form)
+    assert answer.status_code == 303, answer.text
+    return client.get(answer.headers["Location"]).text
+
+
+def test_buttons_ask_the_worker(client: FlaskClient, played: Store) -> None:
+    assert "A round begins as soon as" in press(client, "train")
+    assert "No round begins by itself" in press(client, "pause", paused="1")
+    assert project_of(played).paused
+    assert "Rounds go on." in press(client, "pause", paused="0")
+    assert not project_of(played).paused
+    assert "The queue is chosen anew" in press(client, "strategy", strategy="entropy")
+    assert project_of(played).chosen_strategy == "entropy"
+    press(client, "strategy", strategy="")
+    assert project_of(played).chosen_strategy is None
+    assert "The earlier adapter serves" in press(client, "rollback", adapter="1")
+    assert project_of(played).back_to == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "form", "status", "sentence"),
+    [
+        ("strategy", {"strategy": "foo"}, 422, "strategy &#39;foo&#39; is unknown"),
+        ("strategy", {"strategy": "variance"}, 422, "variance"),
+        ("rollback", {"adapter": "9"}, 409, "adapter 9 of project 7 is not kept here; there are: 2, 1"),
+        ("rollback", {"adapter": "x"}, 400, "&#39;adapter&#39; must be given"),
+        ("pause", {}, 400, "&#39;paused&#39; must be given"),
+        ("dance", {}, 404, "there is no action dance"),
+    ],
+)
+def test_what_cannot_be_done_is_a_page_with_a_sentence(
+    client: FlaskClient, action: str, form: dict[str, str], status: int, sentence: str
+) -> None:
+    answer = client.post(f"/ui/projects/7/{action}", data=form)
+    assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
+    assert sentence in answer.text
+
+
+def test_unknown_projects_are_a_page_too(client: FlaskClient) -> None:
+    answer = client.get("/ui/projects/9")
+    assert (answer.status_code, answer.content_type) == (404, "text/html; charset=utf-8")
+    assert "project 9 is not known here" in answer.text
+
+
+def test_pages_bring_all_they_need_and_allow_nothing_else(client: FlaskClient) -> None:
+    for path in ("/ui/", "/ui/projects/7", "/ui/projects/7/map"):
+        answer = client.get(path)
+        for wanted in re.findall(r'(?:src|href)="(/ui/(?:static/|plotly)[^"]+)"', answer.text):
+            assert client.get(wanted.replace("&amp;", "&")).status_code == 200
+        assert not re.findall(r'(?:src|href)="(?:https?:)?//(?!labels\.example)', answer.text)
+        assert "<script>" not in answer.text
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert ("unsafe-eval" in policy) == path.endswith("map")
+
+
+def test_plotly_is_kept_by_the_browser(client: FlaskClient) -> None:
+    answer = client.get("/ui/plotly.js")
+    assert (answer.headers["Content-Encoding"], answer.cache_control.immutable) == ("gzip", True)
+    assert len(answer.data) < 2_000_000
+
+
+@pytest.mark.parametrize("path", ["/ui/projects/7/train", "/api/projects/7/rounds", "/setup", "/webhook"])
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8080"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"}, True),
+        ({"Origin": "http://localhost"}, True),
+        ({}, True),
+    ],
+)
+def test_other_sites_cannot_make_anybody_act(
+    client: FlaskClient, played: Store, path: str, headers: dict[str, str], passes: bool
+) -> None:
+    answer = client.post(path, headers=headers)
+    assert (answer.status_code != 403) is passes
+    assert bool(played.events.count()) is (passes and path in ("/ui/projects/7/train", "/api/projects/7/rounds"))
+
+
+def test_everything_is_behind_the_password(played: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASIC_AUTH_USER", "us")
+    monkeypatch.setenv("BASIC_AUTH_PASS", "secret")
+    app = create_app(Settings(), played, Serving(played, BaseModels()))  # type: ignore[call-arg]
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith(("dashboard.", "api.")):
+            path = re.sub("<[^>]*>", "7", rule.rule)
+            method = "POST" if "POST" in (rule.methods or ()) else "GET"
+            answer = app.test_client().open(path, method=method)
+            assert answer.status_code == 401, path
+            assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert app.test_client().get("/ui/", auth=("us", "secret")).status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_several_controls_are_told_apart(several: Store, language: str) -> None:
+    app = create_app(Settings(), several, Serving(several, BaseModels()))  # type: ignore[call-arg]
+    text = page(app.test_client(), "/ui/projects/7", language)
+    for said in ("topics: ", "words: ", "stars: ", 'id="curve-3"', 'id="classes-2"'):
+        assert said in text, said
+    assert page(app.test_client(), "/ui/projects/7/map", language)
+
+
+def test_the_message_after_a_button_is_no_part_of_what_changes(client: FlaskClient) -> None:
+    text = page(client, "/ui/projects/7?done=train")
+    assert text.index("A round begins as soon as") < text.index('id="now"')
+    assert "A round begins" not in client.get("/ui/projects/7/now").get_data(as_text=True)
+
+
+def test_what_is_read_aloud_does_not_count_the_seconds(client: FlaskClient, played: Store) -> None:
+    first: Any = client.get("/ui/projects/7/now").get_json()
+    assert first["said"] == "Waiting for 8 more labels"
+    played.rounds.begin(7, 4, reason="test")
+    played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
+    second: Any = client.get("/ui/projects/7/now").get_json()
+    assert second["said"] == "Training"
