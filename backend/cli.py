@@ -69,8 +69,8 @@ def worker() -> None:
     settings, store = _start()
     use_cores(spare=1)
     context = _context(settings, store)
-    pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor_id)
-    work(lambda: Rounds(context, settings.model_dir, settings.executor_id), store, pulse, settings)
+    pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor)
+    work(lambda: Rounds(context, settings.model_dir, settings.executor), store, pulse, settings)
 
 
 @app.command("round")
@@ -151,7 +151,8 @@ def backup(file: Annotated[Path, typer.Argument(help="The archive to write, as i
     """Write state and adapters into one archive, consistent while everything runs."""
     from backend.store.backup import backup as write
 
-    settings, _ = _start()
+    settings, store = _start()
+    _require_embedded(store, "back up", "pg_dump and a copy of MODEL_DIR")
     write(settings.model_dir, file)
     typer.echo(f"{file} holds the state of {settings.model_dir} ({file.stat().st_size / 2**20:.1f} MB).")
 
@@ -163,9 +164,26 @@ def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal bac
 
     settings = load_settings()
     logs.set_up(settings.log_level)
+    _require_embedded(Store(settings.model_dir, settings.database), "restore", "pg_restore and the copy of MODEL_DIR")
     aside = put_back(file, settings.model_dir)
     kept = f" What was there is kept as {aside}." if aside else ""
     typer.echo(f"{settings.model_dir} is as {file} had it; start the backend, and it catches up.{kept}")
+
+
+@app.command("migrate-to")
+def migrate_to(
+    url: Annotated[str, typer.Argument(help="An empty database, as in postgresql://user:password@host:5432/name.")],
+) -> None:
+    """Move the state from SQLite in MODEL_DIR to PostgreSQL. Web server and worker must be stopped."""
+    from backend.store.moving import move
+
+    settings = load_settings()
+    logs.set_up(settings.log_level)
+    moved = move(settings.model_dir, url)
+    typer.echo(
+        f"{sum(moved.values())} rows are moved: {', '.join(f'{count} {name}' for name, count in moved.items())}. Set "
+        "DATABASE_URL for web server and worker, and start them; the state in MODEL_DIR is not used any more."
+    )
 
 
 @app.command()
@@ -272,9 +290,14 @@ def _start() -> tuple[Settings, Store]:
 
 
 def _store(settings: Settings) -> Store:
-    store = Store(settings.model_dir)
+    store = Store(settings.model_dir, settings.database)
     store.database.migrate()
     return store
+
+
+def _require_embedded(store: Store, doing: str, by: str) -> None:
+    if store.database.file is None:
+        raise BackendError(f"the state is in PostgreSQL; {doing} it there, by {by}")
 
 
 def _flask(settings: Settings) -> Flask:
@@ -283,7 +306,7 @@ def _flask(settings: Settings) -> Flask:
     from backend.web.serving import Serving
 
     quiet_libraries()
-    store = Store(settings.model_dir)
+    store = Store(settings.model_dir, settings.database)
     serving = Serving(store, BaseModels())
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)

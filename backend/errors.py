@@ -43,6 +43,10 @@ class LabelStudioError(BackendError):
         return self.status not in (400, 401, 403, 404)
 
 
+class FencedError(BackendError):
+    """The process was given up, and another goes on with what it was doing: it is to write nothing more."""
+
+
 class UnexpectedError(BackendError):
     """Something that nobody thought of; the log tells where."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -38,7 +39,9 @@ class Settings(BaseSettings):
     max_body_mb: int = Field(64, ge=1)  # megabytes a request may have
     metrics_public: bool = False  # whether /metrics and /ready ask for no password
     notify_url: SecretStr | None = None  # is told, as Slack's webhooks are, when a project may stop labeling
-    executor_id: str = "worker-1"  # must stay the same over restarts: rounds are taken up again by this name
+    database_url: SecretStr | None = None  # PostgreSQL, for several hosts; None: SQLite in model_dir
+    # The worker's name, by which it takes its rounds up again after a restart.
+    executor_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -57,6 +60,16 @@ class Settings(BaseSettings):
         if self.basic_auth_user is None or self.basic_auth_pass is None:
             return None
         return self.basic_auth_user, self.basic_auth_pass.get_secret_value()
+
+    @property
+    def database(self) -> str | None:
+        """Address of the database with its password; None for SQLite in `model_dir`."""
+        return None if self.database_url is None else self.database_url.get_secret_value()
+
+    @property
+    def executor(self) -> str:
+        """The worker's name: of several, by default, its host's."""
+        return self.executor_id or (gethostname() if self.database_url else "worker-1")
 
     @property
     def public_url(self) -> str | None:

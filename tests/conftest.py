@@ -26,7 +26,7 @@ from backend.store import Store
 from backend.targets import Target
 
 # A real Label Studio and backend, and a project as rounds left it, for whoever wants them.
-pytest_plugins = ["tests.real", "tests.backend.played"]
+pytest_plugins = ["tests.real", "tests.postgresql", "tests.backend.played"]
 
 CLASSES = ("fruit", "tool", "animal")
 TOPIC = Target("topic", "classification", CLASSES)

@@ -75,10 +75,13 @@ class Backend:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._store: Store | None = None
 
     @property
     def store(self) -> Store:
-        return Store(self.folder)
+        if self._store is None or self._store.database.file is not None:  # a file may be another by now
+            self._store = Store(self.folder, self.environment.get("DATABASE_URL"))
+        return self._store
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

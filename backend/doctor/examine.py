@@ -37,7 +37,7 @@ def examine(
             yield Finding("store", "problem", str(error))
     yield from _models(store, models, project_id)
     if disk.status == "ok":
-        yield machine.worker(settings.model_dir)
+        yield machine.worker(settings.model_dir, store)
     yield machine.web(settings)
     yield access.password(settings)
     client = yield from _client(settings)

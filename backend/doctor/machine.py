@@ -13,7 +13,9 @@ import httpx
 from backend.doctor.finding import Finding
 from backend.errors import ModelError
 from backend.learners.base_model import BaseModels
+from backend.overview.state import WORKER_SILENT
 from backend.settings import Settings
+from backend.store import Store
 
 ROOM = 2 * 1024**3  # bytes: adapters and scores are small, but a full disk stops every round
 
@@ -83,8 +85,12 @@ def web(settings: Settings) -> Finding:
     )
 
 
-def worker(folder: Path) -> Finding:
-    """Whether a worker runs on `folder`."""
+def worker(folder: Path, store: Store | None) -> Finding:
+    """Whether a worker runs on `folder` or, where there may be several, says so in the database."""
+    if store is not None and store.database.file is None:
+        if alive := store.workers.alive(within=WORKER_SILENT):
+            return Finding("worker", "ok", f"{len(alive)} run: {', '.join(sorted(alive))}")
+        return Finding("worker", "problem", "no worker has said lately that it lives", "start `lsal worker`")
     path = folder / "worker.lock"
     if path.exists():
         with path.open() as lock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -30,6 +31,7 @@ class Client:
 
     def __init__(self, url: str, api_key: str, *, timeout: float = 120.0) -> None:
         self.url = url
+        self._before_writing: Callable[[], None] = lambda: None
         with self.explaining("accept the API key"):
             # Without the slash the SDK asks for access tokens beside a path such as /labelstudio, not below it.
             base, auth = url.rstrip("/") + "/", Renewing()
@@ -38,6 +40,12 @@ class Client:
             )
             if not self._sdk._client_wrapper._tokens_client._use_legacy_token:
                 auth.renew = self._new_access_token
+
+    def guarded(self, check: Callable[[], None]) -> Client:
+        """The same, but `check` is called before whatever changes something in Label Studio, and may raise."""
+        other = copy(self)
+        other._before_writing = check
+        return other
 
     def project(self, project_id: int) -> ProjectInfo:
         """The project as it is now."""
@@ -110,7 +118,7 @@ class Client:
         with self.explaining(f"import predictions into project {project_id}"):
             if one_by_one:
                 for prediction in predictions:
-                    self._sdk.predictions.create(**prediction)
+                    self.request("POST", "api/predictions/", json=prediction)
                 return
             for start in range(0, len(predictions), _IMPORT_CHUNK):
                 chunk = list(predictions[start : start + _IMPORT_CHUNK])
@@ -185,7 +193,7 @@ class Client:
     def delete_backend(self, backend_id: int) -> None:
         """Remove an ML backend from its project."""
         with self.explaining(f"remove ML backend {backend_id}"):
-            self._sdk.ml.delete(id=backend_id)
+            self.request("DELETE", f"api/ml/{backend_id}")
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """The webhooks of a project, as Label Studio spells them."""
@@ -205,7 +213,7 @@ class Client:
     def delete_webhook(self, webhook_id: int) -> None:
         """Delete a webhook."""
         with self.explaining(f"delete webhook {webhook_id}"):
-            self._sdk.webhooks.delete(id=webhook_id)
+            self.request("DELETE", f"api/webhooks/{webhook_id}/")
 
     def _pages(
         self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str
@@ -239,6 +247,8 @@ class Client:
 
         Raises the SDK's `ApiError` when refused.
         """
+        if method != "GET":
+            self._before_writing()
         response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
         if response.status_code >= 400:
             raise ApiError(status_code=response.status_code, body=response.text)

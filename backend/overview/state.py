@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
@@ -48,12 +47,11 @@ def state(store: Store, project: Project) -> dict[str, Any]:
         options = options_of(project)
     except UnsupportedConfigError:  # the environment changed since they were accepted
         return {"name": "trouble"}
-    now = time.time()
     if not project.connected:
         return {"name": "left"}
     worker = store.workers.newest()
-    if worker is None or now - worker.beat_at > WORKER_SILENT:
-        return {"name": "no_worker", "since": worker.beat_at if worker is not None else None}
+    if worker is None or worker[1] > WORKER_SILENT:
+        return {"name": "no_worker", "since": worker[0].beat_at if worker is not None else None}
     if last is not None and last.state == "running":
         return {"name": "working", "step": last.step, "round": last.number, "since": last.started_at, **_far(last)}
     if project.error is not None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,6 +46,15 @@ class Context:
                 f"project {project_id} is not known here; connect this backend to it in Settings → Model"
             )
         return found
+
+    def taken_over(self, project_id: int) -> Context:
+        """The same for one workflow of a project, from which whoever worked on it before has it taken.
+
+        A process that was only frozen, or cut off, and goes on later finds that it may write nothing: neither to the
+        store nor to Label Studio. Its calls raise `FencedError`.
+        """
+        store = self.store.fenced(self.store.projects.take_over(project_id))
+        return replace(self, store=store, client=self.client.guarded(store.database.require))
 
     @contextmanager
     def progress(self, project_id: int, title: str) -> Iterator[Progress]:

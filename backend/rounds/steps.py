@@ -192,13 +192,15 @@ def finish(context: Context, project_id: int, number: int, version: int) -> None
     needed = {version, _recorded(context, project_id, number).adapter}  # requests may still be using the former one
     if project.back_to is not None:
         needed.add(project.back_to)
+    context.store.database.require()  # whoever was taken over from is not to delete what another writes
     known = [n for n in context.store.files.adapters(project_id) if context.store.rounds.adapter(project_id, n)]
     context.store.files.prune(project_id, keep={*needed, *known[: context.keep_adapters]})
     if project.webhook_ready:
         context.store.projects.set(project_id, error=None)
     context.store.rounds.set(project_id, number, adapter=version, state="done", finished_at=time.time())
     try:
-        context.store.database.snapshot(older_than=_SNAPSHOT_EVERY)
+        if (file := context.store.database.file) is not None:
+            file.snapshot(older_than=_SNAPSHOT_EVERY)
     except (sqlite3.Error, OSError) as error:  # the round is done all the same
         log.warning("no copy of the state could be made (%s); the former one stays", error)
     done = _recorded(context, project_id, number)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import strategies
 from backend.errors import ModelError
@@ -67,9 +68,9 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     warm = warm and files.damage(files.adapter(project_id, project.adapter)) is None
     with context.progress(project_id, f"training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
-        files.write_folder(
-            files.adapter(project_id, version),
-            lambda folder: train_learner(
+
+        def fill(folder: Path) -> None:
+            train_learner(
                 base,
                 [*texts, *to_adapter[0]],
                 [*values, *to_adapter_values],
@@ -79,8 +80,10 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
                 warm_start=files.adapter(project_id, project.adapter) if warm else None,
                 frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
-            ),
-        )
+            )
+            context.store.database.require()  # the files may be another's by now, which these would replace
+
+        files.write_folder(files.adapter(project_id, version), fill)
     context.store.rounds.put_adapter(
         Adapter(
             project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from backend.errors import ModelError
+from backend.errors import FencedError, ModelError
 from backend.learners import memory
 from backend.rounds.context import Context
 
@@ -20,6 +20,8 @@ def attempt(project_id: int, what: str, run: Callable[[], _T]) -> _T | None:
     """What `run` gives; None, and a word in the log, if it fails: it is no reason to go without a model."""
     try:
         return run()
+    except FencedError:
+        raise
     except Exception:
         log.exception("project %d: it could not be told %s", project_id, what)
         return None

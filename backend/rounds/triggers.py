@@ -17,6 +17,7 @@ _KEEP_WORKFLOWS = 24 * 3600.0  # seconds that the records of ended workflows are
 _CLEAN_EVERY = 3600.0
 _LOOK_AGAIN = 3600.0  # seconds between looks at a project that left
 _REVIVE_EVERY = 5.0
+SILENT = 30.0  # seconds without a sign of life after which a worker's rounds are taken over
 _PAUSE_AFTER_ERROR = 10.0
 _PAUSE_IN_TROUBLE = 30.0
 _SAY_AGAIN = 600.0
@@ -52,6 +53,7 @@ def notify(
     revived = time.monotonic()
     cleaned = revived - _CLEAN_EVERY
     said = -_SAY_AGAIN
+    file = store.database.file
     pause = 1.0
     while not stop.wait(pause):
         try:
@@ -61,22 +63,22 @@ def notify(
                     store.projects.take_turn(project_id, turn)
                     turn += 1
             if time.monotonic() - revived > _REVIVE_EVERY:
-                rounds.revive()
+                rounds.revive(store.workers.alive(within=SILENT))
                 revived = time.monotonic()
             if time.monotonic() - cleaned > _CLEAN_EVERY:
                 rounds.forget(older_than=_KEEP_WORKFLOWS)
                 cleaned = time.monotonic()
             pause = 1.0
-            suspect = store.database.suspect
+            suspect = file is not None and file.suspect
         except Exception:  # a full disk or a locked database passes; a dead notifier would not
             pause = _PAUSE_AFTER_ERROR
             if time.monotonic() - said >= _SAY_AGAIN:
                 log.exception("the notifier could not look for work; it tries again every %.0f s", pause)
                 said = time.monotonic()
             suspect = True
-        if suspect:
-            for path, wrong in ((store.database.path, store.database.damage()),
+        if suspect and file is not None:
+            for path, wrong in ((file.path, file.damage()),
                                 (rounds.records, snapshots.damage(rounds.records))):  # fmt: skip
                 if wrong:
                     raise BackendError(f"{path.name} is damaged ({wrong}); start the worker again")
-            store.database.suspect = False
+            file.suspect = False

@@ -9,10 +9,11 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from socket import gethostname
 
 from backend.errors import BackendError, RefusedStartError
 from backend.rounds.pulse import Pulse
-from backend.rounds.triggers import notify
+from backend.rounds.triggers import SILENT, notify
 from backend.rounds.workflow import Rounds
 from backend.settings import Settings
 from backend.store import Store
@@ -23,13 +24,23 @@ log = logging.getLogger(__name__)
 def work(make_rounds: Callable[[], Rounds], store: Store, pulse: Pulse, settings: Settings) -> None:
     """Run rounds until told to stop. Serving goes first: this process asks the system for the lowest priority.
 
-    make_rounds: called when it is sure that no other worker runs, whose records it would look into.
+    make_rounds: called when it is sure that no other worker runs by this name, whose rounds it would take up.
     """
-    lock = (settings.model_dir / "worker.lock").open("w")
+    embedded = store.database.file is not None
+    lock = (settings.model_dir / ("worker.lock" if embedded else f"worker-{settings.executor}.lock")).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RefusedStartError(f"another worker runs on {settings.model_dir}; stop it first") from None
+        other = "set DATABASE_URL for several" if embedded else "give this one another EXECUTOR_ID"
+        raise RefusedStartError(
+            f"another worker runs on {settings.model_dir} as {settings.executor}; stop it first, or {other}"
+        ) from None
+    host = store.workers.alive(within=SILENT).get(settings.executor, gethostname())
+    if not embedded and host != gethostname():
+        raise RefusedStartError(
+            f"worker {settings.executor} runs on {host}, and two of one name would take each other's rounds; give this "
+            "one another EXECUTOR_ID"
+        )
     os.nice(10)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

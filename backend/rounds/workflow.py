@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +19,12 @@ from dbos import (
     SetEnqueueOptions,
     SetWorkflowID,
     StepOptions,
+    WorkflowStatus,
 )
 from dbos import error as dbos_error
 from dbos._serialization import DefaultSerializer
 
-from backend.errors import BackendError, LabelStudioError, UnexpectedError
+from backend.errors import BackendError, FencedError, LabelStudioError, UnexpectedError
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import snapshots
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 STEPS_VERSION = "4"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds between the moment that a workflow is taken and the one that it runs, at most
+_OUTDATED = 60.0  # seconds that a workflow of another release may wait for a worker of that release
+_AT_ONCE = 4  # projects that one of several workers works on; one worker alone takes all, since nobody else would
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")
 
@@ -42,15 +45,19 @@ class Rounds:
 
     def __init__(self, context: Context, folder: Path, executor_id: str) -> None:
         self._executor_id = executor_id
+        self._store = context.store
         DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[assignment,method-assign]
-        self.records = folder / "workflows.sqlite3"
-        if wrong := snapshots.damage(self.records):  # what was under way is known to the store, too, and goes on
+        database = context.store.database
+        self._alone = database.file is not None
+        self.records = folder / "workflows.sqlite3"  # where this worker is the only one
+        if self._alone and (wrong := snapshots.damage(self.records)):  # what was under way the store knows, and goes on
             log.error(
                 "the records of workflows were damaged (%s), kept as %s", wrong, snapshots.set_aside(self.records).name
             )
         config: DBOSConfig = {
             "name": "label-studio-active-learning",
-            "system_database_url": f"sqlite:///{self.records.absolute()}",
+            "system_database_url": f"sqlite:///{self.records.absolute()}" if self._alone else database.address,
+            "use_listen_notify": False,  # nothing here waits for messages
             "application_version": STEPS_VERSION,
             "executor_id": executor_id,
             "serializer": DBOSPortableJSONSerializer(),
@@ -78,12 +85,12 @@ class Rounds:
     def launch(self) -> None:
         """Take up what a killed process left, then work on the queue."""
         DBOS.launch()
-        # Nobody else will: one worker runs at a time, and what another version began is not to be gone on with.
-        for workflow in DBOS.list_workflows(queue_name=QUEUE, status=["PENDING", "ENQUEUED"], load_input=False):
-            theirs = workflow.app_version not in (None, STEPS_VERSION)
-            if theirs or (workflow.status == "PENDING" and workflow.executor_id != self._executor_id):
-                DBOS.cancel_workflow(workflow.workflow_id)
-        DBOS.register_queue(QUEUE, partition_concurrency=1, polling_interval_sec=0.5, on_conflict="always_update")
+        if self._alone:
+            self._take_over({self._executor_id}, patience=0.0)
+        DBOS.register_queue(
+            QUEUE, partition_concurrency=1, worker_concurrency=None if self._alone else _AT_ONCE,
+            polling_interval_sec=0.5, on_conflict="always_update",
+        )  # fmt: skip
 
     def stop(self, patience: int = 5) -> None:
         """Stop taking work; a step still running after `patience` seconds is run again after the next launch."""
@@ -94,10 +101,14 @@ class Rounds:
         with SetWorkflowID(_name(project_id, turn)), SetEnqueueOptions(queue_partition_key=str(project_id)):
             return DBOS.enqueue_workflow(QUEUE, self._workflow, project_id, turn).get_status().status in _ENDED
 
-    def revive(self) -> None:
-        """Put back into the queue what is recorded as running and is not: its end did not fit on a full disk."""
-        found = DBOS.list_workflows(queue_name=QUEUE, status="PENDING", load_input=False, load_output=False)
-        lost = {each.workflow_id for each in found} - self._running
+    def revive(self, alive: Collection[str]) -> None:
+        """Put back into the queue what is recorded as running and is not.
+
+        The worker that ran it is gone, or its end did not fit on a full disk. alive: the workers there are.
+        """
+        self._take_over(alive, patience=_OUTDATED)
+        mine = _under_way(executor_id=self._executor_id, status="PENDING")
+        lost = {each.workflow_id for each in mine} - self._running
         now = time.monotonic()
         self._lost = {name: self._lost.get(name, now) for name in lost}
         for name, since in list(self._lost.items()):
@@ -105,6 +116,23 @@ class Rounds:
                 log.warning("%s stopped without a word and goes on", name)
                 DBOS.resume_workflow(name, queue_name=QUEUE)
                 del self._lost[name]
+
+    def _take_over(self, alive: Collection[str], *, patience: float) -> None:
+        """Take over from workers that are gone. What another release began is not gone on with, but begun anew."""
+        for each in _under_way(status=["PENDING", "ENQUEUED"]):
+            waits = each.status == "ENQUEUED"
+            outdated = each.app_version not in (None, STEPS_VERSION)
+            if waits and outdated and time.time() - (each.created_at or 0) / 1000 >= patience:
+                DBOS.cancel_workflow(each.workflow_id)
+            if waits or each.executor_id in alive or each.executor_id == self._executor_id:
+                continue
+            with self._store.database.write(_project(each.workflow_id)):  # of two that want to, one does
+                if _under_way(workflow_ids=[each.workflow_id], executor_id=each.executor_id, status="PENDING"):
+                    log.warning("%s is taken over from worker %s, which is gone", each.workflow_id, each.executor_id)
+                    if outdated:
+                        DBOS.cancel_workflow(each.workflow_id)
+                    else:
+                        DBOS.resume_workflow(each.workflow_id, queue_name=QUEUE)
 
     def forget(self, *, older_than: float) -> None:
         """Delete the records of workflows that ended more than so many seconds ago."""
@@ -119,6 +147,14 @@ def _name(project_id: int, turn: int) -> str:
     return f"round-{project_id}-{turn}"
 
 
+def _project(name: str) -> int:
+    return int(name.split("-")[1])
+
+
+def _under_way(**which: Any) -> list[WorkflowStatus]:
+    return DBOS.list_workflows(queue_name=QUEUE, load_input=False, load_output=False, **which)
+
+
 def _refuse_pickle(*_: Any) -> Any:
     """DBOS unpickles whatever a row of its database says is pickled, and a pickle can run any program."""
     raise ValueError("a record of the workflow database is pickled; this backend writes and reads JSON only")
@@ -127,7 +163,9 @@ def _refuse_pickle(*_: Any) -> Any:
 def _turn(context: Context, project_id: int, turn: int) -> int | None:
     """Look at Label Studio and, if there is reason to, do one round. The round's number, or None."""
     number = None
+    everybodys = context
     try:
+        context = context.taken_over(project_id)
         events = _step("begin", steps.begin, context, project_id, turn)
         _step("sync", steps.sync, context, project_id, events, calls_label_studio=True)
         number = _step("decide", steps.decide, context, project_id, events)
@@ -144,11 +182,12 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
         _step("tell", steps.tell, context, project_id)
     except Exception as error:
         cause = _cause(error)
-        if isinstance(
-            cause, dbos_error.DBOSException
-        ):  # the process is being stopped: the round goes on after the next start
+        # Another worker goes on with it, or this process is being stopped, and the round goes on after that.
+        if isinstance(cause, (FencedError, dbos_error.DBOSException)):
             raise
         said = str(cause) if isinstance(cause, BackendError) else f"{type(cause).__name__} of the workflows' records"
+        if context is everybodys:  # the database would not have it taken over
+            raise
         _step("fail", steps.fail, context, project_id, number, said)
     return number
 
@@ -168,6 +207,9 @@ def _discreet(name: str, function: Callable[..., _T]) -> Callable[..., _T]:
     def run(*arguments: Any) -> _T:
         try:
             return function(*arguments)
+        except FencedError as error:  # which DBOS, whose records are fenced, too, would keep to itself
+            log.warning("%s", error)
+            raise
         except BackendError:
             raise
         except Exception as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 from backend.errors import BackendError
 from backend.store.annotations import Annotations
-from backend.store.database import Database
+from backend.store.database import Database, Fence
 from backend.store.events import Events
 from backend.store.files import Files
 from backend.store.projects import Projects
@@ -16,9 +17,9 @@ from backend.store.workers import Workers
 
 
 class Store:
-    """The state of the backend, under one folder."""
+    """The state of the backend: files under one folder, and a database there or at `url`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -26,14 +27,23 @@ class Store:
                 f"MODEL_DIR {folder} cannot be written to ({error.strerror}); give the backend's user write access, or "
                 "set it to another folder"
             ) from None
-        self.database = Database(f"sqlite:///{(folder / 'state.sqlite3').absolute()}")
         self.files = Files(folder)
-        self.projects = Projects(self.database)
-        self.tasks = Tasks(self.database)
-        self.annotations = Annotations(self.database)
-        self.events = Events(self.database)
-        self.rounds = Rounds(self.database)
-        self.workers = Workers(self.database)
+        self._use(Database(url or f"sqlite:///{(folder / 'state.sqlite3').absolute()}"))
+
+    def fenced(self, fence: Fence) -> Store:
+        """The same for whoever holds this fence: what it writes raises `FencedError` once another has taken it."""
+        other = copy(self)
+        other._use(self.database.fenced(fence))
+        return other
+
+    def _use(self, database: Database) -> None:
+        self.database = database
+        self.projects = Projects(database)
+        self.tasks = Tasks(database)
+        self.annotations = Annotations(database)
+        self.events = Events(database)
+        self.rounds = Rounds(database)
+        self.workers = Workers(database)
 
 
 __all__ = ["Store"]

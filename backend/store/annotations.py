@@ -22,7 +22,7 @@ class Annotations:
         rows = [{"project_id": project_id, "task_id": task, **each} for task, told in by_task.items() for each in told]
         # By their own numbers, too: annotations move to another task when duplicates are merged.
         gone = ((Annotation.task_id, list(by_task)), (Annotation.id, [row["id"] for row in rows]))
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             for column, numbers in gone:
                 for start in range(0, len(numbers), CHUNK):
                     chunk = column.in_(numbers[start : start + CHUNK])

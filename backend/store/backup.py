@@ -52,7 +52,7 @@ def restore(archive: Path, folder: Path) -> Path | None:
     was. After a kill in the middle, the same command again does it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _nobody_at_work(folder):
+    with nobody_at_work(folder):
         for left in folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
         return _restore(archive, folder)
@@ -99,7 +99,7 @@ def _move(moves: Sequence[tuple[Path, Path]]) -> None:
 
 
 @contextmanager
-def _nobody_at_work(folder: Path) -> Iterator[None]:
+def nobody_at_work(folder: Path) -> Iterator[None]:
     """Hold the worker's lock, so that none starts meanwhile."""
     with (folder / "worker.lock").open("a") as lock:
         try:

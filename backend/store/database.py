@@ -1,42 +1,76 @@
-"""Connect to the state database, bring its tables up to date, and put a damaged file's last copy in its place."""
+"""Sessions on the database: SQLite in MODEL_DIR, or PostgreSQL for several hosts. Brings its tables up to date."""
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, ExceptionContext, create_engine, event, update
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, Table, func, select, update
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session, class_mapper
 
-from backend.errors import BackendError
-from backend.store import snapshots
-from backend.store.models import Project
+from backend.errors import BackendError, FencedError
+from backend.store import postgresql
+from backend.store.models import Base, Project
+from backend.store.sqlite import SqliteFile
 
-log = logging.getLogger(__name__)
-
-CHUNK = 500  # rows a statement: SQLite allows 32,766 variables
+CHUNK = 500  # rows a statement: SQLite allows 32,766 variables, PostgreSQL 65,535
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class Fence(NamedTuple):
+    """The right to write for a project, until somebody else takes it over."""
+
+    project_id: int
+    token: int
+
+
 class Database:
-    """Sessions on one database. SQLite in WAL mode: readers never wait, and one writer at a time."""
+    """Sessions on one database. Either kind: readers see one moment and wait for nobody, writers of a project queue up.
+
+    In SQLite all writers do. In PostgreSQL those of different projects do not meet.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.suspect = False  # an answer looked as if the file were damaged; whoever looks into it sets it back
-        self.engine = _engine(url)
-        event.listen(self.engine, "handle_error", self._suspect)
+        """Raises `BackendError` if `url` is none of the two kinds."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise BackendError(_EXPECTED) from None
+        self.url = parsed
+        self.file: SqliteFile | None = None  # None: the database is a server's, who looks after its files
+        self.engine: Engine
+        if parsed.get_backend_name() == "sqlite":
+            self.file = SqliteFile(Path(str(parsed.database)))
+            self.engine = self.file.engine
+        elif parsed.get_backend_name() in ("postgresql", "postgres"):
+            self.engine = postgresql.engine(parsed)
+        else:
+            raise BackendError(_EXPECTED)
         self._writer = self.engine.execution_options(writes=True)
+        self._fence: Fence | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, password included, for others who are to keep something there. Never log it."""
+        return postgresql.address(self.url).render_as_string(hide_password=False)
+
+    def fenced(self, fence: Fence) -> Database:
+        """The same database for whoever holds this fence: writes raise `FencedError` once another has taken it."""
+        other = copy(self)
+        other._fence = fence
+        return other
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -45,127 +79,90 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that writes: committed at the end of the block, rolled back if it raises."""
+    def write(self, project_id: int | None = None) -> Iterator[Session]:
+        """A transaction that writes: committed at the end of the block, rolled back if it raises.
+
+        project_id: whose state is written; others who write it wait until then. None: nobody's, or everybody's.
+        """
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            if project_id is not None and self.file is None:
+                postgresql.lock(session.connection(), postgresql.PROJECT, project_id)
+            self._require(session)
             yield session
 
-    def migrate(self, *, restored: bool = False) -> None:
-        """Create or upgrade the tables. Web server and worker may do so at the same time.
+    def require(self) -> None:
+        """Raise `FencedError` if another has taken over what this database's fence, if any, gave a right to."""
+        with self.read() as session:
+            self._require(session)
 
-        A damaged file is set aside and the last snapshot put in its place: what happened since is read again from Label
-        Studio, as it is if the caller says that the file was restored from a backup. Raises `BackendError` if the file
-        cannot be opened, is damaged without a snapshot, or was written by a newer release.
+    def _require(self, session: Session) -> None:
+        if self._fence is None:
+            return
+        project_id, token = self._fence
+        now = session.scalar(select(Project.fence).where(Project.id == project_id))
+        if now is not None and now != token:
+            raise FencedError(
+                f"project {project_id}: another worker has taken this round over, so that nothing more is written here"
+            )
+
+    def insert(self, model: type[Base]) -> sqlite_dialect.Insert | postgresql_dialect.Insert:
+        """An insert that may say what is done with rows that are there already."""
+        table = class_mapper(model).local_table
+        assert isinstance(table, Table)
+        return sqlite_dialect.insert(table) if self.file else postgresql_dialect.insert(table)
+
+    def now(self, session: Session) -> float:
+        """Seconds since 1970 by the one clock that all processes share."""
+        if self.file is not None:
+            return time.time()
+        return float(session.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+
+    def migrate(self, *, restored: bool = False) -> None:
+        """Create or upgrade the tables. Several processes may do so at the same time.
+
+        A damaged SQLite file is set aside and its last snapshot put in its place: what happened since is read again
+        from Label Studio, as it is if the caller says that the state was restored from a backup. Raises `BackendError`
+        if the database cannot be opened, is damaged without a snapshot, or was written by a newer release.
         """
         try:
-            self._migrate(restored)
+            if self.file is not None:
+                with self.file.prepared() as recovered, self._writer.begin() as connection:
+                    self._upgrade(connection, restored=restored or recovered)
+            else:
+                with self._writer.begin() as connection:
+                    postgresql.lock(connection, postgresql.TABLES, 0)
+                    self._upgrade(connection, restored=restored)
         except (SQLAlchemyError, sqlite3.Error, OSError, CommandError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            where = self.url.database if self.file else f"{self.url.database} on {self.url.host or 'this host'}"
+            advice = (
+                _ADVICE_FILE if self.file else "check DATABASE_URL, whether the server runs, and which release wrote it"
+            )
             raise BackendError(
-                f"the database {self.engine.url.database} cannot be opened ({type(error).__name__}: {reason}); check "
-                "who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start anew"
+                f"the database {where} cannot be opened ({type(error).__name__}: {reason}); {advice}"
             ) from None
 
-    def _migrate(self, restored: bool) -> None:
+    def _upgrade(self, connection: Connection, *, restored: bool) -> None:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with Path(f"{self.engine.url.database}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            restored = self._recover() or restored
-            with closing(self.engine.raw_connection()) as raw:
-                # Kept in the file. Two at once would fail as "locked": SQLite does not wait for this.
-                raw.cursor().execute("PRAGMA journal_mode=WAL")
-            with self._writer.begin() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                if restored:  # numbers used since are not known here, nor what was labeled
-                    connection.execute(update(Project).values(split=None, reread=True, task_mark=0))
-
-    def _recover(self) -> bool:
-        wrong = self.damage()
-        if wrong is None or not self.snapshot_path.exists() or snapshots.damage(self.snapshot_path):
-            return False
-        whole = self.path.with_name(self.path.name + ".recovered")
-        snapshots.copy(self.snapshot_path, whole)  # before anything is moved: the disk may be full
-        aside = snapshots.set_aside(self.path)
-        whole.replace(self.path)
-        of = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.snapshot_path.stat().st_mtime))
-        log.error(
-            "the database was damaged (%s); what there is of it is kept as %s; the snapshot of %s takes its place, and "
-            "what happened since is read again from Label Studio", wrong, aside.name, of,
-        )  # fmt: skip
-        return True
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        if restored:  # numbers used since are not known here, nor what was labeled
+            connection.execute(update(Project).values(split=None, reread=True, task_mark=0))
 
     def damage(self) -> str | None:
-        """What is wrong with the file; None if it is whole."""
-        if not self.path.exists() or not self.path.stat().st_size:
-            return "gone or empty"
-        return snapshots.damage(self.path)
-
-    def _suspect(self, context: ExceptionContext) -> None:
-        # Locks, full disks and broken constraints are classes of their own.
-        if type(context.original_exception) is sqlite3.DatabaseError:
-            self.suspect = True
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return Path(str(self.engine.url.database))
-
-    @property
-    def snapshot_path(self) -> Path:
-        """The copy that takes the file's place if that is damaged."""
-        return self.path.with_name(self.path.name + ".snapshot")
-
-    def snapshot(self, *, older_than: float) -> None:
-        """Make the copy anew unless there is one of so many seconds."""
-        try:
-            age = time.time() - self.snapshot_path.stat().st_mtime
-        except FileNotFoundError:
-            age = older_than
-        if not 0 <= age < older_than:
-            try:
-                snapshots.copy(self.path, self.snapshot_path)
-            except sqlite3.DatabaseError:
-                self.suspect = True
-                raise
+        """What is wrong with the file; None if it is whole, or a server's."""
+        return None if self.file is None else self.file.damage()
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
-    # Parameters are texts of tasks, which no log may hold.
-    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: Any, record: Any) -> None:
-        # sqlite3 begins transactions late and without a write lock, so that a read followed by a write can fail as
-        # "locked" without waiting; take over and begin them ourselves.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-        record.info["file"] = _file(engine)
-
-    @event.listens_for(engine, "checkout")
-    def _same_file(_connection: Any, record: Any, _proxy: Any) -> None:
-        # Another process may have put a snapshot in the place of a damaged file.
-        if record.info["file"] != _file(engine):
-            raise DisconnectionError
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _file(engine: Engine) -> int:
-    """Which file is at the database's path; 0 while there is none."""
-    try:
-        return Path(str(engine.url.database)).stat().st_ino
-    except FileNotFoundError:
-        return 0
+_ADVICE_FILE = (
+    "check who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start anew"
+)
+_EXPECTED = (
+    "DATABASE_URL is no address of a database; expected postgresql://user:password@host:5432/name, or leave it out for "
+    "SQLite in MODEL_DIR"
+)

@@ -18,7 +18,7 @@ class Events:
 
     def add(self, project_id: int, action: str) -> None:
         """Remember that something happened. Committed when this returns."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(insert(Event).values(project_id=project_id, action=action[:64], received_at=time.time()))
 
     def newest(self) -> dict[int, int]:
@@ -39,7 +39,7 @@ class Events:
 
     def forget(self, project_id: int, mark: int) -> None:
         """Delete a project's events up to `mark`."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(delete(Event).where(Event.project_id == project_id, Event.id <= mark))
 
     def oldest_age(self) -> float:

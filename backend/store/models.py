@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Dialect, Float, Index, Integer, String, TypeDecorator
+from sqlalchemy import Text as _Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite numbers its rows only under INTEGER PRIMARY KEY.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Text(TypeDecorator[str]):
+    """Text of any length. NUL, which PostgreSQL has no place for, is kept as the mark of an unknown character."""
+
+    impl = _Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """What is written."""
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class Base(DeclarativeBase):
@@ -47,6 +59,7 @@ class Project(Base):
     halvings: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: how small its batches must be
     stopped: Mapped[dict[str, Any] | None]  # the rule that said so, since when, and whether it was told
     paused: Mapped[bool] = mapped_column(default=False)  # no round begins unless somebody asks for it
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)  # of the workflow that may write; older ones may not
     chosen_strategy: Mapped[str | None] = mapped_column(Text)  # on the dashboard, in place of the one in the options
     synced_at: Mapped[float] = mapped_column(Float, default=0.0)
     error: Mapped[str | None] = mapped_column(Text)
@@ -90,7 +103,7 @@ class Event(Base):
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
     project_id: Mapped[int]
-    action: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(Text)
     received_at: Mapped[float] = mapped_column(Float)
     # Numbers of deleted events must never come again: marks point past them.
     __table_args__ = (Index("events_by_project", "project_id", "id"), {"sqlite_autoincrement": True})
@@ -168,5 +181,6 @@ class Worker(Base):
 
     __tablename__ = "workers"
     executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(Text, default="")
     beat_at: Mapped[float] = mapped_column(Float)  # when it last said so
     label_studio: Mapped[str | None] = mapped_column(Text)  # what it found wrong with Label Studio then

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from backend.store.database import Database
+from backend.store.database import Database, Fence
 from backend.store.models import Project, PublishedQueue
 
 _READ_BY = ("ignore_controls", "ground_truth")  # options that decide what is read of a task
@@ -36,7 +36,7 @@ class Projects:
 
         The label config of a known project is left to the sync, which also sees to what a change of it means.
         """
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             project = session.get(Project, project_id)
             if project is None:
                 session.add(
@@ -57,30 +57,37 @@ class Projects:
 
     def keep_secret(self, project_id: int, new: str) -> str:
         """The secret that the project's events carry: the new one, unless it has one already."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             project = session.get_one(Project, project_id)
             project.webhook_secret = project.webhook_secret or new
             return project.webhook_secret
 
     def set(self, project_id: int, **values: Any) -> None:
         """Write columns of one project."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id).values(**values))
 
     def forget_back_to(self, project_id: int, adapter: int) -> None:
         """Forget that this adapter was to be gone back to; another that was asked for meanwhile is not forgotten."""
         where = (Project.id == project_id, Project.back_to == adapter)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Project).where(*where).values(back_to=None))
+
+    def take_over(self, project_id: int) -> Fence:
+        """The right to write for a project, which whoever had it before no longer has."""
+        with self._database.write(project_id) as session:
+            session.execute(update(Project).where(Project.id == project_id).values(fence=Project.fence + 1))
+            token = session.scalar(select(Project.fence).where(Project.id == project_id))
+        return Fence(project_id, token or 0)
 
     def take_turn(self, project_id: int, turn: int) -> None:
         """Note that the workflow `turn` has begun, so that later events make the next one. Safe to repeat."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id, Project.turn == turn).values(turn=turn + 1))
 
     def add_published(self, project_id: int, queue: int, version: str) -> None:
         """Remember, before its predictions are imported, that a queue version is ours. Safe to repeat."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.merge(PublishedQueue(project_id=project_id, queue=queue, version=version))
 
     def published(self, project_id: int) -> list[PublishedQueue]:
@@ -97,7 +104,7 @@ class Projects:
 
     def remove_published(self, project_id: int, queue: int) -> None:
         """Forget a queue version whose predictions are gone."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             found = session.get(PublishedQueue, (project_id, queue))
             if found is not None:
                 session.delete(found)

@@ -32,7 +32,7 @@ class Rounds:
 
     def begin(self, project_id: int, number: int, **values: Any) -> None:
         """Record that a round runs, with columns of it. Safe to repeat."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             if session.get(Round, (project_id, number)) is None:
                 row = Round(project_id=project_id, number=number, state="running", step="sync", **values)
                 row.started_at = time.time()
@@ -44,13 +44,13 @@ class Rounds:
     def set(self, project_id: int, number: int, **values: Any) -> None:
         """Write columns of one round."""
         where = (Round.project_id == project_id, Round.number == number)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Round).where(*where).values(**values))
 
     def put_review(self, project_id: int, number: int, found: dict[str, Any] | None) -> None:
         """Write a round's look at the labels. Those of earlier rounds are of no use any more."""
         earlier = (Round.project_id == project_id, Round.number < number)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Round).where(*earlier, Round.review.is_not(None)).values(review=None))
         self.set(project_id, number, review=found)
 
@@ -65,7 +65,7 @@ class Rounds:
 
     def took(self, project_id: int, number: int, step: str, seconds: float) -> None:
         """Record how long a step took."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             found = session.get_one(Round, (project_id, number))
             found.seconds = {**found.seconds, step: round(seconds, 3)}
             found.tries = {**found.tries, step: 0}
@@ -73,7 +73,7 @@ class Rounds:
 
     def begin_try(self, project_id: int, number: int, step: str) -> int:
         """Note that a step is begun, and return how often it now was without coming to an end."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             found = session.get_one(Round, (project_id, number))
             tries = int(found.tries.get(step, 0)) + 1
             found.tries = {**found.tries, step: tries}
@@ -81,9 +81,13 @@ class Rounds:
 
     def forgive_tries(self) -> None:
         """Forget what steps had no memory for: the process was stopped in good order, and may get more of it."""
-        with self._database.write() as session:
-            session.execute(update(Round).where(Round.state == "running").values(tries={}))
-            session.execute(update(Project).values(halvings={}))
+        with self._database.read() as session:
+            projects = session.scalars(select(Project.id)).all()
+        for project_id in projects:  # one after the other, as whoever writes for one waits for its lock
+            running = (Round.project_id == project_id, Round.state == "running")
+            with self._database.write(project_id) as session:
+                session.execute(update(Round).where(*running).values(tries={}))
+                session.execute(update(Project).where(Project.id == project_id).values(halvings={}))
 
     def get(self, project_id: int, number: int) -> Round | None:
         """One round, detached."""
@@ -112,19 +116,19 @@ class Rounds:
 
     def put_adapter(self, adapter: Adapter) -> None:
         """Record an adapter whose files are complete. Safe to repeat."""
-        with self._database.write() as session:
+        with self._database.write(adapter.project_id) as session:
             session.merge(adapter)
 
     def set_targets(self, project_id: int, number: int, targets: list[dict[str, Any]]) -> None:
         """Write what an adapter learned, thresholds included."""
         where = (Adapter.project_id == project_id, Adapter.number == number)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*where).values(targets=targets))
 
     def give_up_after(self, project_id: int, number: int) -> None:
         """Note that every adapter after this one was given up, and that this one is not. Safe to repeat."""
         mine = (Adapter.project_id == project_id, Adapter.number >= number)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*mine).values(given_up=Adapter.number > number))
 
     def adapter(self, project_id: int, number: int) -> Adapter | None:
@@ -146,7 +150,7 @@ class Rounds:
 
     def put_queue(self, project_id: int, queue: int, items: Sequence[Place]) -> None:
         """Record a selection in its order. Replaces an earlier try; of the others only the last are kept."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             mine = QueueItem.project_id == project_id
             old = QueueItem.queue <= queue - KEPT_QUEUES
             session.execute(delete(QueueItem).where(mine, (QueueItem.queue == queue) | old))
@@ -162,7 +166,7 @@ class Rounds:
     def explain(self, project_id: int, queue: int, why: Mapping[int, dict[str, Any]]) -> None:
         """Write to each task of a queue what speaks for it."""
         mine = select(QueueItem).where(QueueItem.project_id == project_id, QueueItem.queue == queue)
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             for item in session.scalars(mine):
                 item.why = why.get(item.task_id)
 

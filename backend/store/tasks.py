@@ -8,7 +8,6 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
@@ -82,15 +81,16 @@ class Tasks:
             }
             for task_id, text in texts
         ]
-        with self._database.write() as session:
-            for start in range(0, len(rows), CHUNK):
-                statement = insert(Task).values(rows[start : start + CHUNK])
+        with self._database.write(project_id) as session:
+            if rows:
+                statement = self._database.insert(Task)
                 changed = {name: statement.excluded[name] for name in ("text", "digest", "audit")}
-                session.execute(statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed))
+                known = statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed)
+                session.connection().execute(known, rows)
 
     def put_annotations(self, project_id: int, states: Iterable[tuple[int, dict[str, Any], bool, bool]]) -> None:
         """Write what the annotations of each task amount to: (task id, values by control, annotated, skipped)."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             for task_id, labels, annotated, skipped in states:
                 values: dict[str, object] = {
                     "labels": labels or None, "labeled": bool(labels), "annotated": annotated, "skipped": skipped,
@@ -101,7 +101,7 @@ class Tasks:
 
     def put_truths(self, project_id: int, truths: Mapping[int, bool]) -> None:
         """Write which of these tasks have a ground truth that is to measure with."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             for task_id, truth in truths.items():
                 session.execute(
                     update(Task).where(Task.project_id == project_id, Task.id == task_id).values(truth=truth)
@@ -118,7 +118,7 @@ class Tasks:
             "truth": False,
         }
         said = or_(Task.annotated.is_(True), Task.skipped.is_(True))
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             for start in range(0, len(task_ids), CHUNK):
                 chunk = Task.id.in_(task_ids[start : start + CHUNK])
                 session.execute(update(Task).where(Task.project_id == project_id, chunk, said).values(**nothing))
@@ -126,7 +126,7 @@ class Tasks:
 
     def keep_only(self, project_id: int, task_ids: set[int]) -> int:
         """Delete the tasks that Label Studio no longer has; how many those were."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             known = session.scalars(select(Task.id).where(Task.project_id == project_id)).all()
             gone = [task_id for task_id in known if task_id not in task_ids]
             for start in range(0, len(gone), CHUNK):
@@ -176,7 +176,7 @@ class Tasks:
 
     def learned(self, project_id: int, number: int) -> None:
         """Note the round that first knew the labels there are now."""
-        with self._database.write() as session:
+        with self._database.write(project_id) as session:
             session.execute(
                 update(Task)
                 .where(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))

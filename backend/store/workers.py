@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from socket import gethostname
 
 from sqlalchemy import select
 
@@ -17,11 +17,19 @@ class Workers:
         self._database = database
 
     def beat(self, executor_id: str, label_studio: str | None) -> None:
-        """Note that a worker lives, and what it finds wrong with Label Studio."""
+        """Note that a worker of this host lives, and what it finds wrong with Label Studio."""
         with self._database.write() as session:
-            session.merge(Worker(executor_id=executor_id, beat_at=time.time(), label_studio=label_studio))
+            now = self._database.now(session)
+            session.merge(Worker(executor_id=executor_id, host=gethostname(), beat_at=now, label_studio=label_studio))
 
-    def newest(self) -> Worker | None:
-        """The one that was heard of last; None if there never was any."""
+    def newest(self) -> tuple[Worker, float] | None:
+        """The one that was heard of last, and how many seconds ago; None if there never was any."""
         with self._database.read() as session:
-            return session.scalars(select(Worker).order_by(Worker.beat_at.desc()).limit(1)).first()
+            found = session.scalars(select(Worker).order_by(Worker.beat_at.desc()).limit(1)).first()
+            return None if found is None else (found, self._database.now(session) - found.beat_at)
+
+    def alive(self, within: float) -> dict[str, str]:
+        """The workers heard of in the last so many seconds: their hosts, by executor."""
+        with self._database.read() as session:
+            since = self._database.now(session) - within
+            return {each.executor_id: each.host for each in session.scalars(select(Worker)) if each.beat_at > since}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
@@ -37,10 +36,11 @@ def _told(check: Callable[[Store], str | None], store: Store) -> str | None:
 
 def _database(store: Store) -> str | None:
     store.projects.all()
-    if store.database.suspect:
-        if wrong := store.database.damage():
+    file = store.database.file
+    if file is not None and file.suspect:
+        if wrong := file.damage():
             return f"the database is damaged ({wrong}); start the worker again"
-        store.database.suspect = False
+        file.suspect = False
     return None
 
 
@@ -48,8 +48,7 @@ def _worker(store: Store) -> str | None:
     last = store.workers.newest()
     if last is None:
         return "no worker was ever started here; start `lsal serve` or `lsal worker`"
-    silent = time.time() - last.beat_at
-    # Negative after the clock jumped back, until the worker's next sign.
+    _, silent = last  # negative after the clock jumped back, until the worker's next sign
     return None if silent < WORKER_SILENT else f"the worker was last heard of {silent:.0f} s ago; see its log"
 
 
@@ -64,7 +63,7 @@ def _queue(store: Store) -> str | None:
 
 def _label_studio(store: Store) -> str | None:
     last = store.workers.newest()
-    return None if last is None else last.label_studio
+    return None if last is None else last[0].label_studio
 
 
 _CHECKS = {"database": _database, "queue": _queue, "worker": _worker, "label_studio": _label_studio}

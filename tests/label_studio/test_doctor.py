@@ -170,8 +170,7 @@ def test_a_folder_that_cannot_be_written_to_or_is_full(backend: Backend, tmp_pat
 
 
 def test_a_broken_database(backend: Backend, tmp_path: Path) -> None:
-    database = Path(Store(tmp_path).database.url.removeprefix("sqlite:///"))
-    database.write_bytes(b"this is no database, whatever its name says" * 100)
+    (tmp_path / "state.sqlite3").write_bytes(b"this is no database, whatever its name says" * 100)
     found = diagnose(backend, environment={"MODEL_DIR": str(tmp_path)})
     assert "cannot be opened (DatabaseError: file is not a database); check who owns it" in problem(found["store"])
 

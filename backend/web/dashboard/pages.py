@@ -112,6 +112,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
     return {
         "project": project,
         "now": told,
+        "said": sentences.briefly(told["state"], t),
         "stamp": _stamp(store, project, told),
         "several": len(targets) > 1,
         "done": sentences.done(request.args.get("done", ""), t),

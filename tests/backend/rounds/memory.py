@@ -29,6 +29,9 @@ class Memory:
         self.clock += timedelta(seconds=1)
         self.tasks[task_id] = (data or {"text": f"t{task_id}"}, label, self.clock)
 
+    def guarded(self, check: Callable[[], None]) -> Memory:
+        return self
+
     def now(self) -> datetime:
         return self.clock
 

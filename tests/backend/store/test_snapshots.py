@@ -60,14 +60,14 @@ def test_a_damaged_database_is_set_aside_and_its_snapshot_takes_its_place(
 ) -> None:
     store = filled(tmp_path)
     adapter(store, 1)
-    store.database.snapshot(older_than=3600.0)
+    store.database.file.snapshot(older_than=3600.0)
     store.tasks.put_texts(7, [(900, "came after the snapshot")], seed=0, audit_share=0.1)
-    store.database.snapshot(older_than=3600.0)  # too early for another
+    store.database.file.snapshot(older_than=3600.0)  # too early for another
     store.database.close()
-    break_(store.database.path, how)
+    break_(store.database.file.path, how)
     for beside in tmp_path.glob("state.sqlite3-*"):
         beside.unlink()
-    assert snapshots.damage(store.database.path) is not None
+    assert snapshots.damage(store.database.file.path) is not None
 
     again = Store(tmp_path)
     again.database.migrate()
@@ -84,19 +84,19 @@ def test_a_damaged_database_is_set_aside_and_its_snapshot_takes_its_place(
 def test_without_a_snapshot_a_damaged_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.database.close()
-    break_(store.database.path, "replaced")
-    before = store.database.path.read_bytes()
+    break_(store.database.file.path, "replaced")
+    before = store.database.file.path.read_bytes()
     with pytest.raises(BackendError, match=r"cannot be opened.*restore MODEL_DIR from a backup"):
         Store(tmp_path).database.migrate()
-    assert store.database.path.read_bytes() == before
+    assert store.database.file.path.read_bytes() == before
 
 
 def test_a_process_that_is_running_sees_the_file_that_took_the_place(tmp_path: Path) -> None:
     web = filled(tmp_path)
-    web.database.snapshot(older_than=3600.0)
+    web.database.file.snapshot(older_than=3600.0)
     assert web.tasks.count(7) == 399
-    aside = snapshots.set_aside(web.database.path)
-    snapshots.copy(web.database.snapshot_path, web.database.path)
+    aside = snapshots.set_aside(web.database.file.path)
+    snapshots.copy(web.database.file.snapshot_path, web.database.file.path)
     web.events.add(7, "X")
     worker = Store(tmp_path)
     assert worker.events.count() == 1, f"the event went into {aside.name}"
@@ -104,7 +104,7 @@ def test_a_process_that_is_running_sees_the_file_that_took_the_place(tmp_path: P
 
 def test_a_whole_database_and_none_at_all_are_not_damaged(tmp_path: Path) -> None:
     assert snapshots.damage(tmp_path / "none.sqlite3") is None
-    assert snapshots.damage(filled(tmp_path).database.path) is None
+    assert snapshots.damage(filled(tmp_path).database.file.path) is None
 
 
 def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: Path) -> None:
@@ -225,15 +225,15 @@ def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None
     store.database.close()
     for beside in tmp_path.glob("state.sqlite3-*"):
         beside.unlink()
-    size = store.database.path.stat().st_size
-    with store.database.path.open("r+b") as file:
+    size = store.database.file.path.stat().st_size
+    with store.database.file.path.open("r+b") as file:
         file.seek(size - 12 * 4096)
         file.write(b"\xff" * 12 * 4096)
     assert store.projects.all()
-    assert not store.database.suspect
+    assert not store.database.file.suspect
     with pytest.raises(DatabaseError):
         store.tasks.every(7)
-    assert store.database.suspect
+    assert store.database.file.suspect
     rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3", revive=lambda: None, forget=lambda **_: None)
     store.projects.set(7, synced_at=time.time())
     with pytest.raises(BackendError, match=r"state\.sqlite3 is damaged .*start the worker again"):
@@ -242,10 +242,10 @@ def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None
 
 def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    store.database.snapshot(older_than=3600.0)
+    store.database.file.snapshot(older_than=3600.0)
     store.tasks.put_texts(7, [(900, "in the log, not yet in the file")], seed=0, audit_share=0.1)
     (tmp_path / "log").write_bytes((tmp_path / "state.sqlite3-wal").read_bytes())
-    store.database.path.unlink()
+    store.database.file.path.unlink()
     rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3")
     with pytest.raises(BackendError, match=r"state\.sqlite3 is damaged \(gone or empty\)"):
         notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]
@@ -254,7 +254,7 @@ def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None
     again = Store(tmp_path)
     again.database.migrate()
     assert again.tasks.count(7) == 399
-    assert snapshots.damage(again.database.path) is None, "the old log was replayed over it"
+    assert snapshots.damage(again.database.file.path) is None, "the old log was replayed over it"
 
 
 def test_records_of_workflows_that_are_damaged_are_noticed(tmp_path: Path) -> None:
@@ -284,12 +284,12 @@ def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> Non
 
 def test_a_start_that_was_killed_in_the_middle_of_a_recovery_is_made_up_for(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    store.database.snapshot(older_than=3600.0)
+    store.database.file.snapshot(older_than=3600.0)
     store.database.close()
     for empty in (False, True):
-        snapshots.set_aside(store.database.path)
+        snapshots.set_aside(store.database.file.path)
         if empty:
-            store.database.path.touch()  # as a process that looks for it would
+            store.database.file.path.touch()  # as a process that looks for it would
         again = Store(tmp_path)
         again.database.migrate()
         assert again.tasks.count(7) == 399
@@ -298,13 +298,13 @@ def test_a_start_that_was_killed_in_the_middle_of_a_recovery_is_made_up_for(tmp_
 
 def test_a_damaged_database_is_not_copied_over_a_good_snapshot(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    store.database.snapshot(older_than=3600.0)
-    good = store.database.snapshot_path.read_bytes()
+    store.database.file.snapshot(older_than=3600.0)
+    good = store.database.file.snapshot_path.read_bytes()
     store.database.close()
-    with store.database.path.open("r+b") as file:
+    with store.database.file.path.open("r+b") as file:
         file.seek(4096 * 5)
         file.write(b"\xff" * 4096)
-    assert snapshots.damage(store.database.path) is not None
+    assert snapshots.damage(store.database.file.path) is not None
     with pytest.raises(sqlite3.DatabaseError):
-        snapshots.copy(store.database.path, store.database.snapshot_path)
-    assert store.database.snapshot_path.read_bytes() == good
+        snapshots.copy(store.database.file.path, store.database.file.snapshot_path)
+    assert store.database.file.snapshot_path.read_bytes() == good

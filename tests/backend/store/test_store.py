@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,11 +18,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import inspect
 
+from backend.errors import FencedError
 from backend.store import Store
 from backend.store.database import _MIGRATIONS
-from backend.store.models import Base
+from backend.store.models import Adapter, Base
 from backend.store.rounds import Place
 from backend.store.tasks import digest, held_out, held_out_order
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """One of each kind, empty."""
+    url = request.getfixturevalue("new_database")() if request.param == "postgresql" else None
+    made = Store(tmp_path / "store", url)
+    made.database.migrate()
+    yield made
+    made.database.close()
 
 
 def connect(store: Store, project_id: int = 1) -> None:
@@ -97,6 +113,99 @@ def test_numbers_of_forgotten_events_never_come_again(store: Store) -> None:
     assert store.events.after(1, mark) == (mark + 1, {"C"})
     assert store.events.newest() == {1: mark + 1}
     assert store.events.after(2, 7) == (7, set())
+
+
+def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
+    connect(store)
+    connect(store, 2)
+    store.tasks.put_texts(1, [(1, "a text")], seed=0, audit_share=0.0)
+    former = store.fenced(store.projects.take_over(1))
+    former.projects.set(1, title="by the former")
+    former.database.require()
+    now = store.fenced(store.projects.take_over(1))
+    writes: list[Callable[[], object]] = [
+        lambda: former.projects.set(1, title="too late"),
+        lambda: former.projects.connect(1, label_config="", options={}, host=""),
+        lambda: former.projects.take_turn(1, 1),
+        lambda: former.projects.add_published(1, 1, "p1-a1-q1"),
+        lambda: former.tasks.put_texts(1, [(2, "too late")], seed=0, audit_share=0.0),
+        lambda: former.tasks.put_annotations(1, [(1, {"c": "a"}, True, False)]),
+        lambda: former.tasks.learned(1, 1),
+        lambda: former.tasks.keep_only(1, set()),
+        lambda: former.annotations.put(1, {1: []}),
+        lambda: former.events.forget(1, 9),
+        lambda: former.rounds.begin(1, 1, reason="too late"),
+        lambda: former.rounds.set(1, 1, step="train"),
+        lambda: former.rounds.put_queue(1, 1, [Place(1)]),
+        lambda: former.rounds.put_adapter(
+            Adapter(project_id=1, number=1, base_model="m", fingerprint="x", targets=[], examples=1, created_at=0.0)
+        ),
+        former.database.require,
+    ]
+    for write in writes:
+        with pytest.raises(FencedError, match="project 1: another worker has taken this round over"):
+            write()
+    now.projects.set(1, error="by the one who has it")
+    store.projects.set(1, paused=True)  # a person, who holds no fence, may always
+    found = store.projects.get(1)
+    assert found is not None
+    assert (found.title, found.error, found.paused, found.round, found.turn) == (
+        "by the former", "by the one who has it", True, 0, 1,
+    )  # fmt: skip
+    assert (store.tasks.count(1), store.rounds.all(1), store.rounds.adapters()) == (1, [], [])
+    store.fenced(store.projects.take_over(2)).projects.set(2, title="another project's is another matter")
+
+
+def test_one_of_many_who_write_at_once_is_fenced_or_all_is_written(store: Store) -> None:
+    """A takeover in the middle of writing: what was written before it counts, and nothing after it."""
+    connect(store)
+    former = store.fenced(store.projects.take_over(1))
+    written: list[int] = []
+
+    def write() -> None:
+        with contextlib.suppress(FencedError):
+            for number in range(1, 2000):
+                former.projects.set(1, round=number)
+                written.append(number)
+
+    thread = Thread(target=write)
+    thread.start()
+    while len(written) < 20:
+        time.sleep(0.001)
+    now = store.fenced(store.projects.take_over(1))
+    seen = store.projects.get(1)
+    assert seen is not None
+    thread.join()
+    after = store.projects.get(1)
+    assert after is not None
+    assert after.round == seen.round == written[-1] < 1999
+    now.projects.set(1, round=0)
+
+
+def test_workers_are_alive_while_they_say_so(store: Store) -> None:
+    assert store.workers.newest() is None
+    store.workers.beat("one", None)
+    store.workers.beat("two", "Label Studio is away")
+    newest = store.workers.newest()
+    assert newest is not None
+    assert (newest[0].executor_id, newest[0].label_studio) == ("two", "Label Studio is away")
+    assert 0 <= newest[1] < 5
+    assert store.workers.alive(within=30.0) == {"one": socket.gethostname(), "two": socket.gethostname()}
+    time.sleep(0.02)
+    assert store.workers.alive(within=0.01) == {}
+
+
+def test_text_of_any_kind_comes_back(store: Store) -> None:
+    connect(store)
+    texts = ["", "\N{PILE OF POO} and \u4e2d\u6587", "a\nb\tc", "x" * 100_000, "%s :name ? $1 \\ ' \""]
+    store.tasks.put_texts(1, list(enumerate(texts, 1)), seed=0, audit_share=0.0)
+    store.tasks.put_texts(1, [(9, "a\0b")], seed=0, audit_share=0.0)
+    assert [task.text for task in store.tasks.every(1)] == [*texts, "a\N{REPLACEMENT CHARACTER}b"]
+    store.tasks.put_annotations(1, [(9, {"c": "\0\N{PILE OF POO}"}, True, False)])
+    assert store.tasks.labels(1) == [{"c": "\0\N{PILE OF POO}"}]
+    store.projects.set(1, title="a\0b", error="c\0")
+    store.events.add(1, "a\0b")
+    assert store.events.count() == 1
 
 
 def test_events_from_many_threads_are_all_there(store: Store) -> None:

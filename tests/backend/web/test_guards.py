@@ -111,7 +111,7 @@ class TestReady:
 
     def test_a_database_that_cannot_be_read(self, client: FlaskClient, store: Store) -> None:
         store.database.close()
-        store.database.path.write_bytes(b"no database" * 1000)
+        store.database.file.path.write_bytes(b"no database" * 1000)
         found = client.get("/ready")
         assert found.status_code == 503
         assert found.get_json()["database"] == "the database cannot be used (file is not a database)"
@@ -211,8 +211,8 @@ def test_a_database_that_fails_is_said_to_and_predictions_go_on(
     task = {"data": {"text": "an apple"}}
     before = client.post("/predict", json={"project": 7, "tasks": [task]}).get_json()
     store.database.close()
-    store.database.path.write_bytes(b"no database" * 1000)
-    for path in (f"{store.database.path}-wal", f"{store.database.path}-shm"):
+    store.database.file.path.write_bytes(b"no database" * 1000)
+    for path in (f"{store.database.file.path}-wal", f"{store.database.file.path}-shm"):
         open(path, "wb").close()
     answer = client.post("/webhook", json=EVENT)
     assert (answer.status_code, "database cannot be used" in answer.status) == (503, True)

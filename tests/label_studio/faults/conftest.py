@@ -32,10 +32,14 @@ class Pair(Backend):
         self.worker: subprocess.Popen[bytes] | None = None
 
     def start_worker(self) -> None:
+        self.worker = self.another_worker()
+
+    def another_worker(self, *through: str, **environment: str) -> subprocess.Popen[bytes]:
+        """One that is the caller's to stop. through: a command that starts it."""
         with (self.folder / "log.txt").open("ab") as log:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.label_studio.faults.worker"],
-                env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            return subprocess.Popen(
+                [*through, sys.executable, "-m", "tests.label_studio.faults.worker"],
+                env={**self.environment, **environment}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     def start(self) -> None:

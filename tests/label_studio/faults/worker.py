@@ -4,7 +4,10 @@ FAULTS names a folder with a file `plan`: one line for each kill, done with when
 
     before step, after step     at a step of the round
     in train                    in the middle of training
+    before switch               before the call that puts a queue in force
     calls                       before, then after each different call to Label Studio that has not been struck yet
+
+A line that begins with `freeze` stops the worker there instead, as SIGSTOP does, until somebody lets it go on.
 
 With CLOCK_JUMPS each start after a kill has a clock an hour behind that of the one before.
 """
@@ -17,13 +20,15 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from backend.cli import main
 from backend.labelstudio import transport
+from backend.labelstudio.client import Client
 from backend.rounds import reasons, steps
 from backend.rounds import train as training
 
+_FREEZE = "freeze "
 STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "judge", "finish")
 
 
@@ -35,16 +40,16 @@ class Plan:
 
     def next(self) -> str:
         lines = self._plan.read_text().splitlines()
-        return lines[0] if lines else ""
+        return lines[0].removeprefix(_FREEZE) if lines else ""
 
-    def strike(self, *, what: str | None = None) -> NoReturn:
-        """Cross out the first line, or note `what` of `calls`, and be killed."""
+    def strike(self, *, what: str | None = None) -> None:
+        """Cross out the first line, or note `what` of `calls`, and be killed or frozen."""
         with self._struck.open("a") as struck:
-            struck.write(f"{what or self.next()}\n")
+            struck.write(f"{what or self.next()} {os.getpid()}\n" if what is None else f"{what}\n")
+        lines = self._plan.read_text().splitlines()
         if what is None:
-            self._plan.write_text("\n".join(self._plan.read_text().splitlines()[1:]))
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("still alive")
+            self._plan.write_text("\n".join(lines[1:]))
+        os.kill(os.getpid(), signal.SIGSTOP if lines[0].startswith(_FREEZE) else signal.SIGKILL)
 
     def strikes(self) -> int:
         return len(self._struck.read_text().splitlines()) if self._struck.exists() else 0
@@ -83,6 +88,14 @@ def watch_steps(plan: Plan) -> None:
         real(*arguments, progress=counted, **options)
 
     training.train_learner = train  # type: ignore[assignment]
+    switch = Client.switch_queue
+
+    def switch_queue(*arguments: Any, **options: Any) -> None:
+        if plan.next() == "before switch":
+            plan.strike()
+        switch(*arguments, **options)
+
+    Client.switch_queue = switch_queue  # type: ignore[method-assign]
 
 
 def watch_calls(plan: Plan) -> None:

@@ -25,8 +25,8 @@ def upgrade() -> None:
         rounds.add_column(sa.Column("targets", sa.JSON, nullable=False, server_default="[]"))
     op.execute("UPDATE rounds SET evaluation = NULL")
     op.execute(
-        "UPDATE projects SET reread = true, task_mark = 0, adapter = 0, adapter_floor = MAX(adapter_floor, COALESCE("
-        "(SELECT MAX(number) FROM adapters WHERE adapters.project_id = projects.id), 0))"
+        "UPDATE projects SET reread = true, task_mark = 0, adapter = 0, adapter_floor = (SELECT MAX(used) FROM "
+        "(SELECT number AS used FROM adapters WHERE adapters.project_id = projects.id UNION SELECT adapter_floor) AS t)"
     )
     op.execute("DELETE FROM adapters")
     with op.batch_alter_table("adapters") as adapters:

@@ -1,0 +1,22 @@
+"""Several workers: which workflow may write for a project, and where a worker runs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("projects") as projects:
+        projects.add_column(sa.Column("fence", sa.BigInteger, nullable=False, server_default="0"))
+    with op.batch_alter_table("workers") as workers:
+        workers.add_column(sa.Column("host", sa.Text, nullable=False, server_default=""))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0008")

@@ -1,0 +1,116 @@
+"""Two web servers and two workers on one PostgreSQL: a worker that is killed or frozen is taken over from, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label, plan
+from tests.label_studio.faults.test_killed import done
+from tests.real import AUTH, BATCH, Backend, Team, wait_for
+
+MINUTE = 60.0
+
+
+def stop(worker: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+@pytest.fixture
+def two(start: Callable[..., Team], new_database: Callable[[], str]) -> Iterator[tuple[Team, Callable[..., Any]]]:
+    """A project with its first queue, and two workers, one and two, of which the first to reach a fault meets it."""
+    with ExitStack() as stack:
+        # Which are on one machine here; to the database they are two.
+        team = start(DATABASE_URL=new_database(), EXECUTOR_ID="first")
+        pair: Any = team.backend
+        pair.kill_worker()
+
+        def workers(*lines: str) -> tuple[Any, list[subprocess.Popen[bytes]]]:
+            folder = plan(team, *lines)
+            both = [pair.another_worker(EXECUTOR_ID=name) for name in ("one", "two")]
+            for worker in both:
+                stack.callback(stop, worker)
+            wait_for("both workers", lambda: {"one", "two"} <= set(pair.store.workers.alive(within=30.0)))
+            return folder, both
+
+        yield team, workers
+
+
+def struck(folder: Any) -> int:
+    """Wait for the fault; the process that met it."""
+    file = folder / "struck"
+    line: str = wait_for("the fault", lambda: file.read_text().strip() if file.exists() else None)
+    return int(line.split()[-1])
+
+
+def test_a_killed_workers_round_is_taken_over_within_a_minute(two: Any) -> None:
+    team, workers = two
+    folder, _ = workers("in train")
+    labels = label(team, BATCH)
+    struck(folder)
+    since = time.monotonic()
+    wait_for("the other worker to take over", lambda: "is taken over from worker" in team.backend.log(), MINUTE)
+    took = time.monotonic() - since
+    wait_for("the round to end", done(team, 2), MINUTE)
+    print(f"\ntaken over after {took:.0f} s")
+    check_nothing_twice_nothing_lost(team, labels)
+    finished = team.backend.store.rounds.get(team.id, 2)
+    assert finished is not None
+    assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH)
+
+
+@pytest.mark.parametrize("where", ["in train", "before switch"])
+def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str) -> None:
+    team, workers = two
+    folder, both = workers(f"freeze {where}")
+    labels = label(team, BATCH)
+    sleeper = struck(folder)
+    wait_for("the round to end", done(team, 2), 2 * MINUTE)
+    before = team.backend.store.projects.get(team.id)
+    os.kill(sleeper, signal.SIGCONT)
+    wait_for("the sleeper to see", lambda: "another worker has taken this round over" in team.backend.log(), MINUTE)
+    time.sleep(2.0)
+    after = team.backend.store.projects.get(team.id)
+    assert (after.adapter, after.queue, after.round) == (before.adapter, before.queue, before.round) == (1, 2, 2)
+    check_nothing_twice_nothing_lost(team, labels)
+    assert all(worker.poll() is None for worker in both)
+    labels |= label(team, BATCH)  # both are of use again
+    team.wait_for_round(3)
+    check_nothing_twice_nothing_lost(team, labels)
+
+
+def test_two_web_servers_answer_alike(two: Any) -> None:
+    team, workers = two
+    workers()
+    pair = team.backend
+    other = Backend(team.server, pair.folder, pair.environment["BASE_MODEL"], command="web",
+                    DATABASE_URL=pair.environment["DATABASE_URL"])  # fmt: skip
+    other.start()
+    try:
+        label(team, BATCH)
+        team.wait_for_round(2)
+        task = {"id": 1, "data": {"text": "an apple and a pear"}}
+        body = {"tasks": [task], "project": f"{team.id}.0", "label_config": team.project()["label_config"]}
+        answers = [httpx.post(f"{each.url}/predict", json=body, auth=AUTH, timeout=60).json() for each in (pair, other)]
+        assert answers[0] == answers[1]
+        assert answers[0]["results"][0]["model_version"] == f"p{team.id}-a1"
+    finally:
+        assert other.stop() == 0
+
+
+def test_names_of_workers_are_theirs_alone(two: Any) -> None:
+    team, workers = two
+    workers()
+    again = team.backend.another_worker(EXECUTOR_ID="one")
+    assert again.wait(60) == 78
+    assert "as one; stop it first, or give this one another EXECUTOR_ID" in team.backend.log()
