@@ -1,4 +1,4 @@
-"""A web server whose PostgreSQL is away for a while: predictions go on, the rest says so, and all is well afterwards."""
+"""PostgreSQL is away for a while: predictions go on, the rest says so, and all is well afterwards."""
 
 from __future__ import annotations
 
