@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from backend.store.database import Database, Fence
 from backend.store.models import Project, PublishedQueue
 
+_MOST = 2**31 - 1  # Label Studio's numbers of projects have 32 bits, and so have our columns
 _READ_BY = ("ignore_controls", "ground_truth")  # options that decide what is read of a task
 
 
@@ -20,6 +21,8 @@ class Projects:
 
     def get(self, project_id: int) -> Project | None:
         """The project, detached; None if it never connected."""
+        if project_id > _MOST:
+            return None
         with self._database.read() as session:
             return session.get(Project, project_id)
 

@@ -94,6 +94,11 @@ def test_setup_is_news_only_when_something_changed(store: Store) -> None:
     assert [p.id for p in store.projects.all()] == [1]
 
 
+def test_numbers_that_no_project_has(store: Store) -> None:
+    connect(store)
+    assert [store.projects.get(number) for number in (0, -1, 2, 2**31, 2**63, 10**30)] == [None] * 6
+
+
 def test_a_turn_is_taken_once(store: Store) -> None:
     connect(store)
     store.projects.take_turn(1, 1)

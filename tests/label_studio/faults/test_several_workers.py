@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ import pytest
 
 from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label, plan
 from tests.label_studio.faults.test_killed import done
+from tests.postgresql import server
 from tests.real import AUTH, BATCH, Backend, Team, wait_for
 
 MINUTE = 60.0
@@ -87,6 +88,69 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str)
     labels |= label(team, BATCH)  # both are of use again
     team.wait_for_round(3)
     check_nothing_twice_nothing_lost(team, labels)
+
+
+@contextmanager
+def network(number: int) -> Iterator[tuple[str, str]]:
+    """A network of its own, joined to this one by a cable: its name, and our address as seen from there."""
+    assert os.geteuid() == 0, "networks are made by root only: run this test as root"
+    name, here, there, net = f"lsal-{number}", f"lsal-h{number}", f"lsal-n{number}", f"10.83.{number}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        for line in (
+            f"link add {here} type veth peer name {there} netns {name}",
+            f"addr add {net}.1/24 dev {here}",
+            f"link set {here} up",
+            f"-n {name} addr add {net}.2/24 dev {there}",
+            f"-n {name} link set {there} up",
+            f"-n {name} link set lo up",
+        ):
+            subprocess.run(["ip", *line.split()], check=True)
+        yield name, f"{net}.1"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def plug(number: int, state: str) -> None:
+    subprocess.run(["ip", "link", "set", f"lsal-h{number}", state], check=True)
+
+
+@pytest.mark.faults
+def test_a_worker_cut_off_from_the_network_is_taken_over_from(start: Callable[..., Team]) -> None:
+    """Two workers in two networks. The one that trains loses its cable, goes on alone, and gets it back too late."""
+    with ExitStack() as stack:
+        postgresql = stack.enter_context(server(hosts="0.0.0.0"))
+        team = start(DATABASE_URL=postgresql.create("lsal"), EXECUTOR_ID="first")
+        pair: Any = team.backend
+        pair.kill_worker()
+        folder = plan(team, "freeze in train")
+        workers = {}
+        for number in (1, 2):
+            name, host = stack.enter_context(network(number))
+            worker = pair.another_worker(
+                "ip", "netns", "exec", name, EXECUTOR_ID=f"worker-{number}", DATABASE_URL=postgresql.url("lsal", host),
+                LABEL_STUDIO_URL=f"http://{host}:{httpx.URL(team.server.url).port}",
+            )  # fmt: skip
+            stack.callback(stop, worker)
+            workers[worker.pid] = number
+        wait_for("both workers", lambda: {"worker-1", "worker-2"} <= set(pair.store.workers.alive(within=30.0)))
+        labels = label(team, BATCH)
+        sleeper = struck(folder)
+        plug(workers[sleeper], "down")
+        os.kill(sleeper, signal.SIGCONT)
+        wait_for("the round to end", done(team, 2), 2 * MINUTE)
+        before = pair.store.projects.get(team.id)
+        assert pair.store.workers.alive(within=30.0).keys() == {f"worker-{3 - workers[sleeper]}"}
+        time.sleep(10.0)
+        plug(workers[sleeper], "up")
+        wait_for("it to be back", lambda: len(pair.store.workers.alive(within=30.0)) == 2, 2 * MINUTE)
+        time.sleep(5.0)
+        after = pair.store.projects.get(team.id)
+        assert (after.adapter, after.queue, after.round) == (before.adapter, before.queue, before.round) == (1, 2, 2)
+        check_nothing_twice_nothing_lost(team, labels)
+        labels |= label(team, BATCH)
+        team.wait_for_round(3)
+        check_nothing_twice_nothing_lost(team, labels)
 
 
 def test_two_web_servers_answer_alike(two: Any) -> None:
