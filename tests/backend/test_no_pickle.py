@@ -9,6 +9,7 @@ import re
 import sqlite3
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from backend.learners.base_model import BaseModel, BaseModels
 from backend.learners.learner import Learner
 from backend.learners.training import train
 from backend.rounds.workflow import STEPS_VERSION, Rounds
+from backend.store import Store
 from tests.conftest import TOPIC, labeled_sentences, topics
 
 REPOSITORY = Path(__file__).parents[2]
@@ -102,10 +104,10 @@ def test_a_model_that_brings_its_own_code(tiny_encoder: Path, tmp_path: Path) ->
     assert not mark.exists()
 
 
-def test_a_pickle_among_the_records_of_workflows(tmp_path: Path) -> None:
+def test_a_pickle_among_the_records_of_workflows(store: Store, tmp_path: Path) -> None:
     """DBOS unpickles what a row says is pickled, whatever serializer it was given."""
     mark = tmp_path / "mark"
-    rounds = Rounds(None, tmp_path, "worker-1")  # type: ignore[arg-type]
+    rounds = Rounds(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
     rounds.launch()
     rounds.stop()
     evil = base64.b64encode(pickle.dumps(Evil(mark))).decode()
@@ -124,7 +126,7 @@ def test_a_pickle_among_the_records_of_workflows(tmp_path: Path) -> None:
             f"INSERT INTO workflow_status ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
         )
     connection.close()
-    rounds = Rounds(None, tmp_path, "worker-1")  # type: ignore[arg-type]
+    rounds = Rounds(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
     rounds.launch()
     time.sleep(2)
     rounds.forget(older_than=0.0)

@@ -1,0 +1,149 @@
+"""What a round costs as a project grows: seconds and memory by step, how they grow, and what bounds first.
+
+    python -m benchmarks.scale [--most 1000000] [--database-url postgresql://…]
+
+A round's steps without Label Studio, on 100 labels, then a second round on 8 more, which is what most rounds are: texts
+are there already and embedded, and scored anew by its adapter. The model is tiny (one layer, 32 dimensions), so that
+what is not the model shows; a real one multiplies `score`. Each size in a process of its own; two threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import AutoTokenizer, BertConfig, BertModel
+
+from backend.learners.base_model import BaseModels
+from backend.learners.packaged import resolve
+from backend.libraries import quiet_libraries
+from backend.rounds import steps
+from backend.rounds.context import Context
+from backend.store import Store
+from benchmarks.measure import measure, status
+
+_RESULT = Path(__file__).parent / "results" / "scale.md"
+_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_CLASSES = ("billing", "delivery", "refund", "login")
+_CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
+    + "".join(f'<Choice value="{name}"/>' for name in _CLASSES)
+    + "</Choices></View>"
+)
+_PAGE = 1000  # tasks that Label Studio hands out at once
+_FIRST, _MORE = 100, 8  # labels
+_STEPS = ("train", "evaluate", "score", "select", "judge")
+
+
+@contextmanager
+def _no_bar(_title: str) -> Any:
+    yield lambda done, total: None
+
+
+def tiny(folder: Path) -> str:
+    """A model of one layer with MiniLM's word pieces."""
+    AutoTokenizer.from_pretrained(resolve("minilm")).save_pretrained(folder)
+    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+    BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
+    """Two rounds of a project of so many texts; seconds by step, and the most memory in bytes."""
+    quiet_libraries()
+    folder = tempfile.TemporaryDirectory()
+    base_model = tiny(Path(folder.name) / "model")
+    store = Store(Path(folder.name), url)
+    store.database.migrate()
+    store.projects.connect(
+        size, label_config=_CONFIG, options={"base_model": base_model, "max_length": 32}, host="localhost"
+    )
+    context = Context(store, None, BaseModels(), _no_bar)  # type: ignore[arg-type]
+    context.models.get(base_model)
+
+    def run() -> dict[str, float]:
+        words = [f"word{n}" for n in range(2000)]
+        rng, found = np.random.default_rng(0), dict.fromkeys(("store", "store again"), 0.0)
+        truth = rng.choice(len(_CLASSES), size)
+
+        def page(start: int) -> list[tuple[int, str]]:
+            drawn = rng.choice(words, (min(size, start + _PAGE) - start, 8))
+            return [
+                (start + row + 1, f"{_CLASSES[truth[start + row]]} {' '.join(text)}") for row, text in enumerate(drawn)
+            ]
+
+        for start in range(0, size, _PAGE):
+            put_texts = partial(store.tasks.put_texts, size, page(start), seed=0, audit_share=0.1)
+            found["store"] += _seconds(put_texts)
+        last = 0
+        for number, labels in enumerate((_FIRST, _FIRST + _MORE), 1):
+            said = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)]
+            put = _seconds(partial(store.tasks.put_annotations, size, said))
+            found["store again"] = put if number == 2 else 0.0
+            _round(context, size, number)
+            last = labels
+            done = store.rounds.get(size, number)
+            assert done is not None
+            again = "" if number == 1 else " again"
+            found |= {name + again: done.seconds.get(name, 0.0) for name in _STEPS}
+        found["memory"] = status("VmHWM")
+        store.database.close()
+        folder.cleanup()
+        return found
+
+    return run
+
+
+def _round(context: Context, project_id: int, number: int) -> None:
+    assert steps.decide(context, project_id, {"mark": 0, "actions": ["START_TRAINING"]}) == number
+    version = steps.train(context, project_id, number)
+    for step in (steps.evaluate, steps.score, steps.serve, steps.select, steps.judge, steps.finish):
+        step(context, project_id, number, version)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--most", type=int, default=_SIZES[-1], help="texts of the largest project")
+    parser.add_argument("--database-url", help="an empty PostgreSQL, to be measured too")
+    arguments = parser.parse_args()
+    sizes = [size for size in _SIZES if size <= arguments.most]
+    written = "# What a round costs as a project grows\n\n`python -m benchmarks.scale`, 2 threads.\n"
+    for name, url in (("SQLite", None), ("PostgreSQL", arguments.database_url)):
+        if name == "SQLite" or url:
+            found = {size: measure(rounds, size, url).result for size in sizes}
+            written += f"\n## {name}\n\n{_table(found)}"
+            print(written)
+            _RESULT.write_text(written, "utf-8")
+
+
+def _table(found: dict[int, dict[str, float]]) -> str:
+    """Seconds by step and size, and the exponent of growth between the two largest sizes."""
+    sizes = list(found)
+    lines = [
+        f"| step | {' | '.join(f'{size:,} texts' for size in sizes)} | grows with texts to the |",
+        f"|---|{'---|' * (len(sizes) + 1)}",
+    ]
+    for name in found[sizes[0]]:
+        values = [found[size][name] for size in sizes]
+        power = np.log(max(values[-1], 1e-9) / max(values[-2], 1e-9)) / np.log(sizes[-1] / sizes[-2])
+        cells = [f"{value / 2**30:.2f} GiB" if name == "memory" else f"{value:.2f} s" for value in values]
+        lines.append(f"| {name} | {' | '.join(cells)} | {power:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
