@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.client import Client
@@ -15,29 +18,37 @@ log = logging.getLogger(__name__)
 
 _BEAT = 10.0  # seconds
 _LOOK = 30.0
+_DEAD = 120.0
 
 
 class Pulse:
-    """The worker's sign of life, for `/ready`.
+    """The worker's sign of life, for `/ready` and for other workers, who take over from one that gives none.
 
-    `client` should give up soon: Label Studio is looked at in a thread of its own, and what it was found to be like is
-    noted with the next beat.
+    It is given by a thread of its own, since whoever works may wait long for a database that comes back, but only while
+    `beat` is called, too. `client` should give up soon: Label Studio is looked at in another thread, and what it was
+    found to be like is noted with the next beat.
     """
 
     def __init__(self, store: Store, client: Client, executor_id: str) -> None:
         self._store, self._client, self._executor_id = store, client, executor_id
         self._label_studio: str | None = None
-        self._beaten = -_BEAT
+        self._alive_at = time.monotonic()
 
     def start(self, stop: threading.Event) -> None:
-        """Begin to look at Label Studio, until told to stop."""
-        threading.Thread(target=self._look, args=(stop,), daemon=True, name="pulse").start()
+        """Give the first sign, then go on, and look at Label Studio, until told to stop."""
+        self._store.workers.beat(self._executor_id, self._label_studio)
+        for name, run in (("beat", self._beat), ("look", self._look)):
+            threading.Thread(target=run, args=(stop,), daemon=True, name=f"pulse-{name}").start()
 
     def beat(self) -> None:
-        """Call this often: one call every ten seconds is noted."""
-        if time.monotonic() - self._beaten >= _BEAT:
-            self._store.workers.beat(self._executor_id, self._label_studio)
-            self._beaten = time.monotonic()
+        """Call this often: without it for two minutes, no sign is given any more."""
+        self._alive_at = time.monotonic()
+
+    def _beat(self, stop: threading.Event) -> None:
+        while not stop.wait(_BEAT):
+            if time.monotonic() - self._alive_at < _DEAD:
+                with suppress(SQLAlchemyError):  # the notifier says that the database is away
+                    self._store.workers.beat(self._executor_id, self._label_studio)
 
     def _look(self, stop: threading.Event) -> None:
         while True:

@@ -81,9 +81,9 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
                 frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
             )
-            context.store.database.require()  # the files may be another's by now, which these would replace
 
-        files.write_folder(files.adapter(project_id, version), fill)
+        # The files may be another's by now, which these would replace.
+        files.write_folder(files.adapter(project_id, version), fill, allowed=context.store.database.require)
     context.store.rounds.put_adapter(
         Adapter(
             project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,

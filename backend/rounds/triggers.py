@@ -50,7 +50,7 @@ def notify(
 
     Raises `BackendError` if the database turns out to be damaged: a new start puts its snapshot in its place.
     """
-    revived = time.monotonic()
+    revived = well_since = looked = time.monotonic()
     cleaned = revived - _CLEAN_EVERY
     said = -_SAY_AGAIN
     file = store.database.file
@@ -63,15 +63,21 @@ def notify(
                     store.projects.take_turn(project_id, turn)
                     turn += 1
             if time.monotonic() - revived > _REVIVE_EVERY:
-                rounds.revive(store.workers.alive(within=SILENT))
+                # After a while without the database nobody has been heard of: first the others have to be back.
+                sure = time.monotonic() - well_since > SILENT
+                rounds.revive((lambda: store.workers.alive(within=SILENT)) if sure else None)
                 revived = time.monotonic()
             if time.monotonic() - cleaned > _CLEAN_EVERY:
                 rounds.forget(older_than=_KEEP_WORKFLOWS)
                 cleaned = time.monotonic()
             pause = 1.0
+            if time.monotonic() - looked > _PAUSE_AFTER_ERROR:
+                well_since = time.monotonic()
+            looked = time.monotonic()
             suspect = file is not None and file.suspect
         except Exception:  # a full disk or a locked database passes; a dead notifier would not
             pause = _PAUSE_AFTER_ERROR
+            well_since = time.monotonic() + pause
             if time.monotonic() - said >= _SAY_AGAIN:
                 log.exception("the notifier could not look for work; it tries again every %.0f s", pause)
                 said = time.monotonic()

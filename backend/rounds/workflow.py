@@ -7,7 +7,9 @@ the meaning of steps changes: rounds begun under another version are not taken u
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ from backend.errors import BackendError, FencedError, LabelStudioError, Unexpect
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import snapshots
+from backend.store.postgresql import PATIENCE
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ STEPS_VERSION = "4"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds between the moment that a workflow is taken and the one that it runs, at most
 _OUTDATED = 60.0  # seconds that a workflow of another release may wait for a worker of that release
-_AT_ONCE = 4  # projects that one of several workers works on; one worker alone takes all, since nobody else would
+_AT_ONCE = 2  # projects that one of several workers works on; one worker alone takes all, since nobody else would
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")
 
@@ -58,6 +61,7 @@ class Rounds:
             "name": "label-studio-active-learning",
             "system_database_url": f"sqlite:///{self.records.absolute()}" if self._alone else database.address,
             "use_listen_notify": False,  # nothing here waits for messages
+            "db_engine_kwargs": {} if self._alone else {"connect_args": PATIENCE},
             "application_version": STEPS_VERSION,
             "executor_id": executor_id,
             "serializer": DBOSPortableJSONSerializer(),
@@ -68,17 +72,18 @@ class Rounds:
         theirs.handlers.clear()
         theirs.propagate = True
 
-        self._running: set[str] = set()
+        self._running: Counter[str] = Counter()  # one that was taken over and came back may run beside its successor
+        self._counting = threading.Lock()
         self._lost: dict[str, float] = {}  # since when a workflow is said to run that does not
 
         @DBOS.workflow(name="round")
         def workflow(project_id: int, turn: int) -> int | None:
             name = _name(project_id, turn)
-            self._running.add(name)
+            self._count(name, 1)
             try:
                 return _turn(context, project_id, turn)
             finally:
-                self._running.discard(name)
+                self._count(name, -1)
 
         self._workflow = workflow
 
@@ -86,7 +91,7 @@ class Rounds:
         """Take up what a killed process left, then work on the queue."""
         DBOS.launch()
         if self._alone:
-            self._take_over({self._executor_id}, patience=0.0)
+            self._take_over(lambda: {self._executor_id}, patience=0.0)
         DBOS.register_queue(
             QUEUE, partition_concurrency=1, worker_concurrency=None if self._alone else _AT_ONCE,
             polling_interval_sec=0.5, on_conflict="always_update",
@@ -101,14 +106,23 @@ class Rounds:
         with SetWorkflowID(_name(project_id, turn)), SetEnqueueOptions(queue_partition_key=str(project_id)):
             return DBOS.enqueue_workflow(QUEUE, self._workflow, project_id, turn).get_status().status in _ENDED
 
-    def revive(self, alive: Collection[str]) -> None:
+    @property
+    def projects(self) -> set[int]:
+        """Whose turns run in this process."""
+        with self._counting:
+            return {_project(name) for name in self._running}
+
+    def revive(self, alive: Callable[[], Collection[str]] | None) -> None:
         """Put back into the queue what is recorded as running and is not.
 
-        The worker that ran it is gone, or its end did not fit on a full disk. alive: the workers there are.
+        The worker that ran it is gone, or its end did not fit on a full disk.
+        alive: tells the workers there are; None if that cannot be known at the moment.
         """
-        self._take_over(alive, patience=_OUTDATED)
+        if alive is not None:
+            self._take_over(alive, patience=_OUTDATED)
         mine = _under_way(executor_id=self._executor_id, status="PENDING")
-        lost = {each.workflow_id for each in mine} - self._running
+        with self._counting:
+            lost = {each.workflow_id for each in mine} - set(self._running)
         now = time.monotonic()
         self._lost = {name: self._lost.get(name, now) for name in lost}
         for name, since in list(self._lost.items()):
@@ -117,17 +131,28 @@ class Rounds:
                 DBOS.resume_workflow(name, queue_name=QUEUE)
                 del self._lost[name]
 
-    def _take_over(self, alive: Collection[str], *, patience: float) -> None:
+    def _count(self, name: str, more: int) -> None:
+        with self._counting:
+            self._running[name] += more
+            if not self._running[name]:
+                del self._running[name]
+
+    def _take_over(self, alive: Callable[[], Collection[str]], *, patience: float) -> None:
         """Take over from workers that are gone. What another release began is not gone on with, but begun anew."""
+        there = alive()
         for each in _under_way(status=["PENDING", "ENQUEUED"]):
-            waits = each.status == "ENQUEUED"
+            mine = each.executor_id == self._executor_id
             outdated = each.app_version not in (None, STEPS_VERSION)
-            if waits and outdated and time.time() - (each.created_at or 0) / 1000 >= patience:
-                DBOS.cancel_workflow(each.workflow_id)
-            if waits or each.executor_id in alive or each.executor_id == self._executor_id:
+            if each.status == "ENQUEUED" or (mine and outdated):
+                age = time.time() - (each.created_at or 0) / 1000
+                if outdated and not 0 <= age < patience:
+                    DBOS.cancel_workflow(each.workflow_id)
+                continue
+            if mine or each.executor_id in there:
                 continue
             with self._store.database.write(_project(each.workflow_id)):  # of two that want to, one does
-                if _under_way(workflow_ids=[each.workflow_id], executor_id=each.executor_id, status="PENDING"):
+                still = _under_way(workflow_ids=[each.workflow_id], executor_id=each.executor_id, status="PENDING")
+                if still and each.executor_id not in alive():
                     log.warning("%s is taken over from worker %s, which is gone", each.workflow_id, each.executor_id)
                     if outdated:
                         DBOS.cancel_workflow(each.workflow_id)

@@ -46,8 +46,10 @@ class Database:
         """Raises `BackendError` if `url` is none of the two kinds."""
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # which may quote a part of the password
             raise BackendError(_EXPECTED) from None
+        if "@" in (parsed.host or ""):  # so has a part of the password
+            raise BackendError(_EXPECTED)
         self.url = parsed
         self.file: SqliteFile | None = None  # None: the database is a server's, who looks after its files
         self.engine: Engine
@@ -163,6 +165,6 @@ _ADVICE_FILE = (
     "check who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start anew"
 )
 _EXPECTED = (
-    "DATABASE_URL is no address of a database; expected postgresql://user:password@host:5432/name, or leave it out for "
-    "SQLite in MODEL_DIR"
+    "DATABASE_URL is no address of a database; expected postgresql://user:password@host:5432/name, with @ : / in the "
+    "password spelled %40 %3A %2F, or leave it out for SQLite in MODEL_DIR"
 )

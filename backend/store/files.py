@@ -53,8 +53,13 @@ class Files:
         """Where each text of the project lies on its map."""
         return self._project(project_id) / "map.safetensors"
 
-    def write_folder(self, path: Path, fill: Callable[[Path], None]) -> None:
-        """Let `fill` write a folder, then move it to `path` in one step, replacing what an earlier try left."""
+    def write_folder(
+        self, path: Path, fill: Callable[[Path], None], *, allowed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Let `fill` write a folder, then move it to `path` in one step, replacing what an earlier try left.
+
+        allowed: called right before that, and may raise.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid4().hex}")
         beside.mkdir()
@@ -62,6 +67,7 @@ class Files:
             fill(beside)
             (beside / _CHECKSUMS).write_text(json.dumps(_checksums(beside), indent=1), "utf-8")
             _sync(beside)
+            allowed()
             if path.exists():
                 shutil.rmtree(path)
             beside.rename(path)

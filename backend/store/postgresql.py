@@ -10,12 +10,21 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 PROJECT = 0x4C53_0001
 TABLES = 0x4C53_0002
 
-# A host that was cut off, or is gone, is noticed after half a minute, not after the hours that TCP would wait.
+# A server that was cut off, or is gone, is noticed after half a minute, not after the hours that TCP would wait.
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+# The same for the server, so that a client that is gone, or frozen, in a transaction lets go of its locks.
+_LIMITS = {
+    "idle_in_transaction_session_timeout": 20_000,
+    "lock_timeout": 30_000,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
 
@@ -28,9 +37,11 @@ def address(url: URL) -> URL:
 def engine(url: URL) -> Engine:
     """Connections that read in snapshots. Those with the option `writes` see what is committed, as locks need."""
     # Parameters are texts of tasks, which no log may hold. A connection that the server closed meanwhile is replaced.
+    theirs = url.query.get("options", "")
+    options = " ".join([*(f"-c {name}={value}" for name, value in _LIMITS.items()), str(theirs)])
     made = create_engine(
-        address(url), connect_args=PATIENCE, hide_parameters=True, pool_pre_ping=True, pool_recycle=1800,
-        isolation_level="READ COMMITTED",
+        address(url), connect_args={**PATIENCE, "options": options}, hide_parameters=True, pool_pre_ping=True,
+        pool_recycle=1800, isolation_level="READ COMMITTED",
     )  # fmt: skip
 
     @event.listens_for(made, "begin")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
@@ -79,11 +79,14 @@ class Rounds:
             found.tries = {**found.tries, step: tries}
         return tries
 
-    def forgive_tries(self) -> None:
-        """Forget what steps had no memory for: the process was stopped in good order, and may get more of it."""
+    def forgive_tries(self, project_ids: Collection[int] | None = None) -> None:
+        """Forget what steps of these projects, or of all, had no memory for.
+
+        Their process was stopped in good order, and may get more of it.
+        """
         with self._database.read() as session:
-            projects = session.scalars(select(Project.id)).all()
-        for project_id in projects:  # one after the other, as whoever writes for one waits for its lock
+            known = session.scalars(select(Project.id)).all()
+        for project_id in known if project_ids is None else project_ids:  # each waits for its lock
             running = (Round.project_id == project_id, Round.state == "running")
             with self._database.write(project_id) as session:
                 session.execute(update(Round).where(*running).values(tries={}))

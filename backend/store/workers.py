@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from socket import gethostname
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.store.database import Database
 from backend.store.models import Worker
+
+_SILENCE = 60.0  # seconds after which everybody takes a worker for gone
 
 
 class Workers:
@@ -21,6 +23,13 @@ class Workers:
         with self._database.write() as session:
             now = self._database.now(session)
             session.merge(Worker(executor_id=executor_id, host=gethostname(), beat_at=now, label_studio=label_studio))
+
+    def leave(self, executor_id: str) -> None:
+        """Note that a worker has stopped: nobody waits for a sign of it, and what it began is taken over at once."""
+        with self._database.write() as session:
+            session.execute(
+                update(Worker).where(Worker.executor_id == executor_id).values(beat_at=Worker.beat_at - _SILENCE)
+            )
 
     def newest(self) -> tuple[Worker, float] | None:
         """The one that was heard of last, and how many seconds ago; None if there never was any."""

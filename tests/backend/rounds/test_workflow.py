@@ -131,8 +131,9 @@ def test_a_turn_that_could_not_even_begin_does_not_block_the_next(
     until(lambda: project(store).adapter == 1)
 
 
+@pytest.mark.parametrize("former", ["an earlier worker", "worker-1"])
 def test_what_another_version_or_worker_left_is_not_waited_for(
-    store: Store, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+    store: Store, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch, former: str
 ) -> None:
     entered, release = threading.Event(), threading.Event()
     real = steps.train
@@ -143,14 +144,16 @@ def test_what_another_version_or_worker_left_is_not_waited_for(
         return real(*arguments)
 
     monkeypatch.setattr(steps, "train", stuck)
-    start("an earlier worker")
+    start(former)
     assert entered.wait(30)
     start.halt()  # type: ignore[attr-defined]
     monkeypatch.setattr(steps, "train", real)
     monkeypatch.setattr(workflow, "STEPS_VERSION", "another")
     store.events.add(7, ROUND_REQUESTED)
+    since = time.monotonic()
     start("worker-1")
     until(lambda: project(store).adapter == 1)
+    assert time.monotonic() - since < workflow._GRACE, "nothing had to be waited for"
     release.set()
 
 

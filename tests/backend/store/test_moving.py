@@ -102,6 +102,16 @@ def test_other_databases_are_refused(embedded: Store, tmp_path: Path, url: str) 
         move(tmp_path, url)
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@ss:w0rd@db/x", "postgresql://u:p@ss@db:5432/x", "postgresql://u@h:x"]
+)
+def test_passwords_that_were_not_quoted_are_not_shown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(BackendError, match="spelled %40 %3A %2F") as told:
+        Store(tmp_path, url)
+    assert "w0rd" not in str(told.value)
+    assert "ss@" not in str(told.value)
+
+
 def test_an_address_that_nobody_answers_at_is_said_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match=r"name on 127.0.0.1 cannot be opened .*check DATABASE_URL") as told:
         Store(tmp_path, "postgresql://user:very-secret@127.0.0.1:1/name").database.migrate()

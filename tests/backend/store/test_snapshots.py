@@ -234,7 +234,7 @@ def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None
     with pytest.raises(DatabaseError):
         store.tasks.every(7)
     assert store.database.file.suspect
-    rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3", revive=lambda: None, forget=lambda **_: None)
+    rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3", revive=lambda *_: None, forget=lambda **_: None)
     store.projects.set(7, synced_at=time.time())
     with pytest.raises(BackendError, match=r"state\.sqlite3 is damaged .*start the worker again"):
         notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]

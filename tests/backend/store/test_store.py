@@ -97,6 +97,8 @@ def test_setup_is_news_only_when_something_changed(store: Store) -> None:
 def test_numbers_that_no_project_has(store: Store) -> None:
     connect(store)
     assert [store.projects.get(number) for number in (0, -1, 2, 2**31, 2**63, 10**30)] == [None] * 6
+    assert store.tasks.texts(1, [2**31, 10**17]) == {}
+    assert store.tasks.placed(1, [10**17]) == {}
 
 
 def test_a_turn_is_taken_once(store: Store) -> None:
@@ -196,6 +198,8 @@ def test_workers_are_alive_while_they_say_so(store: Store) -> None:
     assert (newest[0].executor_id, newest[0].label_studio) == ("two", "Label Studio is away")
     assert 0 <= newest[1] < 5
     assert store.workers.alive(within=30.0) == {"one": socket.gethostname(), "two": socket.gethostname()}
+    store.workers.leave("one")
+    assert store.workers.alive(within=30.0).keys() == {"two"}
     time.sleep(0.02)
     assert store.workers.alive(within=0.01) == {}
 

@@ -70,7 +70,7 @@ def test_a_killed_workers_round_is_taken_over_within_a_minute(two: Any) -> None:
     assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH)
 
 
-@pytest.mark.parametrize("where", ["in train", "before switch"])
+@pytest.mark.parametrize("where", ["in train", "before switch", "in write"])
 def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str) -> None:
     team, workers = two
     folder, both = workers(f"freeze {where}")
@@ -84,6 +84,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str)
     after = team.backend.store.projects.get(team.id)
     assert (after.adapter, after.queue, after.round) == (before.adapter, before.queue, before.round) == (1, 2, 2)
     check_nothing_twice_nothing_lost(team, labels)
+    assert "out of memory" not in team.backend.log()
     assert all(worker.poll() is None for worker in both)
     labels |= label(team, BATCH)  # both are of use again
     team.wait_for_round(3)

@@ -5,6 +5,7 @@ FAULTS names a folder with a file `plan`: one line for each kill, done with when
     before step, after step     at a step of the round
     in train                    in the middle of training
     before switch               before the call that puts a queue in force
+    in write                    while a transaction writes of a round
     calls                       before, then after each different call to Label Studio that has not been struck yet
 
 A line that begins with `freeze` stops the worker there instead, as SIGSTOP does, until somebody lets it go on.
@@ -18,15 +19,19 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from backend.cli import main
 from backend.labelstudio import transport
 from backend.labelstudio.client import Client
 from backend.rounds import reasons, steps
 from backend.rounds import train as training
+from backend.store.database import Database
 
 _FREEZE = "freeze "
 STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "judge", "finish")
@@ -96,6 +101,16 @@ def watch_steps(plan: Plan) -> None:
         switch(*arguments, **options)
 
     Client.switch_queue = switch_queue  # type: ignore[method-assign]
+    write = Database.write
+
+    @contextmanager
+    def writes(database: Database, project_id: int | None = None) -> Iterator[Session]:
+        with write(database, project_id) as session:
+            if database._fence is not None and plan.next() == "in write":
+                plan.strike()
+            yield session
+
+    Database.write = writes  # type: ignore[method-assign]
 
 
 def watch_calls(plan: Plan) -> None:
