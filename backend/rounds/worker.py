@@ -32,9 +32,10 @@ def work(make_rounds: Callable[[], Rounds], store: Store, pulse: Pulse, settings
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        name = "" if embedded else f" as {settings.executor}"
         other = "set DATABASE_URL for several" if embedded else "give this one another EXECUTOR_ID"
         raise RefusedStartError(
-            f"another worker runs on {settings.model_dir} as {settings.executor}; stop it first, or {other}"
+            f"another worker runs on {settings.model_dir}{name}; stop it first, or {other}"
         ) from None
     if not embedded:
         _await_name(store, settings.executor)
