@@ -462,4 +462,4 @@ def test_a_queue_whose_predictions_are_gone_is_not_called_repaired(healthy: Team
 
 def test_a_lock_of_another_user_is_only_read(tmp_path: Path) -> None:
     (tmp_path / "worker.lock").touch(0o444)
-    assert machine.worker(tmp_path).status == "problem"  # no worker; and no PermissionError
+    assert machine.worker(tmp_path, None).status == "problem"  # no worker; and no PermissionError
