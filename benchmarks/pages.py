@@ -26,6 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 from backend.evaluation.measures import measure
 from backend.progress import bar
 from backend.store import Store
+from backend.store.arrays import write
 from backend.store.models import Adapter
 from backend.store.rounds import Place
 from backend.targets import Target
@@ -145,19 +146,17 @@ def _evaluation(number: int) -> dict[str, Any]:
 
 def _scores(store: Store, project_id: int, every: dict[int, Any], truth: Any, version: int, rng: Any) -> None:
     """What the adapter gave, and the map: a cloud a class."""
-    digests = np.array([every[task].digest for task in sorted(every)], np.int64)
-    rows = np.argsort(digests)
+    digests = [every[task].digest for task in sorted(every)]
     logits = rng.normal(size=(len(every), len(_CLASSES)))
     logits[np.arange(len(every)), truth] += 2.5
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    arrays = {"digests": digests[rows], "topic/probs": probs[rows].astype(np.float32)}
-    store.files.write_arrays(store.files.scores(project_id, version), arrays)
+    store.files.scores(project_id, version).add(digests, {"topic/probs": probs.astype(np.float32)})
     shown = np.sort(rng.permutation(len(every))[:20_000])
     angles = truth[shown] * (2 * np.pi / len(_CLASSES))
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1) * 3 + rng.normal(size=(len(shown), 2))
     method = np.frombuffer(b"pca", np.uint8)
     found = {"tasks": shown + 1, "places": places.astype(np.float32), "method": method}
-    store.files.write_arrays(store.files.map(project_id), found)
+    write(store.files.map(project_id), found)
 
 
 def _wait() -> None:

@@ -29,6 +29,7 @@ from backend.learners.learner import Learner
 from backend.learners.packaged import resolve
 from backend.learners.training import train
 from backend.pool import local
+from backend.pool.texts import given
 from backend.store.files import Files
 from backend.store.tasks import TaskText, digest
 from backend.targets import Target
@@ -71,7 +72,7 @@ def main() -> None:
 
         def ours() -> int:
             with tempfile.TemporaryDirectory() as fresh:
-                local.score(Files(Path(fresh)), 1, 1, classifier, tasks, {})
+                local.score(Files(Path(fresh)).scores(1, 1), classifier, given(tasks), {})
             return len(texts)
 
         def one_by_one() -> int:

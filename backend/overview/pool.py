@@ -12,10 +12,10 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.learners.kinds import output_names
 from backend.overview.queue import excerpt
-from backend.pool.local import Scores
 from backend.rounds.context import learned, spec_of
 from backend.rounds.why import in_words
 from backend.store import Store
+from backend.store.arrays import read
 from backend.store.models import Project
 from backend.store.tasks import Placed
 from backend.targets import Target
@@ -30,7 +30,7 @@ def chart(store: Store, project: Project) -> dict[str, Any]:
     A state is open, held out, queue, labeled, or skipped, which also stands for annotators who disagree. Classes are
     places in `classes`, those of the first control that has any; −1 and None: not known.
     """
-    arrays = store.files.read_arrays(store.files.map(project.id))
+    arrays = read(store.files.map(project.id))
     if arrays is None:
         return {"tasks": [], "classes": [], "control": None}
     known = store.tasks.placed(project.id, arrays["tasks"].tolist())
@@ -67,16 +67,15 @@ def task(store: Store, project: Project, task_id: int) -> dict[str, Any] | None:
     adapter = store.rounds.adapter(project.id, project.adapter)
     if adapter is None:
         return told
-    names = {"digests", *output_names(learned(adapter))}
-    arrays = store.files.read_arrays(store.files.scores(project.id, project.adapter), names)
-    row = Scores(arrays).rows([digest])[0] if arrays is not None else -1
-    if arrays is None or row < 0:
+    scores = store.files.scores(project.id, project.adapter)
+    there, arrays = scores.found(output_names(learned(adapter)), [digest])
+    if not there[0]:
         return told
     controls = {control.name: control for control in spec_of(project).controls}
     for target in learned(adapter):
         control = controls.get(target.name)
         if control is not None and control.target.kind == target.kind:
-            value, sure = BY_KIND[target.kind].predicted(control, target, output_of(target, arrays, row), text)
+            value, sure = BY_KIND[target.kind].predicted(control, target, output_of(target, arrays, 0), text)
             told["says"][target.name] = {"value": in_words(value, text), "confidence": sure}
     return told
 
@@ -90,17 +89,17 @@ def _predicted(
     if adapter is None or target is None or target.kind not in _NAMED:
         return nothing
     name = f"{target.name}/probs"
-    arrays = store.files.read_arrays(store.files.scores(project.id, project.adapter), {"digests", name})
     knew = next((each for each in learned(adapter) if (each.name, each.kind) == (target.name, target.kind)), None)
     kept = [each in target.classes for each in knew.classes] if knew is not None else []
-    if arrays is None or name not in arrays or knew is None or not any(kept):
+    there, arrays = store.files.scores(project.id, project.adapter).found([name], digests)
+    if knew is None or not any(kept) or not there.any():
         return nothing
-    rows = Scores(arrays).rows(digests)
-    likeliest, sure = _decided(knew, arrays[name][rows][:, kept])
+    likeliest, sure = _decided(knew, arrays[name][:, kept])
     classes = np.array([target.classes.index(each) for each in knew.classes if each in target.classes])
-    predicted = np.where((rows < 0) | (likeliest < 0), -1, classes[likeliest])
-    unsure = np.round(1 - sure, _DIGITS)
-    return predicted.tolist(), [None if row < 0 else value for row, value in zip(rows, unsure.tolist(), strict=True)]
+    predicted = np.full(len(there), -1)
+    predicted[there] = np.where(likeliest < 0, -1, classes[likeliest])
+    unsure = iter(np.round(1 - sure, _DIGITS).tolist())
+    return predicted.tolist(), [next(unsure) if is_there else None for is_there in there]
 
 
 def _decided(knew: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,132 +1,84 @@
-"""Score a project's texts in this process."""
+"""Compute what is wanted of a project's texts in this process, and keep it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import BackendError
 from backend.learners.base import GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
 from backend.learners.learner import Learner
-from backend.store.files import Files
-from backend.store.tasks import TaskText
+from backend.pool.texts import Texts
+from backend.store.shards import ROWS, Shards
 
-
-class Scores:
-    """What one adapter version gave for a set of texts, found by the digest of the text."""
-
-    def __init__(self, arrays: dict[str, NDArray[np.generic]]) -> None:
-        self._digests = arrays["digests"]  # (N,) int64, ascending
-        self._arrays = arrays
-
-    def rows(self, digests: Sequence[int]) -> NDArray[np.int64]:
-        """The row of each digest; −1 where the text was not scored."""
-        wanted = np.asarray(digests, dtype=np.int64)
-        if not len(self._digests):
-            return np.full(len(wanted), -1)
-        found = np.searchsorted(self._digests, wanted).clip(max=len(self._digests) - 1)
-        return np.where(self._digests[found] == wanted, found, -1)
-
-    def take(self, name: str, digests: Sequence[int]) -> NDArray[np.generic]:
-        """The named array at the given digests, all of which were scored."""
-        if name not in self._arrays:
-            raise BackendError(f"the scores lack '{name}'; the options changed during the round, start one again")
-        rows = self.rows(digests)
-        if (rows < 0).any():
-            raise KeyError(f"{int((rows < 0).sum())} of {len(rows)} texts were not scored")
-        return self._arrays[name][rows]
-
-
-def stacked(first: NDArray[np.generic], second: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The rows of both; where they differ in width, the narrower ones are filled up with zeros."""
-    if first.shape[1:] == second.shape[1:]:
-        return np.concatenate([first, second])
-    width = tuple(map(max, first.shape[1:], second.shape[1:]))
-    wider = [np.pad(a, [(0, 0), *((0, w - n) for w, n in zip(width, a.shape[1:], strict=True))])
-             for a in (first, second)]  # fmt: skip
-    return np.concatenate(wider)
+Arrays = dict[str, NDArray[Any]]
 
 
 def score(
-    files: Files,
-    project_id: int,
-    adapter: int,
+    scores: Shards,
     learner: Learner,
-    tasks: Sequence[TaskText],
+    texts: Texts,
     wanted: Mapping[str, str],
     *,
     gradient: GradientOptions = GradientOptions(),
     uncertainty: UncertaintyOptions = UncertaintyOptions(),
     progress: Progress = no_progress,
 ) -> None:
-    """Compute the adapter's outputs and the wanted arrays of every distinct text, into the adapter's scores file.
+    """Compute the adapter's outputs and the wanted arrays of every distinct text, into the adapter's scores.
 
     wanted: what to compute beside the outputs, by the name to keep it under. What an earlier call scored with the same
-    adapter is kept, so that only new texts cost anything.
+    adapter is kept, so that only new texts cost anything, and a call that was killed goes on where it was.
     """
-    path = files.scores(project_id, adapter)
-    known = files.read_arrays(path)
-    if known is not None and not set(wanted) <= set(known):
-        known = None
-    missing = _complete(known, tasks)
-    if missing is None:
-        return
-    kept, texts, digests = missing
+    outputs = output_names(learner.targets)
+    if len(scores) and not scores.names >= {*outputs, *wanted}:
+        scores.clear()
     asked = {array.rpartition("/")[2] for array in wanted.values()}
-    found = learner.score(texts, asked, gradient=gradient, uncertainty=uncertainty, progress=progress)
-    outputs = {name: found[name] for name in output_names(learner.targets)}
-    fresh = {"digests": digests, **outputs, **{name: found[array] for name, array in wanted.items()}}
-    files.write_arrays(path, _merge(kept, fresh))
+
+    def compute(some: list[str], done: Progress) -> Arrays:
+        found = learner.score(some, asked, gradient=gradient, uncertainty=uncertainty, progress=done)
+        return {name: found[name] for name in outputs} | {name: found[array] for name, array in wanted.items()}
+
+    _complete(scores, texts, compute, progress)
 
 
 def embed(
-    files: Files,
-    project_id: int,
+    embeddings: Shards,
     base: BaseModel,
-    tasks: Sequence[TaskText],
+    texts: Texts,
     *,
     max_length: int,
     halvings: int = 0,
     progress: Progress = no_progress,
-) -> Scores:
-    """The base model's embeddings of the texts, computed once for each text and kept for ever.
+) -> None:
+    """Compute the base model's embedding of every distinct text, once for each, and keep it for ever.
 
     halvings: how often to halve the batches.
     """
-    path = files.embeddings(project_id, f"{base.name}-{max_length}")
-    known = files.read_arrays(path)
-    arrays = _complete(known, tasks)
-    if arrays is not None:
-        kept, texts, digests = arrays
-        tokens = TOKENS_A_BATCH >> halvings
-        vectors = base.embed(texts, max_length=max_length, tokens_a_batch=tokens, progress=progress)
-        known = _merge(kept, {"digests": digests, "embeddings": vectors})
-        files.write_arrays(path, known)
-    if known is None:
-        known = {"digests": np.empty(0, np.int64), "embeddings": np.empty((0, base.dimensions), np.float32)}
-    return Scores(known)
+    tokens = TOKENS_A_BATCH >> halvings
+
+    def compute(some: list[str], done: Progress) -> Arrays:
+        return {"embeddings": base.embed(some, max_length=max_length, tokens_a_batch=tokens, progress=done)}
+
+    _complete(embeddings, texts, compute, progress)
 
 
 def _complete(
-    known: dict[str, NDArray[np.generic]] | None, tasks: Sequence[TaskText]
-) -> tuple[dict[str, NDArray[np.generic]] | None, list[str], NDArray[np.int64]] | None:
-    """What is known, and the distinct texts that are missing from it; None if nothing is missing."""
-    have = set() if known is None else set(known["digests"].tolist())
-    missing = {task.digest: task.text for task in tasks if task.digest not in have}
-    if not missing:
-        return None
-    return known, list(missing.values()), np.fromiter(missing, np.int64, len(missing))
+    known: Shards, texts: Texts, compute: Callable[[list[str], Progress], Arrays], progress: Progress
+) -> None:
+    """Compute what is missing, a shard at a time, so that neither memory nor what a kill costs grows with the pool."""
+    _, first = np.unique(texts.digests, return_index=True)
+    missing = np.sort(first[known.rows(texts.digests[first]) < 0])
+    for start in range(0, len(missing), ROWS):
+        some = missing[start : start + ROWS]
+        done = partial(_further, progress, start, len(missing))
+        known.add(texts.digests[some], compute(texts.read(some), done))
 
 
-def _merge(
-    known: dict[str, NDArray[np.generic]] | None, fresh: dict[str, NDArray[np.generic]]
-) -> dict[str, NDArray[np.generic]]:
-    if known is not None:
-        fresh = {name: stacked(known[name], values) for name, values in fresh.items()}
-    order = np.argsort(fresh["digests"])
-    return {name: np.ascontiguousarray(values[order]) for name, values in fresh.items()}
+def _further(progress: Progress, before: int, total: int, done: int, _of: int) -> None:
+    progress(before + done, total)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.options import ProjectOptions
-from backend.pool.local import Scores
 from backend.rounds.context import Context, learned
 from backend.store.models import Project
 from backend.store.tasks import LabeledText
@@ -33,18 +32,16 @@ def lend(
     are no such scores.
     """
     adapter = context.store.rounds.adapter(project.id, project.adapter)
-    path = context.store.files.scores(project.id, project.adapter)
-    found = context.store.files.read_arrays(path, {"digests", VIEWS}) or {}
-    if adapter is None or VIEWS not in found:
-        return NOTHING, NOTHING
-    scores = Scores(found)
     waiting = context.store.tasks.waiting(project.id, audit=False)
-    rows = scores.rows([task.digest for task in waiting])
-    texts = [task.text for task, row in zip(waiting, rows, strict=True) if row >= 0]
+    scores = context.store.files.scores(project.id, project.adapter)
+    there, found = scores.found([VIEWS], [task.digest for task in waiting])
+    if adapter is None or not there.any():
+        return NOTHING, NOTHING
+    texts = [task.text for task, is_there in zip(waiting, there, strict=True) if is_there]
     (target,) = learned(adapter)
     names = [example.values.get(target.name) for example in examples]
     counts = np.array([names.count(name) for name in target.classes])
-    return between(texts, np.asarray(found[VIEWS][rows[rows >= 0]]), target.classes, counts, options)
+    return between(texts, found[VIEWS], target.classes, counts, options)
 
 
 def between(

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.unbiased import Draws, Risk, draws, risk
-from backend.pool.local import Scores
 from backend.rounds.context import Context, learned
 from backend.store.models import QueueItem, Round
 from backend.store.rounds import KEPT_QUEUES
@@ -34,9 +33,10 @@ def corrected(context: Context, project_id: int) -> dict[str, dict[str, Any]]:
     if not queues:
         return {}
     tasks = context.store.tasks
-    digests = {task.id: task.digest for task in tasks.every(project_id)}
+    drawn = list({item.task_id for _, items in queues for item in items})
+    digests = {task.id: task.digest for task in tasks.texts(project_id, drawn).values()}
     labels = {example.id: example.values for example in tasks.labeled(project_id, audit=False)}
-    open_ones = {task.id for task in tasks.waiting(project_id, audit=False)}
+    open_ones = tasks.open_ones(project_id, drawn)
     found: dict[str, list[Draws]] = {}
     for queued, items in reversed(queues):
         # What lies behind the first task that nobody came to was not drawn yet, so to speak.
@@ -63,11 +63,11 @@ def _losses(
     adapter = context.store.rounds.adapter(queued.project_id, queued.adapter)
     targets = [target for target in learned(adapter) if target.kind in _KINDS] if adapter is not None else []
     arrays = {f"{target.name}/probs" for target in targets}
-    path = context.store.files.scores(queued.project_id, queued.adapter)
-    kept = context.store.files.read_arrays(path, {"digests", *arrays}) if reached and targets else None
-    if kept is None or not arrays <= set(kept):
+    scores = context.store.files.scores(queued.project_id, queued.adapter)
+    there, kept = scores.found(arrays, [digests.get(item.task_id, 0) for item in reached])
+    rows = np.where(there, there.cumsum() - 1, -1)
+    if not targets or not scores.names >= arrays:
         return {}
-    rows = Scores(kept).rows([digests.get(item.task_id, 0) for item in reached])
     found: dict[str, NDArray[np.float64]] = {}
     for target in targets:
         losses = np.full(len(reached), np.nan)

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from backend.errors import BackendError
 from backend.rounds.context import Context, options_of
 from backend.rounds.vectors import embedded
+from backend.store.arrays import read, write
 from backend.store.tasks import held_out_order
 
 MOST = 20_000  # texts on a map
@@ -24,16 +25,16 @@ def draw(context: Context, project_id: int, queue: int | None, *, halvings: int 
     halvings: how often to halve the batches that are embedded at once.
     """
     tasks, files = context.store.tasks, context.store.files
-    every = tasks.every(project_id)
+    every = tasks.listed(project_id).ids.tolist()
     if not every:
         return
     labeled = sorted(each.id for audit in (False, True) for each in tasks.labeled(project_id, audit=audit))[-_LABELED:]
     queued = context.store.rounds.queue(project_id, queue) if queue is not None else []
     kept = {*labeled, *(place.task_id for place in queued)}
     order = held_out_order(every, project_id)
-    first = [task for task in order if task.id in kept][:MOST]
-    chosen = [*first, *(task for task in order if task.id not in kept)][:MOST]
-    chosen.sort(key=lambda task: task.id)
+    first = [task_id for task_id in order if task_id in kept][:MOST]
+    shown = sorted([*first, *(task_id for task_id in order if task_id not in kept)][:MOST])
+    chosen = list(tasks.texts(project_id, shown).values())
     options = options_of(context.project(project_id))
     how = f"{options.map}\n{options.base_model}\n{options.max_length}"
     of: dict[str, NDArray[Any]] = {
@@ -41,11 +42,11 @@ def draw(context: Context, project_id: int, queue: int | None, *, halvings: int 
         "digests": np.array([task.digest for task in chosen], np.int64),
         "method": np.frombuffer(how.encode(), np.uint8),
     }
-    known = files.read_arrays(files.map(project_id))
+    known = read(files.map(project_id))
     if known is not None and all(name in known and np.array_equal(known[name], value) for name, value in of.items()):
         return
     (vectors,) = embedded(context, project_id, chosen, halvings=halvings)
-    files.write_arrays(files.map(project_id), {**of, "places": _PROJECTIONS[options.map](vectors)})
+    write(files.map(project_id), {**of, "places": _PROJECTIONS[options.map](vectors)})
 
 
 def _pca(vectors: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,10 +10,10 @@ from backend.errors import LabelStudioError
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING
 from backend.labelstudio.predictions import prediction, queue_version
 from backend.learners.kinds import output_names
-from backend.pool.local import Scores
 from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.sync import compare_tasks
 from backend.store.models import QueueItem
+from backend.store.shards import Shards
 from backend.targets import Target
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _import(
 
 def _still_there(context: Context, project_id: int, items: list[QueueItem]) -> list[QueueItem]:
     """Without the tasks that were deleted since they were selected: one of them would make the import fail."""
-    known = {task.id for task in context.store.tasks.every(project_id)}
+    known = context.store.tasks.texts(project_id, [item.task_id for item in items])
     return [item for item in items if item.task_id in known]
 
 
@@ -87,11 +87,10 @@ def _predictions(
     adapter = context.store.rounds.adapter(project_id, version)
     if adapter is not None and options_of(context.project(project_id)).pre_annotate:
         targets = learned(adapter)
-        names = {"digests", *output_names(targets)}
-        found = context.store.files.read_arrays(context.store.files.scores(project_id, version), names)
-        if found is not None:
-            shown = {item.task_id for item in items if not item.audit}
-            results = _results(context, project_id, targets, found, shown)
+        scores = context.store.files.scores(project_id, version)
+        if len(scores):
+            shown = [item.task_id for item in items if not item.audit]
+            results = _results(context, project_id, targets, scores, shown)
     return [
         {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / 1e6, "model_version": name}
         for place, item in enumerate(items, start=1)
@@ -99,9 +98,8 @@ def _predictions(
 
 
 def _results(
-    context: Context, project_id: int, targets: Sequence[Target], found: dict[str, Any], shown: set[int]
+    context: Context, project_id: int, targets: Sequence[Target], scores: Shards, shown: Sequence[int]
 ) -> dict[int, list[dict[str, Any]]]:
-    spec, scores = spec_of(context.project(project_id)), Scores(found)
-    tasks = [task for task in context.store.tasks.every(project_id) if task.id in shown]
+    spec, tasks = spec_of(context.project(project_id)), context.store.tasks.texts(project_id, shown).values()
     outputs = {name: scores.take(name, [task.digest for task in tasks]) for name in output_names(targets)}
     return {task.id: prediction(spec, targets, outputs, row, task.text)[0] for row, task in enumerate(tasks)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.pool import local
+from backend.pool.texts import stored
 from backend.rounds import asked
 from backend.rounds.context import Context, learned, options_of
 from backend.rounds.train import load, strategy_for
@@ -17,15 +18,15 @@ def score(context: Context, project_id: int, version: int, *, halvings: int = 0)
         return
     project = context.project(project_id)
     options = options_of(project)
-    tasks = context.store.tasks.every(project_id)
+    tasks = context.store.tasks.listed(project_id)
     strategy = strategy_for(context, project, version)
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
-    with context.progress(project_id, f"scoring {len(tasks)} texts") as progress:
+    with context.progress(project_id, f"scoring {len(tasks.ids)} texts") as progress:
         learner = load(context, project_id, version, halvings=halvings)
         try:
             local.score(
-                context.store.files, project_id, version, learner, tasks,
+                context.store.files.scores(project_id, version), learner, stored(context.store, project_id, tasks),
                 asked.scored(options, strategy, learned(adapter)),
                 gradient=asked.gradient_options(options), uncertainty=asked.uncertainty_options(options),
                 progress=progress,

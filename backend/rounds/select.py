@@ -11,15 +11,17 @@ from scipy.stats import rankdata
 
 from backend.errors import BackendError
 from backend.options import ProjectOptions
-from backend.pool import fields, local
-from backend.pool.local import Scores
+from backend.pool import fields
+from backend.pool.texts import given, stored
 from backend.rounds import asked, auto
 from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.stopping import stopped_by
 from backend.rounds.targets import NEAR, goals_of, near
 from backend.rounds.train import strategy_for
+from backend.rounds.vectors import embeddings
 from backend.store.rounds import Place
-from backend.store.tasks import LabeledText, TaskText, held_out_order
+from backend.store.shards import Shards
+from backend.store.tasks import LabeledText, Listed, held_out_order
 from backend.targets import Target
 from strategies import Pool, Strategy, StrategyError
 from strategies.mixed import Mixed
@@ -40,14 +42,14 @@ def select(context: Context, project_id: int, version: int, queue: int, *, halvi
     """
     project = context.project(project_id)
     options, spec = options_of(project), spec_of(project)
-    candidates = context.store.tasks.waiting(project_id, audit=False)
+    candidates = context.store.tasks.listed_waiting(project_id, audit=False)
     labeled = context.store.tasks.labeled(project_id, audit=False)
-    audit = held_out_order(context.store.tasks.waiting(project_id, audit=True), options.seed)
+    audit = held_out_order(context.store.tasks.listed_waiting(project_id, audit=True).ids.tolist(), options.seed)
     this = context.store.rounds.get(project_id, project.round)
     share = options.audit_share
     if share and this is not None and stopped_by(project, options) is None:
         share = max(share, NEAR if near(goals_of(options, spec.targets), this.evaluation) else 0.0)
-    audit = audit[: _audit_places(options, share, len(candidates))]
+    audit = audit[: _audit_places(options, share, len(candidates.ids))]
     adapter = context.store.rounds.adapter(project_id, version)
     targets = learned(adapter) if adapter is not None else spec.targets
     strategy = strategy_for(context, project, version)
@@ -62,12 +64,12 @@ def select(context: Context, project_id: int, version: int, queue: int, *, halvi
     names = [member.name for member in strategy.members] if isinstance(strategy, Mixed) else []
     by = [None] * len(likely) if chosen.members is None else [names[member] for member in chosen.members]
     ranked = [
-        Place(candidates[index].id, False, float(value), *told)
+        Place(int(candidates.ids[index]), False, float(value), *told)
         for index, value, *told in zip(chosen.indices, chosen.scores, likely, by, strict=True)
     ]
-    items = interleave(ranked, [Place(task.id, audit=True) for task in audit])
+    items = interleave(ranked, [Place(task_id, audit=True) for task_id in audit])
     context.store.rounds.put_queue(project_id, queue, items)
-    return Chosen(strategy.name, len(candidates), choosing)
+    return Chosen(strategy.name, len(candidates.ids), choosing)
 
 
 def _audit_places(options: ProjectOptions, share: float, candidates: int) -> int:
@@ -102,33 +104,24 @@ def _pool(
     options: ProjectOptions,
     targets: Sequence[Target],
     strategy: Strategy,
-    candidates: Sequence[TaskText],
+    candidates: Listed,
     labeled: Sequence[LabeledText],
     halvings: int,
 ) -> Pool:
     """Gather the fields that the strategy requires, and no others."""
-    digests = [task.digest for task in candidates]
-    labeled_digests = [example.digest for example in labeled]
     needs = strategy.requires
     arrays = fields.arrays(needs)
-    sources: dict[str, Scores] = {}
+    sources: dict[str, Shards] = {}
     if "embeddings" in arrays:
-        texts = [*candidates, *(TaskText(e.id, e.text, e.digest) for e in labeled)]
-        with context.progress(project_id, f"embedding {len(texts)} texts") as progress:
-            base = context.models.get(options.base_model)
-            sources["embeddings"] = local.embed(
-                context.store.files, project_id, base, texts, max_length=options.max_length, halvings=halvings,
-                progress=progress,
-            )  # fmt: skip
+        for texts in (stored(context.store, project_id, candidates), given(labeled)):
+            sources["embeddings"] = embeddings(context, project_id, options, texts, halvings=halvings)
     if arrays & fields.SCORED:
-        path = context.store.files.scores(project_id, version)
-        names = {"digests", *asked.scored(options, strategy, targets), *asked.of_targets("probs", targets)}
-        found = context.store.files.read_arrays(path, names)
-        if found is None:
+        scores = context.store.files.scores(project_id, version)
+        if not len(scores):
             raise BackendError(f"project {project_id} has no scores of adapter {version}; start a round again")
-        sources.update(dict.fromkeys(arrays & fields.SCORED, Scores(found)))
+        sources.update(dict.fromkeys(arrays & fields.SCORED, scores))
 
-    def take(name: str, of: list[int]) -> NDArray[np.generic]:
+    def take(name: str, of: NDArray[np.int64]) -> NDArray[np.generic]:
         arrays = [
             sources[name].take(asked.stored_as(each, options, strategy), of) for each in asked.of_targets(name, targets)
         ]
@@ -136,9 +129,10 @@ def _pool(
             return combined(arrays, [options.control_weights.get(target.name, 1.0) for target in targets])
         return arrays[0]
 
-    gathered = fields.gather(needs, lambda name: take(name, digests), lambda name: take(name, labeled_digests))
+    labels = np.array([example.digest for example in labeled], np.int64)
+    gathered = fields.gather(needs, lambda name: take(name, candidates.digests), lambda name: take(name, labels))
     if "class_counts" in needs:
         (target,) = targets
-        given = [example.values.get(target.name) for example in labeled]
-        gathered["class_counts"] = np.array([given.count(name) for name in target.classes], dtype=np.int64)
-    return Pool(size=len(candidates), **gathered)
+        said = [example.values.get(target.name) for example in labeled]
+        gathered["class_counts"] = np.array([said.count(name) for name in target.classes], dtype=np.int64)
+    return Pool(size=len(candidates.ids), **gathered)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
-from backend.pool.local import Scores
 from backend.rounds.context import Context, learned
 from backend.targets import Target
 
@@ -32,15 +31,12 @@ def agreement(context: Context, project_id: int, before: int, version: int) -> d
         for name in new
         if name in old and (old[name].kind, old[name].classes) == (new[name].kind, new[name].classes)
     ]
-    wanted = {"digests", *(f"{name}/probs" for name in names)}
-    kept = [context.store.files.read_arrays(context.store.files.scores(project_id, each), wanted)
-            for each in (before, version)]  # fmt: skip
-    if not names or kept[0] is None or kept[1] is None or not all(wanted <= set(each) for each in kept if each):
+    scores = [context.store.files.scores(project_id, each) for each in (before, version)]
+    if not names or not all(each.names >= {f"{name}/probs" for name in names} for each in scores):
         return {}
-    scores = [Scores(each) for each in kept if each is not None]
-    digests = context.store.tasks.waiting_digests(project_id)
-    shared = [d for d, *rows in zip(digests, *(each.rows(digests).tolist() for each in scores), strict=True)
-              if min(rows) >= 0][:_STOP_SET]  # fmt: skip
+    held_out, others = (context.store.tasks.listed_waiting(project_id, audit=audit).digests for audit in (True, False))
+    digests = np.concatenate([held_out, others])
+    shared = digests[np.all([each.rows(digests) >= 0 for each in scores], axis=0)][:_STOP_SET]
     if len(shared) < 2:
         return {}
     found = {}

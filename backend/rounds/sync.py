@@ -181,7 +181,7 @@ def compare_tasks(context: Context, project_id: int, found: ProjectInfo) -> None
     gone = context.store.tasks.keep_only(project_id, there)
     if gone:
         log.info("project %d: %d tasks were deleted in Label Studio", project_id, gone)
-    missing = there - {task.id for task in context.store.tasks.every(project_id)}
+    missing = there.difference(context.store.tasks.listed(project_id).ids.tolist())
     mark = context.project(project_id).task_mark
     if missing and min(missing) <= mark:
         context.store.projects.set(project_id, task_mark=min(missing) - 1, reread=True)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.options import ProjectOptions
 from backend.pool import local
+from backend.pool.texts import Texts, given
 from backend.rounds.context import Context, options_of
+from backend.store.shards import Shards
 from backend.store.tasks import LabeledText, TaskText
 from backend.targets import Target
 
@@ -32,13 +35,18 @@ def embedded(
 ) -> list[NDArray[Any]]:
     """The vectors of each group of texts: (M, D)."""
     options = options_of(context.project(project_id))
-    texts = [TaskText(e.id, e.text, e.digest) for group in groups for e in group]
-    with context.progress(project_id, f"embedding {len(texts)} texts") as progress:
-        scores = local.embed(
-            context.store.files, project_id, context.models.get(options.base_model), texts,
-            max_length=options.max_length, halvings=halvings, progress=progress,
-        )  # fmt: skip
-    return [np.asarray(scores.take("embeddings", [e.digest for e in group])) for group in groups]
+    texts = given([each for group in groups for each in group])
+    found = embeddings(context, project_id, options, texts, halvings=halvings)
+    return [found.take("embeddings", [each.digest for each in group]) for group in groups]
+
+
+def embeddings(context: Context, project_id: int, options: ProjectOptions, texts: Texts, *, halvings: int) -> Shards:
+    """The array "embeddings" of these texts and of any that were embedded before, by their digests."""
+    base = context.models.get(options.base_model)
+    found = context.store.files.embeddings(project_id, f"{base.name}-{options.max_length}")
+    with context.progress(project_id, f"embedding {len(texts.digests)} texts") as progress:
+        local.embed(found, base, texts, max_length=options.max_length, halvings=halvings, progress=progress)
+    return found
 
 
 def classes_of(target: Target, examples: Sequence[LabeledText]) -> NDArray[np.int64]:

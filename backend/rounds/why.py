@@ -13,7 +13,6 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.kinds import output_names
-from backend.pool.local import Scores
 from backend.rounds.context import Context, learned, spec_of
 from backend.rounds.vectors import embedded
 from backend.store.tasks import TaskText
@@ -40,9 +39,10 @@ def explain(context: Context, project_id: int, version: int, queue: int, *, halv
     for task_id, said in _says(context, project_id, version, list(texts.values())).items():
         told[task_id] |= said
     chosen = [texts[item.task_id] for item in items if not item.audit and item.task_id in texts]
-    others = tasks.waiting(project_id, audit=False)
-    rng = np.random.default_rng(project_id)
-    sample = [others[place] for place in rng.permutation(len(others))[:_OTHERS]]
+    others = tasks.listed_waiting(project_id, audit=False).ids
+    drawn = np.random.default_rng(project_id).permutation(others)[:_OTHERS].tolist()
+    found = tasks.texts(project_id, drawn)
+    sample = [found[task_id] for task_id in drawn]
     labels = tasks.labeled(project_id, audit=False)[-_LABELED:]
     vectors = embedded(context, project_id, chosen, sample, labels, halvings=halvings)
     for name, values in _compared(*vectors).items():
@@ -56,21 +56,18 @@ def _says(context: Context, project_id: int, version: int, texts: Sequence[TaskT
     adapter = context.store.rounds.adapter(project_id, version)
     if adapter is None:
         return {}
-    names = {"digests", *output_names(learned(adapter))}
-    arrays = context.store.files.read_arrays(context.store.files.scores(project_id, version), names)
-    if arrays is None:
-        return {}
-    scores, known = Scores(arrays), {target.name: target for target in learned(adapter)}
+    known = {target.name: target for target in learned(adapter)}
+    scores = context.store.files.scores(project_id, version)
+    there, arrays = scores.found(output_names(learned(adapter)), [text.digest for text in texts])
     controls = [
         each
         for each in spec_of(context.project(project_id)).controls
         if each.name in known and each.target.kind == known[each.name].kind
     ]
-    rows = scores.rows([text.digest for text in texts])
+    scored = [text for text, is_there in zip(texts, there, strict=True) if is_there]
     return {
         text.id: {"says": [_said(each, known[each.name], arrays, row, text.text) for each in controls]}
-        for text, row in zip(texts, rows, strict=True)
-        if row >= 0
+        for row, text in enumerate(scored)
     }
 
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
-from hashlib import file_digest
+from collections.abc import Callable
+from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-
 from backend.errors import BackendError
+from backend.store import arrays
+from backend.store.shards import Shards
 
-log = logging.getLogger(__name__)
-
-Array = NDArray[Any]
 _CHECKSUMS = "checksums.json"
 
 
@@ -40,14 +32,15 @@ class Files:
         found = (path.name for path in folder.iterdir()) if folder.exists() else ()
         return sorted((int(name) for name in found if name.isdigit()), reverse=True)
 
-    def scores(self, project_id: int, number: int) -> Path:
+    def scores(self, project_id: int, number: int) -> Shards:
         """What adapter `number` gave for each text."""
-        return self._project(project_id) / "scores" / f"{number}.safetensors"
+        return Shards(self._project(project_id) / "scores" / str(number))
 
-    def embeddings(self, project_id: int, base_model: str) -> Path:
+    def embeddings(self, project_id: int, base_model: str) -> Shards:
         """The base model's embedding of each text."""
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in base_model)
-        return self._project(project_id) / "embeddings" / f"{name}.safetensors"
+        readable = "".join(c if c.isalnum() else "_" for c in base_model)[-40:]
+        name = f"{readable}-{blake2b(base_model.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
+        return Shards(self._project(project_id) / "embeddings" / name)
 
     def map(self, project_id: int) -> Path:
         """Where each text of the project lies on its map."""
@@ -66,12 +59,12 @@ class Files:
         try:
             fill(beside)
             (beside / _CHECKSUMS).write_text(json.dumps(_checksums(beside), indent=1), "utf-8")
-            _sync(beside)
+            arrays.sync(beside)
             allowed()
             if path.exists():
                 shutil.rmtree(path)
             beside.rename(path)
-            _sync_folder(path.parent)
+            arrays.sync_folder(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
@@ -87,41 +80,19 @@ class Files:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         return f"{', '.join(wrong)} changed since it was written" if wrong else None
 
-    def write_arrays(self, path: Path, arrays: Mapping[str, Array]) -> None:
-        """Write named arrays to `path` in one step."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            save_file(dict(arrays), beside)
-            _sync(beside)
-            beside.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            beside.unlink(missing_ok=True)
-
-    def read_arrays(self, path: Path, names: Collection[str] | None = None) -> dict[str, Array] | None:
-        """The named arrays of a file, or all of them; None if there is no such file, or a damaged one.
-
-        All of them can be computed again.
-        """
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return {name: file.get_tensor(name) for name in file.keys() if names is None or name in names}  # noqa: SIM118 (not a dict)
-        except FileNotFoundError:
-            return None
-        except SafetensorError as error:
-            log.warning("%s is damaged (%s) and will be computed again", path, error)
-            return None
-
     def prune(self, project_id: int, *, keep: set[int]) -> None:
         """Delete the adapters and scores of every version not in `keep`, and what a killed process left beside."""
         for kind in ("adapters", "scores", "embeddings"):
             folder = self._project(project_id) / kind
             for path in folder.iterdir() if folder.exists() else ():
-                number = path.name.removesuffix(".safetensors")
-                versioned = kind != "embeddings" and (not number.isdigit() or int(number) not in keep)
-                if versioned or path.name.startswith("."):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                gone = kind != "embeddings" and (not path.name.isdigit() or int(path.name) not in keep)
+                if not path.is_dir():  # as earlier releases kept scores and embeddings
+                    path.unlink(missing_ok=True)
+                elif gone or path.name.startswith("."):
+                    shutil.rmtree(path)
+                else:
+                    for left in path.glob(".*.safetensors.*"):
+                        left.unlink(missing_ok=True)
 
     def require_room(self, megabytes: int) -> None:
         """Raise `BackendError` if the disk has less free space: a full one stops everything, a low one can be told."""
@@ -144,18 +115,3 @@ def _checksums(folder: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 found[path.relative_to(folder).as_posix()] = file_digest(file, "sha256").hexdigest()
     return found
-
-
-def _sync(path: Path) -> None:
-    for each in path.rglob("*") if path.is_dir() else (path,):
-        if each.is_file():
-            with each.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
@@ -14,6 +16,7 @@ from sqlalchemy.sql import ColumnElement
 from backend.store.database import CHUNK, Database
 from backend.store.models import Annotation, Task
 
+_READ_AT_ONCE = 50_000  # rows
 _TEACHES = Task.truth.is_(False)
 
 
@@ -24,6 +27,13 @@ class TaskText:
     id: int
     text: str
     digest: int
+
+
+class Listed(NamedTuple):
+    """Tasks without their texts, by id."""
+
+    ids: NDArray[np.int64]  # (N,)
+    digests: NDArray[np.int64]  # (N,) of the texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,9 @@ def held_out(seed: int, task_id: int, share: float) -> bool:
     return value < share * 2**64
 
 
-def held_out_order(tasks: Iterable[TaskText], seed: int) -> list[TaskText]:
-    """Held-out tasks in an order that is random but always the same, so that each is asked for once."""
-    return sorted(tasks, key=lambda task: digest(f"{seed}:order:{task.id}"))
+def held_out_order(task_ids: Iterable[int], seed: int) -> list[int]:
+    """Tasks in an order that is random but always the same, so that each held-out one is asked for once."""
+    return sorted(task_ids, key=lambda task_id: digest(f"{seed}:order:{task_id}"))
 
 
 class Tasks:
@@ -199,13 +209,13 @@ class Tasks:
         """Open tasks, by id: the candidates, or the held-out ones."""
         return self._texts(*self._waiting(project_id, audit=audit))
 
-    def waiting_digests(self, project_id: int) -> list[int]:
-        """Digests of the texts of open tasks, the held-out ones first."""
-        query = select(Task.digest).where(
-            Task.project_id == project_id, Task.annotated.is_(False), Task.skipped.is_(False)
-        )
-        with self._database.read() as session:
-            return list(session.scalars(query.order_by(Task.audit.desc(), Task.id)))
+    def listed(self, project_id: int) -> Listed:
+        """All tasks."""
+        return self._listed(Task.project_id == project_id)
+
+    def listed_waiting(self, project_id: int, *, audit: bool) -> Listed:
+        """Open tasks: the candidates, or the held-out ones."""
+        return self._listed(*self._waiting(project_id, audit=audit))
 
     def count_waiting(self, project_id: int, *, audit: bool) -> int:
         """Open tasks: the candidates, or the held-out ones."""
@@ -259,8 +269,17 @@ class Tasks:
 
     def assign_audit(self, project_id: int, *, seed: int, share: float) -> None:
         """Decide again which tasks are held out, after `seed` or `audit_share` changed."""
-        texts = [(task.id, task.text) for task in self.every(project_id)]
-        self.put_texts(project_id, texts, seed=seed, audit_share=share)
+        query = select(Task.id, Task.audit).where(Task.project_id == project_id)
+        wrong: dict[bool, list[int]] = {False: [], True: []}
+        with self._database.read() as session:
+            for task_id, audit in session.execute(query.execution_options(yield_per=_READ_AT_ONCE)):
+                if held_out(seed, task_id, share) != audit:
+                    wrong[audit].append(task_id)
+        with self._database.write(project_id) as session:
+            for audit, task_ids in wrong.items():
+                for start in range(0, len(task_ids), CHUNK):
+                    mine = (Task.project_id == project_id, Task.id.in_(task_ids[start : start + CHUNK]))
+                    session.execute(update(Task).where(*mine).values(audit=not audit))
 
     def _count(self, *conditions: ColumnElement[bool]) -> int:
         with self._database.read() as session:
@@ -270,6 +289,15 @@ class Tasks:
         query = select(Task.id, Task.text, Task.digest).where(*conditions).order_by(Task.id)
         with self._database.read() as session:
             return [TaskText(*row) for row in session.execute(query)]
+
+    def _listed(self, *conditions: ColumnElement[bool]) -> Listed:
+        query = select(Task.id, Task.digest).where(*conditions).order_by(Task.id)
+        with self._database.read() as session:
+            found = session.connection().execute(query.execution_options(yield_per=_READ_AT_ONCE))
+            columns = [[np.fromiter(column, np.int64, len(rows)) for column in zip(*rows, strict=True)]
+                       for rows in found.partitions()]  # fmt: skip
+        nothing = np.empty(0, np.int64)
+        return Listed(*(np.concatenate([nothing, *parts]) for parts in zip((nothing, nothing), *columns, strict=True)))
 
     @staticmethod
     def _waiting(project_id: int, *, audit: bool) -> tuple[ColumnElement[bool], ...]:

@@ -16,11 +16,11 @@ from backend.labelstudio.predictions import adapter_version
 from backend.learners.base_model import BaseModels
 from backend.learners.kinds import output_names
 from backend.learners.learner import Arrays, Learner
-from backend.pool.local import Scores, stacked
 from backend.rounds.context import learned
 from backend.rounds.reasons import DAMAGED
 from backend.store import Store
 from backend.store.models import Project
+from backend.store.shards import Shards, stacked
 from backend.store.tasks import digest
 from backend.targets import Target
 
@@ -35,8 +35,7 @@ class _InService:
         self.instead_of = version  # the version that it serves for: another one if that is damaged
         self.learner = learner
         self.targets = targets  # with their tuned thresholds
-        self.scores: Scores | None = None
-        self.scores_stamp = 0  # of the file they were read from
+        self.scores: Shards | None = None
         self.users = 0
 
 
@@ -70,19 +69,14 @@ class Serving:
         digests = [digest(text) for text in texts]
         with self._lease(project_id) as service:
             known = self._scores(project_id, service)
-            rows = np.full(len(texts), -1) if known is None else known.rows(digests)
-            there = np.flatnonzero(rows >= 0)
-            if known is not None and len(there) == len(texts):
-                names = output_names(service.targets)
-                return service.version, service.targets, {name: known.take(name, digests) for name in names}
-            fresh = service.learner.predict([texts[i] for i in np.flatnonzero(rows < 0)])
-            if known is None or not len(there):
-                return service.version, service.targets, fresh
-            order = np.argsort(np.concatenate([there, np.flatnonzero(rows < 0)]))
-            outputs = {
-                name: stacked(known.take(name, [digests[i] for i in there]), fresh[name])[order]
-                for name in output_names(service.targets)
-            }
+            there, outputs = known.found(output_names(service.targets), digests)
+            if not there.all():
+                fresh = service.learner.predict([texts[i] for i in np.flatnonzero(~there)])
+                order = np.argsort(np.concatenate([np.flatnonzero(there), np.flatnonzero(~there)]))
+                outputs = {
+                    name: stacked(outputs[name], values)[order] if there.any() else values
+                    for name, values in fresh.items()
+                }
             return service.version, service.targets, outputs
 
     def warm_up(self) -> None:
@@ -177,15 +171,8 @@ class Serving:
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         return _InService(version, Learner.load(base, name, folder), learned(adapter))
 
-    def _scores(self, project_id: int, service: _InService) -> Scores | None:
-        """The scores file of this adapter; read again when a round has added texts to it."""
-        path = self._store.files.scores(project_id, service.version)
-        try:
-            stamp = path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return service.scores
-        if stamp != service.scores_stamp:
-            arrays = self._store.files.read_arrays(path, {"digests", *output_names(service.targets)})
-            if arrays is not None:
-                service.scores, service.scores_stamp = Scores(arrays), stamp
+    def _scores(self, project_id: int, service: _InService) -> Shards:
+        """The scores of this adapter; looked at again when a round has added texts to them."""
+        if service.scores is None or not service.scores.is_current():
+            service.scores = self._store.files.scores(project_id, service.version)
         return service.scores

@@ -98,14 +98,12 @@ def test_a_perfect_model_is_corrected_to_one(context: Context, store: Store, tin
     fill(store, tiny_encoder, count=120, labeled=30, strategy="random", queue_size=30)
     run(context, 1)
     store.rounds.set(7, 1, queue=1)
-    scores = store.files.read_arrays(store.files.scores(7, 1))
     adapter = store.rounds.adapter(7, 1)
-    assert scores is not None
     assert adapter is not None
-    rows = {int(key): row for row, key in enumerate(scores["digests"])}
+    probs = store.files.scores(7, 1).take("topic/probs", store.tasks.listed(7).digests)
     says = {
-        task.id: adapter.targets[0]["classes"][int(scores["topic/probs"][rows[task.digest]].argmax())]
-        for task in store.tasks.every(7)
+        task.id: adapter.targets[0]["classes"][int(row.argmax())]
+        for task, row in zip(store.tasks.every(7), probs, strict=True)
     }
     chosen = [item.task_id for item in store.rounds.queue(7, 1)]
     store.tasks.put_annotations(7, [(i, {"topic": says[i]}, True, False) for i in chosen])

@@ -13,6 +13,7 @@ from backend.rounds import map as mapping
 from backend.rounds import steps, why
 from backend.rounds.context import Context
 from backend.store import Store
+from backend.store.arrays import read
 from backend.targets import MARK
 from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill, run
@@ -48,11 +49,10 @@ def test_why_compares_with_all_candidates(context: Context, store: Store, tiny_e
     items = store.rounds.queue(7, 1)
     told = {item.task_id: item.why or {} for item in items if not item.audit}
     assert all(0 <= each["novelty"] <= 1 and 0 <= each["density"] <= 1 for each in told.values())
-    path = store.files.embeddings(7, f"{tiny_encoder}-32")
-    found = store.files.read_arrays(path)
-    assert found is not None
-    unit = found["embeddings"] / np.linalg.norm(found["embeddings"], axis=1, keepdims=True)
-    rows = {digest: row for row, digest in enumerate(found["digests"].tolist())}
+    digests = np.unique(store.tasks.listed(7).digests)
+    found = store.files.embeddings(7, f"{tiny_encoder}-32").take("embeddings", digests)
+    unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+    rows = {digest: row for row, digest in enumerate(digests.tolist())}
     candidates = store.tasks.waiting(7, audit=False)
     pool = unit[[rows[task.digest] for task in candidates]]
     labeled = unit[[rows[each.digest] for each in store.tasks.labeled(7, audit=False)]]
@@ -76,7 +76,7 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
 ) -> None:
     fill(store, tiny_encoder, count=30)
     mapping.draw(context, 7, None)
-    first = store.files.read_arrays(store.files.map(7))
+    first = read(store.files.map(7))
     assert first is not None
     assert first["tasks"].tolist() == list(range(1, 31))
     assert np.ptp(first["places"], axis=0).min() > 0
@@ -89,7 +89,7 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
     monkeypatch.setattr(mapping, "MOST", 12)
     store.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
     mapping.draw(context, 7, None)
-    second = store.files.read_arrays(store.files.map(7))
+    second = read(store.files.map(7))
     assert second is not None
     assert len(second["tasks"]) == 12
     assert {3, 5} <= set(second["tasks"].tolist()), "labeled ones are there whatever the size"
@@ -98,10 +98,10 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
 def test_one_text_and_none_have_a_map_too(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=0)
     mapping.draw(context, 7, None)
-    assert store.files.read_arrays(store.files.map(7)) is None
+    assert read(store.files.map(7)) is None
     store.tasks.put_texts(7, [(1, "an apple")], seed=0, audit_share=0.0)
     mapping.draw(context, 7, None)
-    found = store.files.read_arrays(store.files.map(7))
+    found = read(store.files.map(7))
     assert found is not None
     assert found["places"].tolist() == [[0.0, 0.0]]
 

@@ -34,9 +34,7 @@ def test_a_project_gets_the_strategy_it_chose(name: str, context: Context, store
     labeled = {example.id for audit in (False, True) for example in store.tasks.labeled(7, audit=audit)}
     assert len({item.task_id for item in queue} - labeled) == 6
     assert all(np.isfinite(item.score) for item in queue if item.score is not None)
-    found = store.files.read_arrays(store.files.scores(7, 1))
-    assert found is not None
-    assert set(found) == {"digests", "topic/probs"} | _ARRAYS.get(name, set())
+    assert store.files.scores(7, 1).names == {"topic/probs"} | _ARRAYS.get(name, set())
 
 
 def test_other_gradients_are_computed_anew_and_without_training_again(
@@ -48,18 +46,15 @@ def test_other_gradients_are_computed_anew_and_without_training_again(
     assert project is not None
     store.projects.set(7, options={**project.options, "egl_label": "expected"})
     assert run(context, 2) == 1
-    found = store.files.read_arrays(store.files.scores(7, 1))
-    assert found is not None
-    assert set(found) == {"digests", "topic/probs", "gradient_lengths expected head 5"}
+    assert store.files.scores(7, 1).names == {"topic/probs", "gradient_lengths expected head 5"}
 
 
 @pytest.mark.parametrize("kind", ["bootstrap", "lora", "dropout"])
 def test_a_project_gets_the_committee_it_chose(kind: str, context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12, strategy="bald", committee=kind, members=3, max_steps=12, min_steps=12)
     run(context, 1)
-    found = store.files.read_arrays(store.files.scores(7, 1))
-    assert found is not None
-    assert found[f"committee_probs {kind} 3"].shape == (40, 3, 3)
+    digests = store.tasks.listed(7).digests
+    assert store.files.scores(7, 1).take(f"committee_probs {kind} 3", digests).shape == (40, 3, 3)
 
 
 def test_a_committee_chosen_later_is_trained_by_the_next_round(
@@ -104,9 +99,7 @@ def test_nothing_is_computed_for_a_strategy_that_does_not_choose_yet(
     fill(store, tiny_encoder, labeled=12, strategy="bald", cold_start_per_class=30, max_steps=12, min_steps=12)
     run(context, 1)
     assert store.rounds.get(7, 1).strategy == "k_means"  # type: ignore[union-attr]
-    found = store.files.read_arrays(store.files.scores(7, 1))
-    assert found is not None
-    assert set(found) == {"digests", "topic/probs"}
+    assert store.files.scores(7, 1).names == {"topic/probs"}
 
 
 def test_labels_that_shrink_to_one_class_bring_the_cold_start_back(
@@ -138,13 +131,14 @@ def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, max_steps=12, min_steps=12, strategy="badge")
     run(context, 1)
-    path = store.files.scores(7, 1)
-    damaged = store.files.read_arrays(path)
-    assert damaged is not None
+    scores, digests = store.files.scores(7, 1), np.unique(store.tasks.listed(7).digests)
+    damaged = {name: scores.take(name, digests) for name in ("topic/probs", "features")}
     damaged["features"][:] = np.nan
-    store.files.write_arrays(path, damaged)
+    scores.clear()
+    scores.add(digests, damaged)
     with pytest.raises(BackendError, match=r"strategy 'badge' cannot choose: pool.features contains NaN"):
         select(context, 7, 1, 2)
-    store.files.write_arrays(path, {name: damaged[name] for name in ("digests", "topic/probs")})
+    scores.clear()
+    scores.add(digests, {"topic/probs": damaged["topic/probs"]})
     with pytest.raises(BackendError, match="the scores lack 'features'; the options changed during the round"):
         select(context, 7, 1, 2)

@@ -359,8 +359,9 @@ def test_scores_and_embeddings_that_are_damaged_are_computed_again(
     fill(store, tiny_encoder, labeled=12)
     assert run(context, 1) == 1
     first = [item.task_id for item in store.rounds.queue(7, 1)]
-    for path in (store.files.root / "projects/7").rglob("*.safetensors"):
-        if path.parent.name in ("scores", "embeddings"):
-            path.write_bytes(path.read_bytes()[:100])
+    shards = [*store.files.root.glob("projects/7/scores/*/*"), *store.files.root.glob("projects/7/embeddings/*/*")]
+    assert {path.parent.parent.name for path in shards} == {"scores", "embeddings"}
+    for path in shards:
+        path.write_bytes(path.read_bytes()[:100])
     assert run(context, 2) == 1
     assert len(store.rounds.queue(7, 2)) == len(first)

@@ -113,7 +113,7 @@ def test_what_is_in_memory_serves_whatever_becomes_of_its_files(
 def test_damaged_scores_are_not_believed(client: FlaskClient, store: Store, adapter: Any) -> None:
     adapter(1)
     before = predict(client, "an apple")
-    path = store.files.scores(7, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x00" * 100)
+    folder = store.files.scores(7, 1).folder
+    folder.mkdir(parents=True)
+    (folder / "000000-0.safetensors").write_bytes(b"\x00" * 100)
     assert predict(client, "an apple") == before

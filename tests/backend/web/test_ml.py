@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from backend.app import create_app
 from backend.learners.base_model import BaseModels
 from backend.pool import local
+from backend.pool.texts import given
 from backend.rounds import reasons
 from backend.settings import Settings
 from backend.store import Store
@@ -180,7 +181,7 @@ def test_scored_texts_are_answered_from_the_file(
     live = predict(client, *texts)
     classifier = serving._current[7].learner
     tasks = [TaskText(i, text, digest(text)) for i, text in enumerate(texts[:10])]
-    local.score(store.files, 7, 1, classifier, tasks, {})
+    local.score(store.files.scores(7, 1), classifier, given(tasks), {})
     asked: list[str] = []
     real = classifier.predict
     monkeypatch.setattr(classifier, "predict", lambda wanted: (asked.extend(wanted), real(wanted))[1])
