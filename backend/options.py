@@ -67,6 +67,12 @@ class ProjectOptions(BaseSettings):
     ground_truth: Literal["teach", "measure"] = "teach"
     """`measure`: tasks with an annotation marked as ground truth are not trained on, but
     [measured on](evaluation.md#a-score-and-its-interval) beside the held-out ones"""
+    shortlist: float = Field(1.0, gt=0, le=1)
+    """share of the waiting texts that the adapter reads in a round, by
+    [a cheaper look](scale.md#a-million-texts) at all"""
+    shortlist_by: Literal["probe", "neighbors"] | None = None
+    """the look: a linear head's doubt, or being like a labeled text; by default `probe`, and `neighbors` where only
+    spans, numbers or answers are learned"""
     balance: float = Field(0.0, ge=0, le=1)
     """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Array = NDArray[Any]
 Take = Callable[[str], Array]  # the named array of some texts, one text a row
@@ -32,3 +34,13 @@ def gather(requires: Collection[str], candidates: Take, labeled: Take) -> dict[s
         values = labeled(name) if field.startswith(_LABELED) else candidates(name)
         found[field] = values.swapaxes(0, 1) if field in ("committee_probs", "predictions") else values
     return found
+
+
+def combined(scores: Sequence[NDArray[np.generic]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """What several controls say of N candidates together: the weighted mean of their ranks, in [0, 1].
+
+    Ranks, since the scores of different kinds have no common unit. Equal scores share their rank.
+    """
+    ranks = [(rankdata(each) - 1) / max(1, len(each) - 1) for each in scores]
+    total = sum(weights) or 1.0
+    return np.asarray(sum(w / total * rank for w, rank in zip(weights, ranks, strict=True)))

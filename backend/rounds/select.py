@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from backend.errors import BackendError
 from backend.options import ProjectOptions
@@ -49,18 +48,24 @@ def select(context: Context, project_id: int, version: int, queue: int, *, halvi
     share = options.audit_share
     if share and this is not None and stopped_by(project, options) is None:
         share = max(share, NEAR if near(goals_of(options, spec.targets), this.evaluation) else 0.0)
-    audit = audit[: _audit_places(options, share, len(candidates.ids))]
     adapter = context.store.rounds.adapter(project_id, version)
     targets = learned(adapter) if adapter is not None else spec.targets
     strategy = strategy_for(context, project, version)
     strategy, choosing = auto.adapted(context, project, strategy, targets, halvings=halvings)
+    shortlisted = options.shortlist < 1 and bool(fields.arrays(strategy.requires) & fields.SCORED)
+    if shortlisted:
+        there = context.store.files.scores(project_id, version).rows(candidates.digests) >= 0
+        candidates = Listed(candidates.ids[there], candidates.digests[there])
+    audit = audit[: _audit_places(options, share, len(candidates.ids))]
     pool = _pool(context, project_id, version, options, targets, strategy, candidates, labeled, halvings)
     rng = np.random.default_rng([options.seed, project_id, queue])
     try:
         chosen = strategy.select(pool, max(1, options.published - len(audit)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
-    likely = [None] * len(chosen.indices) if chosen.probabilities is None else chosen.probabilities.tolist()
+    # What is drawn from a shortlist says nothing of the texts that are not on it.
+    drawn = None if shortlisted else chosen.probabilities
+    likely = [None] * len(chosen.indices) if drawn is None else drawn.tolist()
     names = [member.name for member in strategy.members] if isinstance(strategy, Mixed) else []
     by = [None] * len(likely) if chosen.members is None else [names[member] for member in chosen.members]
     ranked = [
@@ -85,16 +90,6 @@ def interleave(ranked: Sequence[Any], extra: Sequence[Any]) -> list[Any]:
     places = {int((i + 0.5) * total / len(extra)) for i in range(len(extra))} if extra else set()
     first, second = iter(ranked), iter(extra)
     return [next(second) if place in places else next(first) for place in range(total)]
-
-
-def combined(scores: Sequence[NDArray[np.generic]], weights: Sequence[float]) -> NDArray[np.float64]:
-    """What several controls say of N candidates together: the weighted mean of their ranks, in [0, 1].
-
-    Ranks, since the scores of different kinds have no common unit. Equal scores share their rank.
-    """
-    ranks = [(rankdata(each) - 1) / max(1, len(each) - 1) for each in scores]
-    total = sum(weights) or 1.0
-    return np.asarray(sum(w / total * rank for w, rank in zip(weights, ranks, strict=True)))
 
 
 def _pool(
@@ -126,7 +121,7 @@ def _pool(
             sources[name].take(asked.stored_as(each, options, strategy), of) for each in asked.of_targets(name, targets)
         ]
         if name == "uncertainty" and len(arrays) > 1:
-            return combined(arrays, [options.control_weights.get(target.name, 1.0) for target in targets])
+            return fields.combined(arrays, [options.control_weights.get(target.name, 1.0) for target in targets])
         return arrays[0]
 
     labels = np.array([example.digest for example in labeled], np.int64)

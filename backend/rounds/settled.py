@@ -15,7 +15,7 @@ from sklearn.metrics import cohen_kappa_score
 from backend.rounds.context import Context, learned
 from backend.targets import Target
 
-_STOP_SET = 2000  # texts, as in section 3.1
+STOP_SET = 2000  # texts, as in section 3.1
 _SETTLED, _WINDOW = 0.99, 3  # mean kappa of so many adapters in a row, as in section 3.2
 _AS_CLASSES = ("classification", "pairwise", "multilabel")
 
@@ -36,7 +36,7 @@ def agreement(context: Context, project_id: int, before: int, version: int) -> d
         return {}
     held_out, others = (context.store.tasks.listed_waiting(project_id, audit=audit).digests for audit in (True, False))
     digests = np.concatenate([held_out, others])
-    shared = digests[np.all([each.rows(digests) >= 0 for each in scores], axis=0)][:_STOP_SET]
+    shared = digests[np.all([each.rows(digests) >= 0 for each in scores], axis=0)][:STOP_SET]
     if len(shared) < 2:
         return {}
     found = {}

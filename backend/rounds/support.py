@@ -77,6 +77,11 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
             )
     if options.balance and not works(strategies.get("rare"), kinds):
         raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
+    if options.shortlist_by == "probe" and not {"classification", "pairwise", "multilabel"} & set(kinds):
+        raise UnsupportedConfigError(
+            "extra_params.shortlist_by: a probe tells classes, and there are none to learn; leave it out, or choose "
+            "neighbors"
+        )
     if isinstance(options.target, float | int) and len(targets) > 1 and "regression" in kinds:
         raise UnsupportedConfigError(
             "extra_params.target: numbers are measured by their error, so that one target does not fit all controls; "

@@ -11,11 +11,11 @@ from sklearn.metrics import f1_score
 import strategies
 from backend.errors import BackendError
 from backend.options import ProjectOptions
-from backend.pool import fields
+from backend.pool import fields, shortlist
 from backend.rounds import asked
 from backend.simulation.auto import adapted, held_out
 from backend.simulation.learners import Learner
-from backend.simulation.runs import Run, Task
+from backend.simulation.runs import Rows, Run, Task
 from backend.targets import Target, learnable
 from strategies import Pool, Strategy, StrategyError
 from strategies.mixed import Mixed
@@ -65,6 +65,8 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
         strategy = adapted(strategy, run, learner, task, options, kept[: max(1, len(labeled) // 9)])
     wanted = fields.arrays(strategy.requires)
     started = time.perf_counter()
+    if options.shortlist < 1 and len(labeled) and wanted & fields.SCORED:
+        candidates = candidates[_shortlist(learner, task, options, candidates, labeled)]
     rows = np.concatenate([candidates, labeled])
     found = learner.score(rows, wanted, options) if wanted else {}
     gathered = fields.gather(
@@ -84,6 +86,16 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
     if run.strategy == AUTO:
         by = [-1] * len(selection.indices) if selection.members is None else selection.members.tolist()
         run.by.extend(by)
+
+
+def _shortlist(learner: Learner, task: Task, options: ProjectOptions, candidates: Rows, labeled: Rows) -> Rows:
+    """Places of the candidates that the adapter is to read, as in the product."""
+    size = max(task.batch, int(np.ceil(options.shortlist * len(candidates))))
+    both = [learner.score(rows, {"embeddings"}, options)["embeddings"] for rows in (candidates, labeled)]
+    if options.shortlist_by == "neighbors":
+        return shortlist.neighbors([both[0]], both[1], size)
+    doubt = shortlist.of_one_class(both[1], task.train_targets[labeled], task.classes)
+    return shortlist.most(doubt(both[0]), size)
 
 
 def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:

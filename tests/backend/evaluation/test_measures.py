@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import f1_score
 
 from backend.evaluation.measures import best_threshold, measure, spearman
+from backend.pool.fields import combined
 from backend.pool.local import stacked
-from backend.rounds.select import combined
 
 
 def test_classes() -> None:

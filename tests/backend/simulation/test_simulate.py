@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,17 @@ def test_mistakes_on_the_command_line_are_named(option: str, sentence: str, tmp_
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, BackendError)
     assert sentence in str(result.exception)
+
+
+def test_a_probe_that_shortlists_for_itself_chooses_the_same(tiny_encoder: Path, tmp_path: Path) -> None:
+    whole = plan(tiny_encoder, "margin")
+    curves = []
+    for name, more in (
+        ("all", {}),
+        ("probe", {"shortlist": 0.3}),
+        ("near", {"shortlist": 0.3, "shortlist_by": "neighbors"}),
+    ):
+        simulate(replace(whole, extra_params={**whole.extra_params, **more}), tmp_path / name, silent)
+        curves.append([run["chosen"] for run in written(tmp_path / name)["runs"] if run["strategy"] == "margin"])
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]

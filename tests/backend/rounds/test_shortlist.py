@@ -1,0 +1,89 @@
+"""Rounds in which the adapter reads a part of the pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio.label_config import parse
+from backend.learners.learner import Learner
+from backend.options import ProjectOptions
+from backend.rounds.context import Context
+from backend.rounds.support import refuse_unsupported
+from backend.store import Store
+from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_support import config
+from tests.backend.rounds.test_support import fill as fill_kinds
+
+
+def _on_the_list(store: Store, version: int) -> set[int]:
+    waiting = store.tasks.listed_waiting(7, audit=False)
+    return set(waiting.ids[store.files.scores(7, version).rows(waiting.digests) >= 0].tolist())
+
+
+@pytest.mark.parametrize("by", ["probe", "neighbors"])
+def test_the_adapter_reads_its_share_and_no_more(
+    by: str, context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = Learner.score
+
+    def watched(learner: Any, texts: list[str], *args: Any, **kwargs: Any) -> Any:
+        read.extend(texts)
+        return real(learner, texts, *args, **kwargs)
+
+    monkeypatch.setattr(Learner, "score", watched)
+    fill(store, tiny_encoder, count=200, labeled=20, shortlist=0.25, shortlist_by=by, max_steps=12, min_steps=12)
+    waiting, labeled = store.tasks.listed_waiting(7, audit=False), store.tasks.labeled(7, audit=False)
+    held_out = {task.text for task in store.tasks.waiting(7, audit=True)}
+    version = run(context, 1)
+    on_it = _on_the_list(store, version)
+    size = int(np.ceil(0.25 * len(waiting.ids)))
+    assert len(set(read) - {e.text for e in labeled} - held_out) <= size
+    assert {item.task_id for item in store.rounds.queue(7, 1) if not item.audit} <= on_it
+    assert store.rounds.get(7, 1).candidates == len(on_it) < len(waiting.ids)  # type: ignore[union-attr]
+    scores = store.files.scores(7, version)
+    assert (scores.rows([e.digest for e in labeled]) >= 0).all()
+    assert (scores.rows(store.tasks.listed_waiting(7, audit=True).digests) >= 0).all(), "rounds are compared by these"
+
+
+def test_the_queue_is_filled_from_a_short_list(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, count=100, labeled=20, shortlist=0.001, queue_size=30, max_steps=12, min_steps=12)
+    run(context, 1)
+    assert len(store.rounds.queue(7, 1)) == 30
+
+
+def test_a_cold_start_chooses_from_all(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, count=60, labeled=12, shortlist=0.2, cold_start_per_class=30, max_steps=12, min_steps=12)
+    run(context, 1)
+    found = store.rounds.get(7, 1)
+    assert found is not None
+    assert (found.strategy, found.candidates) == ("k_means", len(store.tasks.listed_waiting(7, audit=False).ids))
+
+
+@pytest.mark.parametrize(("share", "drawn"), [(1.0, True), (0.3, False)])
+def test_what_is_drawn_from_a_list_corrects_nothing(
+    share: float, drawn: bool, context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, count=100, labeled=20, strategy="sampled", shortlist=share, max_steps=12, min_steps=12)
+    run(context, 1)
+    known = [item.probability is not None for item in store.rounds.queue(7, 1) if not item.audit]
+    assert set(known) == {drawn}
+
+
+@pytest.mark.parametrize("kinds", [["multilabel"], ["regression"], ["spans", "classification"]])
+def test_every_kind_has_a_look(kinds: list[Any], context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill_kinds(store, tiny_encoder, kinds, count=80, labeled=20, shortlist=0.3)
+    run(context, 1)
+    assert 0 < len(_on_the_list(store, 1)) < len(store.tasks.listed_waiting(7, audit=False).ids)
+
+
+def test_a_probe_for_numbers_is_refused() -> None:
+    options = ProjectOptions.from_extra_params({"shortlist": 0.5, "shortlist_by": "probe"})
+    with pytest.raises(UnsupportedConfigError, match="a probe tells classes, and there are none to learn"):
+        refuse_unsupported(options, parse(config("regression")).targets)
+    refuse_unsupported(options, parse(config("spans", "classification")).targets)
