@@ -171,6 +171,6 @@ def test_a_probe_that_shortlists_for_itself_chooses_the_same(tiny_encoder: Path,
         ("near", {"shortlist": 0.3, "shortlist_by": "neighbors"}),
     ):
         simulate(replace(whole, extra_params={**whole.extra_params, **more}), tmp_path / name, silent)
-        curves.append([run["chosen"] for run in written(tmp_path / name)["runs"] if run["strategy"] == "margin"])
+        curves.append([run["curve"] for run in written(tmp_path / name)["runs"] if run["strategy"] == "margin"])
     assert curves[0] == curves[1]
     assert curves[0] != curves[2]
