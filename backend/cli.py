@@ -164,7 +164,11 @@ def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal bac
 
     settings = load_settings()
     logs.set_up(settings.log_level)
-    _require_embedded(Store(settings.model_dir, settings.database), "restore", "pg_restore and the copy of MODEL_DIR")
+    _require_embedded(
+        Store(settings.model_dir, settings.database, settings.shared_url),
+        "restore",
+        "pg_restore and the copy of MODEL_DIR",
+    )
     aside = put_back(file, settings.model_dir)
     kept = f" What was there is kept as {aside}." if aside else ""
     typer.echo(f"{settings.model_dir} is as {file} had it; start the backend, and it catches up.{kept}")
@@ -290,7 +294,7 @@ def _start() -> tuple[Settings, Store]:
 
 
 def _store(settings: Settings) -> Store:
-    store = Store(settings.model_dir, settings.database)
+    store = Store(settings.model_dir, settings.database, settings.shared_url)
     store.database.migrate()
     return store
 
@@ -306,7 +310,7 @@ def _flask(settings: Settings) -> Flask:
     from backend.web.serving import Serving
 
     quiet_libraries()
-    store = Store(settings.model_dir, settings.database)
+    store = Store(settings.model_dir, settings.database, settings.shared_url)
     serving = Serving(store, BaseModels())
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)

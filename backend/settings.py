@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     metrics_public: bool = False  # whether /metrics and /ready ask for no password
     notify_url: SecretStr | None = None  # is told, as Slack's webhooks are, when a project may stop labeling
     database_url: SecretStr | None = None  # PostgreSQL, for several hosts; None: SQLite in model_dir
+    shared_url: str | None = None  # where hosts share adapters and scores, as in s3://bucket/folder; None: in model_dir
     # The worker's name, by which it takes its rounds up again after a restart.
     executor_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
 

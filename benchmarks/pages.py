@@ -26,7 +26,6 @@ from playwright.sync_api import Page, sync_playwright
 from backend.evaluation.measures import measure
 from backend.progress import bar
 from backend.store import Store
-from backend.store.arrays import write
 from backend.store.models import Adapter
 from backend.store.rounds import Place
 from backend.targets import Target
@@ -156,7 +155,7 @@ def _scores(store: Store, project_id: int, every: dict[int, Any], truth: Any, ve
     places = np.stack([np.cos(angles), np.sin(angles)], axis=1) * 3 + rng.normal(size=(len(shown), 2))
     method = np.frombuffer(b"pca", np.uint8)
     found = {"tasks": shown + 1, "places": places.astype(np.float32), "method": method}
-    write(store.files.map(project_id), found)
+    store.files.put_map(project_id, found)
 
 
 def _wait() -> None:

@@ -42,7 +42,7 @@ def classify(text, number=0):
 
 def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) -> None:
     """The adapter's files with README.md, under a folder named as the version."""
-    folder, name = store.files.adapter(project.id, adapter.number), adapter_version(project.id, adapter.number)
+    folder, name = store.adapter_folder(project.id, adapter.number), adapter_version(project.id, adapter.number)
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name != _CARD:  # peft leaves an empty form
@@ -59,7 +59,7 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
     name = adapter_version(project.id, adapter.number)
     kinds = "\n".join(f"- `{target.name}`: {target.kind}{_classes(target.classes)}" for target in learned(adapter))
     header = json.dumps(base, ensure_ascii=False)
-    length, _ = describe(store.files.adapter(project.id, adapter.number))
+    length, _ = describe(store.adapter_folder(project.id, adapter.number))
     pooled = "[-1]" if is_decoder(config_of(adapter.base_model)) else ".mean(dim=0)"
     snippet = _SNIPPET.replace("BASE", header).replace("LENGTH", str(length)).replace("POOLED", pooled)
     return f"""---

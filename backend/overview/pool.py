@@ -15,7 +15,6 @@ from backend.overview.queue import excerpt
 from backend.rounds.context import learned, spec_of
 from backend.rounds.why import in_words
 from backend.store import Store
-from backend.store.arrays import read
 from backend.store.models import Project
 from backend.store.tasks import Placed
 from backend.targets import Target
@@ -30,7 +29,7 @@ def chart(store: Store, project: Project) -> dict[str, Any]:
     A state is open, held out, queue, labeled, or skipped, which also stands for annotators who disagree. Classes are
     places in `classes`, those of the first control that has any; −1 and None: not known.
     """
-    arrays = read(store.files.map(project.id))
+    arrays = store.files.map(project.id)
     if arrays is None:
         return {"tasks": [], "classes": [], "control": None}
     known = store.tasks.placed(project.id, arrays["tasks"].tolist())

@@ -11,7 +11,6 @@ from sklearn.decomposition import PCA
 from backend.errors import BackendError
 from backend.rounds.context import Context, options_of
 from backend.rounds.vectors import embedded
-from backend.store.arrays import read, write
 from backend.store.tasks import held_out_order
 
 MOST = 20_000  # texts on a map
@@ -42,11 +41,11 @@ def draw(context: Context, project_id: int, queue: int | None, *, halvings: int 
         "digests": np.array([task.digest for task in chosen], np.int64),
         "method": np.frombuffer(how.encode(), np.uint8),
     }
-    known = read(files.map(project_id))
+    known = files.map(project_id)
     if known is not None and all(name in known and np.array_equal(known[name], value) for name, value in of.items()):
         return
     (vectors,) = embedded(context, project_id, chosen, halvings=halvings)
-    write(files.map(project_id), {**of, "places": _PROJECTIONS[options.map](vectors)})
+    files.put_map(project_id, {**of, "places": _PROJECTIONS[options.map](vectors)})
 
 
 def _pca(vectors: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypedDict, TypeVar
 
-from backend.errors import BackendError, ModelError
+from backend.errors import BackendError, DamagedError, ModelError
 from backend.labelstudio.predictions import adapter_version, queue_version
-from backend.rounds import connection, stopping, telling
+from backend.rounds import connection, stopping, telling, wishes
 from backend.rounds import evaluate as evaluating
 from backend.rounds import map as mapping
 from backend.rounds import publish as publishing
@@ -95,8 +95,10 @@ def train(context: Context, project_id: int, number: int) -> int:
     back_to = _recorded(context, project_id, number).back_to
     with _timed(context, project_id, number, "train"):
         if back_to is not None:
-            if wrong := context.store.files.damage(context.store.files.adapter(project_id, back_to)):
-                raise ModelError(f"there is no way back to adapter {back_to} ({wrong}); the one in service stays")
+            try:
+                context.store.adapter_folder(project_id, back_to)
+            except DamagedError as error:
+                raise ModelError(f"there is no way back: {error}; the one in service stays") from None
             return back_to
         return with_less_memory(
             context, project_id, number, "train", lambda n: training.train(context, project_id, halvings=n)
@@ -193,7 +195,7 @@ def finish(context: Context, project_id: int, number: int, version: int) -> None
     if project.back_to is not None:
         needed.add(project.back_to)
     context.store.database.require()  # whoever was taken over from is not to delete what another writes
-    known = [n for n in context.store.files.adapters(project_id) if context.store.rounds.adapter(project_id, n)]
+    known = wishes.kept(context.store, project_id)
     context.store.files.prune(project_id, keep={*needed, *known[: context.keep_adapters]})
     if project.webhook_ready:
         context.store.projects.set(project_id, error=None)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import strategies
-from backend.errors import ModelError
+from backend.errors import DamagedError, ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import Learner
 from backend.learners.saved import describe
@@ -45,7 +45,7 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     training = training_options(options, strategy_now(context, project))
     fingerprint = _fingerprint(examples, targets, options, training)
     current = context.store.rounds.adapter(project_id, project.adapter)
-    files = context.store.files
+    files = context.store.files.adapters(project_id)
     last = context.store.rounds.adapter(project_id, context.store.rounds.last_adapter(project_id))
     # The last is not in service if a former try of this round got only so far, or if somebody gave it up: then what
     # they went back to stays until there is something new to learn.
@@ -54,10 +54,12 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     for known in {each.number: each for each in ([current] if given_up and current else equal)}.values():
         try:
             load(context, project_id, known.number).unload()
+            if known.digest is None and (digest := files.share(known.number)):  # it is from before there was SHARED_URL
+                context.store.rounds.set_digest(project_id, known.number, digest)
             return known.number
         except ModelError as error:
             log.error("project %d: %s; another is trained", project_id, error)
-    version = max(project.adapter_floor, last.number if last else 0, *files.adapters(project_id), 0) + 1
+    version = max(project.adapter_floor, last.number if last else 0, *files.versions(), 0) + 1
     to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
     if options.strategy == "co_training":
         to_adapter, to_frozen = co_training.lend(context, project, options, examples)
@@ -65,7 +67,7 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     name = targets[0].name  # of the only one, where views lend
     to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
-    warm = warm and files.damage(files.adapter(project_id, project.adapter)) is None
+    former = _whole(context, project) if warm else None
     with context.progress(project_id, f"training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
 
@@ -77,20 +79,29 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
                 targets,
                 replace(training, halvings=halvings),
                 folder,
-                warm_start=files.adapter(project_id, project.adapter) if warm else None,
+                warm_start=former,
                 frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
             )
 
         # The files may be another's by now, which these would replace.
-        files.write_folder(files.adapter(project_id, version), fill, allowed=context.store.database.require)
+        files.write(version, fill, allowed=context.store.database.require)
     context.store.rounds.put_adapter(
         Adapter(
             project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
             targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
+            digest=files.share(version),
         )
     )  # fmt: skip
     return version
+
+
+def _whole(context: Context, project: Project) -> Path | None:
+    """The files of the adapter in service; None if they are damaged."""
+    try:
+        return context.store.adapter_folder(project.id, project.adapter)
+    except DamagedError:
+        return None
 
 
 def load(context: Context, project_id: int, version: int, *, halvings: int = 0) -> Learner:
@@ -101,9 +112,7 @@ def load(context: Context, project_id: int, version: int, *, halvings: int = 0) 
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
     base = context.models.get(adapter.base_model)
-    folder = context.store.files.adapter(project_id, version)
-    if wrong := context.store.files.damage(folder):
-        raise ModelError(f"adapter {version} of project {project_id} is damaged: {wrong}")
+    folder = context.store.adapter_folder(project_id, version)
     learner = Learner.load(base, f"round-{project_id}", folder)
     learner.tokens_a_batch >>= halvings
     return learner
@@ -140,7 +149,7 @@ def strategy_for(context: Context, project: Project, version: int) -> Strategy:
     """
     strategy = strategy_now(context, project, trained=version > 0)
     committee = asked.committee_options(options_of(project), strategy)
-    if version and committee and describe(context.store.files.adapter(project.id, version))[1] != committee:
+    if version and committee and describe(context.store.adapter_folder(project.id, version))[1] != committee:
         return strategies.get(options_of(project).cold_start)
     return strategy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.errors import InvalidRequestError
+from backend.errors import DamagedError, InvalidRequestError
 from backend.options import ProjectOptions
 from backend.rounds.context import spec_of
 from backend.rounds.reasons import RESUMED, ROLLBACK, ROUND_REQUESTED
@@ -61,15 +61,19 @@ def rollback(store: Store, project_id: int, version: int) -> None:
         raise WishError(
             f"adapter {version} of project {project_id} is not kept here; there are: {there} (see KEEP_ADAPTERS)"
         )
-    if wrong := store.files.damage(store.files.adapter(project_id, version)):
-        raise WishError(f"adapter {version} of project {project_id} is damaged: {wrong}")
+    try:
+        store.adapter_folder(project_id, version)
+    except DamagedError as error:
+        raise WishError(str(error)) from None
     store.projects.set(project_id, back_to=version)
     store.events.add(project_id, ROLLBACK)
 
 
 def kept(store: Store, project_id: int) -> list[int]:
     """The adapter versions that one can go back to, newest first."""
-    return [number for number in store.files.adapters(project_id) if store.rounds.adapter(project_id, number)]
+    return [
+        number for number in store.files.adapters(project_id).versions() if store.rounds.adapter(project_id, number)
+    ]
 
 
 def _connected(store: Store, project_id: int) -> Project:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from pathlib import Path
 
-from backend.errors import BackendError
+from backend.errors import BackendError, DamagedError
 from backend.store.annotations import Annotations
 from backend.store.database import Database, Fence
 from backend.store.events import Events
@@ -17,9 +17,12 @@ from backend.store.workers import Workers
 
 
 class Store:
-    """The state of the backend: files under one folder, and a database there or at `url`."""
+    """The state of the backend: a database at `url`, and files, which others share at `shared_url`.
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
+    Without these, both under one folder.
+    """
+
+    def __init__(self, folder: Path, url: str | None = None, shared_url: str | None = None) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -27,8 +30,18 @@ class Store:
                 f"MODEL_DIR {folder} cannot be written to ({error.strerror}); give the backend's user write access, or "
                 "set it to another folder"
             ) from None
-        self.files = Files(folder)
+        self.files = Files(folder, shared_url)
         self._use(Database(url or f"sqlite:///{(folder / 'state.sqlite3').absolute()}"))
+
+    def adapter_folder(self, project_id: int, number: int) -> Path:
+        """The folder of an adapter version, whole. Raises `DamagedError` if it is not."""
+        known = self.rounds.adapter(project_id, number)
+        if known is None:
+            raise DamagedError(f"adapter {number} of project {project_id} is not known; start a round")
+        try:
+            return self.files.adapters(project_id).ready(number, known.digest)
+        except DamagedError as error:
+            raise DamagedError(f"adapter {number} of project {project_id} is damaged: {error}") from None
 
     def fenced(self, fence: Fence) -> Store:
         """The same for whoever holds this fence: what it writes raises `FencedError` once another has taken it."""

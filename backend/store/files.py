@@ -1,98 +1,72 @@
-"""Files of adapters, scores and embeddings: written beside, then moved into place, so that none is ever half there."""
+"""The folder MODEL_DIR: adapters, and what was computed with them. In it all can be had again but the adapters."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
-from hashlib import blake2b, file_digest
+from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
 from backend.errors import BackendError
 from backend.store import arrays
+from backend.store.adapter_files import AdapterFiles
 from backend.store.shards import Shards
-
-_CHECKSUMS = "checksums.json"
+from backend.store.shared import Shared
 
 
 class Files:
-    """The folder `MODEL_DIR`: projects/<id>/adapters/<n>/, scores/, embeddings/."""
+    """projects/<id>/adapters/<n>/, scores/<n>/, embeddings/<base model>/, map/; of shared storage, if any, copies."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared_url: str | None = None) -> None:
         self.root = root
+        self.shared = Shared(shared_url, root) if shared_url else None
 
-    def adapter(self, project_id: int, number: int) -> Path:
-        """The folder of one adapter version."""
-        return self._project(project_id) / "adapters" / str(number)
-
-    def adapters(self, project_id: int) -> list[int]:
-        """The adapter versions whose files are kept, newest first."""
-        folder = self._project(project_id) / "adapters"
-        found = (path.name for path in folder.iterdir()) if folder.exists() else ()
-        return sorted((int(name) for name in found if name.isdigit()), reverse=True)
+    def adapters(self, project_id: int) -> AdapterFiles:
+        """The adapters of a project."""
+        return AdapterFiles(self._project(project_id) / "adapters", self.shared)
 
     def scores(self, project_id: int, number: int) -> Shards:
         """What adapter `number` gave for each text."""
-        return Shards(self._project(project_id) / "scores" / str(number))
+        return Shards(self._project(project_id) / "scores" / str(number), self.shared)
 
     def embeddings(self, project_id: int, base_model: str) -> Shards:
         """The base model's embedding of each text."""
         readable = "".join(c if c.isalnum() else "_" for c in base_model)[-40:]
         name = f"{readable}-{blake2b(base_model.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
-        return Shards(self._project(project_id) / "embeddings" / name)
+        return Shards(self._project(project_id) / "embeddings" / name, self.shared)
 
-    def map(self, project_id: int) -> Path:
-        """Where each text of the project lies on its map."""
-        return self._project(project_id) / "map.safetensors"
+    def map(self, project_id: int) -> dict[str, arrays.Array] | None:
+        """Where each text of the project lies on its map; None if none was drawn."""
+        folder = self._project(project_id) / "map"
+        if self.shared is not None:
+            self.shared.refresh(folder)
+        found = max(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime, default=None)
+        return arrays.read(found) if found is not None else None
 
-    def write_folder(
-        self, path: Path, fill: Callable[[Path], None], *, allowed: Callable[[], None] = lambda: None
-    ) -> None:
-        """Let `fill` write a folder, then move it to `path` in one step, replacing what an earlier try left.
-
-        allowed: called right before that, and may raise.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid4().hex}")
-        beside.mkdir()
-        try:
-            fill(beside)
-            (beside / _CHECKSUMS).write_text(json.dumps(_checksums(beside), indent=1), "utf-8")
-            arrays.sync(beside)
-            allowed()
-            if path.exists():
-                shutil.rmtree(path)
-            beside.rename(path)
-            arrays.sync_folder(path.parent)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-
-    def damage(self, path: Path) -> str | None:
-        """What differs from what `write_folder` wrote; None if nothing does."""
-        try:
-            expected = json.loads((path / _CHECKSUMS).read_text("utf-8"))
-            found = _checksums(path)
-        except FileNotFoundError:
-            return None if (path / "learner.json").exists() else "its files are gone"  # before there were checksums
-        except (OSError, ValueError) as error:
-            return f"{_CHECKSUMS} cannot be read ({type(error).__name__})"
-        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        return f"{', '.join(wrong)} changed since it was written" if wrong else None
+    def put_map(self, project_id: int, drawn: Mapping[str, arrays.Array]) -> None:
+        """Write the map, in place of the former one."""
+        folder = self._project(project_id) / "map"
+        former = list(folder.glob("*"))
+        path = folder / f"{uuid4().hex}.safetensors"
+        arrays.write(path, drawn)
+        if self.shared is not None:
+            self.shared.push(path)
+        for old in former:
+            if self.shared is not None:
+                self.shared.drop(old)
+            old.unlink(missing_ok=True)
 
     def prune(self, project_id: int, *, keep: set[int]) -> None:
         """Delete the adapters and scores of every version not in `keep`, and what a killed process left beside."""
-        for kind in ("adapters", "scores", "embeddings"):
-            folder = self._project(project_id) / kind
-            for path in folder.iterdir() if folder.exists() else ():
-                gone = kind != "embeddings" and (not path.name.isdigit() or int(path.name) not in keep)
-                if not path.is_dir():  # as earlier releases kept scores and embeddings
-                    path.unlink(missing_ok=True)
-                elif gone or path.name.startswith("."):
-                    shutil.rmtree(path)
-                else:
-                    for left in path.glob(".*.safetensors.*"):
-                        left.unlink(missing_ok=True)
+        self.adapters(project_id).prune(keep)
+        scores = self._project(project_id) / "scores"
+        there = {name.partition("/")[0] for name in self.shared.names(scores)} if self.shared is not None else set()
+        for name in there | {path.name for path in scores.glob("*")}:
+            if not name.isdigit() or int(name) not in keep:
+                Shards(scores / name, self.shared).clear()
+        for path in self._project(project_id).rglob(".*.safetensors.*"):
+            path.unlink(missing_ok=True)
 
     def require_room(self, megabytes: int) -> None:
         """Raise `BackendError` if the disk has less free space: a full one stops everything, a low one can be told."""
@@ -105,13 +79,3 @@ class Files:
 
     def _project(self, project_id: int) -> Path:
         return self.root / "projects" / str(project_id)
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file, by its path in the folder."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != _CHECKSUMS:
-            with path.open("rb") as file:
-                found[path.relative_to(folder).as_posix()] = file_digest(file, "sha256").hexdigest()
-    return found

@@ -149,6 +149,7 @@ class Adapter(Base):
     targets: Mapped[list[dict[str, Any]]]  # what it learned, with thresholds tuned on held-out labels
     examples: Mapped[int]
     created_at: Mapped[float] = mapped_column(Float)
+    digest: Mapped[str | None] = mapped_column(String(64))  # of its files' checksums, if they are in shared storage
     given_up: Mapped[bool] = mapped_column(default=False)  # somebody went back to an earlier one
 
 

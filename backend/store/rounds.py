@@ -128,6 +128,12 @@ class Rounds:
         with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*where).values(targets=targets))
 
+    def set_digest(self, project_id: int, number: int, digest: str) -> None:
+        """Write under which digest an adapter's files are in shared storage."""
+        where = (Adapter.project_id == project_id, Adapter.number == number)
+        with self._database.write(project_id) as session:
+            session.execute(update(Adapter).where(*where).values(digest=digest))
+
     def give_up_after(self, project_id: int, number: int) -> None:
         """Note that every adapter after this one was given up, and that this one is not. Safe to repeat."""
         mine = (Adapter.project_id == project_id, Adapter.number >= number)

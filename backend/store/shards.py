@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from backend.errors import BackendError
 from backend.store import arrays
+from backend.store.shared import Shared
 
 Array = NDArray[Any]
 Digests = Sequence[int] | NDArray[np.int64]
@@ -103,15 +104,17 @@ class _View:
 
 
 class Shards:
-    """A folder of shards, as it is when it is first looked at. Readers may be many threads."""
+    """A folder of shards as it is when it is first looked at, perhaps a copy. Readers may be many threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Shared | None = None) -> None:
         self.folder = folder
+        self._shared = shared
         self._seen: _View | None = None
 
     @property
     def _view(self) -> _View:
         if (seen := self._seen) is None:
+            self._refresh()
             seen = self._seen = _View(self.folder)
         return seen
 
@@ -125,6 +128,7 @@ class Shards:
 
     def is_current(self) -> bool:
         """Whether nothing came or left since it was looked at."""
+        self._refresh()
         return self._view.paths == _paths(self.folder)
 
     def rows(self, digests: Digests) -> NDArray[np.int64]:
@@ -165,14 +169,24 @@ class Shards:
         for start in range(0, len(fresh["digests"]), ROWS):
             path = self.folder / f"{number + start // ROWS:06d}-{uuid4().hex[:8]}.safetensors"
             arrays.write(path, {k: np.ascontiguousarray(array[start : start + ROWS]) for k, array in fresh.items()})
+            if self._shared is not None:
+                self._shared.push(path)
         for path in gone:
+            if self._shared is not None:
+                self._shared.drop(path)
             path.unlink(missing_ok=True)
         self._seen = None
 
     def clear(self) -> None:
         """Delete all of it."""
+        if self._shared is not None:
+            self._shared.drop(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._seen = None
+
+    def _refresh(self) -> None:
+        if self._shared is not None:
+            self._shared.refresh(self.folder)
 
 
 def _paths(folder: Path) -> list[Path]:

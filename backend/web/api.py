@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, send_file
 
-from backend.errors import InvalidRequestError
+from backend.errors import DamagedError, InvalidRequestError
 from backend.overview import card, history, labels, pool, quality
 from backend.overview import queue as queues
 from backend.overview.state import summary
@@ -100,14 +100,15 @@ def blueprint(store: Store) -> Blueprint:
         if kept is None:
             raise UnknownError(f"adapter {number} of project {found.id} is not kept here (see KEEP_ADAPTERS)")
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
-        folder = store.files.adapter(found.id, kept.number)
         try:
             card.write_zip(store, found, kept, file)
-            wrong = store.files.damage(folder)  # also if a round has deleted it meanwhile
+            store.adapter_folder(found.id, kept.number)  # a round may have deleted it meanwhile
+        except DamagedError as error:
+            raise wishes.WishError(str(error)) from None
         except OSError as error:
-            wrong = f"it cannot be read ({type(error).__name__})"
-        if wrong:
-            raise wishes.WishError(f"adapter {number} of project {found.id} cannot be taken: {wrong}")
+            raise wishes.WishError(
+                f"adapter {number} of project {found.id} cannot be read ({type(error).__name__})"
+            ) from None
         file.seek(0)
         return send_file(file, "application/zip", as_attachment=True, download_name=f"p{found.id}-a{kept.number}.zip")
 

@@ -21,6 +21,7 @@ from backend.rounds.reasons import DAMAGED
 from backend.store import Store
 from backend.store.models import Project
 from backend.store.shards import Shards, stacked
+from backend.store.shared import SharedError
 from backend.store.tasks import digest
 from backend.targets import Target
 
@@ -116,12 +117,18 @@ class Serving:
                 with self._lock:
                     service.users += 1
                 return service
-            fresh = self._load_or_older(project_id, wanted)
-            fresh.users = 1
+            try:
+                fresh = self._load_or_older(project_id, wanted)
+            except SharedError as error:  # it cannot be fetched just now
+                if service is None:
+                    raise
+                log.error("project %d: %s; adapter %d serves on", project_id, error, service.version)
+                fresh = service
+            fresh.users += 1
             with self._lock:
                 former = self._current.get(project_id)
                 self._current[project_id] = fresh
-                retired = former is not None and not former.users
+                retired = former is not None and former is not fresh and not former.users
             if former is not None and retired:
                 former.learner.unload()
             return fresh
@@ -135,7 +142,7 @@ class Serving:
         try:
             return self._load(project_id, wanted)
         except DamagedError as error:
-            kept = [n for n in self._store.files.adapters(project_id) if n != wanted]
+            kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
             for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
                 try:
                     found = self._load(project_id, version)
@@ -164,9 +171,7 @@ class Serving:
         if adapter is None:
             raise DamagedError(f"adapter {version} of project {project_id} is not known; start a round")
         base = self._models.get(adapter.base_model)
-        folder = self._store.files.adapter(project_id, version)
-        if wrong := self._store.files.damage(folder):
-            raise DamagedError(f"adapter {version} cannot be loaded: {wrong}")
+        folder = self._store.adapter_folder(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         return _InService(version, Learner.load(base, name, folder), learned(adapter))

@@ -27,8 +27,9 @@ def adapter(store: Store, tiny_encoder: Path) -> Callable[..., None]:
         options = TrainingOptions(min_steps=150, epochs=1, learning_rate=5e-3, max_length=32)
         base = models.get(str(tiny_encoder))
         texts = [t for t, _ in DATA]
-        store.files.write_folder(
-            store.files.adapter(7, number), lambda folder: train(base, texts, topics(labels), [TOPIC], options, folder)
+        store.files.adapters(7).write(
+            number,
+            lambda folder: train(base, texts, topics(labels), [TOPIC], options, folder),
         )
         store.rounds.put_adapter(
             Adapter(

@@ -70,7 +70,7 @@ def test_the_queue_is_the_strategys(
     adapter = store.rounds.adapter(team.id, 1)
     assert adapter is not None
     base = BaseModel(adapter.base_model, device="cpu")
-    classifier = Learner.load(base, "recomputed", store.files.adapter(team.id, 1))
+    classifier = Learner.load(base, "recomputed", store.files.adapters(team.id).path(1))
     scores = formula(classifier, [task.text for task in candidates])
     expected = [candidates[row].id for row in np.argsort(-scores)]
 

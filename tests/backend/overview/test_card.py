@@ -36,7 +36,7 @@ def test_the_snippet_of_the_card_predicts_as_we_do(
     names: dict[str, object] = {}
     exec(code, names)
     texts = ["the old hammer and saw", "a plum"]
-    ours = class_probs(Learner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapter(7, 2)), texts)
+    ours = class_probs(Learner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapters(7).path(2)), texts)
     for text, probs in zip(texts, ours, strict=True):
         theirs = names["classify"](text)  # type: ignore[operator]
         assert list(theirs) == ["fruit", "tool", "animal"]

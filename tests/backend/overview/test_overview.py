@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -98,7 +99,7 @@ def test_the_map_has_every_text_with_what_is_known_of_it(played: Store) -> None:
     assert all(0 <= each <= 1 for each in found["uncertainty"])
     right = sum(predicted == place % 3 for place, predicted in enumerate(found["predicted"]))
     assert right > 0.7 * COUNT
-    played.files.map(7).unlink()
+    shutil.rmtree(played.files.root / "projects/7/map")
     assert pool.chart(played, project_of(played)) == {"tasks": [], "classes": [], "control": None}
 
 

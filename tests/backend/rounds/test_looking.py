@@ -13,7 +13,6 @@ from backend.rounds import map as mapping
 from backend.rounds import steps, why
 from backend.rounds.context import Context
 from backend.store import Store
-from backend.store.arrays import read
 from backend.targets import MARK
 from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill, run
@@ -76,20 +75,22 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
 ) -> None:
     fill(store, tiny_encoder, count=30)
     mapping.draw(context, 7, None)
-    first = read(store.files.map(7))
+    first = store.files.map(7)
     assert first is not None
     assert first["tasks"].tolist() == list(range(1, 31))
     assert np.ptp(first["places"], axis=0).min() > 0
-    written = store.files.map(7).stat().st_mtime_ns
+    folder = store.files.root / "projects/7/map"
+    written = list(folder.iterdir())
     mapping.draw(context, 7, None)
-    assert store.files.map(7).stat().st_mtime_ns == written
+    assert list(folder.iterdir()) == written
     store.tasks.put_texts(7, [(1, "another text")], seed=0, audit_share=0.1)
     mapping.draw(context, 7, None)
-    assert store.files.map(7).stat().st_mtime_ns != written, "a text was changed"
+    assert len(written) == len(list(folder.iterdir())) == 1
+    assert list(folder.iterdir()) != written, "a text was changed"
     monkeypatch.setattr(mapping, "MOST", 12)
     store.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
     mapping.draw(context, 7, None)
-    second = read(store.files.map(7))
+    second = store.files.map(7)
     assert second is not None
     assert len(second["tasks"]) == 12
     assert {3, 5} <= set(second["tasks"].tolist()), "labeled ones are there whatever the size"
@@ -98,10 +99,10 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
 def test_one_text_and_none_have_a_map_too(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=0)
     mapping.draw(context, 7, None)
-    assert read(store.files.map(7)) is None
+    assert store.files.map(7) is None
     store.tasks.put_texts(7, [(1, "an apple")], seed=0, audit_share=0.0)
     mapping.draw(context, 7, None)
-    found = read(store.files.map(7))
+    found = store.files.map(7)
     assert found is not None
     assert found["places"].tolist() == [[0.0, 0.0]]
 

@@ -162,9 +162,9 @@ class TestRound:
         assert run(context, 3) == 2
         store.projects.set(7, options={**OPTIONS, "base_model": str(tiny_encoder), "seed": 0, "lora_r": 2})
         assert run(context, 4) == 3
-        assert store.files.adapters(7) == [3, 2, 1]
+        assert store.files.adapters(7).versions() == [3, 2, 1]
         assert run(replace(context, keep_adapters=1), 5) == 3
-        assert sorted(p.name for p in store.files.adapter(7, 3).parent.iterdir()) == ["3"]
+        assert sorted(p.name for p in store.files.adapters(7).path(3).parent.iterdir()) == ["3"]
 
     def test_no_number_of_a_queue_is_used_twice(self, store: Store) -> None:
         store.projects.connect(7, label_config=CONFIG, options={}, host="b.local")

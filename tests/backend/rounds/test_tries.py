@@ -95,7 +95,7 @@ def test_nobody_is_blamed_while_another_project_computes(context: Context, store
         assert waiting.is_alive()
         assert store.rounds.get(7, number).tries == {}  # type: ignore[union-attr]
     waiting.join()
-    assert store.files.adapters(7) == [1]
+    assert store.files.adapters(7).versions() == [1]
 
 
 def test_a_process_that_was_killed_for_its_memory_is_remembered(
@@ -122,7 +122,7 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
     ):
         steps.train(context, 7, number)
     assert asked == [0, 1, 2]
-    assert store.files.adapters(7) == [], "nothing half-written"
+    assert store.files.adapters(7).versions() == [], "nothing half-written"
     assert project(store).halvings == {"train": 2}, "the next round begins there"
     store.rounds.forgive_tries()
     assert project(store).halvings == {}
@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
         patch.setattr(learning, "_loss", exploding)
         with pytest.raises(ModelError, match=r"diverged at step 1: the loss is nan; lower extra_params\.learning_rate"):
             steps.train(context, 7, number)
-    assert (project(store).adapter, store.files.adapters(7)) == (1, [1])
+    assert (project(store).adapter, store.files.adapters(7).versions()) == (1, [1])
 
 
 def test_failed_rounds_are_tried_again_less_and_less_often(
@@ -240,7 +240,7 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     assert store.rounds.queue(7, queue)
     steps.finish(context, 7, number, 1)
     assert (project(store).adapter, project(store).back_to) == (1, None)
-    assert store.files.adapters(7) == [2, 1], "and forth again, if wanted"
+    assert store.files.adapters(7).versions() == [2, 1], "and forth again, if wanted"
     assert run(context, number + 1) == 1, "what was given up does not come back for the same labels"
     store.tasks.put_annotations(7, [(15, {"topic": "fruit"}, True, False)])
     assert run(context, number + 2) == 3, "new labels teach a new one, never an old number"
@@ -308,7 +308,7 @@ def test_what_was_asked_for_is_kept_until_it_is_done(context: Context, store: St
     store.tasks.put_annotations(7, [(14, {"topic": "fruit"}, True, False)])
     assert steps.train(few, 7, number) == 3
     steps.finish(few, 7, number, 3)
-    assert store.files.adapters(7) == [3, 2, 1]
+    assert store.files.adapters(7).versions() == [3, 2, 1]
     assert run(few, number + 1) == 1
 
 
@@ -334,7 +334,7 @@ def test_going_back_needs_an_adapter_that_is_there_and_whole(
     run(context, 1)
     with pytest.raises(BackendError, match="adapter 9 of project 7 is not kept here; there are: 1"):
         rollback(store, 7, 9)
-    (store.files.adapter(7, 1) / "heads.safetensors").write_bytes(b"x")
+    (store.files.adapters(7).path(1) / "heads.safetensors").write_bytes(b"x")
     with pytest.raises(BackendError, match=r"adapter 1 of project 7 is damaged: heads\.safetensors changed"):
         rollback(store, 7, 1)
 
@@ -344,7 +344,7 @@ def test_a_damaged_adapter_is_replaced_by_the_next_round(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     assert run(context, 1) == 1
-    weights = store.files.adapter(7, 1) / "adapter_model.safetensors"
+    weights = store.files.adapters(7).path(1) / "adapter_model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-10] ^= 0xFF  # one bit that no format notices
     weights.write_bytes(bytes(content))

@@ -31,8 +31,8 @@ def filled(folder: Path) -> Store:
 
 
 def adapter(store: Store, number: int) -> None:
-    store.files.write_folder(
-        store.files.adapter(7, number),
+    store.files.adapters(7).write(
+        number,
         lambda folder: (folder / "learner.json").write_text(f'{{"n": {number}}}') and None,
     )
     store.rounds.put_adapter(
@@ -133,8 +133,8 @@ def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: 
         assert restore(archive, folder) is None
         found = Store(folder)
         assert (found.tasks.count(7) - 399) % 2 == 0, "half a transaction"
-        assert found.files.adapters(7) == [2, 1]
-        assert found.files.damage(found.files.adapter(7, 2)) is None
+        assert found.files.adapters(7).versions() == [2, 1]
+        assert found.files.adapters(7).ready(2, None) == found.files.adapters(7).path(2)
         project = found.projects.get(7)
         assert project is not None
         assert (project.adapter, project.reread, project.split) == (2, True, None)
@@ -199,13 +199,13 @@ def test_a_restore_touches_what_is_ours_only_and_does_all_or_nothing(
             BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); all is as it was"
         ):
             restore(tmp_path / "b.tar.gz", folder)
-    assert Store(folder).files.adapters(7) == [1]
+    assert Store(folder).files.adapters(7).versions() == [1]
     assert Store(folder).tasks.count(7) == 399
     aside = restore(tmp_path / "b.tar.gz", folder)
     assert aside is not None
     assert (folder / "lost+found").is_dir()
     assert not (folder / ".restoring-killed").exists()
-    assert (Store(folder).files.adapters(7), Store(aside).files.adapters(7)) == ([1], [1])
+    assert (Store(folder).files.adapters(7).versions(), Store(aside).files.adapters(7).versions()) == ([1], [1])
 
 
 def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:

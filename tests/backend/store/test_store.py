@@ -296,30 +296,29 @@ def test_a_round_begins_once_and_the_last_queues_are_kept(store: Store) -> None:
 
 class TestFiles:
     def test_a_folder_appears_whole_or_not_at_all(self, store: Store) -> None:
-        path = store.files.adapter(1, 1)
+        path = store.files.adapters(1).path(1)
 
         def fail(folder: Path) -> None:
             (folder / "half").write_text("x")
             raise OSError("disk full")
 
         with pytest.raises(OSError, match="disk full"):
-            store.files.write_folder(path, fail)
+            store.files.adapters(1).write(1, fail)
         assert not path.exists()
         assert list(path.parent.iterdir()) == []
-        store.files.write_folder(path, lambda folder: _write(folder, "one"))
-        store.files.write_folder(path, lambda folder: _write(folder, "two"))
+        store.files.adapters(1).write(1, lambda folder: _write(folder, "one"))
+        store.files.adapters(1).write(1, lambda folder: _write(folder, "two"))
         assert (path / "file").read_text() == "two"
 
     def test_pruning_keeps_what_is_asked_for(self, store: Store) -> None:
         for number in (1, 2, 3):
-            store.files.write_folder(store.files.adapter(1, number), lambda folder: _write(folder, "x"))
+            store.files.adapters(1).write(number, lambda folder: _write(folder, "x"))
             store.files.scores(1, number).add([1], {"a": np.zeros(1)})
-        (store.files.adapter(1, 3).parent / ".9.left-by-a-killed-process").mkdir()
+        (store.files.adapters(1).folder / ".9.left-by-a-killed-process").mkdir()
         folder = store.files.scores(1, 3).folder
         (folder / ".000001-ab.safetensors.left").touch()
-        (folder.parent / "3.safetensors").touch()  # of an earlier release
         store.files.prune(1, keep={2, 3})
-        assert sorted(p.name for p in store.files.adapter(1, 3).parent.iterdir()) == ["2", "3"]
+        assert sorted(p.name for p in store.files.adapters(1).folder.iterdir()) == ["2", "3"]
         assert sorted(p.name for p in folder.parent.iterdir()) == ["2", "3"]
         assert len(store.files.scores(1, 3)) == len(list(folder.iterdir())) == 1
         store.files.prune(99, keep=set())

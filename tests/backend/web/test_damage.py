@@ -42,7 +42,7 @@ def test_an_older_adapter_serves_in_the_place_of_a_damaged_one(
 ) -> None:
     adapter(1)
     adapter(2)
-    path = store.files.adapter(7, 2) / name
+    path = store.files.adapters(7).path(2) / name
     harm(path)
     if name == "checksums.json" and harm is Path.unlink:
         assert predict(client, "an apple")[0]["model_version"] == "p7-a2", "as adapters of earlier releases are"
@@ -51,7 +51,7 @@ def test_an_older_adapter_serves_in_the_place_of_a_damaged_one(
         assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
     project = store.projects.get(7)
     assert project is not None
-    assert "adapter 2 cannot be loaded" in str(project.error)
+    assert "adapter 2 of project 7 is damaged" in str(project.error)
     assert "Adapter 1 serves in its place" in str(project.error)
     _, actions = store.events.after(7, 0)
     assert DAMAGED in actions
@@ -62,7 +62,7 @@ def test_a_later_one_serves_if_there_is_no_older(client: FlaskClient, store: Sto
     adapter(1)
     adapter(2)
     store.projects.set(7, adapter=1)  # somebody went back
-    truncate(store.files.adapter(7, 1) / "heads.safetensors")
+    truncate(store.files.adapters(7).path(1) / "heads.safetensors")
     assert predict(client, "an apple")[0]["model_version"] == "p7-a2"
 
 
@@ -71,7 +71,7 @@ def test_an_older_one_serves_though_the_disk_takes_no_note_of_it(
 ) -> None:
     adapter(1)
     adapter(2)
-    truncate(store.files.adapter(7, 2) / "heads.safetensors")
+    truncate(store.files.adapters(7).path(2) / "heads.safetensors")
 
     def full(*_: Any, **__: Any) -> None:
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
@@ -92,7 +92,7 @@ def test_an_adapter_that_the_state_does_not_know_is_not_waited_for(
 
 def test_with_no_older_one_it_is_said_and_the_next_serves(client: FlaskClient, store: Store, adapter: Any) -> None:
     adapter(1)
-    truncate(store.files.adapter(7, 1) / "heads.safetensors")
+    truncate(store.files.adapters(7).path(1) / "heads.safetensors")
     for _ in range(2):
         answer = client.post("/predict", json={"project": 7, "tasks": [{"data": {"text": "x"}}]})
         assert (answer.status_code, "heads.safetensors changed" in answer.status) == (503, True)
@@ -105,7 +105,7 @@ def test_what_is_in_memory_serves_whatever_becomes_of_its_files(
 ) -> None:
     adapter(1)
     before = predict(client, "an apple")
-    for path in store.files.adapter(7, 1).iterdir():
+    for path in store.files.adapters(7).path(1).iterdir():
         path.unlink()
     assert predict(client, "an apple") == before
 

@@ -195,10 +195,10 @@ def test_scored_texts_are_answered_from_the_file(
 def test_a_damaged_adapter_is_answered_with_a_sentence(client: FlaskClient, adapter: Any, store: Store) -> None:
     client.post("/setup", json=SETUP)
     adapter(1)
-    (store.files.adapter(7, 1) / "heads.safetensors").write_bytes(b"broken")
+    (store.files.adapters(7).path(1) / "heads.safetensors").write_bytes(b"broken")
     answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
     assert answer.status_code == 503
-    assert "adapter 1 cannot be loaded" in answer.get_json()["error"]
+    assert "adapter 1 of project 7 is damaged" in answer.get_json()["error"]
     serving_again = Serving(store, BaseModels())
     serving_again.warm_up()  # says so in the log and goes on
 

@@ -131,7 +131,7 @@ def faults(team: Team, rng: random.Random, *, kill: bool) -> str:
     elif what == "damaged adapter":
         project = pair.store.projects.get(team.id)
         assert project is not None
-        path = pair.store.files.adapter(team.id, project.adapter) / "heads.safetensors"
+        path = pair.store.files.adapters(team.id).path(project.adapter) / "heads.safetensors"
         if path.exists():
             path.write_bytes(path.read_bytes()[:-1])
     else:

@@ -1,0 +1,150 @@
+"""The files of adapters: written once, whole before anybody is pointed to them, fetched where they are wanted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import file_digest, sha256
+from pathlib import Path
+from uuid import uuid4
+
+from backend.errors import DamagedError
+from backend.store import arrays
+from backend.store.shared import Shared, SharedError
+
+_CHECKSUMS = "checksums.json"
+
+
+class AdapterFiles:
+    """Folders of one project, one for each version, named by its number.
+
+    In shared storage a version's folder is named by its number and the digest of its checksums, which the database
+    holds: the name says what is in it, and whoever was taken over from cannot write into another's.
+    """
+
+    def __init__(self, folder: Path, shared: Shared | None) -> None:
+        self.folder = folder
+        self._shared = shared
+
+    def path(self, number: int) -> Path:
+        """Where a version is, or would be."""
+        return self.folder / str(number)
+
+    def versions(self) -> list[int]:
+        """Those whose files are kept, newest first."""
+        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        if self._shared is not None:
+            with suppress(SharedError):  # away: then those whose copies are here
+                names = {name.partition("-")[0] for name in self._shared.names(self.folder)}
+        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+    def write(self, number: int, fill: Callable[[Path], None], *, allowed: Callable[[], None] = lambda: None) -> None:
+        """Let `fill` write the files, then put them in place in one step, in place of what an earlier try left.
+
+        allowed: called right before that, and may raise.
+        """
+
+        def with_checksums(folder: Path) -> None:
+            fill(folder)
+            (folder / _CHECKSUMS).write_text(json.dumps(_checksums(folder), indent=1), "utf-8")
+            arrays.sync(folder)
+            allowed()
+
+        self._put(number, with_checksums)
+
+    def share(self, number: int) -> str | None:
+        """Write a version to shared storage. Its digest, to be noted with the adapter; None without such storage."""
+        if self._shared is None:
+            return None
+        path, digest = self.path(number), self._digest(number)
+        names = [each.relative_to(path) for each in sorted(path.rglob("*")) if each.is_file()]
+        for name in sorted(names, key=lambda name: name.name == _CHECKSUMS):  # the checksums last
+            self._shared.push(path / name, self._there(number, digest) / name)
+        return digest
+
+    def ready(self, number: int, digest: str | None) -> Path:
+        """The folder of a version, fetched if it is not here as its digest has it. Raises `DamagedError`."""
+        path = self.path(number)
+        if self._shared is not None and digest is not None and (self._digest(number) != digest or self._damage(path)):
+            self._fetch(number, digest, self._shared)
+        if wrong := self._damage(path):
+            raise DamagedError(wrong)
+        return path
+
+    def prune(self, keep: set[int]) -> None:
+        """Delete every version not in `keep`, and what a killed process left beside."""
+        for path in self.folder.iterdir() if self.folder.exists() else ():
+            if not path.name.isdigit() or int(path.name) not in keep:
+                shutil.rmtree(path)
+        if self._shared is not None:
+            for name in {name.partition("/")[0] for name in self._shared.names(self.folder)}:
+                if int(name.partition("-")[0]) not in keep:
+                    self._shared.drop(self.folder / name)
+
+    def _fetch(self, number: int, digest: str, shared: Shared) -> None:
+        """Copy a version here, and delete older copies of what is not kept there any more."""
+        there = self._there(number, digest)
+        names = shared.names(there)
+        if _CHECKSUMS not in names:
+            raise DamagedError("its files are not in shared storage")
+
+        def pull(folder: Path) -> None:
+            for name in names:
+                shared.pull(there / name, folder / name)
+
+        try:
+            self._put(number, pull)
+        except OSError:
+            if self._digest(number) != digest:  # else another process was faster
+                raise
+        kept = self.versions()
+        for path in self.folder.iterdir():
+            if path.name.isdigit() and int(path.name) < number and int(path.name) not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _put(self, number: int, fill: Callable[[Path], None]) -> None:
+        path = self.path(number)
+        beside = path.with_name(f".{path.name}.{uuid4().hex}")
+        beside.mkdir(parents=True)
+        try:
+            fill(beside)
+            if path.exists():
+                shutil.rmtree(path)
+            beside.rename(path)
+            arrays.sync_folder(path.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def _digest(self, number: int) -> str | None:
+        try:
+            return sha256((self.path(number) / _CHECKSUMS).read_bytes()).hexdigest()
+        except OSError:
+            return None
+
+    def _there(self, number: int, digest: str | None) -> Path:
+        return self.folder / f"{number}-{digest}"
+
+    @staticmethod
+    def _damage(path: Path) -> str | None:
+        """What differs from what was written; None if nothing does."""
+        try:
+            expected = json.loads((path / _CHECKSUMS).read_text("utf-8"))
+            found = _checksums(path)
+        except FileNotFoundError:
+            return None if (path / "learner.json").exists() else "its files are gone"  # before there were checksums
+        except (OSError, ValueError) as error:
+            return f"{_CHECKSUMS} cannot be read ({type(error).__name__})"
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        return f"{', '.join(wrong)} changed since it was written" if wrong else None
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file, by its path in the folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != _CHECKSUMS:
+            with path.open("rb") as file:
+                found[path.relative_to(folder).as_posix()] = file_digest(file, "sha256").hexdigest()
+    return found

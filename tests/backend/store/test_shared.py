@@ -1,0 +1,260 @@
+"""Files that hosts share, in a bucket (moto's S3) and in a folder such as NFS: what one writes another reads, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+from backend.errors import DamagedError
+from backend.learners.base_model import BaseModels
+from backend.rounds import steps
+from backend.rounds.context import Context
+from backend.store import Store, shared
+from backend.store.files import Files
+from backend.store.shared import SharedError, without_user
+from backend.web.serving import Serving
+from tests.backend.played import no_bar
+from tests.backend.rounds.test_rounds import fill
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "folder"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place to share."""
+    monkeypatch.setattr(shared, "_EVERY", 0.0)
+    if request.param == "folder":
+        return str(tmp_path / "shared")
+    from s3fs import S3FileSystem
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    S3FileSystem.clear_instance_cache()
+    bucket = f"bucket-{tmp_path.name.replace('_', '-').lower()[-40:]}"
+    S3FileSystem().mkdir(bucket)
+    return f"s3://{bucket}/team"
+
+
+@pytest.fixture
+def hosts(url: str, tmp_path: Path) -> tuple[Files, Files]:
+    return Files(tmp_path / "a", url), Files(tmp_path / "b", url)
+
+
+@pytest.fixture
+def stores(url: str, tmp_path: Path) -> tuple[Store, Store]:
+    """Of two hosts with one database."""
+    first = Store(tmp_path / "a", None, url)
+    first.database.migrate()
+    return first, Store(tmp_path / "b", f"sqlite:///{tmp_path}/a/state.sqlite3", url)
+
+
+def _write(text: str) -> Any:
+    def fill_in(folder: Path) -> None:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "weights").write_text(text)
+        (folder / "heads").write_text(text)
+
+    return fill_in
+
+
+def test_what_one_host_computed_another_reads(hosts: tuple[Files, Files]) -> None:
+    ours, theirs = (files.scores(1, 4) for files in hosts)
+    ours.add([1, 2], {"a": np.array([10.0, 20.0])})
+    assert theirs.take("a", [2, 1]).tolist() == [20, 10]
+    ours.add([3], {"a": np.array([30.0])})
+    assert not theirs.is_current()
+    again = hosts[1].scores(1, 4)
+    assert again.take("a", [3, 1]).tolist() == [30, 10]
+    assert len(list(again.folder.iterdir())) == 1, "the shard before it has left here, too"
+    again.add([4], {"a": np.array([40.0])})
+    assert hosts[0].scores(1, 4).take("a", [4, 1]).tolist() == [40, 10]
+    hosts[0].prune(1, keep=set())
+    assert len(hosts[1].scores(1, 4)) == 0
+
+
+def test_a_map_is_replaced(hosts: tuple[Files, Files]) -> None:
+    assert hosts[1].map(1) is None
+    for value in (1, 2):
+        hosts[0].put_map(1, {"tasks": np.array([value])})
+        found = hosts[1].map(1)
+        assert found is not None
+        assert found["tasks"].tolist() == [value]
+
+
+def test_an_adapter_is_fetched_whole(hosts: tuple[Files, Files]) -> None:
+    ours, theirs = (files.adapters(1) for files in hosts)
+    ours.write(3, _write("x"))
+    assert theirs.versions() == [], "not there before it is shared"
+    digest = ours.share(3)
+    assert digest is not None
+    assert (ours.versions(), theirs.versions()) == ([3], [3])
+    folder = theirs.ready(3, digest)
+    assert (folder / "deep" / "weights").read_text() == "x"
+    (folder / "heads").write_text("changed")
+    assert (theirs.ready(3, digest) / "heads").read_text() == "x", "fetched again"
+    assert [path.name for path in theirs.folder.iterdir()] == ["3"]
+
+
+def test_copies_of_what_is_kept_no_more_leave(hosts: tuple[Files, Files]) -> None:
+    ours, theirs = (files.adapters(1) for files in hosts)
+    for number in (1, 2, 3):
+        ours.write(number, _write(str(number)))
+        digest = ours.share(number)
+        hosts[0].prune(1, keep={number, number - 1})
+        theirs.ready(number, digest)
+    assert (ours.versions(), sorted(path.name for path in theirs.folder.iterdir())) == ([3, 2], ["2", "3"])
+    with pytest.raises(DamagedError, match="its files are not in shared storage"):
+        theirs.ready(1, "0" * 64)
+
+
+def test_two_of_one_number_do_not_mingle(hosts: tuple[Files, Files], tmp_path: Path, url: str) -> None:
+    """A worker that was taken over from wakes up, and shares what it trained."""
+    ours, theirs = (files.adapters(1) for files in hosts)
+    digests = []
+    for adapters, text in ((ours, "frozen"), (theirs, "taken over")):
+        adapters.write(5, _write(text))
+        digests.append(adapters.share(5))
+    web = Files(tmp_path / "web", url).adapters(1)
+    assert (web.ready(5, digests[1]) / "heads").read_text() == "taken over"
+    assert (ours.ready(5, digests[1]) / "heads").read_text() == "taken over"
+
+
+def test_an_upload_that_was_cut_off_is_not_taken_for_whole(
+    hosts: tuple[Files, Files], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = (files.adapters(1) for files in hosts)
+    ours.write(3, _write("x"))
+    digest = ours._digest(3)
+    real, pushed = shared.Shared.push, list[str]()
+
+    def cut_off(self: Any, path: Path, to: Path | None = None) -> None:
+        if pushed:
+            raise KeyboardInterrupt
+        pushed.append(path.name)
+        real(self, path, to)
+
+    monkeypatch.setattr(shared.Shared, "push", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        ours.share(3)
+    with pytest.raises(DamagedError, match="its files are not in shared storage"):
+        theirs.ready(3, digest)
+    monkeypatch.undo()
+
+
+def test_what_arrives_changed_is_noticed(hosts: tuple[Files, Files], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = hosts[0].adapters(1)
+    ours.write(3, _write("x"))
+    assert hosts[0].shared is not None
+    fs = hosts[0].shared._fs
+    monkeypatch.setattr(fs, "put_file", lambda path, key: fs.pipe_file(key, b"other"))
+    with pytest.raises(SharedError, match=r"cannot write .*arrived changed"):
+        ours.share(3)
+
+
+def test_storage_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its copies are used."""
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
+    monkeypatch.setattr(shared, "_EVERY", 0.0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-secret")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    alone = Files(tmp_path)
+    alone.scores(1, 1).add([1], {"a": np.array([10.0])})
+    alone.adapters(1).write(1, _write("x"))
+    files = Files(tmp_path, "s3://bucket/team")
+    with pytest.raises(
+        SharedError, match=r"cannot write in shared storage s3://bucket/team .*check SHARED_URL"
+    ) as told:
+        files.adapters(1).share(1)
+    assert "hidden-secret" not in str(told.value)
+    assert files.scores(1, 1).take("a", [1]).tolist() == [10]
+    assert files.adapters(1).versions() == [1]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("gs://bucket", r"pip install 'label-studio-active-learning\[gcs\]'"),
+        ("nonsense://x", "SHARED_URL cannot be used"),
+    ],
+)
+def test_an_address_that_nothing_knows_is_told(url: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SharedError, match=said):
+        Files(tmp_path, url).adapters(1).share(1) or Files(tmp_path, url).prune(1, keep=set())
+
+
+def test_users_in_addresses_are_not_told() -> None:
+    assert without_user("ftp://ann:secret@host/x") == "ftp://host/x"
+    assert without_user("s3://bucket/a@b") == "s3://bucket/a@b"
+
+
+def test_a_round_goes_on_at_another_host(stores: tuple[Store, Store], tiny_encoder: Path) -> None:
+    here, there = (Context(store, None, BaseModels(), no_bar) for store in stores)  # type: ignore[arg-type]
+    fill(here.store, tiny_encoder, labeled=12, strategy="badge", max_steps=12, min_steps=12)
+    assert steps.decide(here, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == 1
+    version = steps.train(here, 7, 1)
+    steps.score(here, 7, 1, version)
+    steps.evaluate(there, 7, 1, version)
+    steps.serve(there, 7, 1, version)
+    steps.select(there, 7, 1, version)
+    steps.judge(there, 7, 1, version)
+    steps.finish(there, 7, 1, version)
+    assert len(there.store.rounds.queue(7, 1)) > 0
+    assert there.store.files.map(7) is not None
+    assert (there.store.files.root / "projects/7/adapters/1/heads.safetensors").exists()
+
+
+def test_a_web_server_serves_what_a_worker_elsewhere_trained(
+    stores: tuple[Store, Store], tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, there = stores
+    context = Context(here, None, BaseModels(), no_bar)  # type: ignore[arg-type]
+    fill(here, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
+    steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
+    steps.serve(context, 7, 1, steps.train(context, 7, 1))
+    serving = Serving(there, BaseModels())
+    version, _, first = serving.predict(7, ["an apple"])
+    assert version == 1
+    here.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    steps.serve(context, 7, 1, steps.train(context, 7, 1))
+
+    def away(*_args: Any) -> Any:
+        raise SharedError("cannot read in shared storage")
+
+    monkeypatch.setattr(shared.Shared, "names", away)
+    assert serving.predict(7, ["an apple"])[0] == 1, "the former one serves on"
+    assert "adapter 1 serves on" in caplog.text
+    with pytest.raises(SharedError):
+        Serving(there, BaseModels()).predict(7, ["an apple"])
+    monkeypatch.undo()
+    version, _, second = serving.predict(7, ["an apple"])
+    assert version == 2
+    assert not np.allclose(first["topic/probs"], second["topic/probs"])
+
+
+def test_adapters_from_before_are_shared_by_the_next_round(url: str, tmp_path: Path, tiny_encoder: Path) -> None:
+    alone = Store(tmp_path / "a")
+    alone.database.migrate()
+    context = Context(alone, None, BaseModels(), no_bar)  # type: ignore[arg-type]
+    fill(alone, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
+    steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
+    assert steps.train(context, 7, 1) == 1
+    assert alone.rounds.adapter(7, 1).digest is None  # type: ignore[union-attr]
+    sharing = Store(tmp_path / "a", None, url)
+    assert steps.train(Context(sharing, None, BaseModels(), no_bar), 7, 1) == 1  # type: ignore[arg-type]
+    other = Store(tmp_path / "b", f"sqlite:///{tmp_path}/a/state.sqlite3", url)
+    assert (other.adapter_folder(7, 1) / "heads.safetensors").exists()
