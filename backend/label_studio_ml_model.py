@@ -18,7 +18,7 @@ from flask import Flask, after_this_request, has_request_context, request
 from label_studio_ml.model import LabelStudioMLBase
 from werkzeug.wrappers import Response
 
-from backend.cli import application, open_store
+from backend.cli.build import application, open_store
 from backend.web.ml import note
 
 

@@ -35,6 +35,8 @@ def examine(
             store = open_store()
         except BackendError as error:
             yield Finding("store", "problem", str(error))
+    if store is not None and store.files.shared is not None:
+        yield machine.shared_storage(store)
     yield from _models(store, models, project_id)
     if disk.status == "ok":
         yield machine.worker(settings.model_dir, store)

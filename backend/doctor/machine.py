@@ -7,15 +7,16 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
 from backend.doctor.finding import Finding
-from backend.errors import ModelError
+from backend.errors import BackendError, ModelError
 from backend.learners.base_model import BaseModels
-from backend.overview.state import WORKER_SILENT
 from backend.settings import Settings
 from backend.store import Store
+from backend.store.workers import SILENT
 
 ROOM = 2 * 1024**3  # bytes: adapters and scores are small, but a full disk stops every round
 
@@ -43,6 +44,26 @@ def disk(folder: Path, *, room: int = ROOM) -> Finding:
             "free some space or set MODEL_DIR to a larger disk",
         )
     return Finding("disk", "ok", f"{folder} is writable and has {_gib(free)} free")
+
+
+def shared_storage(store: Store) -> Finding:
+    """Whether shared storage can be written to and gives back what was written."""
+    shared = store.files.shared
+    assert shared is not None
+    began, folder = time.monotonic(), store.files.root / f"doctor-{uuid4().hex}"
+    written, back = folder / "probe", folder / "back"
+    try:
+        folder.mkdir()
+        written.write_text("x", "utf-8")
+        shared.push(written)
+        shared.pull(written, back)
+        shared.drop(folder)
+    except BackendError as error:
+        return Finding("storage", "problem", str(error), "set SHARED_URL and the credentials of its kind of storage")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    milliseconds = 1000 * (time.monotonic() - began)
+    return Finding("storage", "ok", f"shared storage takes and gives back a file in {milliseconds:.0f} ms")
 
 
 def model(models: BaseModels, name: str, max_length: int) -> Finding:
@@ -88,7 +109,7 @@ def web(settings: Settings) -> Finding:
 def worker(folder: Path, store: Store | None) -> Finding:
     """Whether a worker runs on `folder` or, where there may be several, says so in the database."""
     if store is not None and store.database.file is None:
-        if alive := store.workers.alive(within=WORKER_SILENT):
+        if alive := store.workers.alive(within=SILENT):
             return Finding("worker", "ok", f"{len(alive)} run: {', '.join(sorted(alive))}")
         return Finding("worker", "problem", "no worker has said lately that it lives", "start `lsal worker`")
     path = folder / "worker.lock"

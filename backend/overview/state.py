@@ -11,8 +11,8 @@ from backend.rounds.context import options_of
 from backend.rounds.stopping import stopped_by
 from backend.store import Store
 from backend.store.models import Project, Round
+from backend.store.workers import SILENT
 
-WORKER_SILENT = 60.0  # seconds without a sign of life after which a worker counts as gone
 _TOO_EARLY = 2.0  # seconds of work, before which nobody can tell how long the rest takes
 
 
@@ -50,7 +50,7 @@ def state(store: Store, project: Project) -> dict[str, Any]:
     if not project.connected:
         return {"name": "left"}
     worker = store.workers.newest()
-    if worker is None or worker[1] > WORKER_SILENT:
+    if worker is None or worker[1] > SILENT:
         return {"name": "no_worker", "since": worker[0].beat_at if worker is not None else None}
     if last is not None and last.state == "running":
         return {"name": "working", "step": last.step, "round": last.number, "since": last.started_at, **_far(last)}

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from backend.store.database import Database
 from backend.store.models import Worker
 
-_SILENCE = 60.0  # seconds after which everybody takes a worker for gone
+SILENT = 60.0  # seconds without a sign of life after which a worker counts as gone
 
 
 class Workers:
@@ -28,7 +28,7 @@ class Workers:
         """Note that a worker has stopped: nobody waits for a sign of it, and what it began is taken over at once."""
         with self._database.write() as session:
             session.execute(
-                update(Worker).where(Worker.executor_id == executor_id).values(beat_at=Worker.beat_at - _SILENCE)
+                update(Worker).where(Worker.executor_id == executor_id).values(beat_at=Worker.beat_at - SILENT)
             )
 
     def newest(self) -> tuple[Worker, float] | None:

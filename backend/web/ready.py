@@ -7,8 +7,8 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.overview.state import WORKER_SILENT
 from backend.store import Store
+from backend.store.workers import SILENT
 
 _WAITING = 600.0  # seconds that an event may wait while the worker lives; a round in training keeps events waiting
 
@@ -49,7 +49,7 @@ def _worker(store: Store) -> str | None:
     if last is None:
         return "no worker was ever started here; start `lsal serve` or `lsal worker`"
     _, silent = last  # negative after the clock jumped back, until the worker's next sign
-    return None if silent < WORKER_SILENT else f"the worker was last heard of {silent:.0f} s ago; see its log"
+    return None if silent < SILENT else f"the worker was last heard of {silent:.0f} s ago; see its log"
 
 
 def _queue(store: Store) -> str | None:

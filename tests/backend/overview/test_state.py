@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from backend.overview.state import WORKER_SILENT, state, summary
+from backend.overview.state import state, summary
 from backend.store import Store
+from backend.store.workers import SILENT
 from tests.backend.played import project_of
 
 
@@ -55,7 +56,7 @@ def test_what_stands_still_says_why(played: Store, monkeypatch: pytest.MonkeyPat
     assert now(played) | {"published_at": 0} == {"name": "stopped", "why": "so", "since": 1.0, "published_at": 0}
     played.projects.set(7, error="Label Studio is away")
     assert now(played)["name"] == "trouble"
-    later = time.time() + WORKER_SILENT + 9
+    later = time.time() + SILENT + 9
     monkeypatch.setattr(time, "time", lambda: later)
     assert now(played)["name"] == "no_worker"
     played.projects.set(7, connected=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
+from backend.doctor.machine import shared_storage
 from backend.errors import DamagedError
 from backend.learners.base_model import BaseModels
 from backend.rounds import steps
@@ -258,3 +259,13 @@ def test_adapters_from_before_are_shared_by_the_next_round(url: str, tmp_path: P
     assert steps.train(Context(sharing, None, BaseModels(), no_bar), 7, 1) == 1  # type: ignore[arg-type]
     other = Store(tmp_path / "b", f"sqlite:///{tmp_path}/a/state.sqlite3", url)
     assert (other.adapter_folder(7, 1) / "heads.safetensors").exists()
+
+
+def test_the_doctor_tries_it(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = shared_storage(stores[0])
+    assert found.status == "ok", found
+    assert not list(stores[0].files.root.glob("doctor-*"))
+    assert stores[0].files.shared is not None
+    assert not [name for name in stores[0].files.shared.names(stores[0].files.root) if "doctor" in name]
+    monkeypatch.setattr(stores[0].files.shared, "_found", (None, "nowhere"))
+    assert shared_storage(stores[0]).status == "problem"

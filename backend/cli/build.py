@@ -1,0 +1,72 @@
+"""The composition root: the only place that builds concrete classes."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+
+from backend import logs
+from backend.libraries import quiet_libraries
+from backend.progress import bar
+from backend.settings import Settings, load_settings
+from backend.store import Store
+
+if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them do
+    from flask import Flask
+
+    from backend.rounds.context import Context
+
+
+def application() -> Flask:
+    """The web application, for a server other than `lsal web`."""
+    settings, _ = start()
+    return new_app(settings)
+
+
+@cache
+def open_store() -> Store:
+    """The store of this installation, with its tables up to date."""
+    return new_store(load_settings())
+
+
+def start() -> tuple[Settings, Store]:
+    """Settings, logging, and a store whose tables are up to date."""
+    settings = load_settings()
+    logs.set_up(settings.log_level)
+    return settings, new_store(settings)
+
+
+def new_store(settings: Settings) -> Store:
+    """A store whose tables are up to date."""
+    store = Store(settings.model_dir, settings.database, settings.shared_url)
+    store.database.migrate()
+    return store
+
+
+def new_app(settings: Settings) -> Flask:
+    """The web application, which loads what is in service."""
+    from backend.app import create_app
+    from backend.learners.base_model import BaseModels
+    from backend.web.serving import Serving
+
+    quiet_libraries()
+    store = Store(settings.model_dir, settings.database, settings.shared_url)
+    serving = Serving(store, BaseModels())
+    threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
+    return create_app(settings, store, serving)
+
+
+def new_context(settings: Settings, store: Store) -> Context:
+    """What rounds work with. Raises `SettingsError` if Label Studio's address or key is missing."""
+    from backend.labelstudio.client import Client
+    from backend.learners.base_model import BaseModels
+    from backend.notify import notifier
+    from backend.rounds.context import Context
+
+    quiet_libraries()
+    url, api_key = settings.label_studio()
+    return Context(
+        store, Client(url, api_key), BaseModels(), bar,
+        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
+    )  # fmt: skip

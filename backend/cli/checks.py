@@ -1,0 +1,84 @@
+"""For whoever wants to know: is it set up right, what can be chosen, what would it save."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from backend.cli.build import new_store
+from backend.cli.group import app
+from backend.errors import BackendError
+from backend.libraries import quiet_libraries, use_cores
+from backend.progress import bar
+from backend.settings import load_settings
+
+if TYPE_CHECKING:
+    from backend.doctor.finding import Finding
+
+
+@app.command()
+def doctor(
+    project: Annotated[int | None, typer.Argument(help="Number of a project; default: every connected one.")] = None,
+    url: Annotated[str | None, typer.Option(help="This backend's address as Label Studio sees it.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check this installation from end to end, and say what to do. Exit code 1 if there is a problem."""
+    from backend.doctor.report import report
+
+    raise typer.Exit(report(_examination(project, url, fix), as_json=as_json))
+
+
+@app.command()
+def options() -> None:
+    """Print what can be chosen for a project, as Markdown."""
+    from backend.options import as_markdown
+
+    typer.echo(as_markdown(), nl=False)
+
+
+@app.command()
+def simulate(
+    train: Annotated[Path, typer.Option(help="Labeled texts to choose from: JSONL, CSV, or Label Studio's JSON.")],
+    test: Annotated[Path, typer.Option(help="Labeled texts to measure on.")],
+    strategy: Annotated[str, typer.Option(help="Names, separated by commas; 'default' and 'all' are names too.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; a run that was interrupted goes on there.")],
+    rounds: Annotated[int, typer.Option(min=1)] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each strategy runs.")] = 5,
+    learner: Annotated[
+        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")
+    ] = "probe",
+    text: Annotated[str, typer.Option(help="The field that holds the text.")] = "text",
+    label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
+    extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
+) -> None:
+    """Replay the loop on labeled texts, to see what each strategy would have saved."""
+    from backend.simulation.report import report
+
+    quiet_libraries()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    use_cores(spare=0)
+    report(
+        train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
+        label=label, extra_params=extra_params, bar=bar,
+    )  # fmt: skip
+
+
+def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
+    from backend.doctor.examine import examine
+    from backend.doctor.finding import Finding
+    from backend.learners.base_model import BaseModels
+
+    quiet_libraries()
+    try:
+        settings = load_settings()
+    except BackendError as error:
+        yield Finding("environment", "problem", str(error), "correct the environment variable")
+        return
+    logging.basicConfig(level=logging.ERROR)
+    yield from examine(settings, lambda: new_store(settings), BaseModels(), project_id=project, url=url, fix=fix)

@@ -1,0 +1,9 @@
+"""What the commands belong to."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Active learning for Label Studio."
+)

@@ -1,0 +1,64 @@
+"""For whoever runs it: web server, worker, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from backend.cli.build import new_app, new_context, start
+from backend.cli.group import app
+from backend.libraries import use_cores
+
+
+@app.command()
+def serve() -> None:
+    """Run web server and worker together."""
+    from backend.processes import both
+
+    settings, _ = start()
+    settings.label_studio()
+    raise typer.Exit(both())
+
+
+@app.command()
+def web() -> None:
+    """Run the web server, which Label Studio calls."""
+    from backend.processes import web as run
+
+    settings, _ = start()
+    run(settings, lambda: new_app(settings))
+
+
+@app.command()
+def worker() -> None:
+    """Run the worker, which does the rounds."""
+    from backend.labelstudio.client import Client
+    from backend.rounds.pulse import Pulse
+    from backend.rounds.worker import work
+    from backend.rounds.workflow import Rounds
+
+    settings, store = start()
+    use_cores(spare=1)
+    context = new_context(settings, store)
+    pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor)
+    work(lambda: Rounds(context, settings.model_dir, settings.executor), store, pulse, settings)
+
+
+@app.command()
+def demo(
+    label_studio: Annotated[Path, typer.Option(help="The label-studio program to start.")] = Path("label-studio"),
+    simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
+    rounds: Annotated[int, typer.Option(help="How many batches the simulated annotators label.", min=1)] = 4,
+    kind: Annotated[
+        Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"],
+        typer.Option(help="What is labeled."),
+    ] = "choices",
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the data; default: a temporary folder.")] = None,
+) -> None:
+    """Start Label Studio with a sample project, connect this backend, and stay up until Ctrl-C."""
+    from backend.demo.kinds import KINDS
+    from backend.demo.run import run
+
+    raise typer.Exit(run(label_studio, folder, KINDS[kind], simulate_rounds=rounds if simulate else 0))

@@ -1,0 +1,64 @@
+"""For whoever looks after the state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend import logs
+from backend.cli.build import start
+from backend.cli.group import app
+from backend.errors import BackendError
+from backend.settings import load_settings
+from backend.store import Store
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz.")]) -> None:
+    """Write state and adapters into one archive, consistent while everything runs."""
+    from backend.store.backup import backup as write
+
+    settings, store = start()
+    _require_embedded(store, "back up", "pg_dump and a copy of MODEL_DIR")
+    write(settings.model_dir, file)
+    typer.echo(f"{file} holds the state of {settings.model_dir} ({file.stat().st_size / 2**20:.1f} MB).")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal backup` wrote.")]) -> None:
+    """Put an archive in the place of MODEL_DIR, which is kept beside it. Web server and worker must be stopped."""
+    from backend.store.backup import restore as put_back
+
+    settings = load_settings()
+    logs.set_up(settings.log_level)
+    _require_embedded(
+        Store(settings.model_dir, settings.database, settings.shared_url),
+        "restore",
+        "pg_restore and the copy of MODEL_DIR",
+    )
+    aside = put_back(file, settings.model_dir)
+    kept = f" What was there is kept as {aside}." if aside else ""
+    typer.echo(f"{settings.model_dir} is as {file} had it; start the backend, and it catches up.{kept}")
+
+
+@app.command("migrate-to")
+def migrate_to(
+    url: Annotated[str, typer.Argument(help="An empty database, as in postgresql://user:password@host:5432/name.")],
+) -> None:
+    """Move the state from SQLite in MODEL_DIR to PostgreSQL. Web server and worker must be stopped."""
+    from backend.store.moving import move
+
+    settings = load_settings()
+    logs.set_up(settings.log_level)
+    moved = move(settings.model_dir, url)
+    typer.echo(
+        f"{sum(moved.values())} rows are moved: {', '.join(f'{count} {name}' for name, count in moved.items())}. Set "
+        "DATABASE_URL for web server and worker, and start them; the state in MODEL_DIR is not used any more."
+    )
+
+
+def _require_embedded(store: Store, doing: str, by: str) -> None:
+    if store.database.file is None:
+        raise BackendError(f"the state is in PostgreSQL; {doing} it there, by {by}")
