@@ -106,6 +106,8 @@ class ProjectOptions(BaseSettings):
     """bounds the training as labels grow"""
     train_batch_size: int = Field(16, ge=1, le=4096)
     """labels a training step"""
+    gradient_checkpointing: bool = False
+    """true: training keeps no activations and computes them twice: a third slower, for a fraction of the memory"""
     learning_rate: float | None = Field(None, gt=0, lt=1)
     """by default 0.002 for models up to 50 M parameters (500 M to write answers), 0.0005 up to 500 M, 0.0002 above"""
     lora_r: int = Field(8, ge=1, le=1024)

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     port: int = 9090
     workers: int = Field(1, ge=1)  # web processes; each loads the models it serves
     threads: int = Field(8, ge=2)  # request threads a web process
+    max_base_models: int = Field(4, ge=1)  # kept in memory by each process; more projects than that may share them
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives
     keep_adapters: int = Field(3, ge=1)  # versions of a project that `lsal rollback` can go back to

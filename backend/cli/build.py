@@ -52,7 +52,7 @@ def new_app(settings: Settings) -> Flask:
 
     quiet_libraries()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
-    serving = Serving(store, BaseModels())
+    serving = Serving(store, BaseModels(settings.max_base_models))
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)
 
@@ -67,6 +67,6 @@ def new_context(settings: Settings, store: Store) -> Context:
     quiet_libraries()
     url, api_key = settings.label_studio()
     return Context(
-        store, Client(url, api_key), BaseModels(), bar,
+        store, Client(url, api_key), BaseModels(settings.max_base_models), bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
     )  # fmt: skip

@@ -84,8 +84,11 @@ class Adapters:
             model.eval()
 
     @contextmanager
-    def training(self, adapter: str) -> Iterator[list[torch.nn.Parameter]]:
-        """Inside the block dropout is on and this adapter's parameters, which it hands over, are trainable."""
+    def training(self, adapter: str, *, checkpointing: bool = False) -> Iterator[list[torch.nn.Parameter]]:
+        """Inside the block dropout is on and this adapter's parameters, which it hands over, are trainable.
+
+        checkpointing: keep one activation a layer, and compute the others again for the gradients (Chen et al. 2016).
+        """
         model = self._wrapped()
         self.activate(adapter)
         model.requires_grad_(False)
@@ -93,9 +96,13 @@ class Adapters:
         for parameter in parameters:
             parameter.requires_grad_(True)
         model.train()
+        if checkpointing:
+            self._bare_model().gradient_checkpointing_enable({"use_reentrant": False})
         try:
             yield parameters
         finally:
+            if checkpointing:
+                self._bare_model().gradient_checkpointing_disable()
             model.eval()
             model.requires_grad_(False)
 
@@ -119,6 +126,9 @@ class Adapters:
             for layer, weight in zip(layers, former, strict=True):
                 layer.base_layer.weight.data.copy_(weight)
                 layer.merged_adapters.clear()
+
+    def _bare_model(self) -> Any:
+        return self._wrapped().get_base_model()
 
     def _wrapped(self) -> PeftModel:
         if self._peft is None:

@@ -58,6 +58,7 @@ class TrainingOptions:
     min_steps: int = 100  # a handful of labels needs more than its ten short epochs
     max_steps: int = 600
     batch_size: int = 16
+    checkpointing: bool = False  # whether activations are computed again for the gradients in place of being kept
     halvings: int = 0  # how often a batch is halved, its parts read one after the other, where memory ran out
     learning_rate: float | None = None
     lora_r: int = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,15 +128,42 @@ class BaseModel:
 
 
 class BaseModels:
-    """The base models in memory, each loaded when first asked for."""
+    """The base models in memory, each loaded when first asked for and shared by all who ask.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loaded: dict[str, BaseModel] = {}
+    Of more than `most`, the one that was asked for longest ago is let go. Whoever still uses it keeps it in memory;
+    `let_go` is told its name.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._lock = threading.Lock()  # of the two below; held for moments only
+        self._loaded: dict[str, BaseModel] = {}  # the last used last
+        self._loading: dict[str, threading.Lock] = {}
+        self.let_go: Callable[[str], None] = lambda _name: None
 
     def get(self, name: str) -> BaseModel:
         """The base model of this name. Raises `ModelError` if it cannot be loaded."""
         with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = BaseModel(name)
-            return self._loaded[name]
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:
+            if (found := self.used(name)) is None:
+                self._make_room()
+                found = BaseModel(name)
+                with self._lock:
+                    self._loaded[name] = found
+        return found
+
+    def used(self, name: str) -> BaseModel | None:
+        """Note that it is wanted still; None if it is not in memory."""
+        with self._lock:
+            if (found := self._loaded.pop(name, None)) is not None:
+                self._loaded[name] = found
+            return found
+
+    def _make_room(self) -> None:
+        with self._lock:
+            gone = list(self._loaded)[: max(0, len(self._loaded) - self._most + 1)]
+            for name in gone:
+                del self._loaded[name]
+        for name in gone:
+            self.let_go(name)

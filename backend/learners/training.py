@@ -113,7 +113,7 @@ def _train_one(
                 if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
                     head.carry_over(known)
         try:
-            with base.adapters.training(adapter) as parameters:
+            with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
                 _fit(base, parameters, heads, texts, values, options, progress)
             base.adapters.save(adapter, folder)
         finally:

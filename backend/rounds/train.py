@@ -125,6 +125,7 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
         min_steps=min(options.min_steps, options.max_steps),
         max_steps=options.max_steps,
         batch_size=options.train_batch_size,
+        checkpointing=options.gradient_checkpointing,
         learning_rate=options.learning_rate,
         lora_r=options.lora_r,
         lora_alpha=options.lora_alpha,

@@ -46,6 +46,7 @@ class Serving:
     def __init__(self, store: Store, models: BaseModels) -> None:
         self._store = store
         self._models = models
+        models.let_go = self._let_go
         self._lock = threading.Lock()  # of the two below; held for moments only
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
@@ -93,6 +94,7 @@ class Serving:
     @contextmanager
     def _lease(self, project_id: int) -> Iterator[_InService]:
         service = self._take(project_id)
+        self._models.used(service.learner.base.name)
         try:
             yield service
         finally:
@@ -124,14 +126,21 @@ class Serving:
                     raise
                 log.error("project %d: %s; adapter %d serves on", project_id, error, service.version)
                 fresh = service
-            fresh.users += 1
             with self._lock:
+                fresh.users += 1
                 former = self._current.get(project_id)
                 self._current[project_id] = fresh
                 retired = former is not None and former is not fresh and not former.users
             if former is not None and retired:
                 former.learner.unload()
             return fresh
+
+    def _let_go(self, base_model: str) -> None:
+        """Give up the adapters of a base model that is to leave memory: it does when the last request has left them."""
+        with self._lock:
+            for project_id, service in list(self._current.items()):
+                if service.learner.base.name == base_model:
+                    del self._current[project_id]
 
     def _wanted(self, project_id: int) -> int:
         project = self.project(project_id)

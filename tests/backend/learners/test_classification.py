@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
@@ -200,3 +203,44 @@ def _similarities(model: BaseModel) -> tuple[float, float]:
 def _made(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+def test_checkpointing_learns_the_same_with_less_memory(base: BaseModel, tmp_path: Path) -> None:
+    """Dropout is drawn again as it was."""
+    kept, weights = [], []
+    for checkpointing in (False, True):
+        options = replace(OPTIONS, epochs=1, min_steps=6, max_steps=6, lora_dropout=0.1, checkpointing=checkpointing)
+        sizes: list[int] = []
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            train(base, TEXTS, topics(LABELS), [TOPIC], options, _made(tmp_path / str(checkpointing)))
+        kept.append(sum(sizes))
+        weights.append(load_file(tmp_path / str(checkpointing) / "adapter_model.safetensors"))
+    for name, plain in weights[0].items():
+        torch.testing.assert_close(weights[1][name], plain, atol=1e-6, rtol=1e-5)
+    assert kept[1] < 0.5 * kept[0]
+    assert not any(getattr(m, "gradient_checkpointing", False) for m in base.adapters.model.modules())
+
+
+def test_base_models_that_are_used_stay_and_the_others_leave(
+    tiny_encoder: Path, tiny_decoder: Path, tiny_albert: Path
+) -> None:
+    models, gone = BaseModels(2), list[str]()
+    models.let_go = gone.append
+    first, second, third = (str(path) for path in (tiny_encoder, tiny_decoder, tiny_albert))
+    kept, left = models.get(first), weakref.ref(models.get(second))
+    assert models.get(first) is kept, "shared"
+    assert models.used(first) is kept
+    models.get(third)
+    assert gone == [second]
+    gc.collect()
+    assert left() is None
+    assert models.get(first) is kept
+    assert models.used(second) is None
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(models.get, [second] * 8))) == 1, "loaded once"
+    assert gone == [second, third]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
@@ -15,6 +19,7 @@ from backend.pool.texts import given
 from backend.rounds import reasons
 from backend.settings import Settings
 from backend.store import Store
+from backend.store.models import Adapter
 from backend.store.rounds import Place
 from backend.store.tasks import TaskText, digest
 from backend.web.serving import Serving
@@ -265,3 +270,33 @@ def test_an_unexpected_error_shows_no_traceback(
     answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
     assert answer.status_code == 500
     assert answer.get_json() == {"error": "Internal error; the backend's log says more"}
+
+
+def test_more_base_models_than_may_be_in_memory_are_served_in_turn(
+    adapter: Any, store: Store, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """Project 8 has the same adapter under another name of the base model."""
+    twin = Path(shutil.copytree(tiny_encoder, tmp_path / "twin"))
+    for number in (7, 8):
+        store.projects.connect(number, label_config=CONFIG, options={}, host="b.local")
+    adapter(1)
+    made = store.rounds.adapter(7, 1)
+    assert made is not None
+    shutil.copytree(store.files.adapters(7).folder, store.files.adapters(8).folder)
+    store.rounds.put_adapter(
+        Adapter(
+            project_id=8, number=1, base_model=str(twin), fingerprint="x", targets=made.targets, examples=30,
+            created_at=0.0,
+        )
+    )  # fmt: skip
+    store.projects.set(8, adapter=1)
+    serving = Serving(store, BaseModels(1))
+    texts = [text for text, _ in labeled_sentences(4, seed=2)]
+    _, _, expected = serving.predict(7, texts)
+    first = weakref.ref(serving._current[7].learner.base)
+    for project in (8, 7, 8):
+        _, _, found = serving.predict(project, texts)
+        np.testing.assert_allclose(found["topic/probs"], expected["topic/probs"], atol=1e-5)
+        assert list(serving._current) == [project]
+    gc.collect()
+    assert first() is None
