@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -19,6 +17,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from backend.children import end_with_parent
 from backend.errors import RefusedStartError
 from backend.settings import Settings
 
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 20.0  # seconds in which a web server that ends has refused to start, which it does for a port that is taken
 _LONG = 300.0  # seconds after which a death is a new story
 _LONGEST_WAIT = 60.0
-_PR_SET_PDEATHSIG = 1
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -83,7 +81,7 @@ class _Child:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name], preexec_fn=_end_with_parent)
+        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name], preexec_fn=end_with_parent)
         self._started = time.monotonic()
         self._dead = False
 
@@ -106,12 +104,6 @@ class _Child:
         elif now >= self._again_at:
             self.start()
         return None
-
-
-def _end_with_parent() -> None:
-    """Have Linux stop this process when its parent is killed: an orphaned worker would keep a new one from starting."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def both() -> int:

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     port: int = 9090
     workers: int = Field(1, ge=1)  # web processes; each loads the models it serves
     threads: int = Field(8, ge=2)  # request threads a web process
+    accelerate_config: Path | None = None  # what `accelerate config` wrote: trains in several processes
     max_base_models: int = Field(4, ge=1)  # kept in memory by each process; more projects than that may share them
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives

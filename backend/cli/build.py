@@ -69,4 +69,5 @@ def new_context(settings: Settings, store: Store) -> Context:
     return Context(
         store, Client(url, api_key), BaseModels(settings.max_base_models), bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
+        accelerate_config=settings.accelerate_config,
     )  # fmt: skip

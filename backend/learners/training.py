@@ -23,6 +23,7 @@ from backend.learners.committee import HEADS, member_folder
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.learner import Learner
+from backend.learners.team import ALONE, Team
 from backend.targets import Target, Values
 
 Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and what each teaches
@@ -38,18 +39,20 @@ def train(
     *,
     warm_start: Path | None = None,
     frozen_view: Examples | None = None,
+    team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> None:
     """Fine-tune an adapter with its heads on labeled texts into `folder`, with the committee if one is wanted.
 
     values: what each text teaches, by the target's name; a text need not have a value of every target. `warm_start` is
     a folder of an earlier version to go on from. `frozen_view` is what the embeddings' view of a `views` committee
-    learns from, where it differs. A committee is about the only target. Equal seeds give equal weights on the same
+    learns from, where it differs. A `team` trains together, each of it calling this. A committee is about the only
+    target. Equal seeds give equal weights on the same
     machine. Raises `ModelError` if the loss is no longer a number.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
-    _train_one(base, (texts, values), targets, options, folder, warm_start, _part(progress, 0, members))
+    _train_one(base, (texts, values), targets, options, folder, warm_start, team, _part(progress, 0, members))
     if committee is None or committee.kind == "dropout":
         return
     (target,) = targets
@@ -67,7 +70,7 @@ def train(
             _train_one(
                 base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
                 _member_options(base, options, targets, member), member_folder(folder, member), None,
-                _part(progress, member, members),
+                team, _part(progress, member, members),
             )  # fmt: skip
 
 
@@ -92,6 +95,7 @@ def _train_one(
     options: TrainingOptions,
     folder: Path,
     warm_start: Path | None,
+    team: Team,
     progress: Progress,
 ) -> None:
     folder.mkdir(exist_ok=True)
@@ -114,7 +118,7 @@ def _train_one(
                     head.carry_over(known)
         try:
             with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
-                _fit(base, parameters, heads, texts, values, options, progress)
+                _fit(base, parameters, heads, texts, values, options, team, progress)
             base.adapters.save(adapter, folder)
         finally:
             base.adapters.drop(adapter)
@@ -180,6 +184,7 @@ def _fit(
     texts: Sequence[str],
     values: Sequence[Values],
     options: TrainingOptions,
+    team: Team,
     progress: Progress,
 ) -> None:
     ids = base.tokenize(texts, options.max_length)
@@ -202,7 +207,8 @@ def _fit(
             rows = order[start : start + options.batch_size]
             given = {h.target.name: sum(h.target.name in values[row] for row in rows) for h in heads}
             optimizer.zero_grad(set_to_none=True)
-            for part in np.array_split(rows, min(len(rows), 2**options.halvings)):
+            mine = team.mine(rows)
+            for part in np.array_split(mine, min(len(mine), 2**options.halvings)) if len(mine) else ():
                 batch = pad(base.tokenizer, ids, part)
                 with _autocast(base.device):
                     reading = Reading(base, batch, [texts[row] for row in part], options.max_length)
@@ -213,6 +219,7 @@ def _fit(
                         f"lower extra_params.learning_rate (now {rate:g})"
                     )
                 torch.autograd.backward(loss)
+            team.add_up([*parameters, *of_heads])
             torch.nn.utils.clip_grad_norm_([*parameters, *of_heads], 1.0)
             optimizer.step()
             schedule.step()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -36,6 +37,7 @@ class Context:
     keep_adapters: int = 3  # versions to go back to
     notify: Callable[[str], bool] | None = None  # tell this to whoever asked for it; whether it arrived
     min_free_mb: int = 0  # megabytes of disk without which no round begins
+    accelerate_config: Path | None = None  # by which training runs in processes of its own
     computing: threading.Lock = field(default_factory=threading.Lock)  # one model at work at a time in this process
 
     def project(self, project_id: int) -> Project:

@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import strategies
 from backend.errors import DamagedError, ModelError
+from backend.learners import parallel
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import Learner
 from backend.learners.saved import describe
@@ -68,12 +70,13 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
     former = _whole(context, project) if warm else None
+    config = context.accelerate_config
     with context.progress(project_id, f"training on {len(examples)} labels") as progress:
         base = context.models.get(options.base_model)
 
         def fill(folder: Path) -> None:
-            train_learner(
-                base,
+            run = partial(train_learner, base) if config is None else partial(parallel.train, config, base.name)
+            run(
                 [*texts, *to_adapter[0]],
                 [*values, *to_adapter_values],
                 targets,

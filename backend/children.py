@@ -1,0 +1,15 @@
+"""Processes that are not to outlive the one that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Have Linux stop this process when its parent is killed: an orphaned worker would keep a new one from starting."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
