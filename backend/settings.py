@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1)  # web processes; each loads the models it serves
     threads: int = Field(8, ge=2)  # request threads a web process
     accelerate_config: Path | None = None  # what `accelerate config` wrote: trains in several processes
+    scoring: Literal["local", "ray"] = "local"  # ray: on the cluster of RAY_ADDRESS
+    scoring_replicas: int | None = Field(None, ge=1)  # of the model there; None: one a GPU, or processor
     max_base_models: int = Field(4, ge=1)  # kept in memory by each process; more projects than that may share them
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives
@@ -50,6 +52,13 @@ class Settings(BaseSettings):
     @classmethod
     def _capitals(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("shared_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value and not value.startswith("/"):
+            raise ValueError("expected an address such as s3://bucket/folder, or the path of a folder from / on")
+        return value
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:

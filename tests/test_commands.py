@@ -39,6 +39,7 @@ RUN = {
     ".venv/bin/python -m build": ("tests/test_release.py", '"build"'),
     "USE_DEFAULT_BANNED_SUBNETS": ("backend/demo/label_studio.py", '"USE_DEFAULT_BANNED_SUBNETS": "false"'),
     "export DATABASE_URL": ("tests/label_studio/faults/test_several_workers.py", "DATABASE_URL=new_database()"),
+    "export SCORING": ("tests/backend/pool/test_cluster.py", "RAY_ADDRESS"),
     "export SHARED_URL": ("tests/backend/store/test_shared.py", "s3://{bucket}/team"),
     "export LABEL_STUDIO_URL": ("tests/real.py", '"LABEL_STUDIO_URL"'),
 }

@@ -52,6 +52,8 @@ def new_app(settings: Settings) -> Flask:
 
     quiet_libraries()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
+    if store.files.shared is not None:
+        store.files.shared.tolerant = True
     serving = Serving(store, BaseModels(settings.max_base_models))
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)
@@ -62,6 +64,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     from backend.labelstudio.client import Client
     from backend.learners.base_model import BaseModels
     from backend.notify import notifier
+    from backend.pool.cluster import Cluster
     from backend.rounds.context import Context
 
     quiet_libraries()
@@ -70,4 +73,5 @@ def new_context(settings: Settings, store: Store) -> Context:
         store, Client(url, api_key), BaseModels(settings.max_base_models), bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
+        cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
     )  # fmt: skip

@@ -1,23 +1,22 @@
-"""Compute what is wanted of a project's texts in this process, and keep it."""
+"""Compute what is wanted of a project's texts, in this process or on a cluster, and keep it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backend.learners.base import GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
 from backend.learners.learner import Learner
-from backend.pool.texts import Texts
+from backend.pool.cluster import Arrays, Cluster, Found
+from backend.pool.texts import Places, Texts
 from backend.store.shards import ROWS, Shards
 
-Arrays = dict[str, NDArray[Any]]
+_WORTH = 200  # texts: for fewer, to reach a cluster takes longer than to compute here
 
 
 def score(
@@ -29,6 +28,7 @@ def score(
     gradient: GradientOptions = GradientOptions(),
     uncertainty: UncertaintyOptions = UncertaintyOptions(),
     progress: Progress = no_progress,
+    cluster: Cluster | None = None,
 ) -> None:
     """Compute the adapter's outputs and the wanted arrays of every distinct text, into the adapter's scores.
 
@@ -39,12 +39,18 @@ def score(
     if len(scores) and not scores.names >= {*outputs, *wanted}:
         scores.clear()
     asked = {array.rpartition("/")[2] for array in wanted.values()}
-
-    def compute(some: list[str], done: Progress) -> Arrays:
-        found = learner.score(some, asked, gradient=gradient, uncertainty=uncertainty, progress=done)
-        return {name: found[name] for name in outputs} | {name: found[array] for name, array in wanted.items()}
-
-    _complete(scores, texts, compute, progress)
+    places = _missing(scores, texts)
+    if cluster is None or len(places) < _WORTH:
+        parts = _one_by_one(places, texts, progress, lambda some, done: learner.score(
+            some, asked, gradient=gradient, uncertainty=uncertainty, progress=done
+        ))  # fmt: skip
+    else:
+        parts = _counted(
+            cluster.score(learner, asked, gradient, uncertainty, places, texts.read), len(places), progress
+        )
+    named = {**{name: name for name in outputs}, **wanted}
+    for some, found in parts:
+        scores.add(texts.digests[some], {name: found[array] for name, array in named.items()})
 
 
 def embed(
@@ -55,30 +61,45 @@ def embed(
     max_length: int,
     halvings: int = 0,
     progress: Progress = no_progress,
+    cluster: Cluster | None = None,
 ) -> None:
     """Compute the base model's embedding of every distinct text, once for each, and keep it for ever.
 
     halvings: how often to halve the batches.
     """
-    tokens = TOKENS_A_BATCH >> halvings
+    tokens, places = TOKENS_A_BATCH >> halvings, _missing(embeddings, texts)
+    if cluster is None or len(places) < _WORTH:
+        parts = _one_by_one(places, texts, progress, lambda some, done: {
+            "embeddings": base.embed(some, max_length=max_length, tokens_a_batch=tokens, progress=done)
+        })  # fmt: skip
+    else:
+        parts = _counted(cluster.embed(base, max_length, tokens, places, texts.read), len(places), progress)
+    for some, found in parts:
+        embeddings.add(texts.digests[some], found)
 
-    def compute(some: list[str], done: Progress) -> Arrays:
-        return {"embeddings": base.embed(some, max_length=max_length, tokens_a_batch=tokens, progress=done)}
 
-    _complete(embeddings, texts, compute, progress)
-
-
-def _complete(
-    known: Shards, texts: Texts, compute: Callable[[list[str], Progress], Arrays], progress: Progress
-) -> None:
-    """Compute what is missing, a shard at a time, so that neither memory nor what a kill costs grows with the pool."""
+def _missing(known: Shards, texts: Texts) -> Places:
+    """Where each distinct text stands that is not known, first."""
     _, first = np.unique(texts.digests, return_index=True)
-    missing = np.sort(first[known.rows(texts.digests[first]) < 0])
-    for start in range(0, len(missing), ROWS):
-        some = missing[start : start + ROWS]
-        done = partial(_further, progress, start, len(missing))
-        known.add(texts.digests[some], compute(texts.read(some), done))
+    return np.sort(first[known.rows(texts.digests[first]) < 0])
+
+
+def _one_by_one(
+    places: Places, texts: Texts, progress: Progress, compute: Callable[[list[str], Progress], Arrays]
+) -> Found:
+    """A shard at a time, so that neither memory nor what a kill costs grows with the pool."""
+    for start in range(0, len(places), ROWS):
+        some = places[start : start + ROWS]
+        yield some, compute(texts.read(some), partial(_further, progress, start, len(places)))
 
 
 def _further(progress: Progress, before: int, total: int, done: int, _of: int) -> None:
     progress(before + done, total)
+
+
+def _counted(parts: Found, total: int, progress: Progress) -> Found:
+    done = 0
+    for some, found in parts if total else ():
+        done += len(some)
+        progress(done, total)
+        yield some, found

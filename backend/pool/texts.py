@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.errors import BackendError
 from backend.store import Store
 from backend.store.tasks import LabeledText, Listed, TaskText
 
@@ -33,6 +34,9 @@ def stored(store: Store, project_id: int, tasks: Listed) -> Texts:
     def read(places: Places) -> list[str]:
         wanted = tasks.ids[places].tolist()
         found = store.tasks.texts(project_id, wanted)
+        given_digests = tasks.digests[places].tolist()
+        if any(i not in found or found[i].digest != told for i, told in zip(wanted, given_digests, strict=True)):
+            raise BackendError("texts changed or were deleted while they were read; the next round reads them anew")
         return [found[task_id].text for task_id in wanted]
 
     return Texts(tasks.digests, read)

@@ -19,6 +19,7 @@ from backend.labelstudio.task_spec import TaskSpec
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModels
 from backend.options import ProjectOptions
+from backend.pool.cluster import Cluster
 from backend.store import Store
 from backend.store.models import Adapter, Project
 from backend.targets import Target
@@ -37,6 +38,7 @@ class Context:
     keep_adapters: int = 3  # versions to go back to
     notify: Callable[[str], bool] | None = None  # tell this to whoever asked for it; whether it arrived
     min_free_mb: int = 0  # megabytes of disk without which no round begins
+    cluster: Cluster | None = None  # where pools are scored, if not in this process
     accelerate_config: Path | None = None  # by which training runs in processes of its own
     computing: threading.Lock = field(default_factory=threading.Lock)  # one model at work at a time in this process
 

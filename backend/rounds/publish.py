@@ -88,9 +88,8 @@ def _predictions(
     if adapter is not None and options_of(context.project(project_id)).pre_annotate:
         targets = learned(adapter)
         scores = context.store.files.scores(project_id, version)
-        if len(scores):
-            shown = [item.task_id for item in items if not item.audit]
-            results = _results(context, project_id, targets, scores, shown)
+        shown = [item.task_id for item in items if not item.audit]
+        results = _results(context, project_id, targets, scores, shown)
     return [
         {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / 1e6, "model_version": name}
         for place, item in enumerate(items, start=1)
@@ -100,6 +99,8 @@ def _predictions(
 def _results(
     context: Context, project_id: int, targets: Sequence[Target], scores: Shards, shown: Sequence[int]
 ) -> dict[int, list[dict[str, Any]]]:
-    spec, tasks = spec_of(context.project(project_id)), context.store.tasks.texts(project_id, shown).values()
-    outputs = {name: scores.take(name, [task.digest for task in tasks]) for name in output_names(targets)}
-    return {task.id: prediction(spec, targets, outputs, row, task.text)[0] for row, task in enumerate(tasks)}
+    """By task, as far as it was scored: a strategy that asks no model chooses from all, also under `shortlist`."""
+    spec, tasks = spec_of(context.project(project_id)), list(context.store.tasks.texts(project_id, shown).values())
+    there, outputs = scores.found(output_names(targets), [task.digest for task in tasks])
+    known = [task for task, is_there in zip(tasks, there, strict=True) if is_there]
+    return {task.id: prediction(spec, targets, outputs, row, task.text)[0] for row, task in enumerate(known)}

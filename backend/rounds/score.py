@@ -32,7 +32,7 @@ def score(context: Context, project_id: int, version: int, *, halvings: int = 0)
                 context.store.files.scores(project_id, version), learner, stored(context.store, project_id, tasks),
                 asked.scored(options, strategy, learned(adapter)),
                 gradient=asked.gradient_options(options), uncertainty=asked.uncertainty_options(options),
-                progress=progress,
+                progress=progress, cluster=context.cluster,
             )  # fmt: skip
         finally:
             learner.unload()

@@ -63,8 +63,8 @@ def select(context: Context, project_id: int, version: int, queue: int, *, halvi
         chosen = strategy.select(pool, max(1, options.published - len(audit)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
-    # What is drawn from a shortlist says nothing of the texts that are not on it.
-    drawn = None if shortlisted else chosen.probabilities
+    # What is drawn from a shortlist says nothing of the texts that are not on it, whose losses nobody knows.
+    drawn = None if options.shortlist < 1 else chosen.probabilities
     likely = [None] * len(chosen.indices) if drawn is None else drawn.tolist()
     names = [member.name for member in strategy.members] if isinstance(strategy, Mixed) else []
     by = [None] * len(likely) if chosen.members is None else [names[member] for member in chosen.members]

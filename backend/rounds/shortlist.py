@@ -36,7 +36,12 @@ def to_score(
         return tasks.listed(project_id)
     for texts in (stored(context.store, project_id, candidates), given(labeled)):
         vectors = embeddings(context, project_id, options, texts, halvings=halvings)
-    places = _chosen(options, targets, vectors, candidates.digests, labeled[-_MOST:], size)
+    distinct = _distinct(candidates.digests, labeled)
+    places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
+    if missing := max(0, options.published - len(places)):  # few neighbours, or many copies of one text
+        others = np.setdiff1d(np.arange(len(candidates.ids)), places)
+        drawn = np.random.default_rng([options.seed, project_id]).permutation(others)[:missing]
+        places = np.concatenate([places, drawn])
     audit = tasks.listed_waiting(project_id, audit=True)
     return Listed(
         np.concatenate([candidates.ids[places], [e.id for e in labeled], audit.ids[:STOP_SET]]).astype(np.int64),
@@ -44,6 +49,13 @@ def to_score(
             np.int64
         ),
     )
+
+
+def _distinct(digests: NDArray[np.int64], labeled: Sequence[LabeledText]) -> NDArray[np.int64]:
+    """Where each text stands first, without those that are labeled elsewhere already, if that leaves any."""
+    _, first = np.unique(digests, return_index=True)
+    fresh = first[~np.isin(digests[first], [example.digest for example in labeled])]
+    return np.sort(fresh if len(fresh) else first)
 
 
 def _chosen(

@@ -56,8 +56,7 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     for known in {each.number: each for each in ([current] if given_up and current else equal)}.values():
         try:
             load(context, project_id, known.number).unload()
-            if known.digest is None and (digest := files.share(known.number)):  # it is from before there was SHARED_URL
-                context.store.rounds.set_digest(project_id, known.number, digest)
+            _share(context, known)  # again: it may be from before there was SHARED_URL, or have been lost there
             return known.number
         except ModelError as error:
             log.error("project %d: %s; another is trained", project_id, error)
@@ -89,14 +88,19 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
 
         # The files may be another's by now, which these would replace.
         files.write(version, fill, allowed=context.store.database.require)
-    context.store.rounds.put_adapter(
-        Adapter(
+    trained = Adapter(
             project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
             targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
-            digest=files.share(version),
-        )
     )  # fmt: skip
+    context.store.rounds.put_adapter(trained)  # before it is shared: if that fails, the next try finds it
+    _share(context, trained)
     return version
+
+
+def _share(context: Context, adapter: Adapter) -> None:
+    """Put an adapter's files into shared storage, if there is any, and only then point to them there."""
+    if digest := context.store.files.adapters(adapter.project_id).share(adapter.number):
+        context.store.rounds.set_digest(adapter.project_id, adapter.number, digest)
 
 
 def _whole(context: Context, project: Project) -> Path | None:

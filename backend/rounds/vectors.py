@@ -45,7 +45,10 @@ def embeddings(context: Context, project_id: int, options: ProjectOptions, texts
     base = context.models.get(options.base_model)
     found = context.store.files.embeddings(project_id, f"{base.name}-{options.max_length}")
     with context.progress(project_id, f"embedding {len(texts.digests)} texts") as progress:
-        local.embed(found, base, texts, max_length=options.max_length, halvings=halvings, progress=progress)
+        local.embed(
+            found, base, texts, max_length=options.max_length, halvings=halvings, progress=progress,
+            cluster=context.cluster,
+        )  # fmt: skip
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from uuid import uuid4
@@ -34,11 +35,17 @@ class AdapterFiles:
 
     def versions(self) -> list[int]:
         """Those whose files are kept, newest first."""
-        names = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        found = set(self.here())
         if self._shared is not None:
             with suppress(SharedError):  # away: then those whose copies are here
-                names = {name.partition("-")[0] for name in self._shared.names(self.folder)}
-        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+                names = {name.partition("-")[0] for name in self._shared.lately(self.folder)}
+                found |= {int(name) for name in names if name.isdigit()}
+        return sorted(found, reverse=True)
+
+    def here(self) -> list[int]:
+        """Those whose files, or copies of them, are on this host."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
+        return [int(name) for name in names if name.isdigit()]
 
     def write(self, number: int, fill: Callable[[Path], None], *, allowed: Callable[[], None] = lambda: None) -> None:
         """Let `fill` write the files, then put them in place in one step, in place of what an earlier try left.
@@ -67,8 +74,10 @@ class AdapterFiles:
     def ready(self, number: int, digest: str | None) -> Path:
         """The folder of a version, fetched if it is not here as its digest has it. Raises `DamagedError`."""
         path = self.path(number)
-        if self._shared is not None and digest is not None and (self._digest(number) != digest or self._damage(path)):
-            self._fetch(number, digest, self._shared)
+        if self._shared is not None and digest is not None and not self._is_right(number, digest):
+            with self._alone():
+                if not self._is_right(number, digest):  # another process may have been faster
+                    self._fetch(number, digest, self._shared)
         if wrong := self._damage(path):
             raise DamagedError(wrong)
         return path
@@ -76,15 +85,16 @@ class AdapterFiles:
     def prune(self, keep: set[int]) -> None:
         """Delete every version not in `keep`, and what a killed process left beside."""
         for path in self.folder.iterdir() if self.folder.exists() else ():
-            if not path.name.isdigit() or int(path.name) not in keep:
+            if (path.name.isdigit() and int(path.name) not in keep) or (not path.name.isdigit() and self._left(path)):
                 shutil.rmtree(path)
         if self._shared is not None:
             for name in {name.partition("/")[0] for name in self._shared.names(self.folder)}:
-                if int(name.partition("-")[0]) not in keep:
+                number = name.partition("-")[0]
+                if number.isdigit() and int(number) not in keep:
                     self._shared.drop(self.folder / name)
 
     def _fetch(self, number: int, digest: str, shared: Shared) -> None:
-        """Copy a version here, and delete older copies of what is not kept there any more."""
+        """Copy a version here."""
         there = self._there(number, digest)
         names = shared.names(there)
         if _CHECKSUMS not in names:
@@ -94,15 +104,22 @@ class AdapterFiles:
             for name in names:
                 shared.pull(there / name, folder / name)
 
-        try:
-            self._put(number, pull)
-        except OSError:
-            if self._digest(number) != digest:  # else another process was faster
-                raise
-        kept = self.versions()
-        for path in self.folder.iterdir():
-            if path.name.isdigit() and int(path.name) < number and int(path.name) not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        self._put(number, pull)
+
+    def _is_right(self, number: int, digest: str) -> bool:
+        return self._digest(number) == digest and self._damage(self.path(number)) is None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: two that fetch one version would delete each other's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_name("adapters.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _left(self, path: Path) -> bool:
+        """Whether it was left by a process that was killed: those of others on this folder may be at work on theirs."""
+        return self._shared is None or arrays.was_left(path)
 
     def _put(self, number: int, fill: Callable[[Path], None]) -> None:
         path = self.path(number)

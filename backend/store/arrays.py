@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,15 +17,20 @@ from safetensors.numpy import save_file
 log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
+_LEFT = 3600.0  # seconds
 
 
-def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write named arrays to `path` in one step."""
+def write(path: Path, arrays: Mapping[str, Array], *, before: Callable[[Path], None] = lambda _path: None) -> None:
+    """Write named arrays to `path` in one step.
+
+    before: called with the file that is written, right before it is moved to `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         save_file(dict(arrays), beside)
         sync(beside)
+        before(beside)
         beside.replace(path)
         sync_folder(path.parent)
     finally:
@@ -46,6 +52,14 @@ def read(path: Path) -> dict[str, Array] | None:
 def say_damaged(path: Path, error: Exception) -> None:
     """Tell the log."""
     log.warning("%s is damaged (%s) and will be computed again", path, error)
+
+
+def was_left(path: Path) -> bool:
+    """Whether a file that has no name yet is so old that it will never get one."""
+    try:
+        return time.time() - path.stat().st_mtime > _LEFT
+    except FileNotFoundError:
+        return False
 
 
 def sync(path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
 
 from backend.errors import BackendError
 from backend.store import arrays
@@ -41,17 +41,19 @@ class Files:
         folder = self._project(project_id) / "map"
         if self.shared is not None:
             self.shared.refresh(folder)
-        found = max(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime, default=None)
+        found = max(folder.glob("[!.]*"), default=None)
         return arrays.read(found) if found is not None else None
 
     def put_map(self, project_id: int, drawn: Mapping[str, arrays.Array]) -> None:
         """Write the map, in place of the former one."""
         folder = self._project(project_id) / "map"
         former = list(folder.glob("*"))
-        path = folder / f"{uuid4().hex}.safetensors"
-        arrays.write(path, drawn)
-        if self.shared is not None:
-            self.shared.push(path)
+        path = folder / f"{time.time_ns():020d}.safetensors"
+        shared = self.shared
+        if shared is None:
+            arrays.write(path, drawn)
+        else:
+            arrays.write(path, drawn, before=lambda written: shared.push(written, path))
         for old in former:
             if self.shared is not None:
                 self.shared.drop(old)
@@ -66,7 +68,16 @@ class Files:
             if not name.isdigit() or int(name) not in keep:
                 Shards(scores / name, self.shared).clear()
         for path in self._project(project_id).rglob(".*.safetensors.*"):
-            path.unlink(missing_ok=True)
+            if self.shared is None or arrays.was_left(path):  # else it may be a copy that is being fetched
+                path.unlink(missing_ok=True)
+
+    def forget_copies(self, project_id: int, numbers: Collection[int]) -> None:
+        """Delete what is here of versions that are in shared storage."""
+        if self.shared is None:
+            return
+        for number in numbers:
+            for path in (self.adapters(project_id).path(number), self.scores(project_id, number).folder):
+                shutil.rmtree(path, ignore_errors=True)
 
     def require_room(self, megabytes: int) -> None:
         """Raise `BackendError` if the disk has less free space: a full one stops everything, a low one can be told."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
@@ -139,7 +139,7 @@ class Shards:
         """Which digests are there, (N,), and the named arrays of those; none is if a name is not."""
         try:
             return self._view.found(names, digests)
-        except OSError:  # a shard was replaced, or let go, since
+        except (OSError, SafetensorError):  # a shard was replaced, let go or damaged since
             self._seen = view = _View(self.folder)
             return view.found(names, digests)
 
@@ -152,25 +152,28 @@ class Shards:
             return view.at(name, np.empty(0, np.int64)) if view.shards else np.empty((0, 0), np.float32)
         there, values = self.found([name], digests)
         if not there.all():
-            raise KeyError(f"{int((~there).sum())} of {len(there)} texts have no '{name}'")
+            raise BackendError(
+                f"{int((~there).sum())} of {len(there)} texts have no '{name}'; options or texts changed during the "
+                "round, start one again"
+            )
         return values[name]
 
     def add(self, digests: Digests, values: Mapping[str, Array]) -> None:
         """Add rows. A last shard that is not full is written again with them."""
+        self._seen = None  # another may have written meanwhile
         view, fresh = self._view, {"digests": np.asarray(digests, np.int64), **values}
         number, gone = 0, list(view.damaged)
         if view.shards:
             last = view.shards[-1]
             number = int(last.path.name.partition("-")[0]) + 1
-            if len(last.digests) < ROWS:
+            if len(last.digests) < ROWS and set(last.shapes) == set(fresh):
                 rows, number = np.arange(len(last.digests)), number - 1
                 fresh = {name: stacked(last.read(name, rows), array) for name, array in fresh.items()}
                 gone.append(last.path)
         for start in range(0, len(fresh["digests"]), ROWS):
             path = self.folder / f"{number + start // ROWS:06d}-{uuid4().hex[:8]}.safetensors"
-            arrays.write(path, {k: np.ascontiguousarray(array[start : start + ROWS]) for k, array in fresh.items()})
-            if self._shared is not None:
-                self._shared.push(path)
+            part = {name: np.ascontiguousarray(array[start : start + ROWS]) for name, array in fresh.items()}
+            arrays.write(path, part, before=partial(self._share, path))
         for path in gone:
             if self._shared is not None:
                 self._shared.drop(path)
@@ -183,6 +186,10 @@ class Shards:
             self._shared.drop(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._seen = None
+
+    def _share(self, path: Path, written: Path) -> None:
+        if self._shared is not None:
+            self._shared.push(written, path)
 
     def _refresh(self) -> None:
         if self._shared is not None:

@@ -7,7 +7,9 @@ old or the new, and a copy that is here is right for as long as its name is ther
 from __future__ import annotations
 
 import logging
+import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,10 @@ from backend.store import arrays
 log = logging.getLogger(__name__)
 
 _EVERY = 10.0  # seconds
+# A storage that hangs is not to hold requests for minutes, as it would by default.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 2}}}
+}
 _PACKAGES = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}  # extras of ours by protocol
 
 
@@ -38,7 +44,10 @@ class Shared:
     def __init__(self, url: str, root: Path) -> None:
         self._url = url
         self._root = root
-        self._looked: dict[Path, float] = {}
+        self.tolerant = False  # whether to go on with the copies here while it is away, as whoever serves does
+        self._looking = threading.Lock()
+        self._listed: dict[Path, tuple[float, set[str]]] = {}
+        self._looked: dict[Path, float] = {}  # when, in seconds
 
     def names(self, folder: Path) -> set[str]:
         """The names of the files there in a folder, as seen from it."""
@@ -47,6 +56,13 @@ class Shared:
             fs.invalidate_cache()
             return {path[len(key) + 1 :] for path in fs.find(key) if not path.rpartition("/")[2].startswith(".")}
 
+    def lately(self, folder: Path) -> set[str]:
+        """As `names`; while it is tolerant, as they were some seconds ago."""
+        known = self._listed.get(folder)
+        if not self.tolerant or known is None or time.monotonic() - known[0] > _EVERY:
+            known = self._listed[folder] = (time.monotonic(), self.names(folder))
+        return known[1]
+
     def push(self, path: Path, to: Path | None = None) -> None:
         """Write a file there, and compare what arrived.
 
@@ -54,11 +70,17 @@ class Shared:
         """
         with self._told("write"):
             key = self._key(to or path)
-            self._fs.makedirs(key.rpartition("/")[0], exist_ok=True)
-            self._fs.put_file(str(path), key)
-            with path.open("rb") as ours, self._fs.open(key, "rb") as theirs:
+            folder, _, name = key.rpartition("/")
+            self._fs.makedirs(folder, exist_ok=True)
+            beside = (
+                f"{folder}/.{name}.{uuid4().hex}" if self._is_folder else key
+            )  # object stores show whole files only
+            self._fs.put_file(str(path), beside)
+            with path.open("rb") as ours, self._fs.open(beside, "rb") as theirs:
                 if file_digest(ours, "sha256").digest() != _digest(theirs):
                     raise OSError(f"{to or path} arrived changed")
+            if self._is_folder:
+                os.replace(beside, key)
 
     def pull(self, path: Path, to: Path | None = None) -> None:
         """Copy a file here, in one step.
@@ -66,36 +88,43 @@ class Shared:
         to: where to, if not to `path`.
         """
         target = to or path
-        target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.{uuid4().hex}")
-        try:
-            with self._told("read"):
+        with self._told("read"):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 self._fs.get_file(self._key(path), str(beside))
-            arrays.sync(beside)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+                arrays.sync(beside)
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
 
     def pull_folder(self, folder: Path) -> None:
-        """Have here the files that are there, and no others."""
-        there, here = self.names(folder), {path.name for path in folder.glob("[!.]*")}
+        """Have here the files that are there and, if there are any, no others."""
+        here = {path.name for path in folder.glob("[!.]*")}  # first: what comes meanwhile is there already
+        there = self.names(folder)
         for name in sorted(there - here):
             try:
                 self.pull(folder / name)
             except SharedError:
                 if name in self.names(folder):  # else it was replaced meanwhile
                     raise
-        for name in here - there:
+        for name in here - there if there else ():  # nothing at all there tells more of the storage than of these
             (folder / name).unlink(missing_ok=True)
 
     def refresh(self, folder: Path) -> None:
-        """As `pull_folder`, at most every few seconds; while it is away, what is here is all there is."""
-        if time.monotonic() - self._looked.get(folder, -_EVERY) >= _EVERY:
+        """As `pull_folder`. While it is tolerant: every few seconds, by one thread, and what is here is enough."""
+        if not self.tolerant:
+            self.pull_folder(folder)
+            return
+        if time.monotonic() - self._looked.get(folder, -_EVERY) < _EVERY or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self.pull_folder(folder)
+        except SharedError as error:
+            log.warning("%s; until then the copies here are used", error)
+        finally:
             self._looked[folder] = time.monotonic()
-            try:
-                self.pull_folder(folder)
-            except SharedError as error:
-                log.warning("%s; until then the copies here are used", error)
+            self._looking.release()
 
     def drop(self, path: Path) -> None:
         """Delete a file or folder there, if it is there."""
@@ -109,7 +138,7 @@ class Shared:
     def _found(self) -> tuple[Any, str]:
         protocol = self._url.partition("://")[0]
         try:
-            fs, base = url_to_fs(self._url)
+            fs, base = url_to_fs(self._url, **_OPTIONS.get(protocol, {}))
         except ImportError:
             extra = _PACKAGES.get(protocol, protocol)
             raise SharedError(
@@ -123,8 +152,15 @@ class Shared:
         return fs, str(base).rstrip("/")
 
     @property
+    def _is_folder(self) -> bool:
+        return "file" in self._fs.protocol
+
+    @property
     def _fs(self) -> Any:
-        return self._found[0]
+        fs, base = self._found
+        if "file" in fs.protocol and not Path(base).is_dir():  # else another disk would be filled in its place
+            raise SharedError(f"the folder {base} of SHARED_URL is not there; mount it, or make it")
+        return fs
 
     def _key(self, path: Path) -> str:
         return f"{self._found[1]}/{path.relative_to(self._root).as_posix()}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 import numpy as np
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from backend.errors import DamagedError, ModelError
+from backend.errors import BackendError, DamagedError, ModelError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.base_model import BaseModels
 from backend.learners.kinds import output_names
@@ -27,6 +29,9 @@ from backend.targets import Target
 
 log = logging.getLogger(__name__)
 
+_AGAIN = 30.0  # seconds until a version that could not be had is tried again
+_COPIES = 3  # of versions that are kept here
+
 
 class _InService:
     """A loaded adapter, the scores it is known to give, and how many requests are using it."""
@@ -34,6 +39,7 @@ class _InService:
     def __init__(self, version: int, learner: Learner, targets: Sequence[Target]) -> None:
         self.version = version
         self.instead_of = version  # the version that it serves for: another one if that is damaged
+        self.until = math.inf  # when that one is to be tried again, where it may be had then
         self.learner = learner
         self.targets = targets  # with their tuned thresholds
         self.scores: Shards | None = None
@@ -88,7 +94,7 @@ class Serving:
                 try:
                     with self._lease(project.id):
                         pass
-                except ModelError as error:
+                except BackendError as error:
                     log.error("project %d: %s", project.id, error)
 
     @contextmanager
@@ -109,23 +115,16 @@ class Serving:
         with self._lock:
             service = self._current.get(project_id)
             loading = self._loading.setdefault(project_id, threading.Lock())
-            if service is not None and (loading.locked() or service.instead_of == self._wanted(project_id)):
+            if service is not None and (loading.locked() or self._serves(service, project_id)):
                 service.users += 1
                 return service
         with loading:
-            wanted = self._wanted(project_id)
             service = self._current.get(project_id)
-            if service is not None and service.instead_of == wanted:  # loaded while we waited
+            if service is not None and self._serves(service, project_id):  # loaded while we waited
                 with self._lock:
                     service.users += 1
                 return service
-            try:
-                fresh = self._load_or_older(project_id, wanted)
-            except SharedError as error:  # it cannot be fetched just now
-                if service is None:
-                    raise
-                log.error("project %d: %s; adapter %d serves on", project_id, error, service.version)
-                fresh = service
+            fresh = self._load_or_older(project_id, self._wanted(project_id), service)
             with self._lock:
                 fresh.users += 1
                 former = self._current.get(project_id)
@@ -134,6 +133,9 @@ class Serving:
             if former is not None and retired:
                 former.learner.unload()
             return fresh
+
+    def _serves(self, service: _InService, project_id: int) -> bool:
+        return service.instead_of == self._wanted(project_id) and time.monotonic() < service.until
 
     def _let_go(self, base_model: str) -> None:
         """Give up the adapters of a base model that is to leave memory: it does when the last request has left them."""
@@ -146,22 +148,38 @@ class Serving:
         project = self.project(project_id)
         return 0 if project is None else project.adapter
 
-    def _load_or_older(self, project_id: int, wanted: int) -> _InService:
-        """The wanted version or, if it is damaged, the newest older one that is whole, or a later one."""
+    def _load_or_older(self, project_id: int, wanted: int, former: _InService | None) -> _InService:
+        """The wanted version or, if it is damaged or cannot be fetched, what served before, or the best that is whole.
+
+        That is the newest older one, or a later one. From shared storage the wanted one is tried again in a while.
+        """
+        shared = self._store.files.shared is not None
         try:
-            return self._load(project_id, wanted)
-        except DamagedError as error:
+            fresh = self._load(project_id, wanted)
+            self._forget_copies(project_id, wanted)
+            return fresh
+        except (DamagedError, SharedError) as error:
+            found, report = former, isinstance(error, DamagedError)
             kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
             for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
-                try:
-                    found = self._load(project_id, version)
-                except ModelError:
-                    continue
-                found.instead_of = wanted
-                self._report(project_id, wanted, f"{error}. Adapter {version} serves in its place")
-                return found
-            self._report(project_id, wanted, str(error))
-            raise
+                with suppress(ModelError, SharedError):
+                    found = found or self._load(project_id, version)
+            said = f"{error}. Adapter {found.version} serves in its place" if found is not None else str(error)
+            if report:
+                self._report(project_id, wanted, said)
+            else:
+                log.error("project %d: %s", project_id, said)
+            if found is None:
+                raise
+            found.instead_of, found.until = wanted, time.monotonic() + _AGAIN if shared else math.inf
+            return found
+
+    def _forget_copies(self, project_id: int, version: int) -> None:
+        """Of versions in shared storage, keep the copies of the last few only: no round of this host deletes them."""
+        if self._store.files.shared is not None:
+            here = self._store.files.adapters(project_id).here()
+            known = {n: self._store.rounds.adapter(project_id, n) for n in here if n <= version - _COPIES}
+            self._store.files.forget_copies(project_id, [n for n, each in known.items() if each and each.digest])
 
     def _report(self, project_id: int, wanted: int, message: str) -> None:
         """Tell the worker, once, to train another."""

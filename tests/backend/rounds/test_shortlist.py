@@ -13,6 +13,7 @@ from backend.labelstudio.label_config import parse
 from backend.learners.learner import Learner
 from backend.options import ProjectOptions
 from backend.rounds.context import Context
+from backend.rounds.publish import _predictions
 from backend.rounds.support import refuse_unsupported
 from backend.store import Store
 from tests.backend.rounds.test_rounds import fill, run
@@ -63,13 +64,28 @@ def test_a_cold_start_chooses_from_all(context: Context, store: Store, tiny_enco
     found = store.rounds.get(7, 1)
     assert found is not None
     assert (found.strategy, found.candidates) == ("k_means", len(store.tasks.listed_waiting(7, audit=False).ids))
+    items = [item.task_id for item in store.rounds.queue(7, 1) if not item.audit]
+    assert not set(items) <= _on_the_list(store, 1), "some were never read by the adapter"
+    shown = _predictions(context, 7, 1, "p7-a1-q1", store.rounds.queue(7, 1))
+    assert {each["task"] for each in shown if each["result"]} == set(items) & _on_the_list(store, 1)
 
 
+def test_many_copies_of_few_texts(context: Context, store: Store, tiny_encoder: Path) -> None:
+    near = {"shortlist": 0.1, "shortlist_by": "neighbors", "queue_size": 20, "audit_share": 0}
+    fill(store, tiny_encoder, count=30, labeled=12, max_steps=12, min_steps=12, **near)
+    store.tasks.put_texts(7, [(100 + n, "an apple") for n in range(400)], seed=0, audit_share=0.0)
+    run(context, 1)
+    items = store.rounds.queue(7, 1)
+    assert len(items) == 20
+    assert not any(item.audit for item in items)
+
+
+@pytest.mark.parametrize("strategy", ["sampled", "random"])
 @pytest.mark.parametrize(("share", "drawn"), [(1.0, True), (0.3, False)])
 def test_what_is_drawn_from_a_list_corrects_nothing(
-    share: float, drawn: bool, context: Context, store: Store, tiny_encoder: Path
+    share: float, drawn: bool, strategy: str, context: Context, store: Store, tiny_encoder: Path
 ) -> None:
-    fill(store, tiny_encoder, count=100, labeled=20, strategy="sampled", shortlist=share, max_steps=12, min_steps=12)
+    fill(store, tiny_encoder, count=100, labeled=20, strategy=strategy, shortlist=share, max_steps=12, min_steps=12)
     run(context, 1)
     known = [item.probability is not None for item in store.rounds.queue(7, 1) if not item.audit]
     assert set(known) == {drawn}

@@ -52,7 +52,7 @@ def test_nothing_has_no_rows(tmp_path: Path) -> None:
     scores = Shards(tmp_path / "none")
     assert (len(scores), scores.names, scores.rows([1, 2]).tolist()) == (0, frozenset(), [-1, -1])
     assert scores.take("a", []).size == 0
-    with pytest.raises(KeyError, match="2 of 2 texts have no 'a'"):
+    with pytest.raises(BackendError, match="2 of 2 texts have no 'a'"):
         scores.take("a", [1, 2])
 
 

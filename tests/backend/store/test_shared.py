@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
@@ -37,6 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     """An empty place to share."""
     monkeypatch.setattr(shared, "_EVERY", 0.0)
     if request.param == "folder":
+        (tmp_path / "shared").mkdir()
         return str(tmp_path / "shared")
     from s3fs import S3FileSystem
 
@@ -83,6 +88,8 @@ def test_what_one_host_computed_another_reads(hosts: tuple[Files, Files]) -> Non
     again.add([4], {"a": np.array([40.0])})
     assert hosts[0].scores(1, 4).take("a", [4, 1]).tolist() == [40, 10]
     hosts[0].prune(1, keep=set())
+    assert len(hosts[0].scores(1, 4)) == 0
+    hosts[1].forget_copies(1, [4])
     assert len(hosts[1].scores(1, 4)) == 0
 
 
@@ -109,16 +116,75 @@ def test_an_adapter_is_fetched_whole(hosts: tuple[Files, Files]) -> None:
     assert [path.name for path in theirs.folder.iterdir()] == ["3"]
 
 
-def test_copies_of_what_is_kept_no_more_leave(hosts: tuple[Files, Files]) -> None:
+def test_what_is_kept_no_more_leaves(hosts: tuple[Files, Files]) -> None:
     ours, theirs = (files.adapters(1) for files in hosts)
     for number in (1, 2, 3):
         ours.write(number, _write(str(number)))
         digest = ours.share(number)
-        hosts[0].prune(1, keep={number, number - 1})
         theirs.ready(number, digest)
-    assert (ours.versions(), sorted(path.name for path in theirs.folder.iterdir())) == ([3, 2], ["2", "3"])
+    hosts[0].prune(1, keep={2, 3})
+    assert (ours.versions(), sorted(theirs.here())) == ([3, 2], [1, 2, 3])
+    hosts[1].forget_copies(1, [1])
+    assert sorted(theirs.here()) == [2, 3]
     with pytest.raises(DamagedError, match="its files are not in shared storage"):
         theirs.ready(1, "0" * 64)
+
+
+def test_many_processes_of_one_host_fetch_it_once(url: str, tmp_path: Path) -> None:
+    source = Files(tmp_path / "a", url).adapters(1)
+    source.write(3, lambda folder: [(folder / f"f{n}").write_text("x" * 999) for n in range(20)])
+    digest = source.share(3)
+    for attempt in range(3):
+        start = Barrier(4)
+
+        def fetch(_number: int, attempt: int = attempt, start: Barrier = start) -> int:
+            start.wait()
+            folder = Files(tmp_path / f"b{attempt}", url).adapters(1).ready(3, digest)
+            return len(list(folder.iterdir()))
+
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(fetch, range(4))) == [21] * 4
+
+
+def test_storage_that_is_empty_or_not_mounted_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Files(tmp_path / "a")
+    alone.scores(1, 1).add([1, 2], {"a": np.array([10.0, 20.0])})
+    alone.put_map(1, {"tasks": np.array([5])})
+    for number in (1, 2):
+        alone.adapters(1).write(number, _write("x"))
+    (tmp_path / "empty").mkdir()
+    sharing = Files(tmp_path / "a", str(tmp_path / "empty"))
+    assert sharing.scores(1, 1).take("a", [2]).tolist() == [20]
+    assert sharing.map(1) is not None
+    assert sharing.adapters(1).versions() == [2, 1]
+    with pytest.raises(SharedError, match="is not there; mount it, or make it"):
+        Files(tmp_path / "a", str(tmp_path / "gone")).adapters(1).share(1)
+    assert not (tmp_path / "gone").exists()
+
+
+def test_one_thread_waits_for_storage_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Files(tmp_path / "a")
+    alone.scores(1, 1).add([1], {"a": np.array([10.0])})
+    files = Files(tmp_path / "a", str(tmp_path))
+    assert files.shared is not None
+    files.shared.tolerant = True
+    hanging, asked = Event(), list[int]()
+
+    def hang(_folder: Path) -> None:
+        asked.append(1)
+        hanging.wait(30)
+        raise SharedError("away")
+
+    monkeypatch.setattr(files.shared, "pull_folder", hang)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(lambda: files.scores(1, 1).take("a", [1]))
+        while not asked:
+            pass
+        others = [threads.submit(lambda: files.scores(1, 1).take("a", [1])) for _ in range(2)]
+        assert [each.result(5).tolist() for each in others] == [[10.0]] * 2
+        hanging.set()
+        assert first.result(5).tolist() == [10.0]
+    assert asked == [1]
 
 
 def test_two_of_one_number_do_not_mingle(hosts: tuple[Files, Files], tmp_path: Path, url: str) -> None:
@@ -177,6 +243,8 @@ def test_storage_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     alone.scores(1, 1).add([1], {"a": np.array([10.0])})
     alone.adapters(1).write(1, _write("x"))
     files = Files(tmp_path, "s3://bucket/team")
+    assert files.shared is not None
+    files.shared.tolerant = True
     with pytest.raises(
         SharedError, match=r"cannot write in shared storage s3://bucket/team .*check SHARED_URL"
     ) as told:
@@ -223,6 +291,8 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     stores: tuple[Store, Store], tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here, there = stores
+    assert there.files.shared is not None
+    there.files.shared.tolerant = True
     context = Context(here, None, BaseModels(), no_bar)  # type: ignore[arg-type]
     fill(here, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
     steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
@@ -236,14 +306,19 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     def away(*_args: Any) -> Any:
         raise SharedError("cannot read in shared storage")
 
-    monkeypatch.setattr(shared.Shared, "names", away)
-    assert serving.predict(7, ["an apple"])[0] == 1, "the former one serves on"
-    assert "adapter 1 serves on" in caplog.text
-    with pytest.raises(SharedError):
-        Serving(there, BaseModels()).predict(7, ["an apple"])
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(shared.Shared, "names", away)
+        patch.setattr("backend.web.serving._AGAIN", 0.2)
+        assert serving.predict(7, ["an apple"])[0] == 1, "the former one serves on"
+        assert "Adapter 1 serves in its place" in caplog.text
+        assert Serving(there, BaseModels()).predict(7, ["an apple"])[0] == 1, "its copy is here"
+        shutil.rmtree(there.files.adapters(7).folder)
+        with pytest.raises(SharedError):
+            Serving(there, BaseModels()).predict(7, ["an apple"])
+    time.sleep(0.3)
     version, _, second = serving.predict(7, ["an apple"])
     assert version == 2
+    assert there.projects.get(7).error is None, "an outage is no damage"  # type: ignore[union-attr]
     assert not np.allclose(first["topic/probs"], second["topic/probs"])
 
 

@@ -1,0 +1,155 @@
+"""Compute on a Ray cluster: replicas of the model, one an actor, take some texts each; what they give is kept here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.errors import ModelError
+from backend.learners import memory
+from backend.learners.base import GradientOptions, UncertaintyOptions
+from backend.learners.base_model import BaseModel
+from backend.learners.learner import Learner
+from backend.store.shards import ROWS
+
+Places = NDArray[np.int64]
+Arrays = dict[str, NDArray[Any]]
+Read = Callable[[Places], list[str]]
+Found = Iterator[tuple[Places, Arrays]]
+
+_PATIENCE = 10.0  # seconds
+_TRIES = 3  # of a part whose replica dies
+_PARTS = 4  # that each replica gets at least, so that none waits long for the last
+
+
+class Replica:
+    """The model in a process of its own: a base model, with an adapter if its files are given."""
+
+    def __init__(self, base_model: str, files: dict[str, bytes] | None, tokens_a_batch: int) -> None:
+        if not torch.cuda.is_available():
+            torch.set_num_threads(1)  # there is one replica for each processor
+        self._base = BaseModel(base_model)
+        self._tokens = tokens_a_batch
+        if files is not None:
+            folder = Path(tempfile.mkdtemp(prefix="lsal-replica-"))
+            for name, content in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+            self._learner = Learner.load(self._base, "replica", folder)
+            self._learner.tokens_a_batch = tokens_a_batch
+
+    def score(
+        self, texts: list[str], asked: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions
+    ) -> Arrays:
+        """As `Learner.score`."""
+        return dict(self._learner.score(texts, asked, gradient=gradient, uncertainty=uncertainty))
+
+    def embed(self, texts: list[str], max_length: int) -> Arrays:
+        """As `BaseModel.embed`."""
+        return {"embeddings": self._base.embed(texts, max_length=max_length, tokens_a_batch=self._tokens)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster that RAY_ADDRESS names; without it one of this machine's processors, for as long as it takes."""
+
+    replicas: int | None = None  # by default one for each GPU or, where there is none, processor
+
+    def score(
+        self, learner: Learner, asked: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions,
+        places: Places, read: Read,
+    ) -> Found:  # fmt: skip
+        """The arrays of the texts at these places, part by part as they come. A replica that dies is replaced.
+
+        Raises `ModelError`, and `MemoryError` where a replica had too little.
+        """
+        files = {path.relative_to(learner.folder).as_posix(): path.read_bytes()
+                 for path in learner.folder.rglob("*") if path.is_file()}  # fmt: skip
+        yield from self._run((learner.base.name, files, learner.tokens_a_batch), "score",
+                             (asked, gradient, uncertainty), places, read)  # fmt: skip
+
+    def embed(self, base: BaseModel, max_length: int, tokens_a_batch: int, places: Places, read: Read) -> Found:
+        """The embeddings of the texts at these places."""
+        yield from self._run((base.name, None, tokens_a_batch), "embed", (max_length,), places, read)
+
+    def _run(self, of: tuple[Any, ...], method: str, arguments: Sequence[Any], places: Places, read: Read) -> Found:
+        with _joined() as ray:
+            there = ray.cluster_resources()
+            gpus = int(there.get("GPU", 0))
+            count = self.replicas or max(1, gpus or int(there.get("CPU", 1)))
+            size = max(1, min(ROWS, -(-len(places) // (_PARTS * count))))
+            parts = [places[start : start + size] for start in range(0, len(places), size)]
+            made = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_TRIES - 1)(
+                Replica
+            )
+            shared = [ray.put(each) for each in of]  # once for all of them
+            actors = [made.remote(*shared) for _ in range(min(count, len(parts)))]
+            waiting, free = list(reversed(range(len(parts)))), list(actors)
+            at_work: dict[Any, tuple[int, Any]] = {}
+            while waiting or at_work:
+                while free and waiting:
+                    number, actor = waiting.pop(), free.pop()
+                    at_work[getattr(actor, method).remote(read(parts[number]), *arguments)] = number, actor
+                (done,), _ = ray.wait(list(at_work), num_returns=1)
+                number, actor = at_work.pop(done)
+                with _translated(ray):
+                    found = ray.get(done)
+                free.append(actor)
+                yield parts[number], found
+
+
+@contextmanager
+def _joined() -> Iterator[Any]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    try:
+        import ray
+    except ImportError:
+        raise ModelError(
+            "SCORING=ray needs a package more; pip install 'label-studio-active-learning[ray]', or set it to local"
+        ) from None
+    address = os.environ.get("RAY_ADDRESS", "").rpartition("://")[2]
+    try:
+        if ":" in address:  # Ray itself goes on trying for minutes
+            socket.create_connection((address.rpartition(":")[0], int(address.rpartition(":")[2])), _PATIENCE).close()
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is the first of these
+        raise ModelError(
+            f"the Ray cluster cannot be reached ({type(error).__name__}: {error}); check RAY_ADDRESS, and that it runs "
+            f"Ray {ray.__version__}"
+        ) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _translated(ray: Any) -> Iterator[None]:
+    """What a replica raised, as if it had been raised here."""
+    try:
+        yield
+    except ray.exceptions.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from None
+    except ray.exceptions.RayTaskError as error:
+        if memory.ran_out(error.cause):
+            raise MemoryError(str(error.cause)) from None
+        raise ModelError(f"a replica on the Ray cluster failed: {type(error.cause).__name__}: {error.cause}") from None
+    except ray.exceptions.RayError as error:
+        if "creation task" not in str(error):
+            raise MemoryError(f"a replica on the Ray cluster died {_TRIES} times on the same texts") from None
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(
+            f"a replica on the Ray cluster cannot begin ({reason}); its nodes need the base model, and this release of "
+            "the backend"
+        ) from None
