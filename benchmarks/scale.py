@@ -4,7 +4,9 @@
 
 A round's steps without Label Studio, on 100 labels, then a second round on 8 more, which is what most rounds are: texts
 are there already and embedded, and scored anew by its adapter. The model is tiny (one layer, 32 dimensions), so that
-what is not the model shows; a real one multiplies `score`. Each size in a process of its own; two threads.
+what is not the model shows. Each size in a process of its own; two threads. Then the looks of `shortlist` at vectors of
+384 dimensions. What is said of larger pools is extrapolated by the power of growth between the two largest sizes, with
+a real model's speed as measured in the same run, and is not measured.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,9 +26,11 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from backend.learners.base_model import BaseModels
 from backend.learners.packaged import resolve
 from backend.libraries import quiet_libraries
+from backend.pool import shortlist
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store
+from backend.store.shards import ROWS
 from benchmarks.measure import measure, status
 
 _RESULT = Path(__file__).parent / "results" / "scale.md"
@@ -40,6 +44,9 @@ _CONFIG = (
 _PAGE = 1000  # tasks that Label Studio hands out at once
 _FIRST, _MORE = 100, 8  # labels
 _STEPS = ("train", "evaluate", "score", "select", "judge")
+_LARGER = (10_000_000, 100_000_000)
+_REPLICAS = (1, 8, 64)
+_LABELED, _DIMENSIONS = 1000, 384  # of the looks
 
 
 @contextmanager
@@ -108,6 +115,35 @@ def _round(context: Context, project_id: int, number: int) -> None:
         step(context, project_id, number, version)
 
 
+def looks(size: int) -> Callable[[], dict[str, float]]:
+    """Seconds of a look at so many vectors: a probe's, and the neighbours of a thousand labels."""
+    rng = np.random.default_rng(0)
+    block = rng.normal(size=(min(ROWS, size), _DIMENSIONS)).astype(np.float32)  # again and again: it is to be read only
+    labeled = rng.normal(size=(_LABELED, _DIMENSIONS)).astype(np.float32)
+
+    def blocks() -> Iterator[Any]:
+        for start in range(0, size, len(block)):
+            yield block[: size - start]
+
+    def run() -> dict[str, float]:
+        probe = shortlist.of_one_class(labeled, rng.choice(6, _LABELED), 6)
+        return {
+            "probe": _seconds(lambda: shortlist.most(shortlist.doubts(blocks(), [probe])[0], size // 10)),
+            "neighbors": _seconds(lambda: shortlist.neighbors(blocks(), labeled, size // 10)),
+        }
+
+    return run
+
+
+def speed() -> Callable[[], float]:
+    """Texts a second that MiniLM reads, of ten words."""
+    base = BaseModels().get("minilm")
+    rng, words = np.random.default_rng(0), [f"word{n}" for n in range(2000)]
+    texts = [" ".join(rng.choice(words, 10)) for _ in range(2000)]
+    base.embed(texts[:200], max_length=256)
+    return lambda: len(texts) / _seconds(lambda: base.embed(texts, max_length=256))
+
+
 def _seconds(call: Callable[[], Any]) -> float:
     started = time.perf_counter()
     call()
@@ -126,6 +162,12 @@ def main() -> None:
         if name == "SQLite" or url:
             found = {size: measure(rounds, size, url).result for size in sizes}
             written += f"\n## {name}\n\n{_table(found)}"
+            if name == "SQLite":
+                rate = measure(speed).result
+                written += f"\n{_further(found, rate)}"
+                looked = {size: measure(looks, size).result for size in sizes}
+                written += f"\n## The looks of `shortlist`\n\n{_LABELED:,} labels, {_DIMENSIONS} dimensions.\n\n"
+                written += _table(looked)
             print(written)
             _RESULT.write_text(written, "utf-8")
 
@@ -138,10 +180,41 @@ def _table(found: dict[int, dict[str, float]]) -> str:
         f"|---|{'---|' * (len(sizes) + 1)}",
     ]
     for name in found[sizes[0]]:
-        values = [found[size][name] for size in sizes]
-        power = np.log(max(values[-1], 1e-9) / max(values[-2], 1e-9)) / np.log(sizes[-1] / sizes[-2])
+        values, power = [found[size][name] for size in sizes], _power(found, name)
         cells = [f"{value / 2**30:.2f} GiB" if name == "memory" else f"{value:.2f} s" for value in values]
         lines.append(f"| {name} | {' | '.join(cells)} | {power:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _power(found: dict[int, dict[str, float]], name: str) -> float:
+    """Of the growth between the two largest sizes."""
+    (before, last), values = list(found)[-2:], [max(each[name], 1e-9) for each in list(found.values())[-2:]]
+    return float(np.log(values[1] / values[0]) / np.log(last / before))
+
+
+def _further(found: dict[int, dict[str, float]], rate: float) -> str:
+    """Of larger pools: hours of a later round, by step and replicas, and what takes longest."""
+    last = list(found)[-1]
+    lines = [
+        "A later round of larger pools, extrapolated, with MiniLM in place of the tiny model "
+        f"({rate:,.0f} texts of ten words a second and replica, here):\n",
+        "| texts | replicas | hours | of which longest | memory of the worker |",
+        "|---|---|---|---|---|",
+    ]
+    for size in _LARGER:
+        memory = found[last]["memory"] * (size / last) ** max(0.0, _power(found, "memory")) / 2**30
+        others = {
+            name: found[last][f"{name} again"] * (size / last) ** max(0.0, _power(found, f"{name} again"))
+            for name in _STEPS
+            if name != "score"
+        }
+        for replicas in _REPLICAS:
+            hours = {name: seconds / 3600 for name, seconds in {**others, "score": size / rate / replicas}.items()}
+            longest = max(hours, key=lambda name: hours[name])
+            lines.append(
+                f"| {size:,} | {replicas} | {sum(hours.values()):,.1f} | {longest}, {hours[longest]:,.1f} | "
+                f"{memory:.1f} GiB |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -116,6 +116,9 @@ class Shards:
         if (seen := self._seen) is None:
             self._refresh()
             seen = self._seen = _View(self.folder)
+            if self._shared is not None:
+                for path in seen.damaged:  # a copy: it is fetched again
+                    path.unlink(missing_ok=True)
         return seen
 
     def __len__(self) -> int:
@@ -137,11 +140,12 @@ class Shards:
 
     def found(self, names: Collection[str], digests: Digests) -> tuple[NDArray[np.bool_], dict[str, Array]]:
         """Which digests are there, (N,), and the named arrays of those; none is if a name is not."""
-        try:
-            return self._view.found(names, digests)
-        except (OSError, SafetensorError):  # a shard was replaced, let go or damaged since
-            self._seen = view = _View(self.folder)
-            return view.found(names, digests)
+        for view in (self._view, None):
+            try:
+                return (view or self._view).found(names, digests)
+            except (OSError, SafetensorError):  # a shard was replaced, let go or damaged since
+                self._seen = None
+        return np.zeros(len(digests), np.bool_), {}
 
     def take(self, name: str, digests: Digests) -> Array:
         """The named array at the given digests, all of which must be there: (N, …)."""

@@ -127,3 +127,32 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     assert (found["tasks"].tolist(), found["places"].tolist()) == ([-5, 7], [[1, 0], [0, 1]])
     path.write_bytes(b"half")
     assert arrays.read(path) is None
+
+
+def test_a_shard_that_is_damaged_while_somebody_reads_is_not_there(tmp_path: Path) -> None:
+    Shards(tmp_path).add([1, 2, 3, 4, 5], {"a": _rows([1, 2, 3, 4, 5])})
+    reader = Shards(tmp_path)
+    assert len(reader) == 5
+    min(tmp_path.iterdir()).write_bytes(b"x" * 20)
+    there, found = reader.found(["a"], [1, 5])
+    assert there.tolist() == [False, True]
+    assert found["a"].tolist() == [[50, 51]]
+
+
+def test_what_asks_for_less_leaves_what_there_is(tmp_path: Path) -> None:
+    """A strategy that wants fewer arrays was chosen, and another text came."""
+    scores = Shards(tmp_path)
+    scores.add([1], {"a": _rows([1]), "b": _rows([1])})
+    scores.add([2], {"a": _rows([2])})
+    assert scores.take("a", [1, 2]).tolist() == [[10, 11], [20, 21]]
+    assert len(list(tmp_path.iterdir())) == 2, "the first keeps its arrays"
+
+
+def test_two_writers_lose_nothing(tmp_path: Path) -> None:
+    """One was taken over from, and wakes up."""
+    first, second = Shards(tmp_path), Shards(tmp_path)
+    first.add([1], {"a": _rows([1])})
+    second.add([2], {"a": _rows([2])})
+    first.add([3], {"a": _rows([3])})
+    second.add([4], {"a": _rows([4])})
+    assert Shards(tmp_path).take("a", [1, 2, 3, 4]).tolist() == _rows([1, 2, 3, 4]).tolist()

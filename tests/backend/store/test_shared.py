@@ -344,3 +344,12 @@ def test_the_doctor_tries_it(stores: tuple[Store, Store], monkeypatch: pytest.Mo
     assert not [name for name in stores[0].files.shared.names(stores[0].files.root) if "doctor" in name]
     monkeypatch.setattr(stores[0].files.shared, "_found", (None, "nowhere"))
     assert shared_storage(stores[0]).status == "problem"
+
+
+def test_a_damaged_copy_of_a_shard_is_fetched_again(hosts: tuple[Files, Files]) -> None:
+    hosts[0].scores(1, 1).add([1], {"a": np.array([10.0])})
+    copies = hosts[1].scores(1, 1)
+    assert copies.take("a", [1]).tolist() == [10]
+    next(copies.folder.iterdir()).write_bytes(b"x")
+    assert hosts[1].scores(1, 1).found(["a"], [1])[0].tolist() == [False]
+    assert hosts[1].scores(1, 1).take("a", [1]).tolist() == [10]
