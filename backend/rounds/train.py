@@ -89,8 +89,8 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
         # The files may be another's by now, which these would replace.
         files.write(version, fill, allowed=context.store.database.require)
     trained = Adapter(
-            project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
-            targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
+        project_id=project_id, number=version, base_model=options.base_model, fingerprint=fingerprint,
+        targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
     )  # fmt: skip
     context.store.rounds.put_adapter(trained)  # before it is shared: if that fails, the next try finds it
     _share(context, trained)
