@@ -35,7 +35,7 @@ class TestCompose:
         for name in ("web", "worker"):
             assert services[name]["deploy"]["replicas"] == 2
             assert services[name]["environment"]["DATABASE_URL"] == "postgresql://lsal:secret@postgres:5432/lsal"
-            assert set(services[name]["environment"]) <= KNOWN
+            assert set(services[name]["environment"]) - {"RAY_ADDRESS"} <= KNOWN
             assert services[name]["volumes"] == ["backend:/data"]
             assert services[name]["depends_on"]["postgres"]["condition"] == "service_healthy"
         theirs = services["postgres"]["environment"]
@@ -44,6 +44,18 @@ class TestCompose:
             "secret",
             "lsal",
         )
+
+    def test_ray_is_of_the_same_image_and_where_workers_look_for_it(
+        self, services: dict[str, Any], tmp_path: Path
+    ) -> None:
+        assert "ray" not in services, "only if asked for"
+        assert services["worker"]["environment"]["SCORING"] == "local"
+        assert "EXTRAS=s3" in services["worker"]["build"]["args"]
+        said = yaml.safe_load((REPOSITORY / "docker/docker-compose.scale.yml").read_text())["services"]["ray"]
+        assert said["image"] == services["worker"]["image"]
+        assert services["worker"]["environment"]["RAY_ADDRESS"] == "ray:6379"
+        assert "--port=6379" in said["command"]
+        assert (said["read_only"], said["cap_drop"]) == (True, ["ALL"])
 
     def test_only_the_proxy_is_called(self, services: dict[str, Any]) -> None:
         assert not services["web"].get("ports")
