@@ -51,7 +51,11 @@ class TestCompose:
         assert "ray" not in services, "only if asked for"
         assert services["worker"]["environment"]["SCORING"] == "local"
         assert "EXTRAS=s3" in services["worker"]["build"]["args"]
-        said = yaml.safe_load((REPOSITORY / "docker/docker-compose.scale.yml").read_text())["services"]["ray"]
+        files = ("docker-compose.yml", "docker-compose.scale.yml")
+        asked = {"LABEL_STUDIO_API_KEY": TOKEN, "POSTGRES_PASSWORD": "x", "COMPOSE_PROFILES": "ray", "SCORING": "ray"}
+        whole = read(tmp_path, *files, **asked)
+        said = whole["ray"]
+        assert whole["worker"]["environment"]["SCORING"] == "ray"
         assert said["image"] == services["worker"]["image"]
         assert services["worker"]["environment"]["RAY_ADDRESS"] == "ray:6379"
         assert "--port=6379" in said["command"]
