@@ -14,7 +14,7 @@ from flask import Flask, jsonify, request
 from flask.testing import FlaskClient
 from label_studio_sdk.label_interface.interface import LabelInterface
 
-from backend import cli
+from backend.cli import build
 from backend.store import Store
 from tests.backend.web.test_ml import CONFIG
 from tests.real import wait_for
@@ -34,7 +34,7 @@ EVENT = {"action": "ANNOTATION_CREATED", "project": {"id": 7, "label_config": CO
 def ours(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """Our own server, on the environment that theirs will find, too."""
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "store"))
-    return cli.application().test_client()
+    return build.application().test_client()
 
 
 @pytest.fixture(params=["1.0.9", "2.x"])

@@ -256,7 +256,10 @@ def test_a_way_back_that_is_gone_is_said_and_given_up(context: Context, store: S
     run(context, 2)
     rollback(store, 7, 1)
     store.files.prune(7, keep={2})
-    with pytest.raises(ModelError, match=r"no way back to adapter 1 \(its files are gone\); the one in service stays"):
+    with pytest.raises(
+        ModelError,
+        match=r"no way back: adapter 1 of project 7 is damaged: its files are gone; the one in service stays",
+    ):
         steps.train(context, 7, begin(context))
     assert (project(store).adapter, project(store).back_to) == (2, None)
 
