@@ -7,9 +7,10 @@ import ctypes
 import signal
 
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # looked up here: between fork and exec that might wait for a lock for ever
 
 
 def end_with_parent() -> None:
     """Have Linux stop this process when its parent is killed: an orphaned worker would keep a new one from starting."""
     with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from backend.errors import ModelError
+
 
 class Adapters:
     """The adapters of one base model. The base model is wrapped by peft while there is at least one."""
@@ -95,14 +97,19 @@ class Adapters:
         parameters = [p for name, p in model.named_parameters() if f".{adapter}." in name]
         for parameter in parameters:
             parameter.requires_grad_(True)
-        model.train()
-        if checkpointing:
-            self._bare_model().gradient_checkpointing_enable({"use_reentrant": False})
+        bare = self._bare_model()
+        if checkpointing and not bare.supports_gradient_checkpointing:
+            raise ModelError(
+                f"base models of kind {type(bare).__name__} cannot do gradient_checkpointing; leave out that option"
+            )
         try:
+            model.train()
+            if checkpointing:
+                bare.gradient_checkpointing_enable({"use_reentrant": False})
             yield parameters
         finally:
             if checkpointing:
-                self._bare_model().gradient_checkpointing_disable()
+                bare.gradient_checkpointing_disable()
             model.eval()
             model.requires_grad_(False)
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
+from backend.learners import memory
 from backend.learners.adapters import Adapters
 from backend.learners.base import Progress, no_progress
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
@@ -147,10 +148,11 @@ class BaseModels:
             loading = self._loading.setdefault(name, threading.Lock())
         with loading:
             if (found := self.used(name)) is None:
-                self._make_room()
+                self._keep(self._most - 1)
                 found = BaseModel(name)
                 with self._lock:
                     self._loaded[name] = found
+                self._keep(self._most)  # another may have been loaded meanwhile
         return found
 
     def used(self, name: str) -> BaseModel | None:
@@ -160,9 +162,14 @@ class BaseModels:
                 self._loaded[name] = found
             return found
 
-    def _make_room(self) -> None:
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._keep(0)
+        memory.release()
+
+    def _keep(self, most: int) -> None:
         with self._lock:
-            gone = list(self._loaded)[: max(0, len(self._loaded) - self._most + 1)]
+            gone = list(self._loaded)[: max(0, len(self._loaded) - most)]
             for name in gone:
                 del self._loaded[name]
         for name in gone:

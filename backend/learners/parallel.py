@@ -1,4 +1,4 @@
-"""Train in several processes, as a configuration of accelerate says: on all GPUs of a host, or of several."""
+"""Train in several processes of this machine, one a GPU, as a configuration of accelerate says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
+import yaml  # type: ignore[import-untyped]
 
 from backend.children import end_with_parent
 from backend.errors import ModelError
@@ -50,19 +53,50 @@ def train(
                 "warm_start": None if warm_start is None else str(warm_start.absolute()), "frozen_view": frozen_view,
             }), "utf-8",
         )  # fmt: skip
-        program = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+        told = _told(config)
+        visible = {} if told.gpus is None else {"CUDA_VISIBLE_DEVICES": told.gpus}
         process = subprocess.Popen(
-            [*program, "-m", "backend.learners.parallel", str(job)],
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(told.processes),
+             "-m", "backend.learners.parallel", str(job), "cpu" if told.cpu else "gpu", str(told.processes)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent,
-            env={**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+            env={**os.environ, **visible, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
         )  # fmt: skip
         try:
             said = _wait(process, job, progress)
         finally:
-            process.terminate()
+            process.terminate()  # which it hands on
             process.wait()
         if process.returncode:
             _raise(job, process.returncode, said)
+
+
+class _Told(NamedTuple):
+    processes: int
+    cpu: bool
+    gpus: str | None  # their numbers; None: all
+
+
+def _told(config: Path) -> _Told:
+    """What the file says that matters here. Raises `ModelError` for what would be something else than it says."""
+    try:
+        found = yaml.safe_load(config.read_text("utf-8"))
+        processes, kind = int(found["num_processes"]), str(found.get("distributed_type", "NO"))
+        machines, gpus = int(found.get("num_machines", 1)), str(found.get("gpu_ids", "all"))
+        cpu = bool(found.get("use_cpu", False)) or kind == "MULTI_CPU"
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"ACCELERATE_CONFIG {config} cannot be read ({type(error).__name__}); expected is what `accelerate config` "
+            "writes"
+        ) from None
+    if machines != 1 or kind not in ("NO", "MULTI_GPU", "MULTI_CPU"):
+        raise ModelError(
+            f"ACCELERATE_CONFIG {config} asks for {kind} on {machines} machines; training runs on one machine, on its "
+            "GPUs or processors"
+        )
+    there = torch.cuda.device_count()
+    if not cpu and processes > there:
+        raise ModelError(f"ACCELERATE_CONFIG {config} asks for {processes} GPUs; this machine has {there}")
+    return _Told(processes, cpu, None if gpus == "all" else gpus)
 
 
 def _wait(process: subprocess.Popen[str], job: Path, progress: Progress) -> str:
@@ -81,13 +115,12 @@ def _raise(job: Path, code: int, said: str) -> None:
     if failed:
         kind, message = json.loads(failed[0].read_text("utf-8"))
         raise MemoryError(message) if kind == "memory" else ModelError(message)
-    if "SIGKILL" in said or "exitcode: -9" in said.replace(" ", ""):  # by the system, for its memory
-        raise MemoryError("a training process was killed")
-    last = (said.strip().splitlines() or ["it said nothing"])[-1]
-    raise ModelError(f"accelerate could not run the training (exit code {code}: {last}); check ACCELERATE_CONFIG")
+    if code == -9 or "SIGKILL" in said or "exitcode: -9" in " ".join(said.split()).replace("exitcode  :", "exitcode:"):
+        raise MemoryError("a training process was killed")  # by the system, for its memory
+    raise ModelError(f"a training process ended with code {code} and said nothing; see the system's log")
 
 
-def main(job: Path) -> None:
+def main(job: Path, *, cpu: bool, processes: int) -> None:
     """One of the processes."""
     from accelerate import PartialState  # type: ignore[import-untyped]
 
@@ -95,19 +128,25 @@ def main(job: Path) -> None:
     from backend.learners.base_model import BaseModel
     from backend.learners.team import Team
 
-    state = PartialState()  # joins the others
-    told: dict[str, Any] = json.loads((job / _JOB).read_text("utf-8"))
-    options = TrainingOptions(**told["options"])
-    if options.committee is not None:
-        options = replace(options, committee=CommitteeOptions(**told["options"]["committee"]))
-
-    def progress(done: int, total: int) -> None:
-        if state.is_main_process:
-            beside = job / f".{_DONE}"
-            beside.write_text(f"{done} {total}", "utf-8")
-            beside.replace(job / _DONE)
-
+    rank = os.environ.get("RANK", "0")
     try:
+        state = PartialState(cpu=cpu)  # joins the others
+        if state.num_processes != processes:
+            raise ModelError(f"{state.num_processes} processes came together to train, not {processes}")
+        told: dict[str, Any] = json.loads((job / _JOB).read_text("utf-8"))
+        state.wait_for_everyone()
+        if state.is_main_process:
+            (job / _JOB).unlink()  # it holds texts, and a kill would leave it
+        options = TrainingOptions(**told["options"])
+        if options.committee is not None:
+            options = replace(options, committee=CommitteeOptions(**told["options"]["committee"]))
+
+        def progress(done: int, total: int) -> None:
+            if state.is_main_process:
+                with suppress(OSError):
+                    (job / f".{_DONE}").write_text(f"{done} {total}", "utf-8")
+                    (job / f".{_DONE}").replace(job / _DONE)
+
         with tempfile.TemporaryDirectory() as aside:  # all have the same in the end; one of them writes it
             training.train(
                 BaseModel(told["base_model"], device=str(state.device)), told["texts"], told["values"],
@@ -116,14 +155,19 @@ def main(job: Path) -> None:
                 warm_start=Path(told["warm_start"]) if told["warm_start"] else None, frozen_view=told["frozen_view"],
                 team=Team(state.process_index, state.num_processes), progress=progress,
             )  # fmt: skip
+        state.wait_for_everyone()
     except Exception as error:
-        if memory.ran_out(error) or isinstance(error, ModelError):
-            kind = "memory" if memory.ran_out(error) else "model"
-            (job / _FAILED.format(state.process_index)).write_text(json.dumps([kind, str(error)]), "utf-8")
+        kind, message = "model", f"training failed in a process of its own ({type(error).__name__})"
+        if isinstance(error, OSError):
+            message = f"training failed in a process of its own ({type(error).__name__}: {error.strerror})"
+        if isinstance(error, ModelError):
+            message = str(error)
+        if memory.ran_out(error):
+            kind = "memory"
+        (job / _FAILED.format(rank)).write_text(json.dumps([kind, message]), "utf-8")
         raise
-    state.wait_for_everyone()
     state.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), cpu=sys.argv[2] == "cpu", processes=int(sys.argv[3]))

@@ -24,16 +24,20 @@ class Team:
     def add_up(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Give each parameter the sum of all processes' gradients, in one exchange.
 
-        The sum and not the mean: losses are shares of the whole batch's already.
+        The sum and not the mean: losses are shares of the whole batch's already. One for which nobody has a gradient
+        stays without, so that no optimizer moves it.
         """
         if self.size == 1:
             return
+        there = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
         flat = torch.cat([
-            (torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters
+            *((torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters), there
         ])  # fmt: skip
         torch.distributed.all_reduce(flat)
-        for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter).to(parameter.dtype)
+        flat, there = flat[: -len(parameters)], flat[-len(parameters) :]
+        parts = torch.split(flat, [p.numel() for p in parameters])
+        for parameter, part, known in zip(parameters, parts, there.tolist(), strict=True):
+            parameter.grad = part.view_as(parameter).to(parameter.dtype) if known else None
 
 
 ALONE = Team()

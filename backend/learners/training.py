@@ -117,6 +117,8 @@ def _train_one(
                 if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
                     head.carry_over(known)
         try:
+            if team.rank:  # dropout: other draws for other texts. What was drawn before is the same for all
+                torch.manual_seed(options.seed + team.rank)
             with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
                 _fit(base, parameters, heads, texts, values, options, team, progress)
             base.adapters.save(adapter, folder)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +28,11 @@ from backend.store.shards import ROWS
 Places = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 Read = Callable[[Places], list[str]]
-Found = Iterator[tuple[Places, Arrays]]
+Found = Generator[tuple[Places, Arrays]]
 
 _PATIENCE = 10.0  # seconds
+_LOOK = 5.0
+_LONGEST_WAIT = 600.0
 _TRIES = 3  # of a part whose replica dies
 _PARTS = 4  # that each replica gets at least, so that none waits long for the last
 
@@ -48,6 +52,11 @@ class Replica:
                 (folder / name).write_bytes(content)
             self._learner = Learner.load(self._base, "replica", folder)
             self._learner.tokens_a_batch = tokens_a_batch
+            if self._learner.committee is None:  # whose members would be read from there
+                shutil.rmtree(folder)
+
+    def ready(self) -> None:
+        """Answered when the model is loaded."""
 
     def score(
         self, texts: list[str], asked: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions
@@ -90,23 +99,35 @@ class Cluster:
             count = self.replicas or max(1, gpus or int(there.get("CPU", 1)))
             size = max(1, min(ROWS, -(-len(places) // (_PARTS * count))))
             parts = [places[start : start + size] for start in range(0, len(places), size)]
-            made = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_TRIES - 1)(
+            made = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=_TRIES, max_task_retries=_TRIES - 1)(
                 Replica
             )
             shared = [ray.put(each) for each in of]  # once for all of them
             actors = [made.remote(*shared) for _ in range(min(count, len(parts)))]
-            waiting, free = list(reversed(range(len(parts)))), list(actors)
-            at_work: dict[Any, tuple[int, Any]] = {}
-            while waiting or at_work:
-                while free and waiting:
-                    number, actor = waiting.pop(), free.pop()
+            left, free = list(reversed(range(len(parts)))), list[Any]()
+            # Parts go to replicas that are there: others may wait long for a processor, or for ever.
+            at_work: dict[Any, tuple[int | None, Any]] = {actor.ready.remote(): (None, actor) for actor in actors}
+            idle_since = time.monotonic()
+            while left or any(number is not None for number, _ in at_work.values()):
+                while free and left:
+                    number, actor = left.pop(), free.pop()
                     at_work[getattr(actor, method).remote(read(parts[number]), *arguments)] = number, actor
-                (done,), _ = ray.wait(list(at_work), num_returns=1)
-                number, actor = at_work.pop(done)
+                done, _ = ray.wait(list(at_work), num_returns=1, timeout=_LOOK)
+                if not done:
+                    if any(number is not None for number, _ in at_work.values()):
+                        idle_since = time.monotonic()
+                    elif time.monotonic() - idle_since > _LONGEST_WAIT:
+                        raise ModelError(
+                            f"no replica could begin on the Ray cluster within {_LONGEST_WAIT:.0f} s; it has "
+                            f"{int(there.get('CPU', 0))} processors and {gpus} GPUs, perhaps all of them in use"
+                        )
+                    continue
+                of_part, actor = at_work.pop(done[0])
                 with _translated(ray):
-                    found = ray.get(done)
+                    found = ray.get(done[0])
                 free.append(actor)
-                yield parts[number], found
+                if of_part is not None:
+                    yield parts[of_part], found
 
 
 @contextmanager
@@ -147,7 +168,10 @@ def _translated(ray: Any) -> Iterator[None]:
         raise ModelError(f"a replica on the Ray cluster failed: {type(error.cause).__name__}: {error.cause}") from None
     except ray.exceptions.RayError as error:
         if "creation task" not in str(error):
-            raise MemoryError(f"a replica on the Ray cluster died {_TRIES} times on the same texts") from None
+            raise ModelError(
+                f"replicas on the Ray cluster died {_TRIES} times on the same texts ({type(error).__name__}): for want "
+                "of memory, or because nodes left"
+            ) from None
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(
             f"a replica on the Ray cluster cannot begin ({reason}); its nodes need the base model, and this release of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -49,8 +50,9 @@ def score(
             cluster.score(learner, asked, gradient, uncertainty, places, texts.read), len(places), progress
         )
     named = {**{name: name for name in outputs}, **wanted}
-    for some, found in parts:
-        scores.add(texts.digests[some], {name: found[array] for name, array in named.items()})
+    with closing(parts):  # a cluster is to be left at once if anything fails
+        for some, found in parts:
+            scores.add(texts.digests[some], {name: found[array] for name, array in named.items()})
 
 
 def embed(
@@ -74,8 +76,9 @@ def embed(
         })  # fmt: skip
     else:
         parts = _counted(cluster.embed(base, max_length, tokens, places, texts.read), len(places), progress)
-    for some, found in parts:
-        embeddings.add(texts.digests[some], found)
+    with closing(parts):
+        for some, found in parts:
+            embeddings.add(texts.digests[some], found)
 
 
 def _missing(known: Shards, texts: Texts) -> Places:
@@ -99,7 +102,8 @@ def _further(progress: Progress, before: int, total: int, done: int, _of: int) -
 
 def _counted(parts: Found, total: int, progress: Progress) -> Found:
     done = 0
-    for some, found in parts if total else ():
-        done += len(some)
-        progress(done, total)
-        yield some, found
+    with closing(parts):
+        for some, found in parts if total else ():
+            done += len(some)
+            progress(done, total)
+            yield some, found

@@ -71,10 +71,13 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     former = _whole(context, project) if warm else None
     config = context.accelerate_config
     with context.progress(project_id, f"training on {len(examples)} labels") as progress:
-        base = context.models.get(options.base_model)
+        if config is None:
+            run = partial(train_learner, context.models.get(options.base_model))
+        else:  # the processes load it themselves, and want the room
+            context.models.clear()
+            run = partial(parallel.train, config, options.base_model)
 
         def fill(folder: Path) -> None:
-            run = partial(train_learner, base) if config is None else partial(parallel.train, config, base.name)
             run(
                 [*texts, *to_adapter[0]],
                 [*values, *to_adapter_values],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -90,7 +91,8 @@ class AdapterFiles:
         if self._shared is not None:
             for name in {name.partition("/")[0] for name in self._shared.names(self.folder)}:
                 number = name.partition("-")[0]
-                if number.isdigit() and int(number) not in keep:
+                # Later ones are another's, if this worker was taken over from in the very moment.
+                if number.isdigit() and int(number) not in keep and int(number) < max(keep, default=math.inf):
                     self._shared.drop(self.folder / name)
 
     def _fetch(self, number: int, digest: str, shared: Shared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Collection, Mapping
@@ -12,7 +13,7 @@ from backend.errors import BackendError
 from backend.store import arrays
 from backend.store.adapter_files import AdapterFiles
 from backend.store.shards import Shards
-from backend.store.shared import Shared
+from backend.store.shared import COPIED, Shared
 
 
 class Files:
@@ -42,14 +43,17 @@ class Files:
         if self.shared is not None:
             self.shared.refresh(folder)
         found = max(folder.glob("[!.]*"), default=None)
-        return arrays.read(found) if found is not None else None
+        drawn = arrays.read(found) if found is not None else None
+        if found is not None and drawn is None and self.shared is not None:
+            found.unlink(missing_ok=True)  # a damaged copy: it is fetched again
+        return drawn
 
     def put_map(self, project_id: int, drawn: Mapping[str, arrays.Array]) -> None:
         """Write the map, in place of the former one."""
         folder = self._project(project_id) / "map"
         former = list(folder.glob("*"))
-        path = folder / f"{time.time_ns():020d}.safetensors"
         shared = self.shared
+        path = folder / f"{time.time_ns():020d}{COPIED if shared is not None else ''}.safetensors"
         if shared is None:
             arrays.write(path, drawn)
         else:
@@ -65,7 +69,8 @@ class Files:
         scores = self._project(project_id) / "scores"
         there = {name.partition("/")[0] for name in self.shared.names(scores)} if self.shared is not None else set()
         for name in there | {path.name for path in scores.glob("*")}:
-            if not name.isdigit() or int(name) not in keep:
+            # Later ones are another's, if this worker was taken over from in the very moment.
+            if not name.isdigit() or (int(name) not in keep and int(name) < max(keep, default=math.inf)):
                 Shards(scores / name, self.shared).clear()
         for path in self._project(project_id).rglob(".*.safetensors.*"):
             if self.shared is None or arrays.was_left(path):  # else it may be a copy that is being fetched

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from backend.errors import BackendError
 from backend.store import arrays
-from backend.store.shared import Shared
+from backend.store.shared import COPIED, Shared
 
 Array = NDArray[Any]
 Digests = Sequence[int] | NDArray[np.int64]
@@ -175,7 +175,8 @@ class Shards:
                 fresh = {name: stacked(last.read(name, rows), array) for name, array in fresh.items()}
                 gone.append(last.path)
         for start in range(0, len(fresh["digests"]), ROWS):
-            path = self.folder / f"{number + start // ROWS:06d}-{uuid4().hex[:8]}.safetensors"
+            name = f"{number + start // ROWS:06d}-{uuid4().hex[:8]}{COPIED if self._shared is not None else ''}"
+            path = self.folder / f"{name}.safetensors"
             part = {name: np.ascontiguousarray(array[start : start + ROWS]) for name, array in fresh.items()}
             arrays.write(path, part, before=partial(self._share, path))
         for path in gone:

@@ -26,6 +26,7 @@ from backend.store import arrays
 
 log = logging.getLogger(__name__)
 
+COPIED = "s"  # at the end of a file's stem: it is in shared storage, too
 _EVERY = 10.0  # seconds
 # A storage that hangs is not to hold requests for minutes, as it would by default.
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -75,12 +76,16 @@ class Shared:
             beside = (
                 f"{folder}/.{name}.{uuid4().hex}" if self._is_folder else key
             )  # object stores show whole files only
-            self._fs.put_file(str(path), beside)
-            with path.open("rb") as ours, self._fs.open(beside, "rb") as theirs:
-                if file_digest(ours, "sha256").digest() != _digest(theirs):
-                    raise OSError(f"{to or path} arrived changed")
-            if self._is_folder:
-                os.replace(beside, key)
+            try:
+                self._fs.put_file(str(path), beside)
+                with path.open("rb") as ours, self._fs.open(beside, "rb") as theirs:
+                    if file_digest(ours, "sha256").digest() != _digest(theirs):
+                        raise OSError(f"{to or path} arrived changed")
+                if self._is_folder:
+                    os.replace(beside, key)
+            finally:
+                if self._is_folder:
+                    Path(beside).unlink(missing_ok=True)
 
     def pull(self, path: Path, to: Path | None = None) -> None:
         """Copy a file here, in one step.
@@ -99,7 +104,7 @@ class Shared:
                 beside.unlink(missing_ok=True)
 
     def pull_folder(self, folder: Path) -> None:
-        """Have here the files that are there and, if there are any, no others."""
+        """Have here the files that are there and no other copies; what was never shared stays."""
         here = {path.name for path in folder.glob("[!.]*")}  # first: what comes meanwhile is there already
         there = self.names(folder)
         for name in sorted(there - here):
@@ -109,7 +114,8 @@ class Shared:
                 if name in self.names(folder):  # else it was replaced meanwhile
                     raise
         for name in here - there if there else ():  # nothing at all there tells more of the storage than of these
-            (folder / name).unlink(missing_ok=True)
+            if name.partition(".")[0].endswith(COPIED):
+                (folder / name).unlink(missing_ok=True)
 
     def refresh(self, folder: Path) -> None:
         """As `pull_folder`. While it is tolerant: every few seconds, by one thread, and what is here is enough."""

@@ -45,6 +45,10 @@ class _InService:
         self.scores: Shards | None = None
         self.users = 0
 
+    def serves(self, wanted: int) -> bool:
+        """Whether it is what serves for that version now."""
+        return self.instead_of == wanted and time.monotonic() < self.until
+
 
 class Serving:
     """Predicts for all projects of this process."""
@@ -112,19 +116,21 @@ class Serving:
 
     def _take(self, project_id: int) -> _InService:
         """What is in service now. One request loads a new version; until it has, all others are served by the old."""
+        wanted = self._wanted(project_id)
         with self._lock:
             service = self._current.get(project_id)
             loading = self._loading.setdefault(project_id, threading.Lock())
-            if service is not None and (loading.locked() or self._serves(service, project_id)):
+            if service is not None and (loading.locked() or service.serves(wanted)):
                 service.users += 1
                 return service
         with loading:
+            wanted = self._wanted(project_id)
             service = self._current.get(project_id)
-            if service is not None and self._serves(service, project_id):  # loaded while we waited
+            if service is not None and service.serves(wanted):  # loaded while we waited
                 with self._lock:
                     service.users += 1
                 return service
-            fresh = self._load_or_older(project_id, self._wanted(project_id), service)
+            fresh = self._load_or_older(project_id, wanted, service)
             with self._lock:
                 fresh.users += 1
                 former = self._current.get(project_id)
@@ -133,9 +139,6 @@ class Serving:
             if former is not None and retired:
                 former.learner.unload()
             return fresh
-
-    def _serves(self, service: _InService, project_id: int) -> bool:
-        return service.instead_of == self._wanted(project_id) and time.monotonic() < service.until
 
     def _let_go(self, base_model: str) -> None:
         """Give up the adapters of a base model that is to leave memory: it does when the last request has left them."""
@@ -156,22 +159,28 @@ class Serving:
         shared = self._store.files.shared is not None
         try:
             fresh = self._load(project_id, wanted)
-            self._forget_copies(project_id, wanted)
+            with suppress(OSError, SQLAlchemyError):
+                self._forget_copies(project_id, wanted)
             return fresh
-        except (DamagedError, SharedError) as error:
-            found, report = former, isinstance(error, DamagedError)
+        except (ModelError, SharedError, OSError, SQLAlchemyError) as error:
+            if former is None and not isinstance(error, DamagedError | SharedError):
+                raise
+            report = isinstance(error, DamagedError)
+            found = None if report else former
             kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
             for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
                 with suppress(ModelError, SharedError):
                     found = found or self._load(project_id, version)
-            said = f"{error}. Adapter {found.version} serves in its place" if found is not None else str(error)
+            what = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
+            said = f"{what}. Adapter {found.version} serves in its place" if found is not None else what
             if report:
                 self._report(project_id, wanted, said)
             else:
                 log.error("project %d: %s", project_id, said)
             if found is None:
                 raise
-            found.instead_of, found.until = wanted, time.monotonic() + _AGAIN if shared else math.inf
+            for_good = isinstance(error, DamagedError) and not shared  # else it may be had in a while
+            found.instead_of, found.until = wanted, math.inf if for_good else time.monotonic() + _AGAIN
             return found
 
     def _forget_copies(self, project_id: int, version: int) -> None:

@@ -56,6 +56,7 @@ class TestCompose:
         whole = read(tmp_path, *files, **asked)
         said = whole["ray"]
         assert whole["worker"]["environment"]["SCORING"] == "ray"
+        assert "exec lsal worker" in str(whole["worker"]["command"])
         assert said["image"] == services["worker"]["image"]
         assert services["worker"]["environment"]["RAY_ADDRESS"] == "ray:6379"
         assert "--port=6379" in said["command"]

@@ -244,3 +244,12 @@ def test_base_models_that_are_used_stay_and_the_others_leave(
     with ThreadPoolExecutor(4) as threads:
         assert len(set(threads.map(models.get, [second] * 8))) == 1, "loaded once"
     assert gone == [second, third]
+
+
+def test_a_model_that_cannot_checkpoint_stays_as_it_was(tiny_albert: Path, tmp_path: Path) -> None:
+    base = BaseModel(str(tiny_albert), device="cpu")
+    if base.adapters.model.supports_gradient_checkpointing:
+        base.adapters.model.supports_gradient_checkpointing = False
+    with pytest.raises(ModelError, match="base models of kind AlbertModel cannot do gradient_checkpointing"):
+        train(base, TEXTS, topics(LABELS), [TOPIC], replace(OPTIONS, checkpointing=True), tmp_path)
+    assert not base.adapters.model.training

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,14 +45,19 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_two_processes_learn_what_one_does(config: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    """Without dropout, of which each process draws its own."""
     alone, together = tmp_path / "alone", tmp_path / "together"
-    base = BaseModel(str(tiny_encoder), device="cpu")
+    plain = Path(shutil.copytree(tiny_encoder, tmp_path / "plain"))
+    told = json.loads((plain / "config.json").read_text())
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (plain / "config.json").write_text(json.dumps({**told, **none}))
+    base = BaseModel(str(plain), device="cpu")
     alone.mkdir()
     together.mkdir()
     train(base, TEXTS, topics(LABELS), [TOPIC], OPTIONS, alone)
     seen: list[tuple[int, int]] = []
     parallel.train(
-        config, str(tiny_encoder), TEXTS, topics(LABELS), [TOPIC], OPTIONS, together,
+        config, str(plain), TEXTS, topics(LABELS), [TOPIC], OPTIONS, together,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert {path.name for path in together.rglob("*")} == {path.name for path in alone.rglob("*")}
@@ -63,16 +70,44 @@ def test_two_processes_learn_what_one_does(config: Path, tiny_encoder: Path, tmp
     np.testing.assert_allclose(probs, class_probs(Learner.load(base, "alone", alone), TEXTS), atol=1e-4)
     assert np.mean([CLASSES[row] == label for row, label in zip(probs.argmax(axis=1), LABELS, strict=True)]) > 0.6
     assert all(total == 12 for _, total in seen)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["accelerate.yaml", "alone", "together"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accelerate.yaml", "alone", "plain", "together"]
 
 
 def test_what_failed_is_told(config: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     wild = replace(OPTIONS, learning_rate=1e30)
     with pytest.raises(ModelError, match=r"training diverged at step \d+: .*lower extra_params.learning_rate"):
         parallel.train(config, str(tiny_encoder), TEXTS, topics(LABELS), [TOPIC], wild, tmp_path / "out")
-    config.write_text("nonsense: [")
-    with pytest.raises(ModelError, match=r"accelerate could not run the training .*check ACCELERATE_CONFIG"):
+    with pytest.raises(ModelError, match=r"base model '.*nowhere' cannot be loaded"):
+        parallel.train(config, str(tmp_path / "nowhere"), TEXTS, topics(LABELS), [TOPIC], OPTIONS, tmp_path / "out")
+    assert not list(tmp_path.glob(".job*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense: [", "cannot be read"),
+        ("- 1", "cannot be read"),
+        ("num_processes: 2\nnum_machines: 3\ndistributed_type: MULTI_GPU", "MULTI_GPU on 3 machines"),
+        ("num_processes: 2\ndistributed_type: DEEPSPEED", "DEEPSPEED on 1 machines"),
+        ("num_processes: 99\ndistributed_type: MULTI_GPU", r"asks for 99 GPUs; this machine has \d"),
+    ],
+)
+def test_a_configuration_that_is_not_what_it_says_is_refused(
+    text: str, said: str, config: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    config.write_text(text)
+    with pytest.raises(ModelError, match=said):
         parallel.train(config, str(tiny_encoder), TEXTS, topics(LABELS), [TOPIC], OPTIONS, tmp_path / "out")
+
+
+def test_what_nobody_has_a_gradient_for_stays_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process has one for the second parameter, which is 1 everywhere."""
+    parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    parameters[0].grad = torch.tensor([1.0, 2.0])
+    theirs = torch.tensor([0.0, 0, 1, 1, 0, 0, 0, 1, 0])
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.add_(theirs))
+    Team(0, 2).add_up(parameters)
+    assert [None if p.grad is None else p.grad.tolist() for p in parameters] == [[1, 2], [1, 1], None]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
