@@ -21,6 +21,7 @@ Vectors = NDArray[Any]  # (B, D)
 Blocks = Iterable[Vectors]  # of N candidates, in their order
 Doubt = Callable[[Vectors], NDArray[np.float32]]  # (B,), higher where less sure
 
+PROBED = frozenset({"classification", "pairwise", "multilabel"})  # kinds that a linear head tells
 NEIGHBORS = 100  # of each labeled text, as in section 4
 _AT_ONCE = 256  # labeled texts
 

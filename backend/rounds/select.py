@@ -108,8 +108,8 @@ def _pool(
     arrays = fields.arrays(needs)
     sources: dict[str, Shards] = {}
     if "embeddings" in arrays:
-        for texts in (stored(context.store, project_id, candidates), given(labeled)):
-            sources["embeddings"] = embeddings(context, project_id, options, texts, halvings=halvings)
+        texts = stored(context.store, project_id, candidates), given(labeled)
+        sources["embeddings"] = embeddings(context, project_id, options, *texts, halvings=halvings)
     if arrays & fields.SCORED:
         scores = context.store.files.scores(project_id, version)
         if not len(scores):

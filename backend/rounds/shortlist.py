@@ -34,8 +34,8 @@ def to_score(
     size = max(options.published, int(np.ceil(options.shortlist * len(candidates.ids))))
     if options.shortlist == 1 or size >= len(candidates.ids) or not labeled:
         return tasks.listed(project_id)
-    for texts in (stored(context.store, project_id, candidates), given(labeled)):
-        vectors = embeddings(context, project_id, options, texts, halvings=halvings)
+    texts = stored(context.store, project_id, candidates), given(labeled)
+    vectors = embeddings(context, project_id, options, *texts, halvings=halvings)
     distinct = _distinct(candidates.digests, labeled)
     places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
     if missing := max(0, options.published - len(places)):  # few neighbours, or many copies of one text
@@ -43,12 +43,9 @@ def to_score(
         drawn = np.random.default_rng([options.seed, project_id]).permutation(others)[:missing]
         places = np.concatenate([places, drawn])
     audit = tasks.listed_waiting(project_id, audit=True)
-    return Listed(
-        np.concatenate([candidates.ids[places], [e.id for e in labeled], audit.ids[:STOP_SET]]).astype(np.int64),
-        np.concatenate([candidates.digests[places], [e.digest for e in labeled], audit.digests[:STOP_SET]]).astype(
-            np.int64
-        ),
-    )
+    known = np.array([(e.id, e.digest) for e in labeled], np.int64).T
+    parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
+    return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _distinct(digests: NDArray[np.int64], labeled: Sequence[LabeledText]) -> NDArray[np.int64]:
@@ -81,7 +78,7 @@ def _probes(targets: Sequence[Target], vectors: Shards, labeled: Sequence[Labele
     found = {}
     for target in targets:
         known = [e for e in labeled if offered([target], e.values)]
-        if not known or target.kind not in ("classification", "pairwise", "multilabel"):
+        if not known or target.kind not in shortlist.PROBED:
             continue
         of_known = vectors.take("embeddings", [e.digest for e in known])
         if target.kind == "multilabel":

@@ -10,6 +10,7 @@ from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
 from backend.learners.loading import can_write
 from backend.options import ProjectOptions
+from backend.pool.shortlist import PROBED
 from backend.targets import Kind, Target
 from strategies import Strategy
 
@@ -77,7 +78,7 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
             )
     if options.balance and not works(strategies.get("rare"), kinds):
         raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
-    if options.shortlist_by == "probe" and not {"classification", "pairwise", "multilabel"} & set(kinds):
+    if options.shortlist_by == "probe" and not PROBED & set(kinds):
         raise UnsupportedConfigError(
             "extra_params.shortlist_by: a probe tells classes, and there are none to learn; leave it out, or choose "
             "neighbors"

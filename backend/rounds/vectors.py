@@ -40,15 +40,16 @@ def embedded(
     return [found.take("embeddings", [each.digest for each in group]) for group in groups]
 
 
-def embeddings(context: Context, project_id: int, options: ProjectOptions, texts: Texts, *, halvings: int) -> Shards:
+def embeddings(context: Context, project_id: int, options: ProjectOptions, *groups: Texts, halvings: int) -> Shards:
     """The array "embeddings" of these texts and of any that were embedded before, by their digests."""
     base = context.models.get(options.base_model)
     found = context.store.files.embeddings(project_id, f"{base.name}-{options.max_length}")
-    with context.progress(project_id, f"embedding {len(texts.digests)} texts") as progress:
-        local.embed(
-            found, base, texts, max_length=options.max_length, halvings=halvings, progress=progress,
-            cluster=context.cluster,
-        )  # fmt: skip
+    for texts in groups:
+        with context.progress(project_id, f"embedding {len(texts.digests)} texts") as progress:
+            local.embed(
+                found, base, texts, max_length=options.max_length, halvings=halvings, progress=progress,
+                cluster=context.cluster,
+            )  # fmt: skip
     return found
 
 

@@ -73,9 +73,8 @@ class Shared:
             key = self._key(to or path)
             folder, _, name = key.rpartition("/")
             self._fs.makedirs(folder, exist_ok=True)
-            beside = (
-                f"{folder}/.{name}.{uuid4().hex}" if self._is_folder else key
-            )  # object stores show whole files only
+            # Object stores show whole files only; a folder shows what is being written, too.
+            beside = f"{folder}/.{name}.{uuid4().hex}" if self._is_folder else key
             try:
                 self._fs.put_file(str(path), beside)
                 with path.open("rb") as ours, self._fs.open(beside, "rb") as theirs:
