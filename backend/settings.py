@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     accelerate_config: Path | None = None  # what `accelerate config` wrote: trains in several processes
     scoring: Literal["local", "ray"] = "local"  # ray: on the cluster of RAY_ADDRESS
     scoring_replicas: int | None = Field(None, ge=1)  # of the model there; None: one a GPU, or processor
+    openai_base_url: str | None = None  # of a server for base models named openai:…, as in http://vllm:8000/v1
+    openai_api_key: SecretStr | None = None  # that it wants
+    openai_extra_body: dict[str, Any] = Field(default_factory=dict)  # JSON that each question to it says besides
+    openai_concurrency: int = Field(32, ge=1, le=1024)  # questions under way at once
     max_base_models: int = Field(4, ge=1)  # kept in memory by each process; more projects than that may share them
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
     def _an_address(cls, value: str | None) -> str | None:
         if value is not None and "://" not in value and not value.startswith("/"):
             raise ValueError("expected an address such as s3://bucket/folder, or the path of a folder from / on")
+        return value
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _of_the_web(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("expected an address such as http://vllm:8000/v1")
         return value
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.libraries import quiet_libraries
 from backend.progress import bar
 from backend.rounds import steps

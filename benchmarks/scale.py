@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.learners.packaged import resolve
 from backend.libraries import quiet_libraries
 from backend.pool import shortlist

@@ -15,6 +15,7 @@ from backend.store import Store
 if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them do
     from flask import Flask
 
+    from backend.learners.models import BaseModels
     from backend.rounds.context import Context
 
 
@@ -47,22 +48,32 @@ def new_store(settings: Settings) -> Store:
 def new_app(settings: Settings) -> Flask:
     """The web application, which loads what is in service."""
     from backend.app import create_app
-    from backend.learners.base_model import BaseModels
     from backend.web.serving import Serving
 
     quiet_libraries()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     if store.files.shared is not None:
         store.files.shared.tolerant = True
-    serving = Serving(store, BaseModels(settings.max_base_models))
+    serving = Serving(store, new_models(settings))
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)
+
+
+def new_models(settings: Settings) -> BaseModels:
+    """Base models, none of them loaded yet, and the server of others, if there is one."""
+    from backend.learners.models import BaseModels
+    from backend.learners.served.server import Server
+
+    if (url := settings.openai_base_url) is None:
+        return BaseModels(settings.max_base_models)
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+    server = Server(url, key, settings.openai_extra_body, settings.openai_concurrency)
+    return BaseModels(settings.max_base_models, server)
 
 
 def new_context(settings: Settings, store: Store) -> Context:
     """What rounds work with. Raises `SettingsError` if Label Studio's address or key is missing."""
     from backend.labelstudio.client import Client
-    from backend.learners.base_model import BaseModels
     from backend.notify import notifier
     from backend.pool.cluster import Cluster
     from backend.rounds.context import Context
@@ -70,7 +81,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     quiet_libraries()
     url, api_key = settings.label_studio()
     return Context(
-        store, Client(url, api_key), BaseModels(settings.max_base_models), bar,
+        store, Client(url, api_key), new_models(settings), bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
         cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from backend.cli.build import new_store
+from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
 from backend.libraries import quiet_libraries, use_cores
@@ -72,7 +72,6 @@ def simulate(
 def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
     from backend.doctor.examine import examine
     from backend.doctor.finding import Finding
-    from backend.learners.base_model import BaseModels
 
     quiet_libraries()
     try:
@@ -81,4 +80,5 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
         yield Finding("environment", "problem", str(error), "correct the environment variable")
         return
     logging.basicConfig(level=logging.ERROR)
-    yield from examine(settings, lambda: new_store(settings), BaseModels(), project_id=project, url=url, fix=fix)
+    models = new_models(settings)
+    yield from examine(settings, lambda: new_store(settings), models, project_id=project, url=url, fix=fix)

@@ -10,7 +10,7 @@ from backend.doctor.finding import Finding
 from backend.doctor.project import Examination
 from backend.errors import BackendError
 from backend.labelstudio.client import Client
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of
 from backend.settings import Settings

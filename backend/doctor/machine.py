@@ -13,7 +13,8 @@ import httpx
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, ModelError
-from backend.learners.base_model import BaseModels
+from backend.learners.loading import is_served
+from backend.learners.models import BaseModels
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.workers import SILENT
@@ -69,6 +70,8 @@ def shared_storage(store: Store) -> Finding:
 def model(models: BaseModels, name: str, max_length: int) -> Finding:
     """Whether the base model loads and reads a text."""
     began = time.monotonic()
+    if is_served(name):
+        return _served(models, name)
     try:
         base = models.get(name)
         base.embed(["a text"], max_length=max_length)
@@ -86,6 +89,22 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
     seconds = time.monotonic() - began
     size = base.parameters / 1e6
     return Finding("model", "ok", f"{name} loads in {seconds:.0f} s ({size:.0f} M parameters, on {base.device})")
+
+
+def _served(models: BaseModels, name: str) -> Finding:
+    """Whether the server answers, and knows the model."""
+    advice = "set OPENAI_BASE_URL and OPENAI_API_KEY, or base_model in Extra params, to what there is"
+    try:
+        served = models.served(name)
+        known = served.server.models()
+    except ModelError as error:
+        return Finding("model", "problem", str(error), advice)
+    if served.served_as not in known:
+        some = ", ".join(known[:10]) or "nothing"
+        return Finding(
+            "model", "problem", f"{served.server.address} does not serve '{served.served_as}', but {some}", advice
+        )
+    return Finding("model", "ok", f"{served.server.address} serves {served.served_as}")
 
 
 def web(settings: Settings) -> Finding:

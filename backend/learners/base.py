@@ -66,4 +66,6 @@ class TrainingOptions:
     lora_dropout: float | None = None  # 0.05; 0 where spans or answers are learned
     max_length: int = 256
     seed: int = 0
+    shots: int = 16  # labeled examples that a served model's prompt shows at most
+    instructions: str = ""  # what it is told of the task
     committee: CommitteeOptions | None = None  # trained beside the adapter

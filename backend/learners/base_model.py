@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
-from backend.learners import memory
 from backend.learners.adapters import Adapters
 from backend.learners.base import Progress, no_progress
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
@@ -126,51 +125,3 @@ class BaseModel:
             done += len(batch.rows)
             progress(done, len(texts))
         return out
-
-
-class BaseModels:
-    """The base models in memory, each loaded when first asked for and shared by all who ask.
-
-    Of more than `most`, the one that was asked for longest ago is let go. Whoever still uses it keeps it in memory;
-    `let_go` is told its name.
-    """
-
-    def __init__(self, most: int = 4) -> None:
-        self._most = most
-        self._lock = threading.Lock()  # of the two below; held for moments only
-        self._loaded: dict[str, BaseModel] = {}  # the last used last
-        self._loading: dict[str, threading.Lock] = {}
-        self.let_go: Callable[[str], None] = lambda _name: None
-
-    def get(self, name: str) -> BaseModel:
-        """The base model of this name. Raises `ModelError` if it cannot be loaded."""
-        with self._lock:
-            loading = self._loading.setdefault(name, threading.Lock())
-        with loading:
-            if (found := self.used(name)) is None:
-                self._keep(self._most - 1)
-                found = BaseModel(name)
-                with self._lock:
-                    self._loaded[name] = found
-                self._keep(self._most)  # another may have been loaded meanwhile
-        return found
-
-    def used(self, name: str) -> BaseModel | None:
-        """Note that it is wanted still; None if it is not in memory."""
-        with self._lock:
-            if (found := self._loaded.pop(name, None)) is not None:
-                self._loaded[name] = found
-            return found
-
-    def clear(self) -> None:
-        """Let all of them go."""
-        self._keep(0)
-        memory.release()
-
-    def _keep(self, most: int) -> None:
-        with self._lock:
-            gone = list(self._loaded)[: max(0, len(self._loaded) - most)]
-            for name in gone:
-                del self._loaded[name]
-        for name in gone:
-            self.let_go(name)

@@ -123,7 +123,7 @@ def assembled(
             for number in range(1, options.members):
                 name = f"{adapter}-{number}"
                 base.adapters.load(name, member_folder(folder, number))
-                (its_head,) = read_heads(member_folder(folder, number), base)
+                (its_head,) = read_heads(member_folder(folder, number), base.dimensions, base.device)
                 others.append((name, its_head))
             yield AdapterMembers(base, head, others)
         finally:

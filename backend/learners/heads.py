@@ -68,7 +68,7 @@ def fit(vectors: NDArray[Any], targets: NDArray[np.int64], classes: int) -> Head
     if len(present) == 1:
         biases[0, present] = 0.0
         return Heads(torch.from_numpy(weights), torch.from_numpy(biases))
-    model = LogisticRegression(C=_prior_variance(classes), max_iter=300)
+    model = LogisticRegression(C=prior_variance(classes), max_iter=300)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is nearly fitted is fine
         warnings.filterwarnings("ignore", "The number of unique classes")  # the first labels of many classes
@@ -95,7 +95,7 @@ def fit_committee(
     Aslanides & Cassirer, Randomized Prior Functions for Deep Reinforcement Learning, NeurIPS 2018, section 3). All
     members are fitted at once by L-BFGS.
     """
-    members, variance = len(counts), _prior_variance(classes)
+    members, variance = len(counts), prior_variance(classes)
     unit = torch.from_numpy(normalize(vectors)).float()
     wanted, times = torch.from_numpy(targets), torch.from_numpy(counts).float()
     prior = prior_scale * variance**0.5 * rng.standard_normal((members, classes, vectors.shape[1]), dtype=np.float32)
@@ -129,7 +129,7 @@ def fit_regressions(
     """
     unit = np.hstack([normalize(vectors), np.ones((len(vectors), 1))])
     mean, sd = targets.mean(), targets.std() or 1.0
-    variance = _prior_variance(1)
+    variance = prior_variance(1)
     penalty = np.full(unit.shape[1], _NOISE / variance)
     penalty[-1] = 0.0  # of the bias
     found = []
@@ -145,7 +145,7 @@ def fit_regressions(
     return Heads(torch.from_numpy(solved[:, None, :-1].copy()), torch.from_numpy(solved[:, -1:].copy()))
 
 
-def _prior_variance(classes: int) -> float:
+def prior_variance(classes: int) -> float:
     """scikit-learn's C: weaker with more classes; 2 √classes was near the best of 1 to 100 for 2, 6 and 77 classes."""
     return float(2 * classes**0.5)
 

@@ -55,7 +55,7 @@ class Learner:
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
         """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `DamagedError` if it cannot."""
         try:
-            heads = saved.read_heads(folder, base)
+            heads = saved.read_heads(folder, base.dimensions, base.device)
             max_length, committee = saved.describe(folder)
             with base.lock:
                 base.adapters.load(adapter, folder)
@@ -74,7 +74,7 @@ class Learner:
         def step(batch: Batch, own: Sequence[str]) -> Tensors:
             with self.base.lock, torch.inference_mode():
                 self.base.adapters.activate(self.adapter)
-                return self._outputs(self._reading(batch, own))
+                return look(self.heads, self._reading(batch, own))
 
         return self._run(texts, step, no_progress)
 
@@ -129,13 +129,7 @@ class Learner:
                     reading = self._reading(batch, own)
                     logits = self.heads[0].linear(reading.pooled) if "gradient_lengths" in wanted else None
                 with torch.no_grad():
-                    found = self._outputs(reading)
-                    if "features" in wanted:
-                        of = self.heads[0].features(reading) if len(self.heads) == 1 else reading.pooled
-                        found["features"] = of.float()
-                    if "uncertainty" in wanted:
-                        for head in self.heads:
-                            found[f"{head.target.name}/uncertainty"] = head.uncertainty(reading, uncertainty)
+                    found = look(self.heads, reading, wanted, uncertainty)
                 if logits is not None:
                     found["gradient_lengths"] = gradients.lengths(logits, reading.pooled, calls, gradient)
                 if committee is not None:
@@ -154,9 +148,6 @@ class Learner:
     def _reading(self, batch: Batch, own: Sequence[str]) -> Reading:
         return Reading(self.base, batch, own, self.max_length)
 
-    def _outputs(self, reading: Reading) -> Tensors:
-        return {f"{h.target.name}/{name}": a for h in self.heads for name, a in h.outputs(reading).items()}
-
     def _run(self, texts: Sequence[str], step: Callable[[Batch, Sequence[str]], Tensors], progress: Progress) -> Arrays:
         """The arrays of all texts; of none, arrays without rows."""
         if not texts:
@@ -169,6 +160,20 @@ class Learner:
             done += len(batch.rows)
             progress(done, len(texts))
         return _assemble(parts, len(texts))
+
+
+def look(
+    heads: Sequence[TargetHead], reading: Reading, wanted: Collection[str] = (),
+    uncertainty: UncertaintyOptions = UncertaintyOptions(),
+) -> Tensors:  # fmt: skip
+    """What heads say of a batch: their outputs and, if wanted, "features" and each one's "uncertainty"."""
+    found = {f"{head.target.name}/{name}": a for head in heads for name, a in head.outputs(reading).items()}
+    if "features" in wanted:
+        found["features"] = (heads[0].features(reading) if len(heads) == 1 else reading.pooled).float()
+    if "uncertainty" in wanted:
+        for head in heads:
+            found[f"{head.target.name}/uncertainty"] = head.uncertainty(reading, uncertainty)
+    return found
 
 
 def _assemble(parts: Sequence[tuple[NDArray[np.int64], Arrays]], size: int) -> Arrays:

@@ -13,6 +13,7 @@ from backend.errors import ModelError
 from backend.learners.packaged import PACKAGED, resolve
 
 FOUR_BITS = ":4bit"  # at the end of a name
+SERVED = "openai:"  # at its beginning: behind a server that speaks OpenAI's protocol
 _SAFE = {"use_safetensors": True, "trust_remote_code": False}  # a pickle, or a hub's code, could do anything here
 _PACKING = {"cuda"}  # not CPUs: bitsandbytes repacks weights for their inference, and then passes no gradients on
 
@@ -50,6 +51,11 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
         path, dtype=torch.float32, quantization_config=packed, device_map={"": str(device)}, **_SAFE
     )
     return found.eval().requires_grad_(False)
+
+
+def is_served(name: str) -> bool:
+    """Whether a base model is behind a server, and not to be loaded here."""
+    return name.startswith(SERVED)
 
 
 def can_write(name: str) -> bool:

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from backend.learners.base import CommitteeOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
 from backend.targets import Target
@@ -39,16 +39,16 @@ def describe(folder: Path) -> tuple[int, CommitteeOptions | None]:
     return int(found["max_length"]), CommitteeOptions(**found["committee"]) if found["committee"] else None
 
 
-def read_heads(folder: Path, base: BaseModel) -> tuple[TargetHead, ...]:
-    """The heads beside an adapter of this base model, ready to predict."""
+def read_heads(folder: Path, dimensions: int, device: torch.device) -> tuple[TargetHead, ...]:
+    """The heads beside an adapter, on D-dimensional vectors, ready to predict."""
     layers = load_file(folder / _HEADS)
     heads = []
     for number, values in enumerate(_description(folder)["targets"]):
         state = values.pop("state")
-        head = head_of(Target.from_json(values), base.dimensions, state)
+        head = head_of(Target.from_json(values), dimensions, state)
         own = f"{number}."
         head.linear.load_state_dict({k.removeprefix(own): v for k, v in layers.items() if k.startswith(own)})
-        head.linear.to(base.device).eval()
+        head.linear.to(device).eval()
         heads.append(head)
     return tuple(heads)
 

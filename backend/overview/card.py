@@ -7,7 +7,7 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from backend.labelstudio.predictions import adapter_version
-from backend.learners.loading import FOUR_BITS, config_of, is_decoder
+from backend.learners.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
 from backend.learners.packaged import HUB_IDS
 from backend.learners.saved import describe
 from backend.rounds.context import learned
@@ -57,7 +57,9 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
     plain = adapter.base_model.removesuffix(FOUR_BITS)
     base = HUB_IDS.get(plain, plain)
     name = adapter_version(project.id, adapter.number)
-    kinds = "\n".join(f"- `{target.name}`: {target.kind}{_classes(target.classes)}" for target in learned(adapter))
+    if is_served(adapter.base_model):
+        return _of_prompts(name, project, adapter, measured)
+    kinds = _targets(adapter)
     header = json.dumps(base, ensure_ascii=False)
     length, _ = describe(store.adapter_folder(project.id, adapter.number))
     pooled = "[-1]" if is_decoder(config_of(adapter.base_model)) else ".mean(dim=0)"
@@ -93,6 +95,35 @@ A LoRA adapter trained with label-studio-active-learning on labels of the Label 
 
 Of kinds other than classes, `learner.json` names the kind; label-studio-active-learning itself reads all of them.
 """
+
+
+def _of_prompts(name: str, project: Project, adapter: Adapter, measured: Round | None) -> str:
+    return f"""---
+tags: [active-learning, label-studio]
+---
+
+# {name}
+
+Prompts and linear heads for a language model behind a server, made with label-studio-active-learning from labels of the
+Label Studio project "{project.title or project.id}".
+
+- Model: `{adapter.base_model.removeprefix(SERVED)}`
+- Learned from {adapter.examples} labeled texts{_measured_on(measured)}, some of which `prompts.json` shows as examples
+- `heads.safetensors` has a linear layer for each target, in the order of `learner.json`. It reads the log-probabilities
+  that the model gave to each prompt's letters, prompt after prompt, then the text's embedding by all-MiniLM-L6-v2
+
+## Targets
+
+{_targets(adapter)}
+
+## Held-out score
+
+{_scores(measured)}
+"""
+
+
+def _targets(adapter: Adapter) -> str:
+    return "\n".join(f"- `{target.name}`: {target.kind}{_classes(target.classes)}" for target in learned(adapter))
 
 
 def _classes(classes: tuple[str, ...]) -> str:

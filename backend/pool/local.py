@@ -13,6 +13,7 @@ from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
 from backend.learners.learner import Learner
+from backend.learners.models import AnyLearner
 from backend.pool.cluster import Arrays, Cluster, Found
 from backend.pool.texts import Places, Texts
 from backend.store.shards import ROWS, Shards
@@ -22,7 +23,7 @@ _WORTH = 200  # texts: for fewer, to reach a cluster takes longer than to comput
 
 def score(
     scores: Shards,
-    learner: Learner,
+    learner: AnyLearner,
     texts: Texts,
     wanted: Mapping[str, str],
     *,
@@ -41,7 +42,7 @@ def score(
         scores.clear()
     asked = {array.rpartition("/")[2] for array in wanted.values()}
     places = _missing(scores, texts)
-    if cluster is None or len(places) < _WORTH:
+    if cluster is None or len(places) < _WORTH or not isinstance(learner, Learner):
         parts = _one_by_one(places, texts, progress, lambda some, done: learner.score(
             some, asked, gradient=gradient, uncertainty=uncertainty, progress=done
         ))  # fmt: skip

@@ -17,7 +17,7 @@ from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import TaskSpec
 from backend.learners.base import Progress
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.options import ProjectOptions
 from backend.pool.cluster import Cluster
 from backend.store import Store

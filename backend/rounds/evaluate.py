@@ -22,6 +22,7 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.learner import Arrays, Learner
+from backend.learners.models import AnyLearner
 from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.control_arm import control_arm
 from backend.rounds.corrected import corrected
@@ -88,8 +89,9 @@ def _rows(target: Target, examples: Sequence[LabeledText]) -> list[int]:
     return [row for row, example in enumerate(examples) if offered([target], example.values)]
 
 
-def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
+def _nll(learner: AnyLearner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
     """The mean over the held-out answers, in nats a word piece; nothing without any."""
+    assert isinstance(learner, Learner), "models behind a server learn nothing that is written"
     given = [(e.text, e.values[target.name]) for e in held_out if target.name in offered([target], e.values)]
     return {"nll": float(learner.nll(target, *zip(*given, strict=True)).mean())} if given else {}
 

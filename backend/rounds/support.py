@@ -8,7 +8,8 @@ import strategies
 from backend.errors import UnsupportedConfigError
 from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
-from backend.learners.loading import can_write
+from backend.learners.loading import can_write, is_served
+from backend.learners.served import prompts
 from backend.options import ProjectOptions
 from backend.pool.shortlist import PROBED
 from backend.targets import Kind, Target
@@ -96,12 +97,14 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
                 "reached; 0.9 stands for 90 %"
             )
     written = next((target.name for target in targets if target.kind == "generation"), None)
-    if written is not None and not can_write(options.base_model):
+    if written is not None and not is_served(options.base_model) and not can_write(options.base_model):
         raise UnsupportedConfigError(
             f"<TextArea name='{written}'> asks for words, and base model '{options.base_model}' cannot write; "
             f"{WRITERS}. "
             f'To learn the other controls only, set {{"ignore_controls": ["{written}"]}}'
         )
+    if is_served(options.base_model):
+        _refuse_unserved(options, targets)
     if options.strategy is None or works(strategies.get(options.strategy, **options.strategy_options), kinds):
         return
     column = kinds[0] if len(kinds) == 1 else SEVERAL
@@ -110,3 +113,31 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
     based = {cell: [n for n, c in cells.items() if c == cell] for cell in cells.values() if cell not in ("", "yes")}
     also = "".join(f"; with {cell}: {', '.join(names)}" for cell, names in based.items())
     raise UnsupportedConfigError(f"strategy '{options.strategy}' does not work for {column}; choose {plain}{also}")
+
+
+def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:
+    """What a model behind a server cannot learn: it answers with one letter, and has no weights here."""
+    others = [target for target in targets if target.kind not in prompts.KINDS]
+    if others:
+        raise UnsupportedConfigError(
+            f"'{others[0].name}' ({others[0].kind}) cannot be learned with base model '{options.base_model}', whose "
+            f"answers are letters; it learns {', '.join(sorted(prompts.KINDS))}. Name a base model with weights here, "
+            f'or set {{"ignore_controls": ["{others[0].name}"]}}'
+        )
+    most = len(prompts.LETTERS) - 1  # one for none of them
+    many = next((target for target in targets if len(target.classes) > most), None)
+    if many is not None:
+        raise UnsupportedConfigError(
+            f"'{many.name}' has {len(many.classes)} choices; base model '{options.base_model}' is asked for a letter, "
+            f"of which there are {most}. Name a base model with weights here"
+        )
+    if options.committee not in (None, "bootstrap"):
+        raise UnsupportedConfigError(
+            f"committee '{options.committee}' needs weights, which base model '{options.base_model}' has on its server "
+            "only; choose bootstrap"
+        )
+    if options.strategy == "co_training":
+        raise UnsupportedConfigError(
+            f"strategy 'co_training' needs weights, which base model '{options.base_model}' has on its server only; "
+            "choose another"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -16,10 +16,14 @@ from backend.errors import DamagedError, ModelError
 from backend.learners import parallel
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import Learner
+from backend.learners.loading import is_served
+from backend.learners.models import AnyLearner
 from backend.learners.saved import describe
+from backend.learners.served.training import train as train_served
 from backend.learners.training import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import asked, co_training
+from backend.rounds.answers import kept_answers
 from backend.rounds.context import Context, options_of, spec_of
 from backend.store.models import Adapter, Project
 from backend.store.tasks import LabeledText
@@ -68,14 +72,15 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     name = targets[0].name  # of the only one, where views lend
     to_adapter_values, to_frozen_values = ([{name: label} for label in lent[1]] for lent in (to_adapter, to_frozen))
     warm = options.warm_start and current is not None and current.base_model == options.base_model
-    former = _whole(context, project) if warm else None
-    config = context.accelerate_config
+    served = is_served(options.base_model)
+    former = _whole(context, project) if warm or served else None
     with context.progress(project_id, f"training on {len(examples)} labels") as progress:
-        if config is None:
-            run = partial(train_learner, context.models.get(options.base_model))
-        else:  # the processes load it themselves, and want the room
-            context.models.clear()
-            run = partial(parallel.train, config, options.base_model)
+        if served:
+            memory = kept_answers(context.store, project_id)
+            run = partial(train_served, context.models.served(options.base_model), former=former, memory=memory)
+        else:
+            lent_too = ([*texts, *to_frozen[0]], [*values, *to_frozen_values])
+            run = partial(_trainer(context, options.base_model), warm_start=former, frozen_view=lent_too)
 
         def fill(folder: Path) -> None:
             run(
@@ -84,8 +89,6 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
                 targets,
                 replace(training, halvings=halvings),
                 folder,
-                warm_start=former,
-                frozen_view=([*texts, *to_frozen[0]], [*values, *to_frozen_values]),
                 progress=progress,
             )
 
@@ -98,6 +101,13 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     context.store.rounds.put_adapter(trained)  # before it is shared: if that fails, the next try finds it
     _share(context, trained)
     return version
+
+
+def _trainer(context: Context, base_model: str) -> Callable[..., None]:
+    if context.accelerate_config is None:
+        return partial(train_learner, context.models.get(base_model))
+    context.models.clear()  # the processes load it themselves, and want the room
+    return partial(parallel.train, context.accelerate_config, base_model)
 
 
 def _share(context: Context, adapter: Adapter) -> None:
@@ -114,17 +124,17 @@ def _whole(context: Context, project: Project) -> Path | None:
         return None
 
 
-def load(context: Context, project_id: int, version: int, *, halvings: int = 0) -> Learner:
+def load(context: Context, project_id: int, version: int, *, halvings: int = 0) -> AnyLearner:
     """The learner of an adapter version, under a name of its own in memory. Unload it after use.
 
     halvings: how often to halve its batches.
     """
     adapter = context.store.rounds.adapter(project_id, version)
     assert adapter is not None, f"adapter {version} of project {project_id} was never recorded"
-    base = context.models.get(adapter.base_model)
-    folder = context.store.adapter_folder(project_id, version)
-    learner = Learner.load(base, f"round-{project_id}", folder)
-    learner.tokens_a_batch >>= halvings
+    folder, memory = context.store.adapter_folder(project_id, version), kept_answers(context.store, project_id)
+    learner = context.models.learner(adapter.base_model, f"round-{project_id}", folder, memory)
+    if isinstance(learner, Learner):
+        learner.tokens_a_batch >>= halvings
     return learner
 
 
@@ -142,6 +152,8 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
         lora_dropout=options.lora_dropout,
         max_length=options.max_length,
         seed=options.seed,
+        shots=options.shots,
+        instructions=options.instructions,
         committee=asked.committee_options(options, strategy),
     )
 

@@ -42,7 +42,7 @@ def embedded(
 
 def embeddings(context: Context, project_id: int, options: ProjectOptions, *groups: Texts, halvings: int) -> Shards:
     """The array "embeddings" of these texts and of any that were embedded before, by their digests."""
-    base = context.models.get(options.base_model)
+    base = context.models.embedder(options.base_model)
     found = context.store.files.embeddings(project_id, f"{base.name}-{options.max_length}")
     for texts in groups:
         with context.progress(project_id, f"embedding {len(texts.digests)} texts") as progress:

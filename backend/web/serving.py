@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.errors import BackendError, DamagedError, ModelError
 from backend.labelstudio.predictions import adapter_version
-from backend.learners.base_model import BaseModels
 from backend.learners.kinds import output_names
-from backend.learners.learner import Arrays, Learner
+from backend.learners.learner import Arrays
+from backend.learners.models import AnyLearner, BaseModels
 from backend.rounds.context import learned
 from backend.rounds.reasons import DAMAGED
 from backend.store import Store
@@ -36,7 +36,7 @@ _COPIES = 3  # of versions that are kept here
 class _InService:
     """A loaded adapter, the scores it is known to give, and how many requests are using it."""
 
-    def __init__(self, version: int, learner: Learner, targets: Sequence[Target]) -> None:
+    def __init__(self, version: int, learner: AnyLearner, targets: Sequence[Target]) -> None:
         self.version = version
         self.instead_of = version  # the version that it serves for: another one if that is damaged
         self.until = math.inf  # when that one is to be tried again, where it may be had then
@@ -206,11 +206,10 @@ class Serving:
         adapter = self._store.rounds.adapter(project_id, version)
         if adapter is None:
             raise DamagedError(f"adapter {version} of project {project_id} is not known; start a round")
-        base = self._models.get(adapter.base_model)
         folder = self._store.adapter_folder(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
-        return _InService(version, Learner.load(base, name, folder), learned(adapter))
+        return _InService(version, self._models.learner(adapter.base_model, name, folder), learned(adapter))
 
     def _scores(self, project_id: int, service: _InService) -> Shards:
         """The scores of this adapter; looked at again when a round has added texts to them."""

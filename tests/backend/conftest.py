@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.learners.training import train
 from backend.store import Store
 from backend.store.models import Adapter

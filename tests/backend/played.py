@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.predictions import queue_version
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store

@@ -19,8 +19,9 @@ from transformers import AutoModel
 
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel, BaseModels
+from backend.learners.base_model import BaseModel
 from backend.learners.learner import Learner
+from backend.learners.models import BaseModels
 from backend.learners.training import train
 from backend.rounds.workflow import STEPS_VERSION, Rounds
 from backend.store import Store

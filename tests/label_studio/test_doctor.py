@@ -21,7 +21,7 @@ from backend.doctor.examine import examine
 from backend.doctor.finding import Finding
 from backend.labelstudio import webhook
 from backend.labelstudio.client import Client
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds.connection import secret_of
 from backend.settings import load_settings
 from backend.store import Store

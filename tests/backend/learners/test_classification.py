@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel, BaseModels
+from backend.learners.base_model import BaseModel
 from backend.learners.batching import by_length, tokenize
 from backend.learners.learner import Learner
+from backend.learners.models import BaseModels
 from backend.learners.training import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 

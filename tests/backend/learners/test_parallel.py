@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from backend.errors import ModelError
 from backend.learners import parallel
 from backend.learners.base import CommitteeOptions, TrainingOptions
-from backend.learners.base_model import BaseModel, BaseModels
+from backend.learners.base_model import BaseModel
 from backend.learners.learner import Learner
+from backend.learners.models import BaseModels
 from backend.learners.team import Team
 from backend.learners.training import train
 from backend.rounds.context import Context

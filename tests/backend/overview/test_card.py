@@ -9,8 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from backend.learners.base_model import BaseModels
 from backend.learners.learner import Learner
+from backend.learners.models import BaseModels
 from backend.overview.card import card, write_zip
 from backend.store import Store
 from tests.backend.played import project_of

@@ -16,9 +16,10 @@ import ray
 
 from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions, TrainingOptions
-from backend.learners.base_model import BaseModel, BaseModels
+from backend.learners.base_model import BaseModel
 from backend.learners.committee import member_folder
 from backend.learners.learner import Learner
+from backend.learners.models import BaseModels
 from backend.learners.training import train
 from backend.pool import local
 from backend.pool.cluster import Cluster, Replica

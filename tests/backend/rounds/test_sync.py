@@ -13,7 +13,7 @@ import pytest
 from backend.labelstudio.annotations import state_of
 from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config import parse
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.rounds.sync import _warn_of_overlaps, sync

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds import steps, workflow
 from backend.rounds.context import Context
 from backend.rounds.reasons import ROUND_REQUESTED

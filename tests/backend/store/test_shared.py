@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from backend.doctor.machine import shared_storage
 from backend.errors import DamagedError
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store, shared

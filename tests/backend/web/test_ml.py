@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend.app import create_app
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.pool import local
 from backend.pool.texts import given
 from backend.rounds import reasons

@@ -17,7 +17,7 @@ import pytest
 
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.labelstudio.client import Client
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.reconcile import reconcile
 from tests.label_studio.faults.proxy import FaultyProxy

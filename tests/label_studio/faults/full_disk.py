@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.learners.base_model import BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds import reasons, triggers
 from backend.rounds import train as training
 from backend.rounds.context import Context

@@ -1,0 +1,90 @@
+"""Base models by their names: with weights in this process, or behind a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from backend.errors import ModelError
+from backend.learners import memory as memory_of_device
+from backend.learners.base_model import BaseModel
+from backend.learners.learner import Learner
+from backend.learners.loading import is_served
+from backend.learners.served.learner import ServedLearner
+from backend.learners.served.model import EMBEDDER, Memory, ServedModel
+from backend.learners.served.server import Server
+
+AnyLearner = Learner | ServedLearner
+
+
+class BaseModels:
+    """The base models in memory, each loaded when first asked for and shared by all who ask.
+
+    Of more than `most`, the one that was asked for longest ago is let go. Whoever still uses it keeps it in memory;
+    `let_go` is told its name.
+    """
+
+    def __init__(self, most: int = 4, server: Server | None = None) -> None:
+        self._most = most
+        self._server = server  # of those that are named openai:…
+        self._lock = threading.Lock()  # of the two below; held for moments only
+        self._loaded: dict[str, BaseModel] = {}  # the last used last
+        self._loading: dict[str, threading.Lock] = {}
+        self.let_go: Callable[[str], None] = lambda _name: None
+
+    def get(self, name: str) -> BaseModel:
+        """The base model of this name. Raises `ModelError` if it cannot be loaded."""
+        with self._lock:
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:
+            if (found := self.used(name)) is None:
+                self._keep(self._most - 1)
+                found = BaseModel(name)
+                with self._lock:
+                    self._loaded[name] = found
+                self._keep(self._most)  # another may have been loaded meanwhile
+        return found
+
+    def used(self, name: str) -> BaseModel | None:
+        """Note that it is wanted still; None if it is not in memory."""
+        with self._lock:
+            if (found := self._loaded.pop(name, None)) is not None:
+                self._loaded[name] = found
+            return found
+
+    def embedder(self, name: str) -> BaseModel:
+        """What gives the embeddings of texts for this base model: itself, unless it is behind a server."""
+        return self.get(EMBEDDER if is_served(name) else name)
+
+    def served(self, name: str) -> ServedModel:
+        """The model behind the server. Raises `ModelError` if nobody said where that is."""
+        if self._server is None:
+            raise ModelError(
+                f"base model '{name}' is behind a server; set OPENAI_BASE_URL to its address, such as "
+                "http://vllm:8000/v1, for web server and worker"
+            )
+        return ServedModel(name, self._server, partial(self.get, EMBEDDER))
+
+    def learner(self, name: str, adapter: str, folder: Path, memory: Memory | None = None) -> AnyLearner:
+        """What was trained into a folder, with the base model of this name.
+
+        adapter: its name in memory. memory: where answers of a served model are kept.
+        """
+        if is_served(name):
+            return ServedLearner.load(self.served(name), folder, memory)
+        return Learner.load(self.get(name), adapter, folder)
+
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._keep(0)
+        memory_of_device.release()
+
+    def _keep(self, most: int) -> None:
+        with self._lock:
+            gone = list(self._loaded)[: max(0, len(self._loaded) - most)]
+            for name in gone:
+                del self._loaded[name]
+        for name in gone:
+            self.let_go(name)

@@ -1,0 +1,95 @@
+"""Prompts and heads on a served model's answers, ready to predict: what `Learner` is for weights in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors.torch import load_file
+
+from backend.errors import DamagedError, ModelError
+from backend.learners import gradients, saved
+from backend.learners.base import CommitteeOptions, GradientOptions, Progress, UncertaintyOptions, no_progress
+from backend.learners.committee import HEADS
+from backend.learners.kinds.base import TargetHead
+from backend.learners.learner import Arrays, look
+from backend.learners.served.model import Answered, Memory, ServedModel
+from backend.learners.served.prompts import Prompt
+from backend.learners.served.training import read_prompts
+from backend.targets import Target
+
+
+class ServedLearner:
+    """As `Learner`, whose names for what it says of texts it shares."""
+
+    def __init__(
+        self, base: ServedModel, folder: Path, prompts: tuple[Prompt, ...], heads: tuple[TargetHead, ...],
+        max_length: int, committee: CommitteeOptions | None, memory: Memory | None,
+    ) -> None:  # fmt: skip
+        self.base = base
+        self.folder = folder
+        self.prompts = prompts
+        self.heads = heads
+        self.max_length = max_length
+        self.committee = committee
+        self._memory = memory
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What it has learned."""
+        return tuple(head.target for head in self.heads)
+
+    @classmethod
+    def load(cls, base: ServedModel, folder: Path, memory: Memory | None = None) -> Self:
+        """Read a folder that `train` wrote. Raises `DamagedError` if it cannot."""
+        try:
+            prompts = read_prompts(folder)
+            heads = saved.read_heads(folder, base.dimensions(prompts), base.device)
+            max_length, committee = saved.describe(folder)
+        except ModelError:
+            raise
+        except Exception as error:  # whatever json, safetensors or torch find wrong with a file
+            raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
+        return cls(base, folder, prompts, heads, max_length, committee, memory)
+
+    def unload(self) -> None:
+        """Nothing to take out of memory."""
+
+    def predict(self, texts: Sequence[str]) -> Arrays:
+        """The outputs of each text, in the order asked."""
+        return self.score(texts)
+
+    def score(
+        self,
+        texts: Sequence[str],
+        wanted: Collection[str] = (),
+        *,
+        gradient: GradientOptions = GradientOptions(),
+        uncertainty: UncertaintyOptions = UncertaintyOptions(),
+        progress: Progress = no_progress,
+    ) -> Arrays:
+        """As `Learner.score`. A gradient is the head's, the only one there is."""
+        reading = self._read(texts or [""], progress)
+        with torch.no_grad():
+            found = look(self.heads, reading, wanted, uncertainty)
+            if "gradient_lengths" in wanted:
+                of_head = replace(gradient, parameters="head")
+                logits = self.heads[0].linear(reading.pooled)
+                found["gradient_lengths"] = gradients.lengths(logits, reading.pooled, [], of_head)
+            if "committee_probs" in wanted:
+                found["committee_probs"] = self._opinions(reading)
+        return {name: values.numpy()[: len(texts)] for name, values in found.items()}
+
+    def _opinions(self, reading: Answered) -> torch.Tensor:
+        """(B, S, C)."""
+        if self.committee is None:
+            raise ModelError(f"adapter {self.folder.name} was trained without a committee; start a round again")
+        members = load_file(self.folder / HEADS)
+        logits = torch.einsum("bd,scd->bsc", reading.pooled, members["weights"]) + members["biases"]
+        return torch.softmax(logits, dim=-1)
+
+    def _read(self, texts: Sequence[str], progress: Progress) -> Answered:
+        return self.base.read(self.prompts, texts, self.max_length, self._memory, progress)
