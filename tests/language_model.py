@@ -1,7 +1,8 @@
 """A small language model behind a server that speaks OpenAI's protocol.
 
 It reads prompts as large ones do: what words mean it knows more or less (`knows`), and it goes by the examples that it
-is shown. It favours the first letter, and prefers answers about fruit to those about tools, and these to those about animals.
+is shown. It favours the first letter, and prefers answers about fruit to those about tools, and these to those about
+animals.
 """
 
 from __future__ import annotations
@@ -80,6 +81,9 @@ def language_model() -> Iterator[LanguageModel]:
     lock, under_way = threading.Lock(), 0
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections stay
+        wbufsize = -1  # an answer is one packet
+
         def do_GET(self) -> None:
             self._answer(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 

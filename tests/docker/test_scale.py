@@ -50,7 +50,7 @@ class TestCompose:
     ) -> None:
         assert "ray" not in services, "only if asked for"
         assert services["worker"]["environment"]["SCORING"] == "local"
-        assert "EXTRAS=s3" in services["worker"]["build"]["args"]
+        assert "EXTRAS=s3,openai" in services["worker"]["build"]["args"]
         files = ("docker-compose.yml", "docker-compose.scale.yml")
         asked = {"LABEL_STUDIO_API_KEY": TOKEN, "POSTGRES_PASSWORD": "x", "COMPOSE_PROFILES": "ray", "SCORING": "ray"}
         whole = read(tmp_path, *files, **asked)

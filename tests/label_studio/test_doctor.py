@@ -26,6 +26,7 @@ from backend.rounds.connection import secret_of
 from backend.settings import load_settings
 from backend.store import Store
 from tests.conftest import labeled_sentences
+from tests.language_model import MODEL, language_model
 from tests.real import AUTH, Backend, Team
 from tests.servers import free_port, http_server
 
@@ -178,6 +179,17 @@ def test_a_broken_database(backend: Backend, tmp_path: Path) -> None:
 def test_a_model_that_does_not_load(backend: Backend, tmp_path: Path) -> None:
     found = diagnose(backend, environment={"BASE_MODEL": str(tmp_path), "MODEL_DIR": str(tmp_path / "data")})
     assert "cannot be loaded" in problem(found["model"])
+
+
+def test_a_model_behind_a_server(backend: Backend, tmp_path: Path) -> None:
+    with language_model() as toy:
+        environment = {"BASE_MODEL": f"openai:{MODEL}", "MODEL_DIR": str(tmp_path), "OPENAI_BASE_URL": f"{toy.url}/v1"}
+        found = diagnose(backend, environment=environment)["model"]
+        assert (found["status"], found["found"]) == ("ok", f"{toy.url}/v1 serves {MODEL}")
+        other = diagnose(backend, environment={**environment, "BASE_MODEL": "openai:other"})
+        assert f"does not serve 'other', but {MODEL}" in problem(other["model"])
+    nobody = diagnose(backend, environment={**environment, "OPENAI_BASE_URL": None})
+    assert "set OPENAI_BASE_URL to its address" in problem(nobody["model"])
 
 
 def test_neither_worker_nor_web_server(backend: Backend, tmp_path: Path) -> None:

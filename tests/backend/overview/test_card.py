@@ -48,3 +48,13 @@ def test_an_adapter_that_nobody_measured_says_so(played: Store) -> None:
     assert adapter is not None
     played.rounds.set(7, 3, evaluation=None)
     assert "Not measured" in card(played, project_of(played), adapter)
+
+
+def test_the_card_of_prompts_says_what_they_are_for(played: Store) -> None:
+    adapter = played.rounds.adapter(7, 2)
+    assert adapter is not None
+    adapter.base_model = "openai:some-70b"
+    page = card(played, project_of(played), adapter)
+    for said in ("- Model: `some-70b`", "`prompts.json`", "`topic`: classification of 3", "| `topic` | accuracy |"):
+        assert said in page
+    assert "peft" not in page

@@ -118,6 +118,33 @@ def test_a_model_that_only_reads_is_refused_for_answers(tiny_encoder: Path) -> N
         refuse_unsupported(options, targets)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "extra", "said"),
+    [
+        (["generation", "classification"], {}, "'answer' .generation. cannot be learned .* classification, multilabel"),
+        (["spans"], {}, "'things' .spans. cannot be learned"),
+        (["classification"], {"committee": "lora", "strategy": "bald"}, "committee 'lora' needs weights"),
+        (["classification"], {"strategy": "co_training"}, "'co_training' needs weights"),
+    ],
+)
+def test_what_a_model_behind_a_server_cannot_learn_is_refused(
+    kinds: list[str], extra: dict[str, Any], said: str
+) -> None:
+    options = ProjectOptions.from_extra_params({"base_model": "openai:x", **extra})
+    with pytest.raises(UnsupportedConfigError, match=said):
+        refuse_unsupported(options, parse(config(*kinds)).targets)
+
+
+def test_a_model_behind_a_server_learns_what_has_letters() -> None:
+    options = ProjectOptions.from_extra_params({"base_model": "openai:x", "strategy": "badge"})
+    refuse_unsupported(options, parse(config("classification")).targets)
+    refuse_unsupported(ProjectOptions.from_extra_params({"base_model": "openai:x"}), parse(config("pairwise")).targets)
+    choices = "".join(f'<Choice value="{number}"/>' for number in range(52))
+    many = f'<View><Text name="text" value="$text"/><Choices name="c" toName="text">{choices}</Choices></View>'
+    with pytest.raises(UnsupportedConfigError, match=r"'c' has 52 choices; .* of which there are 51"):
+        refuse_unsupported(options, parse(many).targets)
+
+
 def test_how_unlikely_the_true_answers_are_is_told(store: Store, tiny_decoder: Path, context: Context) -> None:
     fill(store, tiny_decoder, ["generation"], labeled=30, max_steps=60, min_steps=60)
     run(context, 1)

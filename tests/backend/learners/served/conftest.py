@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from backend.learners.models import BaseModels
+from backend.learners.base_model import BaseModel
 from backend.learners.served.model import ServedModel
 from tests.language_model import MODEL, LanguageModel, language_model
 
@@ -17,6 +18,11 @@ def toy() -> Iterator[LanguageModel]:
         yield model
 
 
+@pytest.fixture(scope="session")
+def embedder(tiny_encoder: Path) -> BaseModel:
+    return BaseModel(str(tiny_encoder), device="cpu")
+
+
 @pytest.fixture
-def served(toy: LanguageModel) -> ServedModel:
-    return BaseModels(server=toy.server()).served(f"openai:{MODEL}")
+def served(toy: LanguageModel, embedder: BaseModel) -> ServedModel:
+    return ServedModel(f"openai:{MODEL}", toy.server(), lambda: embedder)

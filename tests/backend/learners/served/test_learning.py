@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from backend.errors import DamagedError, ModelError
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
 from backend.learners.kinds import output_names
 from backend.learners.served.learner import ServedLearner
-from backend.learners.served.model import Kept, ServedModel
+from backend.learners.served.model import ServedModel
 from backend.learners.served.prompts import NONE
 from backend.learners.served.training import read_prompts, train
 from backend.targets import Target
 from tests.backend.learners.kinds import Data, data
+from tests.backend.learners.served.memory import Memory
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 from tests.language_model import LanguageModel
 
@@ -30,28 +30,6 @@ ASKED = pytest.mark.parametrize("known", list(GOOD), indirect=True)
 @pytest.fixture
 def known(request: pytest.FixtureRequest) -> Data:
     return data(request.param, 60)
-
-
-class Memory:
-    """Keeps answers, and counts."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, key: str) -> Kept:
-        return _Kept(self.rows.setdefault(key, {}))
-
-
-class _Kept:
-    def __init__(self, rows: dict[str, Any]) -> None:
-        self.rows = rows
-
-    def found(self, texts: Sequence[str]) -> tuple[Any, Any]:
-        there = np.array([text in self.rows for text in texts], np.bool_)
-        return there, np.array([self.rows[text] for text in texts if text in self.rows])
-
-    def add(self, texts: Sequence[str], rows: Any) -> None:
-        self.rows |= dict(zip(texts, rows, strict=True))
 
 
 def trained(
@@ -170,9 +148,8 @@ def test_what_was_answered_is_not_asked_again(served: ServedModel, toy: Language
     assert second.prompts == first.prompts
     second.score(texts, ["uncertainty"])
     assert len(toy.asked) == 8 + 24 + 36
-    np.testing.assert_array_equal(
-        second.predict(texts)["topic/probs"], ServedLearner.load(served, tmp_path / "2").predict(texts)["topic/probs"]
-    )
+    forgetful = ServedLearner.load(served, tmp_path / "2")
+    np.testing.assert_allclose(forgetful.predict(texts)["topic/probs"], second.predict(texts)["topic/probs"], atol=1e-6)
 
 
 @pytest.mark.parametrize("why", ["corrected", "more", "fewer", "told", "class"])
@@ -197,7 +174,7 @@ def test_models_that_think_before_they_answer_are_told_from_others(
     served: ServedModel, toy: LanguageModel, tmp_path: Path
 ) -> None:
     toy.begins = "<think>"
-    with pytest.raises(ModelError, match="begins with '<think>'.*OPENAI_EXTRA_BODY"):
+    with pytest.raises(ModelError, match=r"begins with '<think>'.*OPENAI_EXTRA_BODY"):
         trained(served, data("classification", 20), tmp_path)
     assert len(toy.asked) == 8
 
@@ -212,7 +189,7 @@ def test_long_texts_are_cut_each_answer_by_itself(served: ServedModel, toy: Lang
 
 
 def test_several_targets_each_have_their_prompt(served: ServedModel, tmp_path: Path) -> None:
-    parts = [data(kind, 40, seed=3) for kind in GOOD]
+    parts = [data(kind, 30, seed=3) for kind in GOOD]
     texts = [text for part in parts for text in part.texts]
     values = [value for part in parts for value in part.values]
     train(served, texts, values, [part.target for part in parts], OPTIONS, tmp_path)
@@ -220,7 +197,7 @@ def test_several_targets_each_have_their_prompt(served: ServedModel, tmp_path: P
     assert [prompt.target for prompt in read_prompts(tmp_path)] == [part.target for part in parts]
     for kind in GOOD:
         assert accuracy(learner, data(kind, 40, seed=4)) > 0.8, kind
-    assert learner.score(texts[:3], ["features"])["features"].shape == (3, 3 + 4 + 2 + 384)
+    assert learner.score(texts[:3], ["features"])["features"].shape == (3, 3 + 4 + 2 + 64)
 
 
 @pytest.mark.parametrize("file", ["prompts.json", "heads.safetensors", "learner.json"])

@@ -1,0 +1,103 @@
+"""A project whose language model is behind a server of its own, in a real Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.demo.label_studio import Annotator, LabelStudioServer
+from tests.conftest import labeled_sentences
+from tests.language_model import MODEL, LanguageModel, language_model
+from tests.real import AUTH, BATCH, Backend, Team, truth, wait_for
+
+KEY = "the key of the language model"
+
+
+@pytest.fixture
+def toy() -> Iterator[LanguageModel]:
+    with language_model() as model:
+        model.key = KEY
+        yield model
+
+
+@pytest.fixture
+def team_of_toy(
+    label_studio: LabelStudioServer, annotators: list[Annotator], toy: LanguageModel, tmp_path: Path
+) -> Iterator[Team]:
+    backend = Backend(
+        label_studio, tmp_path / "backend", Path(f"openai:{MODEL}"), LOG_LEVEL="DEBUG",
+        OPENAI_BASE_URL=f"{toy.url}/v1", OPENAI_API_KEY=KEY, OPENAI_CONCURRENCY="8",
+    )  # fmt: skip
+    backend.start()
+    team = Team(label_studio, backend, annotators)
+    yield team
+    team.http.close()
+    assert backend.stop() == 0
+
+
+def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: Team, toy: LanguageModel) -> None:
+    team = team_of_toy
+    texts = [text for text, _ in labeled_sentences(60)]
+    team.create(texts)
+    team.connect(instructions="Fruit is what grows on trees.", audit_share=0.0)
+    team.wait_for_round(1)
+    assert toy.asked == []  # the first queue needs embeddings only
+    team.label_batch()
+    team.wait_for_round(2)
+    assert toy.at_once <= 8
+    assert all("Fruit is what grows on trees." in body["messages"][0]["content"] for body in toy.asked)
+    version = team.project()["model_version"]
+    assert version == f"p{team.id}-a1-q2"
+    suggested = {prediction["task"]: prediction for prediction in team.predictions(version)}
+    assert len(suggested) == 3 * BATCH
+    tasks = {task["id"]: task["data"]["text"] for task in team.call("GET", f"/api/tasks/?project={team.id}")["tasks"]}
+    right = [p["result"][0]["value"]["choices"] == [truth(tasks[task])] for task, p in suggested.items()]
+    assert sum(right) >= 0.9 * len(right)
+
+    asked = len(toy.asked)
+    body = {"tasks": [{"id": 1, "data": {"text": "a new hammer near the saw"}}], "project": f"{team.id}.1"}
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=60).json()
+    assert answer["results"][0]["result"][0]["value"]["choices"] == ["tool"]
+    assert len(toy.asked) == asked + 1
+
+    team.label_batch()
+    team.wait_for_round(3)
+    again = toy.questions()[asked + 1 :]
+    assert len(again) <= 8 + len(texts)  # more examples than half as many again, so another prompt: each text once
+
+    team.label_batch()
+    before = len(toy.asked)
+    team.wait_for_round(4)
+    assert len(toy.asked) == before, "a prompt that stays asks nothing twice"
+    log = team.backend.log()
+    assert KEY not in log
+    assert not any(text in log for text in texts)
+
+
+def test_a_server_that_goes_away_is_told_and_comes_back(team_of_toy: Team, toy: LanguageModel) -> None:
+    team = team_of_toy
+    team.create([text for text, _ in labeled_sentences(60)])
+    team.connect(audit_share=0.0)
+    team.wait_for_round(1)
+    toy.failures = [500] * 10_000
+    team.label_batch()
+    failed = wait_for_failure(team, 2)
+    assert "the language model's server" in failed
+    assert "its log tells why" in failed
+    toy.failures = []
+    team.backend.store.events.add(team.id, "START_TRAINING")
+    team.wait_for_round(3)
+    assert team.project()["model_version"] == f"p{team.id}-a1-q2"
+
+
+def wait_for_failure(team: Team, number: int) -> str:
+    """The error of a round."""
+
+    def look() -> str | None:
+        found = team.backend.store.rounds.get(team.id, number)
+        return found.error if found is not None and found.state == "failed" else None
+
+    return wait_for(f"round {number} to fail", look)
