@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 import strategies
 from backend.errors import UnsupportedConfigError
@@ -175,6 +176,13 @@ class ProjectOptions(BaseSettings):
             return cls(**extra_params, _env_prefix=None if environment else _NOWHERE)  # type: ignore[call-arg]
         except ValidationError as error:
             raise UnsupportedConfigError(_sentence(error)) from None
+        except UnreadableError as error:
+            raise UnsupportedConfigError(not_json(error)) from None
+
+
+def not_json(error: UnreadableError) -> str:
+    """The environment's variable that should have been JSON; its value may be a secret."""
+    return f"{str(error).split(chr(34))[1].upper()}: expected JSON, such as {{}}"
 
 
 def _sentence(error: ValidationError) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from backend.errors import RefusedStartError, UnsupportedConfigError
-from backend.options import ProjectOptions
+from backend.options import ProjectOptions, not_json
 
 
 class SettingsError(RefusedStartError):
@@ -119,6 +120,8 @@ def load_settings() -> Settings:
         raise SettingsError(f"a default in the environment is wrong: {message}") from None
     try:
         return Settings()  # type: ignore[call-arg] # pydantic-settings fills it from the environment
+    except UnreadableError as error:
+        raise SettingsError(not_json(error)) from None
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(lines)) from None

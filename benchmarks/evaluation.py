@@ -25,7 +25,7 @@ from backend.evaluation.measures import wilson
 from backend.evaluation.unbiased import draws, risk
 from backend.learners import heads
 from backend.libraries import quiet_libraries
-from backend.store.tasks import held_out
+from backend.store.texts import held_out
 from benchmarks.projects import embedded, played
 from strategies import Pool
 

@@ -31,7 +31,7 @@ from backend.learners.training import train
 from backend.pool import local
 from backend.pool.texts import given
 from backend.store.files import Files
-from backend.store.tasks import TaskText, digest
+from backend.store.texts import TaskText, digest
 from backend.targets import Target
 
 TOPIC = Target("topic", "classification", tickets.TOPICS)

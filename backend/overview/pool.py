@@ -16,7 +16,7 @@ from backend.rounds.context import learned, spec_of
 from backend.rounds.why import in_words
 from backend.store import Store
 from backend.store.models import Project
-from backend.store.tasks import Placed
+from backend.store.texts import Placed
 from backend.targets import Target
 
 _NAMED = ("classification", "multilabel", "pairwise")  # kinds with one likeliest class a text

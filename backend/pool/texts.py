@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.errors import BackendError
 from backend.store import Store
-from backend.store.tasks import LabeledText, Listed, TaskText
+from backend.store.texts import LabeledText, Listed, TaskText
 
 Places = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.learners.served.model import Memory
 from backend.store import Store
 from backend.store.shards import Shards
-from backend.store.tasks import digest
+from backend.store.texts import digest
 
 _ARRAY = "embeddings"  # as those of base models are called, which lie in the same way
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backend.options import ProjectOptions
 from backend.rounds.context import Context, learned
 from backend.store.models import Project
-from backend.store.tasks import LabeledText
+from backend.store.texts import LabeledText
 
 Array = NDArray[Any]
 Lent = tuple[list[str], list[str]]  # texts, and the class that the other view gives each

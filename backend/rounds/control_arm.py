@@ -12,7 +12,7 @@ from backend.evaluation.control_arm import ENOUGH, MOST, Fit, compare
 from backend.learners import heads
 from backend.rounds.context import Context
 from backend.rounds.vectors import classified
-from backend.store.tasks import LabeledText
+from backend.store.texts import LabeledText
 from backend.targets import Target, offered
 
 

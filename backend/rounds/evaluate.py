@@ -27,7 +27,7 @@ from backend.rounds.context import Context, learned, options_of, spec_of
 from backend.rounds.control_arm import control_arm
 from backend.rounds.corrected import corrected
 from backend.rounds.train import load
-from backend.store.tasks import LabeledText
+from backend.store.texts import LabeledText
 from backend.targets import Target, offered
 
 _ENOUGH = 20  # held-out texts to tune on; before, thresholds and temperatures stay as they are by default

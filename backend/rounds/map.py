@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from backend.errors import BackendError
 from backend.rounds.context import Context, options_of
 from backend.rounds.vectors import embedded
-from backend.store.tasks import held_out_order
+from backend.store.texts import held_out_order
 
 MOST = 20_000  # texts on a map
 _LABELED = 5000  # of them, those with the highest numbers, are there however large the pool is

@@ -14,7 +14,7 @@ from backend.learners import heads
 from backend.rounds.context import Context, spec_of
 from backend.rounds.vectors import classes_of, classified
 from backend.store import Store
-from backend.store.tasks import LabeledText
+from backend.store.texts import LabeledText
 from backend.targets import Target
 
 _MOST = 5000  # labels that are looked at, the last ones: more only takes longer, and the others were looked at before

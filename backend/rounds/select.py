@@ -20,7 +20,7 @@ from backend.rounds.train import strategy_for
 from backend.rounds.vectors import embeddings
 from backend.store.rounds import Place
 from backend.store.shards import Shards
-from backend.store.tasks import LabeledText, Listed, held_out_order
+from backend.store.texts import LabeledText, Listed, held_out_order
 from backend.targets import Target
 from strategies import Pool, Strategy, StrategyError
 from strategies.mixed import Mixed

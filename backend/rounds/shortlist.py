@@ -15,7 +15,7 @@ from backend.rounds.context import Context
 from backend.rounds.settled import STOP_SET
 from backend.rounds.vectors import classes_of, embeddings
 from backend.store.shards import ROWS, Shards
-from backend.store.tasks import LabeledText, Listed
+from backend.store.texts import LabeledText, Listed
 from backend.targets import Target, offered
 
 _MOST = 5000  # labels to look with, those with the highest numbers

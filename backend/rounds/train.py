@@ -26,7 +26,7 @@ from backend.rounds import asked, co_training
 from backend.rounds.answers import kept_answers
 from backend.rounds.context import Context, options_of, spec_of
 from backend.store.models import Adapter, Project
-from backend.store.tasks import LabeledText
+from backend.store.texts import LabeledText
 from backend.targets import Target, learnable, offered
 from strategies import Strategy
 

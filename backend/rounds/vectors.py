@@ -13,7 +13,7 @@ from backend.pool import local
 from backend.pool.texts import Texts, given
 from backend.rounds.context import Context, options_of
 from backend.store.shards import Shards
-from backend.store.tasks import LabeledText, TaskText
+from backend.store.texts import LabeledText, TaskText
 from backend.targets import Target
 
 Classified = tuple[NDArray[Any], NDArray[np.int64]]  # vectors (M, D), classes (M,)

@@ -15,7 +15,7 @@ from backend.labelstudio.task_spec import Control
 from backend.learners.kinds import output_names
 from backend.rounds.context import Context, learned, spec_of
 from backend.rounds.vectors import embedded
-from backend.store.tasks import TaskText
+from backend.store.texts import TaskText
 from backend.targets import Target, unmarked
 
 Array = NDArray[np.float32]

@@ -14,6 +14,7 @@ import strategies
 from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
+from backend.learners.loading import is_served
 from backend.options import ProjectOptions
 from backend.rounds import asked
 from backend.rounds.support import works
@@ -122,6 +123,11 @@ def _learners(
 ) -> Callable[[], Learner]:
     """What makes a new learner for each run, over embeddings that all share."""
     options = _options(plan, DEFAULT)
+    if is_served(options.base_model):
+        raise BackendError(
+            f"extra_params.base_model: '{options.base_model}' is behind a server, and a simulation would ask it about "
+            "every text for each prompt; simulate with a model that has weights here, such as minilm"
+        )
     base = BaseModel(options.base_model)
     with bar(f"embedding {len(plan.train.texts)} texts") as progress:
         train = base.embed(plan.train.texts, max_length=options.max_length, progress=progress)

@@ -24,7 +24,7 @@ from backend.store import Store
 from backend.store.models import Project
 from backend.store.shards import Shards, stacked
 from backend.store.shared import SharedError
-from backend.store.tasks import digest
+from backend.store.texts import digest
 from backend.targets import Target
 
 log = logging.getLogger(__name__)

@@ -27,6 +27,18 @@ def test_missing_and_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("BASIC_AUTH_USER", "me")
     with pytest.raises(SettingsError, match="set both or neither"):
         load_settings()
+    monkeypatch.delenv("BASIC_AUTH_USER")
+    monkeypatch.setenv("OPENAI_BASE_URL", "vllm:8000")
+    with pytest.raises(SettingsError, match=r"OPENAI_BASE_URL: .*expected an address such as http://vllm:8000/v1"):
+        load_settings()
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://vllm:8000/v1")
+    for name in ("OPENAI_EXTRA_BODY", "STRATEGY_OPTIONS"):
+        monkeypatch.setenv(name, "a secret")
+        with pytest.raises(SettingsError, match=rf"{name}: expected JSON, such as \{{\}}$"):
+            load_settings()
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_EXTRA_BODY", '{"chat_template_kwargs": {"enable_thinking": false}}')
+    assert load_settings().openai_extra_body == {"chat_template_kwargs": {"enable_thinking": False}}
 
 
 def test_the_environment_holds_defaults_that_a_project_overrides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from backend.pool.texts import given
 from backend.rounds.context import Context
 from backend.store import Store
 from backend.store.shards import Shards
-from backend.store.tasks import TaskText, digest
+from backend.store.texts import TaskText, digest
 from tests.backend.played import no_bar
 from tests.backend.rounds.test_rounds import fill, run
 from tests.conftest import TOPIC, labeled_sentences, topics

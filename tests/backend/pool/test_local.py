@@ -13,7 +13,7 @@ from backend.pool import local
 from backend.pool.texts import given, stored
 from backend.store import Store, shards
 from backend.store.shards import Shards
-from backend.store.tasks import TaskText, digest
+from backend.store.texts import TaskText, digest
 
 
 def test_a_killed_call_goes_on_where_it_was(

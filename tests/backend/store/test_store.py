@@ -23,7 +23,7 @@ from backend.store import Store
 from backend.store.database import _MIGRATIONS
 from backend.store.models import Adapter, Base
 from backend.store.rounds import Place
-from backend.store.tasks import digest, held_out, held_out_order
+from backend.store.texts import digest, held_out, held_out_order
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

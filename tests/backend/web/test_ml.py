@@ -21,7 +21,7 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.store.models import Adapter
 from backend.store.rounds import Place
-from backend.store.tasks import TaskText, digest
+from backend.store.texts import TaskText, digest
 from backend.web.serving import Serving
 from tests.conftest import CLASSES, labeled_sentences
 

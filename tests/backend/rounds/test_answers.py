@@ -1,0 +1,21 @@
+"""What a served model answered is kept with the project."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.rounds.answers import kept_answers
+from backend.store import Store
+
+
+def test_answers_are_found_by_text_and_by_what_they_were_asked_with(store: Store) -> None:
+    kept = kept_answers(store, 7)("a prompt")
+    there, _ = kept.found(["x", "y"])
+    assert there.tolist() == [False, False]
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    kept.add(["x", "y", "x"], rows)
+    there, found = kept_answers(store, 7)("a prompt").found(["y", "new", "x"])
+    assert there.tolist() == [True, False, True]
+    np.testing.assert_array_equal(found, rows[[1, 0]])
+    for others in (kept_answers(store, 7)("another prompt"), kept_answers(store, 8)("a prompt")):
+        assert not others.found(["x"])[0].any()
