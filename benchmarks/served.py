@@ -16,6 +16,7 @@ import statistics
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from backend.targets import Target
 Found = dict[tuple[str, int, str], list[float]]  # of data, labels and arm, a seed each
 
 _RESULTS = Path(__file__).parent / "results" / "served.md"
-_LABELS, _TEST, _BATCH = (20, 50, 100, 200), 300, 16
+_LABELS, _TEST, _BATCH = (20, 50, 100, 200), 300, 32
 _NAMES = {
     "sst2": {"negative": "negative", "positive": "positive"},
     "trec6": {
@@ -78,15 +79,17 @@ class _InProcess:
         shared = 0
         while len(ids) > 1 and all(len(each) > shared + 1 and each[shared] == ids[0][shared] for each in ids):
             shared += 1
+        beginning = DynamicCache()
+        if shared:
+            self._model(torch.tensor([ids[0][:shared]]), past_key_values=beginning)
         found: list[FirstTokens] = [{}] * len(ids)
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             rest = [torch.tensor(ids[row][shared:]) for row in rows]
             padded = torch.nn.utils.rnn.pad_sequence(rest, batch_first=True)
-            cache = DynamicCache()
+            cache = deepcopy(beginning)
             if shared:
-                self._model(torch.tensor([ids[0][:shared]]), past_key_values=cache)
                 cache.batch_repeat_interleave(len(rows))
             logits = self._model(padded, past_key_values=cache).logits  # padding comes after what is read
             last = logits[torch.arange(len(rows)), torch.tensor([len(each) - 1 for each in rest])]

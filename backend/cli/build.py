@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backend import logs
 from backend.libraries import quiet_libraries
@@ -54,20 +54,20 @@ def new_app(settings: Settings) -> Flask:
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     if store.files.shared is not None:
         store.files.shared.tolerant = True
-    serving = Serving(store, new_models(settings))
+    serving = Serving(store, new_models(settings, tries=2, patience=20.0))  # Label Studio waits meanwhile
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)
 
 
-def new_models(settings: Settings) -> BaseModels:
-    """Base models, none of them loaded yet, and the server of others, if there is one."""
+def new_models(settings: Settings, **how: Any) -> BaseModels:
+    """Base models, none of them loaded yet, and the server of others, if there is one. how: it is asked."""
     from backend.learners.models import BaseModels
     from backend.learners.served.server import Server
 
     if (url := settings.openai_base_url) is None:
         return BaseModels(settings.max_base_models)
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
-    server = Server(url, key, settings.openai_extra_body, settings.openai_concurrency)
+    server = Server(url, key, settings.openai_extra_body, settings.openai_concurrency, **how)
     return BaseModels(settings.max_base_models, server)
 
 

@@ -17,18 +17,18 @@ Message = Mapping[str, str]  # role, content
 FirstTokens = Mapping[str, float]  # the likeliest first tokens of an answer, and their natural log-probabilities
 
 _MOST = 20  # tokens that the protocol lets one ask for
-_TRIES = 5  # more where it is busy or away, ever later, as the library does it
-_PATIENCE = 120.0  # seconds for one answer
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where it is, the key it wants, what else each call is to say, and how many calls may be under way at once."""
+    """Where it is, and how it is asked."""
 
     address: str
-    key: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    at_once: int = 32
+    key: str | None = None  # that it wants
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what else each question says
+    at_once: int = 32  # questions under way
+    tries: int = 5  # of each, where it is busy or away, ever later, as the library does it
+    patience: float = 120.0  # seconds for an answer
 
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
@@ -95,7 +95,7 @@ class Server:
         for name in ("openai", "httpx2", "httpcore2"):  # they log requests, and those hold texts
             logging.getLogger(name).setLevel(logging.WARNING)
         return openai.OpenAI(
-            base_url=self.address, api_key=self.key or "none", max_retries=_TRIES - 1, timeout=_PATIENCE,
+            base_url=self.address, api_key=self.key or "none", max_retries=self.tries - 1, timeout=self.patience,
             http_client=openai.DefaultHttpxClient(follow_redirects=False),  # texts and key go to this address only
         )  # fmt: skip
 
@@ -105,10 +105,9 @@ class Server:
 
         if isinstance(error, openai.APIConnectionError):
             slow = isinstance(error, openai.APITimeoutError)
+            what = f"did not answer within {self.patience:.0f} s" if slow else "cannot be reached"
             return ModelError(
-                f"the language model's server at {self.address} "
-                f"{f'did not answer within {_PATIENCE:.0f} s' if slow else 'cannot be reached'}; check that it runs, "
-                "and OPENAI_BASE_URL"
+                f"the language model's server at {self.address} {what}; check that it runs, and OPENAI_BASE_URL"
             )
         status = getattr(error, "status_code", None)
         if status in (401, 403):
@@ -124,7 +123,8 @@ class Server:
                 "log tells why. Often the prompt is too long for it: lower shots or max_length"
             )
         return ModelError(
-            f"the language model's server at {self.address} failed {_TRIES} times (status {status}); its log tells why"
+            f"the language model's server at {self.address} failed {self.tries} times (status {status}); its log tells "
+            "why"
         )
 
     def _known(self) -> str:

@@ -46,7 +46,7 @@ def test_a_busy_server_is_asked_again(toy: LanguageModel) -> None:
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (400, "lower shots"), (500, "its log tells why"), (429, "429")],
+    [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (400, "lower shots"), (500, "its log tells"), (429, "429")],
 )
 def test_refusals_say_what_to_do_and_not_what_was_asked(toy: LanguageModel, status: int, said: str) -> None:
     toy.failures = [status] * 30
@@ -63,7 +63,7 @@ def test_unknown_models_are_told_from_known_ones(toy: LanguageModel) -> None:
 
 def test_a_server_that_is_away(toy: LanguageModel) -> None:
     with pytest.raises(ModelError, match="cannot be reached; check that it runs, and OPENAI_BASE_URL"):
-        Server(f"http://127.0.0.1:{free_port()}/v1").models()
+        Server(f"http://127.0.0.1:{free_port()}/v1", tries=2).models()
 
 
 def test_a_server_that_tells_no_probabilities(toy: LanguageModel) -> None:
