@@ -36,7 +36,7 @@ def _points(context: Context, project_id: int, name: str, rounds: Sequence[Round
         measured = (each.evaluation or {}).get("controls", {}).get(name)
         number = version if each.state == "running" else each.adapter
         adapter = context.store.rounds.adapter(project_id, number)
-        if measured is None or adapter is None or each.state == "failed":
+        if measured is None or adapter is None or not adapter.examples or each.state == "failed":
             continue
         if measured["metric"] == "mae":
             return None

@@ -32,13 +32,17 @@ def to_score(
     candidates = tasks.listed_waiting(project_id, audit=False)
     labeled = tasks.labeled(project_id, audit=False)
     size = max(options.published, int(np.ceil(options.shortlist * len(candidates.ids))))
-    if options.shortlist == 1 or size >= len(candidates.ids) or not labeled:
+    if options.shortlist == 1 or size >= len(candidates.ids):
         return tasks.listed(project_id)
     texts = stored(context.store, project_id, candidates), given(labeled)
     vectors = embeddings(context, project_id, options, *texts, halvings=halvings)
     distinct = _distinct(candidates.digests, labeled)
-    places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
-    if missing := max(0, options.published - len(places)):  # few neighbours, or many copies of one text
+    places: NDArray[np.int64] = np.empty(0, np.int64)
+    enough = size  # drawn where there is no label to look by
+    if labeled:
+        places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
+        enough = options.published
+    if missing := max(0, enough - len(places)):  # few neighbours, or many copies of one text
         others = np.setdiff1d(np.arange(len(candidates.ids)), places)
         drawn = np.random.default_rng([options.seed, project_id]).permutation(others)[:missing]
         places = np.concatenate([places, drawn])

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
     """Train an adapter and return its version.
 
-    While there is nothing to learn from, the version in service stays: 0 if there never was one.
+    While there is nothing to learn from, the version in service stays: 0 if there never was one. A model behind a
+    server is asked without any label, too.
     Labels of classes that the label config no longer has stay in the store but teach nothing; classes without a label
     keep an output that nothing has trained, and targets that nothing can be learned of are left out. The adapter is not
     yet in service.
@@ -183,6 +184,8 @@ def _learnable(context: Context, project: Project) -> tuple[list[LabeledText], t
     known = context.store.tasks.labeled(project.id, audit=False)
     given = [replace(example, values=offered(targets, example.values)) for example in known]
     able = learnable(targets, [example.values for example in given])
+    if is_served(options_of(project).base_model):
+        able = targets  # it knows something of them before any label
     names = {target.name for target in able}
     return [example for example in given if names & set(example.values)], able
 

@@ -44,13 +44,17 @@ def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: T
     team.create(texts)
     team.connect(instructions="Fruit is what grows on trees.", audit_share=0.0)
     team.wait_for_round(1)
-    assert toy.asked == []  # the first queue needs embeddings only
+    first = team.predictions(f"p{team.id}-a1-q1")
+    assert len(first) == 3 * BATCH
+    assert all(prediction["result"] for prediction in first), "suggestions before any label"
+    assert len(toy.asked) == 1 + len(texts)
+    toy.asked.clear()
     team.label_batch()
     team.wait_for_round(2)
     assert toy.at_once <= 8
     assert all("Fruit is what grows on trees." in body["messages"][0]["content"] for body in toy.asked)
     version = team.project()["model_version"]
-    assert version == f"p{team.id}-a1-q2"
+    assert version == f"p{team.id}-a2-q2"
     suggested = {prediction["task"]: prediction for prediction in team.predictions(version)}
     assert len(suggested) == 3 * BATCH
     tasks = {task["id"]: task["data"]["text"] for task in team.call("GET", f"/api/tasks/?project={team.id}")["tasks"]}

@@ -54,7 +54,7 @@ def train(
     prompts = [_prompt(target, texts, values, options, known.get(target.name)) for target in targets]
     for prompt in prompts:
         if prompt != known.get(prompt.target.name):
-            base.require_letters(prompt, texts[:_TRIED])
+            base.require_letters(prompt, texts[:_TRIED] or ["A text."])
     shown = {text for prompt in prompts for text, _ in prompt.examples}
     rest = [row for row, text in enumerate(texts) if text not in shown]  # a shown one's answer is copied
     reading = base.read(prompts, [texts[row] for row in rest], options.max_length, memory, progress)

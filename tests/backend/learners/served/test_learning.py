@@ -71,6 +71,18 @@ def test_knows_without_labels_of_its_own_what_the_model_knows(
 
 
 @ASKED
+def test_knows_without_any_label_what_the_model_knows(
+    served: ServedModel, toy: LanguageModel, known: Data, tmp_path: Path
+) -> None:
+    toy.knows = 5.0
+    learner = trained(served, Data(known.target, [], []), tmp_path)
+    assert len(toy.asked) == 1
+    if known.target.kind != "multilabel":  # how many are right only labels tell
+        assert accuracy(learner, known) >= 0.9
+    assert learner.score(known.texts, ["uncertainty"])[f"{known.target.name}/uncertainty"].shape == (60,)
+
+
+@ASKED
 def test_arrays_as_those_of_other_learners(served: ServedModel, known: Data, tmp_path: Path) -> None:
     learner = trained(served, known, tmp_path)
     found = learner.score(known.texts, ["features", "uncertainty"])
