@@ -4,8 +4,8 @@
     python -m benchmarks.neighbors [--most 100000]
 
 The hundred nearest of a thousand labeled texts among 384-dimensional vectors: our look, and usearch's graph (HNSW),
-two threads each. Vectors lie around 500 centres, as texts' do around topics. An index is built once, and asked anew each
-round, as our look is taken.
+two threads each. Vectors lie around 500 centres, as texts' do around topics. An index is built once, and asked anew
+each round, as our look is taken.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 import pytest
 
+from backend.cli.build import new_models
 from backend.demo.label_studio import LabelStudioServer
 from backend.doctor import access, machine
 from backend.doctor.examine import examine
@@ -53,7 +54,8 @@ def diagnose(backend: Backend, project: int | None = None, **options: Any) -> Fi
             store.database.migrate()
             return store
 
-        found = examine(settings, open_store, MODELS, project_id=project, **options)
+        models = new_models(settings) if settings.openai_base_url else MODELS
+        found = examine(settings, open_store, models, project_id=project, **options)
         return Findings((each.check, each) for each in found)
 
 
@@ -185,7 +187,7 @@ def test_a_model_behind_a_server(backend: Backend, tmp_path: Path) -> None:
     with language_model() as toy:
         environment = {"BASE_MODEL": f"openai:{MODEL}", "MODEL_DIR": str(tmp_path), "OPENAI_BASE_URL": f"{toy.url}/v1"}
         found = diagnose(backend, environment=environment)["model"]
-        assert (found["status"], found["found"]) == ("ok", f"{toy.url}/v1 serves {MODEL}")
+        assert (found.status, found.found) == ("ok", f"{toy.url}/v1 serves {MODEL}")
         other = diagnose(backend, environment={**environment, "BASE_MODEL": "openai:other"})
         assert f"does not serve 'other', but {MODEL}" in problem(other["model"])
     nobody = diagnose(backend, environment={**environment, "OPENAI_BASE_URL": None})

@@ -94,7 +94,7 @@ def test_a_server_that_goes_away_is_told_and_comes_back(team_of_toy: Team, toy: 
     toy.failures = []
     team.backend.store.events.add(team.id, "START_TRAINING")
     team.wait_for_round(3)
-    assert team.project()["model_version"] == f"p{team.id}-a1-q2"
+    assert team.project()["model_version"] == f"p{team.id}-a2-q2"
 
 
 def wait_for_failure(team: Team, number: int) -> str:
