@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -70,6 +71,8 @@ class Settings(BaseSettings):
     def _of_the_web(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("expected an address such as http://vllm:8000/v1")
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise ValueError("expected no user or password in it, which messages would show; set OPENAI_API_KEY")
         return value
 
     @model_validator(mode="after")

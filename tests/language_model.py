@@ -33,6 +33,7 @@ class LanguageModel:
     knows: float = 1.0  # how much it makes of a word whose meaning it knows
     begins: str | None = None  # what it says instead of a letter
     tells: bool = True  # log-probabilities
+    page: str | None = None  # what it answers to everything instead
     failures: list[int] = field(default_factory=list)  # statuses to answer with first
     asked: list[dict[str, Any]] = field(default_factory=list)  # bodies
     at_once: int = 0  # the most questions that were under way together
@@ -122,7 +123,7 @@ def language_model() -> Iterator[LanguageModel]:
             })  # fmt: skip
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:
-            content = json.dumps(body).encode()
+            content = (model.page or json.dumps(body)).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -15,9 +15,11 @@ from backend.doctor.finding import Finding
 from backend.errors import BackendError, ModelError
 from backend.learners.loading import is_served
 from backend.learners.models import BaseModels
+from backend.learners.served.prompts import Prompt
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.workers import SILENT
+from backend.targets import Target
 
 ROOM = 2 * 1024**3  # bytes: adapters and scores are small, but a full disk stops every round
 
@@ -92,19 +94,17 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
 
 
 def _served(models: BaseModels, name: str) -> Finding:
-    """Whether the server answers, and knows the model."""
-    advice = "set OPENAI_BASE_URL and OPENAI_API_KEY, or base_model in Extra params, to what there is"
+    """Whether the server answers with letters, and what gives the embeddings loads."""
+    began = time.monotonic()
     try:
         served = models.served(name)
-        known = served.server.models()
+        served.require_letters(Prompt(Target("kind", "classification", ("fruit", "tool")), ""), ["an apple"])
+        models.embedder(name).embed(["a text"], max_length=8)
     except ModelError as error:
+        advice = "set OPENAI_BASE_URL and OPENAI_API_KEY, or base_model in Extra params, to what there is"
         return Finding("model", "problem", str(error), advice)
-    if served.served_as not in known:
-        some = ", ".join(known[:10]) or "nothing"
-        return Finding(
-            "model", "problem", f"{served.server.address} does not serve '{served.served_as}', but {some}", advice
-        )
-    return Finding("model", "ok", f"{served.server.address} serves {served.served_as}")
+    milliseconds = 1000 * (time.monotonic() - began)
+    return Finding("model", "ok", f"{served.server.address} answers for {served.served_as} ({milliseconds:.0f} ms)")
 
 
 def web(settings: Settings) -> Finding:

@@ -29,6 +29,12 @@ class _OnDisk:
         self._shards.add(found, {_ARRAY: rows[first]})
 
 
-def kept_answers(store: Store, project_id: int) -> Memory:
-    """Where they are, by what they were asked with."""
-    return lambda key: _OnDisk(store.files.embeddings(project_id, key))
+class _ReadOnly(_OnDisk):
+    def add(self, texts: Sequence[str], rows: NDArray[Any]) -> None:
+        """Leave it to the project's round: of two writers at once one would fail."""
+
+
+def kept_answers(store: Store, project_id: int, *, read_only: bool = False) -> Memory:
+    """Where they are, by what they were asked with. Only the project's round is to add some."""
+    kind = _ReadOnly if read_only else _OnDisk
+    return lambda key: kind(store.files.embeddings(project_id, key))

@@ -47,7 +47,7 @@ def to_score(
         drawn = np.random.default_rng([options.seed, project_id]).permutation(others)[:missing]
         places = np.concatenate([places, drawn])
     audit = tasks.listed_waiting(project_id, audit=True)
-    known = np.array([(e.id, e.digest) for e in labeled], np.int64).T
+    known = np.array([(e.id, e.digest) for e in labeled], np.int64).reshape(-1, 2).T
     parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
     return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 

@@ -8,7 +8,7 @@ import strategies
 from backend.errors import UnsupportedConfigError
 from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
-from backend.learners.loading import can_write, is_served
+from backend.learners.loading import SERVED, can_write, is_served
 from backend.learners.served import prompts
 from backend.options import ProjectOptions
 from backend.pool.shortlist import PROBED
@@ -117,6 +117,11 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
 
 def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:
     """What a model behind a server cannot learn: it answers with one letter, and has no weights here."""
+    if options.base_model == SERVED:
+        raise UnsupportedConfigError(
+            f"extra_params.base_model: '{SERVED}' lacks the name by which the server knows the model, as in "
+            f"{SERVED}Qwen/Qwen3-32B"
+        )
     others = [target for target in targets if target.kind not in prompts.KINDS]
     if others:
         raise UnsupportedConfigError(

@@ -50,7 +50,10 @@ def train(context: Context, project_id: int, *, halvings: int = 0) -> int:
         log.info("project %d: too few different labels, nothing to train on yet", project_id)
         return project.adapter
     training = training_options(options, strategy_now(context, project))
-    fingerprint = _fingerprint(examples, targets, options, training)
+    base_model = options.base_model
+    if is_served(base_model):
+        base_model = context.models.served(base_model).identity
+    fingerprint = _fingerprint(examples, targets, options, training, base_model)
     current = context.store.rounds.adapter(project_id, project.adapter)
     files = context.store.files.adapters(project_id)
     last = context.store.rounds.adapter(project_id, context.store.rounds.last_adapter(project_id))
@@ -136,11 +139,14 @@ def load(context: Context, project_id: int, version: int, *, halvings: int = 0) 
     learner = context.models.learner(adapter.base_model, f"round-{project_id}", folder, memory)
     if isinstance(learner, Learner):
         learner.tokens_a_batch >>= halvings
+    else:
+        learner.halvings = halvings
     return learner
 
 
 def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOptions:
     """The options of a project that concern training, with the committee that the strategy asks."""
+    served = is_served(options.base_model)
     return TrainingOptions(
         epochs=options.epochs,
         min_steps=min(options.min_steps, options.max_steps),
@@ -153,9 +159,9 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
         lora_dropout=options.lora_dropout,
         max_length=options.max_length,
         seed=options.seed,
-        shots=options.shots,
-        instructions=options.instructions,
         committee=asked.committee_options(options, strategy),
+        shots=options.shots if served else 0,
+        instructions=options.instructions if served else "",
     )
 
 
@@ -191,14 +197,18 @@ def _learnable(context: Context, project: Project) -> tuple[list[LabeledText], t
 
 
 def _fingerprint(
-    examples: list[LabeledText], targets: Sequence[Target], options: ProjectOptions, training: TrainingOptions
+    examples: list[LabeledText],
+    targets: Sequence[Target],
+    options: ProjectOptions,
+    training: TrainingOptions,
+    base_model: str,
 ) -> str:
     """Equal exactly if the same labels would be learned from in the same way.
 
     What views lend each other is left out: it changes with each adapter, and would have every round train again.
     """
     learned_from = [[example.id, example.digest, example.values] for example in examples]
-    how = [repr(training), options.base_model, options.warm_start]
+    how = [repr(training), base_model, options.warm_start]
     return sha256(
         json.dumps([learned_from, [target.as_json() for target in targets], how], sort_keys=True).encode()
     ).hexdigest()

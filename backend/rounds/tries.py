@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from backend.errors import FencedError, ModelError
 from backend.learners import memory
-from backend.rounds.context import Context
+from backend.learners.loading import is_served
+from backend.rounds.context import Context, options_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ def with_less_memory(context: Context, project_id: int, number: int, step: str, 
     in good order is forgiven.
     """
     store = context.store
-    with context.computing:
+    served = is_served(options_of(context.project(project_id)).base_model)
+    with nullcontext() if served else context.computing:  # a server computes elsewhere, and may be long about it
         enough = int(context.project(project_id).halvings.get(step, 0))
         while (tries := store.rounds.begin_try(project_id, number, step)) <= TRIES:
             halvings = enough + tries - 1

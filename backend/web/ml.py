@@ -69,6 +69,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         spec = parse(schema, options.ignore_controls)
         refuse_unknown((extra or {}).get("ignore_controls", ()), schema)
         refuse_unsupported(options, spec.targets)
+        serving.refuse_unknown(options.base_model)
         new = store.projects.connect(project_id, label_config=str(config), options=extra or {}, host=request.host)
         if new:
             store.events.add(project_id, SETUP)

@@ -13,11 +13,13 @@ from uuid import uuid4
 import numpy as np
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from backend.errors import BackendError, DamagedError, ModelError
+from backend.errors import BackendError, DamagedError, ModelError, UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.kinds import output_names
 from backend.learners.learner import Arrays
+from backend.learners.loading import is_served
 from backend.learners.models import AnyLearner, BaseModels
+from backend.rounds.answers import kept_answers
 from backend.rounds.context import learned
 from backend.rounds.reasons import DAMAGED
 from backend.store import Store
@@ -90,6 +92,14 @@ class Serving:
                     for name, values in fresh.items()
                 }
             return service.version, service.targets, outputs
+
+    def refuse_unknown(self, base_model: str) -> None:
+        """Raise `UnsupportedConfigError` if it is behind a server and nobody said where that is."""
+        if is_served(base_model):
+            try:
+                self._models.served(base_model)
+            except ModelError as error:
+                raise UnsupportedConfigError(f"extra_params.base_model: {error}") from None
 
     def warm_up(self) -> None:
         """Load what is in service, so that the first annotator of the day does not wait for it."""
@@ -209,7 +219,8 @@ class Serving:
         folder = self._store.adapter_folder(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
-        return _InService(version, self._models.learner(adapter.base_model, name, folder), learned(adapter))
+        memory = kept_answers(self._store, project_id, read_only=True)
+        return _InService(version, self._models.learner(adapter.base_model, name, folder, memory), learned(adapter))
 
     def _scores(self, project_id: int, service: _InService) -> Shards:
         """The scores of this adapter; looked at again when a round has added texts to them."""

@@ -36,6 +36,7 @@ class ServedLearner:
         self.max_length = max_length
         self.committee = committee
         self._memory = memory
+        self.halvings = 0  # of the batches that are embedded at once
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -92,4 +93,6 @@ class ServedLearner:
         return torch.softmax(logits, dim=-1)
 
     def _read(self, texts: Sequence[str], progress: Progress) -> Answered:
-        return self.base.read(self.prompts, texts, self.max_length, self._memory, progress)
+        return self.base.read(
+            self.prompts, texts, self.max_length, self._memory, halvings=self.halvings, progress=progress
+        )  # fmt: skip

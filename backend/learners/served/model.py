@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch
+from backend.learners.batching import TOKENS_A_BATCH, Batch
 from backend.learners.kinds.base import Reading
 from backend.learners.loading import SERVED
 from backend.learners.served.prompts import Prompt, mass
@@ -22,7 +22,9 @@ from backend.learners.served.server import Server
 from backend.targets import sides, with_sides
 
 EMBEDDER = "minilm"  # what gives their texts' embeddings, here
-_AT_ONCE = 1024  # texts whose answers are kept together, so that a failure loses no more
+_ASKED_AT_ONCE = 1024  # texts whose answers are kept together, so that a failure loses no more
+_EMBEDDED_AT_ONCE = 16_384
+_CHARACTERS = 16  # that a word piece may have on average
 _ENOUGH = 0.01  # of an answer's probability, in the median, that letters have if the model understands
 
 Array = NDArray[Any]
@@ -74,6 +76,11 @@ class ServedModel:
         """Its name on the server."""
         return self.name.removeprefix(SERVED)
 
+    @property
+    def identity(self) -> str:
+        """Equal exactly where the same is asked in the same way, as far as can be known here."""
+        return f"{self.name}-{self.server.digest}"
+
     def dimensions(self, prompts: Sequence[Prompt]) -> int:
         """D."""
         return sum(prompt.width for prompt in prompts) + self._embedder().dimensions
@@ -84,20 +91,26 @@ class ServedModel:
         texts: Sequence[str],
         max_length: int,
         kept: Memory | None,
+        *,
+        halvings: int = 0,
         progress: Progress = no_progress,
     ) -> Answered:
-        """Ask about texts, cut to `max_length` word pieces, what has not been asked before."""
+        """Ask about texts, cut to `max_length` word pieces, what has not been asked before.
+
+        halvings: how often to halve the batches that are embedded at once.
+        """
         base, total = self._embedder(), (len(prompts) + 1) * len(texts)
         parts = [
             _known(
-                None if kept is None else kept(f"{self.name}-{max_length}-{prompt.key}"), texts, prompt.width,
-                partial(self._ask, prompt, base, max_length), _part(progress, number * len(texts), total),
+                None if kept is None else kept(f"{self.identity}-{max_length}-{prompt.key}"), texts, prompt.width,
+                partial(self._ask, prompt, max_length), _part(progress, number * len(texts), total), _ASKED_AT_ONCE,
             )
             for number, prompt in enumerate(prompts)
         ]  # fmt: skip
         embedding = _known(
             None if kept is None else kept(f"{base.name}-{max_length}"), texts, base.dimensions,
-            partial(base.embed, max_length=max_length), _part(progress, len(prompts) * len(texts), total),
+            partial(base.embed, max_length=max_length, tokens_a_batch=TOKENS_A_BATCH >> halvings),
+            _part(progress, len(prompts) * len(texts), total), _EMBEDDED_AT_ONCE,
         )  # fmt: skip
         embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
         vectors = torch.from_numpy(np.concatenate([*parts, embedding], axis=1))
@@ -120,9 +133,19 @@ class ServedModel:
                 '{"chat_template_kwargs": {"enable_thinking": false}} does for many; or choose another model'
             )
 
-    def _ask(self, prompt: Prompt, base: BaseModel, max_length: int, texts: Sequence[str], progress: Progress) -> Array:
+    def cut(self, text: str, max_length: int) -> str:
+        """The text without what comes after so many word pieces; of two answers and their context, each."""
+        context, left, right = sides(text)
+        if left or right:
+            return with_sides(*(self.cut(part, max_length) for part in (context, left, right)))
+        text = text[: _CHARACTERS * max_length]  # of what is no words, a piece may be any number
+        if len(text) <= max_length:
+            return text
+        return text[: int(self._embedder().offsets([text], max_length)[0, :, 1].max())]
+
+    def _ask(self, prompt: Prompt, max_length: int, texts: Sequence[str], progress: Progress) -> Array:
         """(N, W)."""
-        several = [prompt.conversations(_cut(base, text, max_length)) for text in texts]
+        several = [prompt.conversations(self.cut(text, max_length)) for text in texts]
         each = len(several[0])
         answers = self.server.first_tokens(
             self.served_as, [asked for of_text in several for asked in of_text],
@@ -132,7 +155,7 @@ class ServedModel:
 
 
 def _known(
-    kept: Kept | None, texts: Sequence[str], width: int, compute: Callable[..., Array], progress: Progress
+    kept: Kept | None, texts: Sequence[str], width: int, compute: Callable[..., Array], progress: Progress, at_once: int
 ) -> Array:
     """What is kept of each text, (N, W), and of the others what is computed now, which is kept then."""
     out = np.zeros((len(texts), width), np.float32)
@@ -142,8 +165,8 @@ def _known(
         if there.any():
             out[there] = values
         missing = np.flatnonzero(~there)
-    for start in range(0, len(missing), _AT_ONCE):
-        rows = missing[start : start + _AT_ONCE]
+    for start in range(0, len(missing), at_once):
+        rows = missing[start : start + at_once]
         part = _part(progress, len(texts) - len(missing) + start, len(texts))
         some = [texts[row] for row in rows]
         out[rows] = compute(some, progress=part)
@@ -158,11 +181,3 @@ def _part(progress: Progress, before: int, total: int) -> Progress:
 
 
 _NO_BATCH = Batch(np.empty(0, np.int64), torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0, dtype=torch.int64))
-
-
-def _cut(base: BaseModel, text: str, max_length: int) -> str:
-    """The text without what comes after so many word pieces; of two answers and their context, each."""
-    context, left, right = sides(text)
-    if left or right:
-        return with_sides(*(_cut(base, part, max_length) for part in (context, left, right)))
-    return text if len(text) <= max_length else text[: int(base.offsets([text], max_length)[0, :, 1].max())]

@@ -17,5 +17,8 @@ def test_answers_are_found_by_text_and_by_what_they_were_asked_with(store: Store
     there, found = kept_answers(store, 7)("a prompt").found(["y", "new", "x"])
     assert there.tolist() == [True, False, True]
     np.testing.assert_array_equal(found, rows[[1, 0]])
+    spared = kept_answers(store, 7, read_only=True)("a prompt")
+    spared.add(["new"], rows[:1])
+    assert spared.found(["x", "new"])[0].tolist() == [True, False]
     for others in (kept_answers(store, 7)("another prompt"), kept_answers(store, 8)("a prompt")):
         assert not others.found(["x"])[0].any()

@@ -12,8 +12,9 @@ from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config import parse
 from backend.learners.learner import Learner
 from backend.options import ProjectOptions
-from backend.rounds.context import Context
+from backend.rounds.context import Context, options_of, spec_of
 from backend.rounds.publish import _predictions
+from backend.rounds.shortlist import to_score
 from backend.rounds.support import refuse_unsupported
 from backend.store import Store
 from tests.backend.rounds.test_rounds import fill, run
@@ -103,3 +104,13 @@ def test_a_probe_for_numbers_is_refused() -> None:
     with pytest.raises(UnsupportedConfigError, match="a probe tells classes, and there are none to learn"):
         refuse_unsupported(options, parse(config("regression")).targets)
     refuse_unsupported(options, parse(config("spans", "classification")).targets)
+
+
+def test_without_any_label_a_share_is_drawn(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, count=200, shortlist=0.25)
+    project = context.project(7)
+    found = to_score(context, 7, options_of(project), spec_of(project).targets)
+    waiting = store.tasks.listed_waiting(7, audit=False)
+    assert len(np.intersect1d(found.ids, waiting.ids)) == int(np.ceil(0.25 * len(waiting.ids)))
+    again = to_score(context, 7, options_of(project), spec_of(project).targets)
+    np.testing.assert_array_equal(found.ids, again.ids)

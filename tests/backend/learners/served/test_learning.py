@@ -11,6 +11,7 @@ import pytest
 
 from backend.errors import DamagedError, ModelError
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
+from backend.learners.base_model import BaseModel
 from backend.learners.kinds import output_names
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import ServedModel
@@ -77,8 +78,8 @@ def test_knows_without_any_label_what_the_model_knows(
     toy.knows = 5.0
     learner = trained(served, Data(known.target, [], []), tmp_path)
     assert len(toy.asked) == 1
-    if known.target.kind != "multilabel":  # how many are right only labels tell
-        assert accuracy(learner, known) >= 0.9
+    # Of several labels its liking for the first letter, which only labels tell, makes one more.
+    assert accuracy(learner, known) >= (0.7 if known.target.kind == "multilabel" else 0.9)
     assert learner.score(known.texts, ["uncertainty"])[f"{known.target.name}/uncertainty"].shape == (60,)
 
 
@@ -131,11 +132,65 @@ def test_shown_examples_are_of_all_classes_and_teach_nothing_twice(
     assert len(tried) == 8
     assert len(asked) == 34
     assert not any(text in question for text, _ in shown for question in asked)
-    assert (
-        len(trained(served, Data(TOPIC, known.texts[:8], known.values[:8]), tmp_path / "few").prompts[0].examples) == 4
-    )
+    few = trained(served, Data(TOPIC, known.texts[:8], known.values[:8]), tmp_path / "few")
+    assert sorted(answer for _, answer in few.prompts[0].examples) == sorted(
+        CLASSES
+    )  # of three at most one, half of them
     none = trained(served, known, tmp_path / "none", replace(OPTIONS, shots=0))
     assert none.prompts[0].examples == ()
+
+
+def test_classes_that_few_or_no_labels_have_stay_as_the_model_knows_them(
+    served: ServedModel, toy: LanguageModel, tmp_path: Path
+) -> None:
+    toy.knows = 5.0
+    texts, labels = zip(*labeled_sentences(60), strict=True)
+    rows = [row for row, label in enumerate(labels) if label == "fruit"]
+    rows += [row for row, label in enumerate(labels) if label == "tool"][:3]
+    known = Data(TOPIC, [texts[row] for row in rows], topics([labels[row] for row in rows]))
+    committee = CommitteeOptions(kind="bootstrap", members=4)
+    learner = trained(served, known, tmp_path, replace(OPTIONS, committee=committee))
+    assert [answer for _, answer in learner.prompts[0].examples].count("tool") == 1  # the others are for the head
+    unseen, truth = zip(*labeled_sentences(60, seed=1), strict=True)
+    said = class_probs(learner, unseen).argmax(axis=1)
+    for name in CLASSES:
+        assert np.mean([CLASSES[row] == name for row, label in zip(said, truth, strict=True) if label == name]) > 0.8
+    members = learner.score(unseen, ["committee_probs"])["committee_probs"].mean(axis=1).argmax(axis=1)
+    assert (members == [CLASSES.index(label) for label in truth]).mean() > 0.8
+
+
+def test_equal_texts_with_different_labels_are_shown_once_and_change_nothing(
+    served: ServedModel, tmp_path: Path
+) -> None:
+    texts = ["the same"] * 6 + ["an apple", "a pear", "a saw", "a drill"]
+    known = Data(TOPIC, texts, topics(["fruit", "tool"] * 3 + ["fruit", "fruit", "tool", "tool"]))
+    for seed in range(4):
+        options = replace(OPTIONS, seed=seed)
+        first = trained(served, known, tmp_path / f"{seed}-1", options)
+        assert len({text for text, _ in first.prompts[0].examples}) == len(first.prompts[0].examples)
+        again = trained(served, known, tmp_path / f"{seed}-2", options, former=tmp_path / f"{seed}-1")
+        assert again.prompts == first.prompts
+    only = Data(TOPIC, texts[:4], topics(["fruit", "tool"] * 2))
+    committee = CommitteeOptions(kind="bootstrap", members=2)
+    trained(served, only, tmp_path / "only", replace(OPTIONS, committee=committee)).score(["x"], ["committee_probs"])
+
+
+def test_another_server_under_the_same_name_is_tried_and_asked_anew(
+    served: ServedModel, toy: LanguageModel, embedder: BaseModel, tmp_path: Path
+) -> None:
+    known, memory = data("classification", 20), Memory()
+    first = trained(served, known, tmp_path / "1", memory=memory)
+    toy.asked.clear()
+    other = ServedModel(served.name, toy.server(extra={"chat_template_kwargs": {}}), lambda: embedder)
+    assert other.identity != served.identity
+    second = trained(other, known, tmp_path / "2", memory=memory, former=tmp_path / "1")
+    assert second.prompts == first.prompts
+    assert len(toy.asked) == 8 + 20 - len(first.prompts[0].examples)
+    toy.begins = "<think>"
+    with pytest.raises(ModelError, match="begins with '<think>'"):
+        trained(
+            ServedModel("openai:other", toy.server(), lambda: embedder), known, tmp_path / "3", former=tmp_path / "2"
+        )
 
 
 def test_of_several_labels_the_rarest_is_shown_or_none(served: ServedModel, tmp_path: Path) -> None:
@@ -198,6 +253,13 @@ def test_long_texts_are_cut_each_answer_by_itself(served: ServedModel, toy: Lang
     pairs = trained(served, data("pairwise", 20), tmp_path / "2", replace(OPTIONS, max_length=8))
     pairs.predict(["why " * 50 + "\n\x1e\n" + "apple " * 50 + "\n\x1e\n" + "saw " * 50])
     assert [toy.questions()[-1].count(word) for word in ("why", "apple", "saw")] == [6, 6, 6]
+    learner.predict(["x" * 100_000])  # which is one piece
+    assert toy.questions()[-1].count("x") <= 16 * 8 + 10
+    known = data("classification", 20)
+    long = Data(known.target, [f"{text} {'and ' * 1000}" for text in known.texts], known.values)
+    toy.asked.clear()
+    trained(served, long, tmp_path / "3", replace(OPTIONS, max_length=8))
+    assert max(len(message["content"]) for body in toy.asked for message in body["messages"]) < 300
 
 
 def test_several_targets_each_have_their_prompt(served: ServedModel, tmp_path: Path) -> None:

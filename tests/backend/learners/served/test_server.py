@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 import pytest
@@ -72,9 +73,55 @@ def test_a_server_that_tells_no_probabilities(toy: LanguageModel) -> None:
         toy.server().first_tokens(MODEL, [HELLO])
 
 
+@pytest.mark.parametrize(
+    "page", ["<html>Welcome</html>", "{", "null", '{"choices": []}', '{"choices": [{"logprobs": {}}]}']
+)
+def test_something_else_than_the_protocol(toy: LanguageModel, page: str) -> None:
+    toy.page = page
+    with pytest.raises(ModelError, match=r"check OPENAI_BASE_URL, which mostly ends in /v1|no log-probabilities"):
+        toy.server().first_tokens(MODEL, [HELLO])
+    if "choices" not in page:
+        with pytest.raises(ModelError, match="something else than OpenAI's protocol"):
+            toy.server().models()
+
+
+def test_a_question_that_is_refused_is_left_out_among_many(
+    toy: LanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    toy.failures = [400]
+    found = toy.server(at_once=1).first_tokens(MODEL, [HELLO] * 3)
+    assert [bool(each) for each in found] == [False, True, True]
+    assert "1 of 3 questions: the language model's server" in caplog.text
+    assert "apple" not in caplog.text
+
+
+def test_questions_are_not_sent_elsewhere(toy: LanguageModel) -> None:
+    toy.failures = [307] * 9
+    with pytest.raises(ModelError, match=r"sends questions elsewhere \(status 307\)"):
+        toy.server().first_tokens(MODEL, [HELLO])
+
+
+def test_so_many_at_once_whoever_asks(toy: LanguageModel) -> None:
+    server, slow = toy.server(at_once=3), toy.likely
+    toy.likely = lambda messages: time.sleep(0.02) or slow(messages)  # type: ignore[method-assign,func-returns-value]
+    threads = [threading.Thread(target=server.first_tokens, args=(MODEL, [HELLO] * 8)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(toy.asked), toy.at_once) == (24, 3)
+
+
+def test_servers_are_known_by_where_and_how_they_are_asked_and_keep_the_key_to_themselves() -> None:
+    one = Server("http://a/v1", "the key")
+    assert "the key" not in repr(one)
+    assert one.digest == Server("http://a/v1", "another key", at_once=3).digest
+    assert len({one.digest, Server("http://b/v1").digest, Server("http://a/v1", extra={"x": 1}).digest}) == 3
+
+
 def test_nothing_of_a_question_is_logged(toy: LanguageModel, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("openai", "openai._base_client", "httpx2", "httpcore2"):
+    for name in ("openai", "openai._base_client", "httpx", "httpcore", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     toy.failures = [500]
     toy.server().first_tokens(MODEL, [HELLO])

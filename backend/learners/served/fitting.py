@@ -1,0 +1,117 @@
+"""Heads on a served model's answers: the most probable weights, around a prior that believes the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from backend.errors import ModelError
+from backend.learners import heads as linear_heads
+from backend.learners.committee import HEADS
+from backend.learners.kinds import head_of
+from backend.learners.kinds.base import TargetHead
+from backend.learners.served.model import Answered
+from backend.learners.served.prompts import Prompt
+
+_OF_ANSWERS = 0.25  # variance of what labels may change of an answer's weight, 1 at first
+_OF_BIASES = 1.0
+_OF_MEMBERS = 0.5  # how far the members' own priors lie apart, in standard deviations
+
+Given = Sequence[tuple[int, Any]]  # the row of a text in the reading, and what it teaches
+Prior = tuple[torch.Tensor, torch.Tensor]  # mean and variance of the weights: (C, D) each
+
+
+def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Prior:
+    """What a head's weights are before any label: the probability that it gives is the model's.
+
+    Of several labels, each against none of them. Of two answers, the mean over both orders.
+    """
+    mean = torch.zeros(head.width(head.target), dimensions)
+    variance = torch.full_like(mean, linear_heads.prior_variance(len(head.target.classes)))
+    start = 0
+    for prompt in prompts:
+        variance[:, start : start + prompt.width] = _OF_ANSWERS
+        if prompt.target == head.target:
+            if prompt.target.kind == "pairwise":
+                mean[:, start : start + prompt.width] = 0.5
+            else:
+                classes = torch.arange(len(mean))
+                mean[classes, start + classes] = 1.0
+            if prompt.target.kind == "multilabel":
+                mean[:, start + prompt.width - 1] = -1.0
+        start += prompt.width
+    return mean, variance
+
+
+def fit(
+    head: TargetHead, prior: Prior, reading: Answered, given: Given, times: NDArray[np.int64] | None = None
+) -> None:
+    """The most probable weights, by L-BFGS. times: how often each example counts.
+
+    Classes that no example has stay as they were: what the others learn of each other says nothing of them.
+    """
+    counts = np.ones(len(given), np.int64) if times is None else times
+    used = [(*each, count) for each, count in zip(given, counts.tolist(), strict=True) if count]
+    _set(head, prior[0], torch.zeros(len(prior[0])))
+    if head.target.kind == "classification":
+        classes = [row for row, name in enumerate(head.target.classes) if any(name == value for _, value, _ in used)]
+        if len(classes) < len(head.target.classes):
+            if len(classes) > 1:
+                few = replace(head.target, classes=tuple(head.target.classes[row] for row in classes))
+                part = head_of(few, prior[0].shape[1])
+                _descend(part, (prior[0][classes], prior[1][classes]), reading, used)
+                with torch.no_grad():
+                    head.linear.weight[classes] = part.linear.weight
+                    head.linear.bias[classes] = part.linear.bias
+            return
+    if used:
+        _descend(head, prior, reading, used)
+
+
+def fit_members(
+    head: TargetHead, prior: Prior, reading: Answered, given: Given, members: int, seed: int, folder: Path
+) -> None:
+    """Heads on bootstrap samples, each drawn towards a prior of its own, as `heads.fit_committee` has it."""
+    rng = np.random.default_rng(seed)
+    samples = linear_heads.bootstrap(len(given), members, rng) if given else np.zeros((members, 0), np.int64)
+    weights, biases = [], []
+    for sample in samples:
+        own = head_of(head.target, prior[0].shape[1])
+        noise = torch.from_numpy(rng.standard_normal(tuple(prior[0].shape), dtype=np.float32))
+        fit(own, (prior[0] + _OF_MEMBERS * prior[1].sqrt() * noise, prior[1]), reading, given, sample)
+        weights.append(own.linear.weight.detach().clone())
+        biases.append(own.linear.bias.detach().clone())
+    save_file({"weights": torch.stack(weights), "biases": torch.stack(biases)}, folder / HEADS)
+
+
+def _descend(head: TargetHead, prior: Prior, reading: Answered, used: Sequence[tuple[int, Any, int]]) -> None:
+    rows, wanted, counts = [row for row, _, _ in used], [value for _, value, _ in used], [count for *_, count in used]
+    mean, variance = prior
+    _set(head, mean, torch.zeros(len(mean)))
+    weight, bias, times = head.linear.weight, head.linear.bias, torch.tensor(counts)
+    head.prepare([reading.texts[row] for row in rows], wanted, reading.base)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, tolerance_grad=1e-4, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        total = (head.losses(reading, rows, wanted) * times).sum()
+        total = total + ((weight - mean).square() / (2 * variance)).sum() + bias.square().sum() / (2 * _OF_BIASES)
+        torch.autograd.backward(total)
+        return torch.as_tensor(total)
+
+    found = optimizer.step(loss)  # type: ignore[no-untyped-call]
+    if not torch.isfinite(torch.as_tensor(found)):
+        raise ModelError(f"the head of '{head.target.name}' could not be fitted to the answers; start a round again")
+
+
+def _set(head: TargetHead, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    with torch.no_grad():
+        head.linear.weight.copy_(weight)
+        head.linear.bias.copy_(bias)
