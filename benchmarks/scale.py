@@ -5,8 +5,8 @@
 A round's steps without Label Studio, on 100 labels, then a second round on 8 more, which is what most rounds are: texts
 are there already and embedded, and scored anew by its adapter. The model is tiny (one layer, 32 dimensions), so that
 what is not the model shows. Each size in a process of its own; two threads. Then the looks of `shortlist` at vectors of
-384 dimensions. What is said of larger pools is extrapolated by the power of growth between the two largest sizes, with
-a real model's speed as measured in the same run, and is not measured.
+384 dimensions. What is said of larger pools is extrapolated from the two largest sizes (seconds by their power of growth,
+memory by the bytes of a text), with a real model's speed as measured in the same run, and is not measured.
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def _power(found: dict[int, dict[str, float]], name: str) -> float:
 
 def _further(found: dict[int, dict[str, float]], rate: float) -> str:
     """Of larger pools: hours of a later round, by step and replicas, and what takes longest."""
-    last = list(found)[-1]
+    before, last = list(found)[-2:]
+    each = max(0.0, (found[last]["memory"] - found[before]["memory"]) / (last - before))  # bytes of a text more
     lines = [
         "A later round of larger pools, extrapolated, with MiniLM in place of the tiny model "
         f"({rate:,.0f} texts of ten words a second and replica, here):\n",
@@ -202,7 +203,7 @@ def _further(found: dict[int, dict[str, float]], rate: float) -> str:
         "|---|---|---|---|---|",
     ]
     for size in _LARGER:
-        memory = found[last]["memory"] * (size / last) ** max(0.0, _power(found, "memory")) / 2**30
+        memory = (found[last]["memory"] + each * (size - last)) / 2**30
         others = {
             name: found[last][f"{name} again"] * (size / last) ** max(0.0, _power(found, f"{name} again"))
             for name in _STEPS

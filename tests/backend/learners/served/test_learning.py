@@ -188,9 +188,7 @@ def test_another_server_under_the_same_name_is_tried_and_asked_anew(
     assert len(toy.asked) == 8 + 20 - len(first.prompts[0].examples)
     toy.begins = "<think>"
     with pytest.raises(ModelError, match="begins with '<think>'"):
-        trained(
-            ServedModel("openai:other", toy.server(), lambda: embedder), known, tmp_path / "3", former=tmp_path / "2"
-        )
+        trained(served, known, tmp_path / "3", former=tmp_path / "2")
 
 
 def test_of_several_labels_the_rarest_is_shown_or_none(served: ServedModel, tmp_path: Path) -> None:
