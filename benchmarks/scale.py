@@ -5,8 +5,8 @@
 A round's steps without Label Studio, on 100 labels, then a second round on 8 more, which is what most rounds are: texts
 are there already and embedded, and scored anew by its adapter. The model is tiny (one layer, 32 dimensions), so that
 what is not the model shows. Each size in a process of its own; two threads. Then the looks of `shortlist` at vectors of
-384 dimensions. What is said of larger pools is extrapolated from the two largest sizes (seconds by their power of growth,
-memory by the bytes of a text), with a real model's speed as measured in the same run, and is not measured.
+384 dimensions. What is said of larger pools is extrapolated from the two largest sizes (seconds by their power of
+growth, memory by the bytes of a text), with a real model's speed as measured in the same run, and is not measured.
 """
 
 from __future__ import annotations
