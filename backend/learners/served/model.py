@@ -126,7 +126,7 @@ class ServedModel:
         asked = [prompt.conversations(text)[0] for text in texts]
         answers = self.server.first_tokens(self.served_as, asked)
         if np.median([mass(answer, prompt.width) for answer in answers]) < _ENOUGH:
-            likely = max(answers[0], key=lambda token: answers[0][token])
+            likely = next((max(answer, key=lambda token: answer[token]) for answer in answers if answer), "")
             raise ModelError(
                 f"'{self.served_as}' was asked for a letter and begins with {likely[:20]!r}. If it thinks before it "
                 "answers, have the server turn that off, as OPENAI_EXTRA_BODY="

@@ -111,10 +111,7 @@ class Server:
     @contextmanager
     def _understood(self, model: str) -> Iterator[None]:
         """Inside the block what goes wrong becomes a `ModelError` that says what to do."""
-        client = self._client  # which may not be there
-        assert client is not None
-        import openai
-
+        openai = _library()
         try:
             yield
         except openai.OpenAIError as error:
@@ -127,12 +124,7 @@ class Server:
 
     @cached_property
     def _client(self) -> Any:
-        try:
-            import openai
-        except ImportError:
-            raise ModelError(
-                "a base model named openai:… needs a package more; pip install 'label-studio-active-learning[openai]'"
-            ) from None
+        openai = _library()
         for name in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):  # they log requests, and those hold texts
             logging.getLogger(name).setLevel(logging.WARNING)
         return openai.OpenAI(
@@ -142,8 +134,7 @@ class Server:
 
     def _refusal(self, error: Exception, model: str) -> ModelError:
         """What to do about it. What the server says is left out: it may quote the text."""
-        import openai
-
+        openai = _library()
         if isinstance(error, openai.APIConnectionError):
             slow = isinstance(error, openai.APITimeoutError)
             what = f"did not answer within {self.patience:.0f} s" if slow else "cannot be reached"
@@ -179,3 +170,13 @@ class Server:
             return f"; it serves {', '.join(self.models()[:10])}"
         except (ModelError, ValueError):
             return ""
+
+
+def _library() -> Any:
+    try:
+        import openai
+    except ImportError:
+        raise ModelError(
+            "a base model named openai:… needs a package more; pip install 'label-studio-active-learning[openai]'"
+        ) from None
+    return openai
