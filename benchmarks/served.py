@@ -59,6 +59,8 @@ _TOLD = {
 class _InProcess:
     """As `Server`, without a server: texts of one prompt share what the model keeps of their beginning."""
 
+    digest = "in this process"
+
     def __init__(self) -> None:
         folder = resolve("smollm2")
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
