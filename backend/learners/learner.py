@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend.errors import DamagedError, ModelError
-from backend.learners import gradients, saved
+from backend.learners import gradients, memory, saved
 from backend.learners.base import CommitteeOptions, GradientOptions, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length
@@ -60,6 +60,8 @@ class Learner:
             with base.lock:
                 base.adapters.load(adapter, folder)
         except Exception as error:  # whatever json, safetensors, torch or peft find wrong with a file
+            if memory.ran_out(error):  # the files are sound
+                raise
             raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(base, adapter, folder, heads, max_length, committee)
 

@@ -130,4 +130,5 @@ def _pool(
         (target,) = targets
         said = [example.values.get(target.name) for example in labeled]
         gathered["class_counts"] = np.array([said.count(name) for name in target.classes], dtype=np.int64)
-    return Pool(size=len(candidates.ids), **gathered)
+    multilabel = any(target.kind == "multilabel" for target in targets)
+    return Pool(size=len(candidates.ids), multilabel=multilabel, **gathered)

@@ -57,15 +57,18 @@ def sync(context: Context, project_id: int, events: Events) -> float:
     return time.monotonic() - started
 
 
-def decide(context: Context, project_id: int, events: Events) -> int | None:
-    """The number of the round to run now, or None if nothing calls for one. The events are accounted for by it."""
-    number = _decide(context, project_id, events)
+def decide(context: Context, project_id: int, events: Events, sync_seconds: float = 0.0) -> int | None:
+    """The number of the round to run now, or None if no round is due. Marks the events as processed.
+
+    sync_seconds: duration of the sync before, recorded with the round.
+    """
+    number = _decide(context, project_id, events, sync_seconds)
     context.store.projects.set(project_id, event_mark=events["mark"])
     context.store.events.forget(project_id, events["mark"])
     return number
 
 
-def _decide(context: Context, project_id: int, events: Events) -> int | None:
+def _decide(context: Context, project_id: int, events: Events, sync_seconds: float) -> int | None:
     reason = reason_for_round(context, project_id, set(events["actions"]))
     project = context.project(project_id)
     if reason is None:
@@ -83,6 +86,8 @@ def _decide(context: Context, project_id: int, events: Events) -> int | None:
         labels=context.store.tasks.count_labeled(project_id),
         tasks=context.store.tasks.count(project_id),
         targets=[target.as_json() for target in spec_of(project).targets],
+        options=project.options,
+        seconds={"sync": round(sync_seconds, 3)},
         adapter=project.adapter,
         back_to=project.back_to,
     )

@@ -57,7 +57,8 @@ def with_less_memory(context: Context, project_id: int, number: int, step: str, 
                 if tries > 1:
                     _remember(context, project_id, step, halvings)
                 return done
-            memory.release()
+            finally:
+                memory.release()
         _remember(context, project_id, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
         f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "

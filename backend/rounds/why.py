@@ -23,6 +23,7 @@ Array = NDArray[np.float32]
 _OTHERS = 2000  # candidates that the chosen ones are compared with
 _LABELED = 5000  # those with the highest numbers
 _SHOWN = 200  # characters of a value
+_TIE = 1e-5  # cosines closer than this are equal: the last digits of float32 sums depend on the processor
 
 
 def explain(context: Context, project_id: int, version: int, queue: int, *, halvings: int = 0) -> None:
@@ -110,4 +111,5 @@ def _of_length_one(vectors: Array) -> Array:
 
 
 def _above(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-    return np.searchsorted(np.sort(others), values, side="left") / len(others)
+    """The share of `others` below each value; ties are not below."""
+    return np.searchsorted(np.sort(others), values - _TIE, side="left") / len(others)

@@ -192,8 +192,8 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
     try:
         context = context.taken_over(project_id)
         events = _step("begin", steps.begin, context, project_id, turn)
-        _step("sync", steps.sync, context, project_id, events, calls_label_studio=True)
-        number = _step("decide", steps.decide, context, project_id, events)
+        seconds = _step("sync", steps.sync, context, project_id, events, calls_label_studio=True)
+        number = _step("decide", steps.decide, context, project_id, events, seconds)
         if number is not None:
             version = _step("train", steps.train, context, project_id, number)
             _step("evaluate", steps.evaluate, context, project_id, number, version)

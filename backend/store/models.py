@@ -123,6 +123,7 @@ class Round(Base):
     labels: Mapped[int] = mapped_column(default=0)  # labeled tasks known when it began, held-out ones included
     tasks: Mapped[int] = mapped_column(default=0)  # all tasks known when it began
     targets: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # that the label config asked for then
+    options: Mapped[dict[str, Any] | None]  # extra_params when it began; None: from before this column
     adapter: Mapped[int] = mapped_column(default=0)  # in service when it began, then what it put into service
     queue: Mapped[int | None]
     candidates: Mapped[int] = mapped_column(default=0)  # from which the queue was chosen

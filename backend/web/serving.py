@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.errors import BackendError, DamagedError, ModelError, UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
+from backend.learners import memory
 from backend.learners.kinds import output_names
 from backend.learners.learner import Arrays
 from backend.learners.loading import is_served
@@ -43,7 +44,7 @@ class _InService:
         self.instead_of = version  # the version that it serves for: another one if that is damaged
         self.until = math.inf  # when that one is to be tried again, where it may be had then
         self.learner = learner
-        self.targets = targets  # with their tuned thresholds
+        self.targets = targets  # with the thresholds and temperatures of the last round
         self.scores: Shards | None = None
         self.users = 0
 
@@ -82,6 +83,7 @@ class Serving:
         """The adapter in service, what it learned, and its outputs, one text a row. Scored texts cost nothing."""
         digests = [digest(text) for text in texts]
         with self._lease(project_id) as service:
+            self._refresh_targets(project_id, service)
             known = self._scores(project_id, service)
             there, outputs = known.found(output_names(service.targets), digests)
             if not there.all():
@@ -118,37 +120,47 @@ class Serving:
         try:
             yield service
         finally:
-            with self._lock:
-                service.users -= 1
-                retired = not service.users and self._current.get(project_id) is not service
-            if retired:
-                service.learner.unload()
+            self._release(project_id, service)
+
+    def _acquire(self, project_id: int) -> _InService | None:
+        """The adapter in service, counted as in use in the same moment, so that nobody unloads it. Release it later."""
+        with self._lock:
+            if (service := self._current.get(project_id)) is not None:
+                service.users += 1
+            return service
+
+    def _release(self, project_id: int, service: _InService) -> None:
+        """Unload the adapter after its last user if another one is in service."""
+        with self._lock:
+            service.users -= 1
+            retired = not service.users and self._current.get(project_id) is not service
+        if retired:
+            service.learner.unload()
 
     def _take(self, project_id: int) -> _InService:
         """What is in service now. One request loads a new version; until it has, all others are served by the old."""
         wanted = self._wanted(project_id)
         with self._lock:
-            service = self._current.get(project_id)
             loading = self._loading.setdefault(project_id, threading.Lock())
-            if service is not None and (loading.locked() or service.serves(wanted)):
-                service.users += 1
+        service = self._acquire(project_id)
+        if service is not None:
+            if loading.locked() or service.serves(wanted):
                 return service
+            self._release(project_id, service)
         with loading:
             wanted = self._wanted(project_id)
-            service = self._current.get(project_id)
-            if service is not None and service.serves(wanted):  # loaded while we waited
+            former = self._acquire(project_id)
+            if former is not None and former.serves(wanted):  # loaded while this request waited
+                return former
+            try:
+                fresh = self._load_or_older(project_id, wanted, former)
                 with self._lock:
-                    service.users += 1
-                return service
-            fresh = self._load_or_older(project_id, wanted, service)
-            with self._lock:
-                fresh.users += 1
-                former = self._current.get(project_id)
-                self._current[project_id] = fresh
-                retired = former is not None and former is not fresh and not former.users
-            if former is not None and retired:
-                former.learner.unload()
-            return fresh
+                    fresh.users += 1
+                    self._current[project_id] = fresh
+                return fresh
+            finally:
+                if former is not None:
+                    self._release(project_id, former)
 
     def _let_go(self, base_model: str) -> None:
         """Give up the adapters of a base model that is to leave memory: it does when the last request has left them."""
@@ -176,7 +188,7 @@ class Serving:
             if former is None and not isinstance(error, DamagedError | SharedError):
                 raise
             report = isinstance(error, DamagedError)
-            found = None if report else former
+            found = former
             kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
             for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
                 with suppress(ModelError, SharedError):
@@ -219,8 +231,24 @@ class Serving:
         folder = self._store.adapter_folder(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
-        memory = kept_answers(self._store, project_id, read_only=True)
-        return _InService(version, self._models.learner(adapter.base_model, name, folder, memory), learned(adapter))
+        answers = kept_answers(self._store, project_id, read_only=True)
+        try:
+            learner = self._models.learner(adapter.base_model, name, folder, answers)
+        except (MemoryError, RuntimeError) as error:
+            if not memory.ran_out(error):
+                raise
+            memory.release()
+            raise ModelError(
+                f"adapter {version} of project {project_id} was not loaded, because memory ran out; give the web "
+                "server more memory, or choose a smaller base_model"
+            ) from None
+        return _InService(version, learner, learned(adapter))
+
+    def _refresh_targets(self, project_id: int, service: _InService) -> None:
+        """Take over the thresholds and temperatures that a later round tuned for the same adapter."""
+        with suppress(SQLAlchemyError):  # serve with the last known ones while the database is away
+            if (adapter := self._store.rounds.adapter(project_id, service.version)) is not None:
+                service.targets = learned(adapter)
 
     def _scores(self, project_id: int, service: _InService) -> Shards:
         """The scores of this adapter; looked at again when a round has added texts to them."""

@@ -16,6 +16,7 @@ from backend.learners.base import CommitteeOptions, GradientOptions, Progress, U
 from backend.learners.committee import HEADS
 from backend.learners.kinds.base import TargetHead
 from backend.learners.learner import Arrays, look
+from backend.learners.memory import ran_out
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
 from backend.learners.served.training import read_prompts
@@ -53,6 +54,8 @@ class ServedLearner:
         except ModelError:
             raise
         except Exception as error:  # whatever json, safetensors or torch find wrong with a file
+            if ran_out(error):  # the files are sound
+                raise
             raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(base, folder, prompts, heads, max_length, committee, memory)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,16 @@ def test_smaller_batches_score_the_same(tiny_encoder: Path, tmp_path: Path) -> N
     learner.tokens_a_batch >>= 2
     for name, array in learner.score(texts, ["features"]).items():
         np.testing.assert_allclose(array, whole[name], atol=1e-5)
+
+
+@pytest.mark.skipif(memory._malloc_trim is None, reason="only glibc has malloc_trim")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    """Small blocks that are freed, with one kept at their end, stay with glibc until it is trimmed."""
+    code = (
+        "import psutil; from backend.learners import memory\n"
+        "blocks = [bytearray(20_000) for _ in range(10_000)]; kept = bytearray(20_000); del blocks\n"
+        "before = psutil.Process().memory_info().rss; memory.release()\n"
+        "print(before - psutil.Process().memory_info().rss)"
+    )
+    freed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(freed) > 100_000_000

@@ -15,7 +15,10 @@ from backend.rounds.context import Context
 from backend.rounds.select import select
 from backend.store import Store
 from backend.targets import Target
+from strategies import Pool
+from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.web.test_ml import CONFIG
 
 _ARRAYS = {  # beyond digests and probabilities
     "uncertainty": {"topic/uncertainty mean top_k sequence"},
@@ -47,6 +50,20 @@ def test_other_gradients_are_computed_anew_and_without_training_again(
     store.projects.set(7, options={**project.options, "egl_label": "expected"})
     assert run(context, 2) == 1
     assert store.files.scores(7, 1).names == {"topic/probs", "gradient_lengths expected head 5"}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_pool_states_whether_a_text_may_have_several_labels(
+    several: bool, context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, tiny_encoder)
+    if several:
+        config = CONFIG.replace('toName="text"', 'toName="text" choice="multiple"')
+        store.projects.connect(7, label_config=config, options=project_of(store).options, host="b.local")
+    pools: list[Pool] = []
+    monkeypatch.setattr("backend.rounds.select.Pool", lambda **fields: (pools.append(Pool(**fields)), pools[-1])[1])
+    run(context, 1)
+    assert [pool.multilabel for pool in pools] == [several]
 
 
 @pytest.mark.parametrize("kind", ["bootstrap", "lora", "dropout"])

@@ -14,11 +14,12 @@ from backend.learners.base_model import BaseModel
 from backend.rounds import steps, tries
 from backend.rounds import train as training
 from backend.rounds.context import Context
-from backend.rounds.reasons import DAMAGED, ROLLBACK, SETUP, reason_for_round
+from backend.rounds.reasons import DAMAGED, ROLLBACK, reason_for_round
 from backend.rounds.wishes import rollback
 from backend.store import Store
 from tests.backend.rounds.test_rounds import fill, run
 from tests.backend.web.test_ml import CONFIG
+from tests.conftest import TOPIC
 
 
 def project(store: Store) -> Any:
@@ -178,7 +179,8 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
         monkeypatch.setattr(f"{module}.time.time", lambda: clock[0])
     waited = []
     for number in range(1, 10):
-        store.rounds.begin(7, number, reason="x", labels=12, tasks=12, targets=[])
+        settings = {"targets": [TOPIC.as_json()], "options": project(store).options}
+        store.rounds.begin(7, number, reason="x", labels=12, tasks=12, **settings)
         steps.fail(context, 7, number, "no luck")
         before = clock[0]
         while reason_for_round(context, 7, set()) is None:
@@ -187,10 +189,18 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
     assert waited == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     steps.fail(context, 7, 9, "no luck")
     assert reason_for_round(context, 7, {"START_TRAINING"}) is not None, "a person need not wait"
-    assert reason_for_round(context, 7, {SETUP}) is not None, "nor do changed options"
     assert reason_for_round(context, 7, {"ANNOTATION_CREATED"}) is None
     clock[0] -= 500_000
     assert reason_for_round(context, 7, set()) is not None, "the clock jumped back"
+
+
+def test_a_failure_delays_no_changed_options(context: Context, store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder)
+    run(context, 1)
+    steps.fail(context, 7, begin(context), "no luck")
+    assert reason_for_round(context, 7, set()) is None
+    store.projects.set(7, options={**project(store).options, "batch_size": 5})
+    assert reason_for_round(context, 7, set()) == "the options changed"
 
 
 def test_no_round_begins_on_a_full_disk(context: Context, store: Store, tiny_encoder: Path) -> None:

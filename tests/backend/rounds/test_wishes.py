@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.rounds import wishes
+from backend.rounds import steps, wishes
 from backend.rounds.context import Context, options_of
-from backend.rounds.reasons import RESUMED, ROUND_REQUESTED, reason_for_round
+from backend.rounds.reasons import DAMAGED, RESUMED, ROUND_REQUESTED, reason_for_round
 from backend.store import Store
 from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill, run
@@ -25,6 +25,32 @@ def test_a_paused_project_waits_until_somebody_asks(context: Context, store: Sto
     assert reason_for_round(context, 7, {"START_TRAINING"}) == "Start training was pressed"
     wishes.pause(store, 7, paused=False)
     assert reason_for_round(context, 7, {RESUMED}) == "8 newly labeled tasks"
+
+
+def test_what_changed_during_a_pause_starts_a_round_after_it(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    wishes.pause(store, 7, paused=True)
+    store.projects.set(7, options={**project_of(store).options, "batch_size": 5})
+    assert steps.decide(context, 7, {"mark": 9, "actions": ["setup"]}) is None, "the event is processed"
+    wishes.pause(store, 7, paused=False)
+    assert reason_for_round(context, 7, {RESUMED}) == "the options changed"
+    assert run(context, 2)
+    assert reason_for_round(context, 7, set()) is None
+
+
+def test_an_adapter_damaged_during_a_pause_starts_a_round_after_it(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder, labeled=12)
+    run(context, 1)
+    wishes.pause(store, 7, paused=True)
+    (store.files.adapters(7).path(1) / "heads.safetensors").unlink()
+    assert steps.decide(context, 7, {"mark": 9, "actions": [DAMAGED]}) is None
+    wishes.pause(store, 7, paused=False)
+    assert reason_for_round(context, 7, {RESUMED}) == "adapter 1 is damaged"
 
 
 def test_another_strategy_chooses_until_the_options_change(context: Context, store: Store, tiny_encoder: Path) -> None:

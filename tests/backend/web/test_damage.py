@@ -117,3 +117,42 @@ def test_damaged_scores_are_not_believed(client: FlaskClient, store: Store, adap
     folder.mkdir(parents=True)
     (folder / "000000-0.safetensors").write_bytes(b"\x00" * 100)
     assert predict(client, "an apple") == before
+
+
+def test_memory_that_runs_out_while_loading_leaves_the_former_adapter_in_service(
+    client: FlaskClient, store: Store, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter(1)
+    assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
+    adapter(2)
+    with monkeypatch.context() as full:
+        full.setattr("backend.learners.saved.load_file", no_memory)
+        assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
+    project = store.projects.get(7)
+    assert project is not None
+    assert project.error is None
+    assert DAMAGED not in store.events.after(7, 0)[1], "the files are sound"
+
+
+def test_without_a_former_adapter_the_answer_names_the_memory_and_the_next_call_loads_it(
+    client: FlaskClient, store: Store, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter(1)
+    with monkeypatch.context() as full:
+        full.setattr("backend.learners.saved.load_file", no_memory)
+        answer = client.post("/predict", json={"project": 7, "tasks": [{"data": {"text": "x"}}]})
+    assert (answer.status_code, "memory ran out" in answer.status) == (503, True)
+    assert predict(client, "an apple")[0]["model_version"] == "p7-a1"
+
+
+def test_a_damaged_adapter_leaves_the_one_in_memory_in_service(client: FlaskClient, store: Store, adapter: Any) -> None:
+    adapter(1)
+    before = predict(client, "an apple")
+    adapter(2)
+    for number in (1, 2):
+        truncate(store.files.adapters(7).path(number) / "heads.safetensors")
+    assert predict(client, "an apple") == before
+
+
+def no_memory(*_: Any, **__: Any) -> None:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
