@@ -17,10 +17,10 @@ import torch
 from backend.learners.models import BaseModels
 from backend.libraries import quiet_libraries
 from backend.progress import bar
-from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.simulation.data import read
 from backend.store import Store
+from benchmarks.rounds import one_round
 
 _RESULT = Path(__file__).parent / "results" / "evaluating.md"
 _TEXTS = 4000
@@ -50,17 +50,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         store.database.migrate()
-        context = Context(store, None, BaseModels(), bar)  # type: ignore[arg-type]
+        context = Context(store=store, client=None, models=BaseModels(), bar=bar)  # type: ignore[arg-type]
         options = {"target": 0.95, "strategy": "auto", "max_length": 64}
         store.projects.connect(_PROJECT, label_config=config, options=options, host="localhost")
         store.tasks.put_texts(_PROJECT, list(enumerate(texts, 1)), seed=0, audit_share=0.1)
         for number, known in enumerate(_LABELS, 1):
             said = [(task, {"topic": labels[task - 1]}, True, False) for task in range(1, known + 1)]
             store.tasks.put_annotations(_PROJECT, said)
-            assert steps.decide(context, _PROJECT, {"mark": 0, "actions": ["START_TRAINING"]}) == number
-            version = steps.train(context, _PROJECT, number)
-            for step in (steps.evaluate, steps.score, steps.serve, steps.select, steps.judge, steps.finish):
-                step(context, _PROJECT, number, version)
+            assert one_round(context, _PROJECT).number == number
             done = store.rounds.get(_PROJECT, number)
             assert done is not None
             spent = {name: done.seconds.get(name, 0.0) for name in _STEPS}

@@ -27,11 +27,11 @@ from backend.learners.models import BaseModels
 from backend.learners.packaged import resolve
 from backend.libraries import quiet_libraries
 from backend.pool import shortlist
-from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store
 from backend.store.shards import ROWS
 from benchmarks.measure import measure, status
+from benchmarks.rounds import one_round
 
 _RESULT = Path(__file__).parent / "results" / "scale.md"
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -72,7 +72,7 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
     store.projects.connect(
         size, label_config=_CONFIG, options={"base_model": base_model, "max_length": 32}, host="localhost"
     )
-    context = Context(store, None, BaseModels(), _no_bar)  # type: ignore[arg-type]
+    context = Context(store=store, client=None, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
     context.models.get(base_model)
 
     def run() -> dict[str, float]:
@@ -94,7 +94,7 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
             said = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)]
             put = _seconds(partial(store.tasks.put_annotations, size, said))
             found["store again"] = put if number == 2 else 0.0
-            _round(context, size, number)
+            one_round(context, size)
             last = labels
             done = store.rounds.get(size, number)
             assert done is not None
@@ -106,13 +106,6 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
         return found
 
     return run
-
-
-def _round(context: Context, project_id: int, number: int) -> None:
-    assert steps.decide(context, project_id, {"mark": 0, "actions": ["START_TRAINING"]}) == number
-    version = steps.train(context, project_id, number)
-    for step in (steps.evaluate, steps.score, steps.serve, steps.select, steps.judge, steps.finish):
-        step(context, project_id, number, version)
 
 
 def looks(size: int) -> Callable[[], dict[str, float]]:

@@ -35,7 +35,7 @@ from backend.learners.served.server import FirstTokens, Message
 from backend.learners.served.training import train as train_served
 from backend.learners.training import train
 from backend.libraries import quiet_libraries
-from backend.rounds.answers import kept_answers
+from backend.rounds.answer_cache import cached_answers
 from backend.store import Store
 from backend.targets import Target
 
@@ -142,7 +142,7 @@ def _measure(
     target = Target("kind", "classification", classes)
     options = TrainingOptions(instructions=_TOLD[name], seed=seed)
     with tempfile.TemporaryDirectory() as place:
-        former, memory = None, kept_answers(Store(Path(place) / "store"), 0)
+        former, memory = None, cached_answers(Store(Path(place) / "store"), 0)
         for count in _LABELS:
             given = texts[:count], [{"kind": label} for label in labels[:count]], [target], options
             ours = Path(place) / f"served-{count}"

@@ -27,7 +27,7 @@ from backend.evaluation.measures import wilson
 from backend.evaluation.stopping import RISK, due, level, lower_end
 from backend.learners import heads
 from backend.libraries import quiet_libraries
-from backend.rounds.targets import NEAR
+from backend.rounds.quality.goals import NEAR
 from benchmarks.projects import embedded, played
 from strategies import Pool
 

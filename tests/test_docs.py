@@ -10,7 +10,7 @@ import pytest
 
 import strategies
 from backend.options import ProjectOptions, as_markdown
-from backend.rounds.support import matrix
+from backend.rounds.selection.compatibility import matrix
 from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]

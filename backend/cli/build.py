@@ -81,7 +81,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     quiet_libraries()
     url, api_key = settings.label_studio()
     return Context(
-        store, Client(url, api_key), new_models(settings), bar,
+        store=store, client=Client(url, api_key), models=new_models(settings), bar=bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
         cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,

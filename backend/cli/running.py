@@ -35,15 +35,15 @@ def web() -> None:
 def worker() -> None:
     """Run the worker, which does the rounds."""
     from backend.labelstudio.client import Client
-    from backend.rounds.pulse import Pulse
-    from backend.rounds.worker import work
-    from backend.rounds.workflow import Rounds
+    from backend.rounds.engine.heartbeat import Heartbeat
+    from backend.rounds.engine.worker import work
+    from backend.rounds.engine.workflow import RoundExecutor
 
     settings, store = start()
     use_cores(spare=1)
     context = new_context(settings, store)
-    pulse = Pulse(store, Client(*settings.label_studio(), timeout=10.0), settings.executor)
-    work(lambda: Rounds(context, settings.model_dir, settings.executor), store, pulse, settings)
+    heartbeat = Heartbeat(store, Client(*settings.label_studio(), timeout=10.0), settings.executor)
+    work(lambda: RoundExecutor(context, settings.model_dir, settings.executor), store, heartbeat, settings)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.refusals import PRIVATE_ADDRESSES
 from backend.options import ProjectOptions
-from backend.rounds import connection
+from backend.rounds.connection import repair
 from backend.rounds.context import options_of
 from backend.store import Store
 from backend.store.models import Project
@@ -76,7 +76,7 @@ class Examination:
         """Our connection: at the address that we were told, or else one that belongs to a project known here."""
         if self.url is not None:
             return next((each for each in backends if each.url.rstrip("/") == self.url.rstrip("/")), None)
-        return connection.choose(backends, project) if project is not None else None
+        return repair.choose(backends, project) if project is not None else None
 
     def _no_address(self, backends: list[ConnectedBackend]) -> Finding:
         if not backends:
@@ -164,7 +164,7 @@ class Examination:
 
     def _webhook(self, url: str) -> Finding:
         try:
-            secret = connection.secret_of(self.store, self.project_id)
+            secret = repair.secret_of(self.store, self.project_id)
             wrong = webhook.problem(self.client, self.project_id, url, secret)
             # Also if there is one: what was allowed when it was made may be blocked by now.
             probes.try_webhook(self.client, self.project_id, webhook.address(url))
@@ -183,10 +183,10 @@ class Examination:
             return
         if not project.queue:
             yield self._warning("queue", "none is published yet", "wait for the first round; see that a worker runs")
-        elif wrong := connection.switched_away(self.client, self.store, project):
+        elif wrong := repair.switched_away(self.client, self.store, project):
             if self.fix:
-                connection.switch_back(self.client, self.store, project)
-                still = connection.switched_away(self.client, self.store, project)
+                repair.switch_back(self.client, self.store, project)
+                still = repair.switched_away(self.client, self.store, project)
                 yield (
                     self._problem("queue", still, "its predictions are gone: a new queue comes with the next round")
                     if still

@@ -10,7 +10,7 @@ from backend.labelstudio.predictions import adapter_version
 from backend.learners.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
 from backend.learners.packaged import HUB_IDS
 from backend.learners.saved import describe
-from backend.rounds.context import learned
+from backend.rounds.adapters import learned
 from backend.store import Store
 from backend.store.models import Adapter, Project, Round
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.labelstudio.predictions import adapter_version
-from backend.rounds.wishes import kept
+from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.models import Project, Round
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.overview.queue import excerpt
 from backend.rounds.context import spec_of
-from backend.rounds.review import still_suspect
+from backend.rounds.insights.label_errors import still_suspect
 from backend.store import Store
 from backend.store.models import Project
 

@@ -12,8 +12,9 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.learners.kinds import output_names
 from backend.overview.queue import excerpt
-from backend.rounds.context import learned, spec_of
-from backend.rounds.why import in_words
+from backend.rounds.adapters import learned
+from backend.rounds.context import spec_of
+from backend.rounds.insights.explanations import in_words
 from backend.store import Store
 from backend.store.models import Project
 from backend.store.texts import Placed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.rounds.context import options_of, spec_of
-from backend.rounds.targets import goals_of
+from backend.rounds.quality.goals import goals_of
 from backend.store import Store
 from backend.store.models import Project
 

@@ -8,7 +8,7 @@ from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of
-from backend.rounds.stopping import stopped_by
+from backend.rounds.quality.stopping import stopped_by
 from backend.store import Store
 from backend.store.models import Project, Round
 from backend.store.workers import SILENT

@@ -1,18 +1,21 @@
-"""What every step of a round needs, handed in by the composition root."""
+"""What every step of a round needs: the parts that the composition root hands in, and the project it works on."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Self, TypedDict, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 import strategies
-from backend.errors import BackendError
+from backend.errors import BackendError, FencedError
 from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import TaskSpec
@@ -21,75 +24,137 @@ from backend.learners.models import BaseModels
 from backend.options import ProjectOptions
 from backend.pool.cluster import Cluster
 from backend.store import Store
-from backend.store.models import Adapter, Project
-from backend.targets import Target
+from backend.store.models import Project, Round
 
-_NOTED_EVERY = 1.0  # seconds
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY = 1.0  # seconds between writes of a step's progress
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+class Events(TypedDict):
+    """The events that a turn accounts for."""
+
+    mark: int  # up to this event
+    actions: list[str]  # their kinds
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
-    """The parts a round works with."""
+    """The parts that rounds of all projects share."""
 
     store: Store
     client: Client
     models: BaseModels
     bar: Callable[[str], AbstractContextManager[Progress]]  # a progress bar under a title
-    keep_adapters: int = 3  # versions to go back to
-    notify: Callable[[str], bool] | None = None  # tell this to whoever asked for it; whether it arrived
-    min_free_mb: int = 0  # megabytes of disk without which no round begins
-    cluster: Cluster | None = None  # where pools are scored, if not in this process
-    accelerate_config: Path | None = None  # by which training runs in processes of its own
-    computing: threading.Lock = field(default_factory=threading.Lock)  # one model at work at a time in this process
+    keep_adapters: int = 3  # versions that `lsal rollback` can go back to
+    notify: Callable[[str], bool] | None = None  # sends a message to NOTIFY_URL; returns whether it arrived
+    min_free_mb: int = 0  # megabytes of free disk that a round needs to begin
+    cluster: Cluster | None = None  # where pools are scored; None: in this process
+    accelerate_config: Path | None = None  # of training in processes of its own; None: in this process
+    computing: threading.Lock = field(default_factory=threading.Lock)  # held by the one model at work in this process
 
-    def project(self, project_id: int) -> Project:
-        """The project. Raises `BackendError` if it never connected."""
-        found = self.store.projects.get(project_id)
+    def open(self, project_id: int) -> ProjectRun:
+        """The work on one project. Nothing is read before it is needed."""
+        return ProjectRun(**{each.name: getattr(self, each.name) for each in fields(Context)}, id=project_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectRun(Context):
+    """The work on one project: its settings as first read, and what the steps of the round found so far.
+
+    Settings are cached; `fresh()` reads them again.
+    """
+
+    id: int
+    turn: int = 0  # number of the workflow
+    events: Events = field(default_factory=lambda: Events(mark=0, actions=[]))
+    sync_seconds: float = 0.0
+    number: int | None = None  # of the round; None: no round is due
+    version: int = 0  # of the adapter that the round trained or kept; 0: none
+    queue: int | None = None  # of the new queue; None: the team orders its queue itself
+    batch_shrink: int = 0  # how often batches are halved, because memory ran out
+
+    @cached_property
+    def project(self) -> Project:
+        """The project's row. Raises `BackendError` if it never connected."""
+        found = self.store.projects.get(self.id)
         if found is None:
-            raise BackendError(
-                f"project {project_id} is not known here; connect this backend to it in Settings → Model"
-            )
+            raise BackendError(f"project {self.id} is not known here; connect this backend to it in Settings → Model")
         return found
 
-    def taken_over(self, project_id: int) -> Context:
-        """The same for one workflow of a project, from which whoever worked on it before has it taken.
+    @cached_property
+    def options(self) -> ProjectOptions:
+        """The project's options, see `options_of`."""
+        return options_of(self.project)
 
-        A process that was only frozen, or cut off, and goes on later finds that it may write nothing: neither to the
-        store nor to Label Studio. Its calls raise `FencedError`.
+    @cached_property
+    def spec(self) -> TaskSpec:
+        """What the label config defines to learn. Raises `UnsupportedConfigError`."""
+        return spec_of(self.project)
+
+    @property
+    def round(self) -> Round:
+        """The row of the running round. Raises `BackendError` if a restored state lacks it."""
+        assert self.number is not None
+        found = self.store.rounds.get(self.id, self.number)
+        if found is None:
+            raise BackendError(f"round {self.number} is unknown, because an older state was restored")
+        return found
+
+    def fresh(self) -> Self:
+        """The same work, with settings read again from the store."""
+        return replace(self)
+
+    def set(self, **values: Any) -> Self:
+        """Write columns of the project's row; the work with these values."""
+        self.store.projects.set(self.id, **values)
+        return self.fresh()
+
+    def take_over(self) -> Self:
+        """The same work under a new fencing token.
+
+        Whoever worked on the project before, frozen or cut off, can no longer write to the store or to Label Studio:
+        its calls raise `FencedError`.
         """
-        store = self.store.fenced(self.store.projects.take_over(project_id))
+        store = self.store.fenced(self.store.projects.take_over(self.id))
         return replace(self, store=store, client=self.client.guarded(store.database.require))
 
+    def attempt(self, what: str, function: Callable[[], _T]) -> _T | None:
+        """The result of `function`; None, with a log entry, if it fails. For advice that no round depends on."""
+        try:
+            return function()
+        except FencedError:
+            raise
+        except Exception:
+            log.exception("project %d: could not compute %s", self.id, what)
+            return None
+
     @contextmanager
-    def progress(self, project_id: int, title: str) -> Iterator[Progress]:
-        """A progress bar under a title, which is noted with the running round, too, for the web server to show."""
-        since, noted = time.time(), time.monotonic()
-        number = self.project(project_id).round
+    def progress(self, title: str) -> Iterator[Progress]:
+        """A progress bar under a title, also stored with the running round for the web server to show."""
+        since, written = time.time(), time.monotonic()
+        number = self.project.round
 
         def note(done: int, total: int) -> None:
-            nonlocal noted
+            nonlocal written
             shown(done, total)
-            if time.monotonic() - noted >= _NOTED_EVERY:
-                noted = time.monotonic()
+            if time.monotonic() - written >= _PROGRESS_EVERY:
+                written = time.monotonic()
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
-                with suppress(SQLAlchemyError):  # a full disk is told by what must be written
-                    self.store.rounds.set(project_id, number, progress=progress)
+                with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
+                    self.store.rounds.set(self.id, number, progress=progress)
 
-        with self.bar(f"project {project_id}: {title}") as shown:
+        with self.bar(f"project {self.id}: {title}") as shown:
             yield note
 
 
 def options_of(project: Project) -> ProjectOptions:
-    """The project's options, with today's environment as defaults, and a strategy chosen on the dashboard first."""
+    """The project's options over the environment's defaults; a strategy chosen on the dashboard comes first."""
     options, chosen = ProjectOptions.from_extra_params(project.options), project.chosen_strategy
     return options.with_strategy(chosen) if chosen in strategies.names() else options
 
 
-def learned(adapter: Adapter) -> tuple[Target, ...]:
-    """What an adapter learned."""
-    return tuple(Target.from_json(each) for each in adapter.targets)
-
-
 def spec_of(project: Project) -> TaskSpec:
-    """What the project's label config asks to learn."""
+    """What the project's label config defines to learn. Raises `UnsupportedConfigError`."""
     return parse(project.label_config, options_of(project).ignore_controls)

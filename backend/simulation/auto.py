@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backend.evaluation.bandit import Belief, beforehand, learn, shares, taught
 from backend.options import ProjectOptions
-from backend.rounds.auto import head_losses, with_shares
+from backend.rounds.selection.bandit import head_losses, with_shares
 from backend.simulation.learners import Learner
 from backend.simulation.runs import Rows, Run, Task
 from strategies.mixed import Mixed

@@ -19,9 +19,8 @@ from backend.learners.learner import Learner as TrainedLearner
 from backend.learners.training import train
 from backend.options import ProjectOptions
 from backend.pool.fields import SCORED
-from backend.rounds import asked
-from backend.rounds.co_training import NOTHING, Lent, between
-from backend.rounds.train import training_options
+from backend.rounds.selection.co_training import NOTHING, Lent, between
+from backend.rounds.selection.strategy import committee_options, gradient_options, training_options
 from backend.targets import Target
 from strategies import Strategy
 
@@ -53,7 +52,7 @@ class Probe:
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """The head, and its bootstrap committee if one is wanted."""
-        committee = asked.committee_options(options, strategy)
+        committee = committee_options(options, strategy)
         vectors = self._train[rows]
         self._head = heads.fit(vectors, targets, self._classes)
         self._committee = None
@@ -80,7 +79,7 @@ class Probe:
             found["committee_probs"] = self._committee.probs(torch.from_numpy(vectors)).numpy()
         if "gradient_lengths" in wanted:
             logits = torch.log(self._head.probs(torch.from_numpy(vectors))[:, 0])
-            of_head = replace(asked.gradient_options(options), parameters="head")
+            of_head = replace(gradient_options(options), parameters="head")
             found["gradient_lengths"] = gradients.lengths(logits, torch.from_numpy(vectors), [], of_head).numpy()
         return found
 
@@ -125,7 +124,7 @@ class Lora:
         found: dict[str, Array] = {"embeddings": self._embeddings[rows]} if "embeddings" in wanted else {}
         if learned := set(wanted) & SCORED:
             texts = [self._train[row] for row in rows]
-            scored = self._trained().score(texts, learned, gradient=asked.gradient_options(options))
+            scored = self._trained().score(texts, learned, gradient=gradient_options(options))
             found.update({name.removeprefix(f"{_NAME}/"): values for name, values in scored.items()})
         if options.strategy == "co_training" and "committee_probs" in found:
             self._views = rows, found["committee_probs"]

@@ -12,7 +12,7 @@ import strategies
 from backend.errors import BackendError
 from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
-from backend.rounds import asked
+from backend.rounds.selection.strategy import balanced, strategy_at
 from backend.simulation.auto import adapted, held_out
 from backend.simulation.learners import Learner
 from backend.simulation.runs import Rows, Run, Task
@@ -103,9 +103,9 @@ def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
     labels = [{"label": str(target)} for target in task.train_targets[run.chosen]] if run.chosen else []
     target = Target("label", "classification", tuple(map(str, range(task.classes))))
     if run.strategy in (DEFAULT, AUTO):
-        return asked.strategy_at(options, labels, [target])
+        return strategy_at(options, labels, [target])
     strategy = strategies.get(options.strategy or run.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
     if needs_a_model and not learnable([target], labels):
         return strategies.get("random")
-    return asked.balanced(strategy, options) if learnable([target], labels) else strategy
+    return balanced(strategy, options) if learnable([target], labels) else strategy

@@ -16,8 +16,8 @@ from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
 from backend.learners.loading import is_served
 from backend.options import ProjectOptions
-from backend.rounds import asked
-from backend.rounds.support import works
+from backend.rounds.selection.compatibility import works
+from backend.rounds.selection.strategy import committee_options
 from backend.simulation.data import Labeled
 from backend.simulation.learners import Learner, Lora, Probe
 from backend.simulation.replay import DEFAULT, replay
@@ -97,7 +97,7 @@ def _options(plan: Plan, name: str) -> ProjectOptions:
         raise BackendError("a simulation trains from the base model each round, with seeds of its own: leave out seed "
                            "and warm_start")  # fmt: skip
     strategy = strategies.get(options.strategy or "margin", **options.strategy_options)
-    committee = asked.committee_options(options, strategy)
+    committee = committee_options(options, strategy)
     if plan.learner == "probe" and committee is not None and committee.kind != "bootstrap":
         raise BackendError(
             f"strategy '{name}' asks for committee '{committee.kind}', which the learner probe does not have; choose "

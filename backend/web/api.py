@@ -11,9 +11,9 @@ from backend.errors import DamagedError, InvalidRequestError
 from backend.overview import card, history, labels, pool, quality
 from backend.overview import queue as queues
 from backend.overview.state import summary
-from backend.rounds import wishes
+from backend.rounds import adapters, commands
 from backend.rounds.context import options_of
-from backend.rounds.stopping import stopped_by
+from backend.rounds.quality.stopping import stopped_by
 from backend.store import Store
 from backend.store.models import Project
 from backend.web.bodies import json_body
@@ -87,7 +87,7 @@ def blueprint(store: Store) -> Blueprint:
         return Response(labels.lines(store, found), content_type=_JSON_LINES, headers=headers)
 
     @routes.get("/<project_id>/adapters")
-    def adapters(project_id: str) -> Response:
+    def adapters_(project_id: str) -> Response:
         return jsonify(adapters=history.adapters(store, known(project_id)))
 
     @routes.get("/<project_id>/adapters/<number>")
@@ -95,7 +95,9 @@ def blueprint(store: Store) -> Blueprint:
         """An adapter's files in a zip."""
         found = known(project_id)
         kept = (
-            store.rounds.adapter(found.id, _number(number)) if _number(number) in wishes.kept(store, found.id) else None
+            store.rounds.adapter(found.id, _number(number))
+            if _number(number) in adapters.kept(store, found.id)
+            else None
         )
         if kept is None:
             raise UnknownError(f"adapter {number} of project {found.id} is not kept here (see KEEP_ADAPTERS)")
@@ -104,9 +106,9 @@ def blueprint(store: Store) -> Blueprint:
             card.write_zip(store, found, kept, file)
             store.adapter_folder(found.id, kept.number)  # a round may have deleted it meanwhile
         except DamagedError as error:
-            raise wishes.WishError(str(error)) from None
+            raise commands.CommandError(str(error)) from None
         except OSError as error:
-            raise wishes.WishError(
+            raise commands.CommandError(
                 f"adapter {number} of project {found.id} cannot be read ({type(error).__name__})"
             ) from None
         file.seek(0)
@@ -142,13 +144,13 @@ def find(store: Store, project_id: str) -> Project:
 def act(store: Store, project_id: int, action: str, wanted: dict[str, Any]) -> None:
     """Do what is asked for. Raises `InvalidRequestError` if it cannot be done, or `wanted` is not as described."""
     if action == "train":
-        wishes.round_now(store, project_id)
+        commands.start_round(store, project_id)
     elif action == "strategy":
-        wishes.choose_strategy(store, project_id, _of(wanted, "strategy", str, None))
+        commands.choose_strategy(store, project_id, _of(wanted, "strategy", str, None))
     elif action == "rollback":
-        wishes.rollback(store, project_id, _of(wanted, "adapter", int))
+        commands.rollback(store, project_id, _of(wanted, "adapter", int))
     elif action == "pause":
-        wishes.pause(store, project_id, paused=_of(wanted, "paused", bool))
+        commands.pause(store, project_id, paused=_of(wanted, "paused", bool))
     else:
         raise UnknownError(f"there is no action {action}")
 

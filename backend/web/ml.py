@@ -16,8 +16,8 @@ from backend.labelstudio.predictions import adapter_version, prediction
 from backend.labelstudio.probes import REACHED, TRIAL_PATH
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of
-from backend.rounds.reasons import SETUP
-from backend.rounds.support import refuse_unsupported
+from backend.rounds.events import SETUP
+from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
 from backend.web.bodies import json_body, project_number
 from backend.web.serving import Serving

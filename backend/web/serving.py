@@ -20,9 +20,9 @@ from backend.learners.kinds import output_names
 from backend.learners.learner import Arrays
 from backend.learners.loading import is_served
 from backend.learners.models import AnyLearner, BaseModels
-from backend.rounds.answers import kept_answers
-from backend.rounds.context import learned
-from backend.rounds.reasons import DAMAGED
+from backend.rounds.adapters import learned
+from backend.rounds.answer_cache import cached_answers
+from backend.rounds.events import DAMAGED
 from backend.store import Store
 from backend.store.models import Project
 from backend.store.shards import Shards, stacked
@@ -231,7 +231,7 @@ class Serving:
         folder = self._store.adapter_folder(project_id, version)
         # Two of one version may overlap while requests leave the older one: each has a name of its own.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
-        answers = kept_answers(self._store, project_id, read_only=True)
+        answers = cached_answers(self._store, project_id, read_only=True)
         try:
             learner = self._models.learner(adapter.base_model, name, folder, answers)
         except (MemoryError, RuntimeError) as error:

@@ -11,9 +11,9 @@ import pytest
 
 from backend.labelstudio.predictions import queue_version
 from backend.learners.models import BaseModels
-from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store
+from tests.backend.steps import play
 from tests.backend.web.test_ml import CONFIG
 from tests.conftest import CLASSES, WORDS, labeled_sentences
 
@@ -80,7 +80,7 @@ def _new(folder: Path, config: str, title: str, count: int, **options: Any) -> t
     store.projects.set(7, title=title, webhook_ready=True)
     data = labeled_sentences(count)
     store.tasks.put_texts(7, [(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=0.3)
-    return Context(store, None, BaseModels(), no_bar), data  # type: ignore[arg-type]
+    return Context(store=store, client=None, models=BaseModels(), bar=no_bar), data  # type: ignore[arg-type]
 
 
 def _copy(folder: Path, to: Path) -> Store:
@@ -112,19 +112,11 @@ def _label(store: Store, data: list[tuple[str, str]]) -> None:
 
 
 def _round(context: Context, number: int) -> None:
-    store = context.store
-    assert steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == number
-    version = steps.train(context, 7, number)
-    steps.evaluate(context, 7, number, version)
-    steps.score(context, 7, number, version)
-    steps.serve(context, 7, number, version)
-    queue = steps.select(context, 7, number, version)
-    assert queue is not None
-    store.projects.add_published(7, queue, queue_version(7, version, queue))
-    store.projects.set(7, queue=queue)
-    store.rounds.set(7, number, queue=queue)
-    steps.judge(context, 7, number, version)
-    steps.finish(context, 7, number, version)
+    def store_queue(version: int, queue: int) -> None:
+        context.store.projects.add_published(7, queue, queue_version(7, version, queue))
+        context.store.rounds.set(7, number, queue=queue)
+
+    play(context, number, store_queue=store_queue)
 
 
 def project_of(store: Store) -> Any:

@@ -13,7 +13,7 @@ from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
 from backend.options import ProjectOptions
-from backend.rounds.support import refuse_unsupported
+from backend.rounds.selection.compatibility import refuse_unsupported
 
 
 def test_tickets_are_reproducible_and_distinct() -> None:

@@ -23,7 +23,7 @@ from backend.learners.base_model import BaseModel
 from backend.learners.learner import Learner
 from backend.learners.models import BaseModels
 from backend.learners.training import train
-from backend.rounds.workflow import STEPS_VERSION, Rounds
+from backend.rounds.engine.workflow import STEPS_VERSION, RoundExecutor
 from backend.store import Store
 from tests.conftest import TOPIC, labeled_sentences, topics
 
@@ -108,7 +108,7 @@ def test_a_model_that_brings_its_own_code(tiny_encoder: Path, tmp_path: Path) ->
 def test_a_pickle_among_the_records_of_workflows(store: Store, tmp_path: Path) -> None:
     """DBOS unpickles what a row says is pickled, whatever serializer it was given."""
     mark = tmp_path / "mark"
-    rounds = Rounds(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
+    rounds = RoundExecutor(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
     rounds.launch()
     rounds.stop()
     evil = base64.b64encode(pickle.dumps(Evil(mark))).decode()
@@ -127,7 +127,7 @@ def test_a_pickle_among_the_records_of_workflows(store: Store, tmp_path: Path) -
             f"INSERT INTO workflow_status ({names}) VALUES ({', '.join('?' * len(row))})", list(row.values())
         )
     connection.close()
-    rounds = Rounds(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
+    rounds = RoundExecutor(SimpleNamespace(store=store), tmp_path, "worker-1")  # type: ignore[arg-type]
     rounds.launch()
     time.sleep(2)
     rounds.forget(older_than=0.0)

@@ -23,7 +23,7 @@ from backend.doctor.finding import Finding
 from backend.labelstudio import webhook
 from backend.labelstudio.client import Client
 from backend.learners.models import BaseModels
-from backend.rounds.connection import secret_of
+from backend.rounds.connection.repair import secret_of
 from backend.settings import load_settings
 from backend.store import Store
 from tests.conftest import labeled_sentences

@@ -20,7 +20,7 @@ from backend.overview import history, labels, queue
 from backend.overview.quality import quality
 from backend.overview.state import summary
 from backend.rounds.context import options_of, spec_of
-from backend.rounds.support import works
+from backend.rounds.selection.compatibility import works
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.models import Project

@@ -23,7 +23,8 @@ from backend.learners.training import train
 from backend.rounds.context import Context
 from backend.store import Store
 from tests.backend.played import no_bar
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import play as run
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
 OPTIONS = TrainingOptions(
@@ -118,7 +119,7 @@ def test_a_team_reads_each_text_once(size: int) -> None:
 
 
 def test_a_round_trains_so(config: Path, store: Store, tiny_encoder: Path) -> None:
-    context = Context(store, None, BaseModels(), no_bar, accelerate_config=config)  # type: ignore[arg-type]
+    context = Context(store=store, client=None, models=BaseModels(), bar=no_bar, accelerate_config=config)  # type: ignore[arg-type]
     fill(store, tiny_encoder, labeled=12, strategy="bald", members=3, max_steps=12, min_steps=12)
     assert run(context, 1) == 1
     assert len(store.rounds.queue(7, 1)) == 6

@@ -29,7 +29,8 @@ from backend.store import Store
 from backend.store.shards import Shards
 from backend.store.texts import TaskText, digest
 from tests.backend.played import no_bar
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import play as run
 from tests.conftest import TOPIC, labeled_sentences, topics
 
 DATA = labeled_sentences(400)
@@ -107,7 +108,7 @@ def test_rounds_score_and_embed_there(store: Store, tiny_encoder: Path, monkeypa
         yield places, getattr(replica, method)(read(places), *arguments)
 
     monkeypatch.setattr(Cluster, "_run", here)
-    context = Context(store, None, BaseModels(), no_bar, cluster=Cluster())  # type: ignore[arg-type]
+    context = Context(store=store, client=None, models=BaseModels(), bar=no_bar, cluster=Cluster())  # type: ignore[arg-type]
     fill(store, tiny_encoder, count=60, labeled=12, max_steps=12, min_steps=12)
     assert run(context, 1) == 1
     assert set(asked) == {"score", "embed"}

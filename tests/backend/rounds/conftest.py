@@ -12,4 +12,4 @@ from tests.backend.played import no_bar
 
 @pytest.fixture
 def context(store: Store) -> Context:
-    return Context(store, None, BaseModels(), no_bar)  # type: ignore[arg-type]
+    return Context(store=store, client=None, models=BaseModels(), bar=no_bar)  # type: ignore[arg-type]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.rounds.answers import kept_answers
+from backend.rounds.answer_cache import cached_answers
 from backend.store import Store
 
 
 def test_answers_are_found_by_text_and_by_what_they_were_asked_with(store: Store) -> None:
-    kept = kept_answers(store, 7)("a prompt")
+    kept = cached_answers(store, 7)("a prompt")
     there, _ = kept.found(["x", "y"])
     assert there.tolist() == [False, False]
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     kept.add(["x", "y", "x"], rows)
-    there, found = kept_answers(store, 7)("a prompt").found(["y", "new", "x"])
+    there, found = cached_answers(store, 7)("a prompt").found(["y", "new", "x"])
     assert there.tolist() == [True, False, True]
     np.testing.assert_array_equal(found, rows[[1, 0]])
-    spared = kept_answers(store, 7, read_only=True)("a prompt")
+    spared = cached_answers(store, 7, read_only=True)("a prompt")
     spared.add(["new"], rows[:1])
     assert spared.found(["x", "new"])[0].tolist() == [True, False]
-    for others in (kept_answers(store, 7)("another prompt"), kept_answers(store, 8)("a prompt")):
+    for others in (cached_answers(store, 7)("another prompt"), cached_answers(store, 8)("a prompt")):
         assert not others.found(["x"])[0].any()

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do
+from tests.backend.steps import play as run
 from tests.conftest import labeled_sentences
 
 MEMBERS = ["margin", "badge", "k_means", "random"]
@@ -53,7 +54,7 @@ def test_shares_move_by_what_the_last_batch_taught(
     assert told["margin"] is not None
     assert second["shares"] != first["shares"]
     chosen = {item.task_id for item in store.rounds.queue(7, 2)}
-    steps.select(context, 7, 2, 2)
+    do(context, "select", 2, 2)
     assert choosing(store, 2) == second, "a step that is repeated decides the same"
     assert chosen & {item.task_id for item in store.rounds.queue(7, 3)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.rounds.co_training import surest
+from backend.rounds.selection.co_training import surest
 
 
 def test_the_surest_in_the_classes_proportions() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.corrected import corrected
+from backend.rounds.quality.unbiased_risk import unbiased_accuracy
 from backend.store import Store
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do
+from tests.backend.steps import play as run
 from tests.conftest import labeled_sentences
 
 TRUTH = dict(enumerate((label for _, label in labeled_sentences(200)), 1))
@@ -71,12 +72,12 @@ def test_what_was_drawn_corrects_for_how_it_was_chosen(context: Context, store: 
     assert first is not None
     store.rounds.set(7, 1, queue=1)
     assert first.candidates == len(store.tasks.waiting(7, audit=False))
-    assert corrected(context, 7) == {}, "nobody has come to any of it"
+    assert unbiased_accuracy(context.open(7)) == {}, "nobody has come to any of it"
 
     say(store, [queue[0].task_id, *(item.task_id for item in queue[2:20])])
-    assert corrected(context, 7) == {}, "those behind an open one were not drawn yet"
+    assert unbiased_accuracy(context.open(7)) == {}, "those behind an open one were not drawn yet"
     say(store, [queue[1].task_id], skipped=True)
-    found = corrected(context, 7)["topic"]
+    found = unbiased_accuracy(context.open(7))["topic"]
     assert found["labels"] == 19, "the skipped one tells nothing"
     assert 0 <= found["low"] <= found["score"] <= found["high"] <= 1
     assert run(context, 2) == 2
@@ -90,7 +91,7 @@ def test_a_ranking_states_no_probabilities_and_is_not_corrected(
     run(context, 1)
     store.rounds.set(7, 1, queue=1)
     say(store, [item.task_id for item in store.rounds.queue(7, 1)][:20])
-    assert corrected(context, 7) == {}
+    assert unbiased_accuracy(context.open(7)) == {}
 
 
 def test_a_perfect_model_is_corrected_to_one(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -107,10 +108,10 @@ def test_a_perfect_model_is_corrected_to_one(context: Context, store: Store, tin
     }
     chosen = [item.task_id for item in store.rounds.queue(7, 1)]
     store.tasks.put_annotations(7, [(i, {"topic": says[i]}, True, False) for i in chosen])
-    found = corrected(context, 7)["topic"]
+    found = unbiased_accuracy(context.open(7))["topic"]
     assert (found["score"], found["high"]) == (1.0, 1.0)
     assert 0.8 < found["low"] < 1.0
-    steps.evaluate(context, 7, 1, 1)
+    do(context, "evaluate", 1, 1)
 
 
 def test_the_held_out_labels_tell_what_choosing_saved(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_project_that_is_labeled_to_its_end_is_known_exactly(
     run(context, 1)
     store.rounds.set(7, 1, queue=1)
     say(store, [item.task_id for item in store.rounds.queue(7, 1)])
-    found = corrected(context, 7)["topic"]
+    found = unbiased_accuracy(context.open(7))["topic"]
     assert found["low"] == found["score"] == found["high"]
     assert run(context, 2) == 2
 
@@ -173,4 +174,4 @@ def test_a_task_that_waited_for_a_later_queue_counts_once(context: Context, stor
     queues = [[i.task_id for i in store.rounds.queue(7, number) if not i.audit] for number in (1, 2)]
     say(store, queues[1])
     assert set(queues[0]) & set(queues[1]), "what is it that this shows?"
-    assert corrected(context, 7)["topic"]["labels"] <= len(set(queues[0]) | set(queues[1]))
+    assert unbiased_accuracy(context.open(7))["topic"]["labels"] <= len(set(queues[0]) | set(queues[1]))

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from backend.errors import BackendError
-from backend.rounds import map as mapping
-from backend.rounds import steps, why
 from backend.rounds.context import Context
+from backend.rounds.insights import explanations
+from backend.rounds.insights import map as mapping
 from backend.store import Store
 from backend.targets import MARK
 from tests.backend.played import project_of
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do, opened
+from tests.backend.steps import play as run
 
 
 def test_progress_is_noted_with_the_round(
@@ -23,10 +25,10 @@ def test_progress_is_noted_with_the_round(
 ) -> None:
     fill(store, tiny_encoder)
     store.rounds.begin(7, 1, reason="test")
-    with context.progress(7, "work") as progress:
+    with context.open(7).progress("work") as progress:
         progress(1, 10)
         first = store.rounds.get(7, 1)
-        monkeypatch.setattr("backend.rounds.context._NOTED_EVERY", 0.0)
+        monkeypatch.setattr("backend.rounds.context._PROGRESS_EVERY", 0.0)
         progress(2, 10)
     second = store.rounds.get(7, 1)
     assert first is not None
@@ -35,7 +37,7 @@ def test_progress_is_noted_with_the_round(
     assert second.progress is not None
     assert (second.progress["done"], second.progress["total"]) == (2, 10)
     assert second.progress["since"] <= second.progress["at"]
-    steps.train(context, 7, 1)
+    do(context, "train", 1)
     after = store.rounds.get(7, 1)
     assert after is not None
     assert after.progress is None, "each step begins anew"
@@ -44,7 +46,7 @@ def test_progress_is_noted_with_the_round(
 def test_why_compares_with_all_candidates(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
-    why.explain(context, 7, 1, 1)
+    explanations.explain(opened(context, number=1, version=1, queue=1))
     items = store.rounds.queue(7, 1)
     told = {item.task_id: item.why or {} for item in items if not item.audit}
     assert all(0 <= each["novelty"] <= 1 and 0 <= each["density"] <= 1 for each in told.values())
@@ -76,36 +78,40 @@ def _perhaps_below(value: float, others: list[float]) -> float:
 
 def test_equal_distances_count_as_equal_whatever_the_rounding() -> None:
     values = np.array([0.5, 0.5000001, 0.9], np.float32)
-    assert why._above(values, values).tolist() == [0.0, 0.0, 2 / 3]
+    assert explanations._above(values, values).tolist() == [0.0, 0.0, 2 / 3]
 
 
 def test_values_in_words() -> None:
-    assert why.in_words([[0, 3, "Person"], [4, 8, "Place"]], "Ann Graz") == "Ann (Person), Graz (Place)"
-    assert why.in_words([[3, 7, "Place"]], f"Ann{MARK}Graz") == "Graz (Place)"
-    assert why.in_words(["a", "b"], "") == "a, b"
-    assert (why.in_words(2.0, ""), why.in_words(None, ""), why.in_words("x" * 500, "")) == ("2", None, "x" * 200)
+    assert explanations.in_words([[0, 3, "Person"], [4, 8, "Place"]], "Ann Graz") == "Ann (Person), Graz (Place)"
+    assert explanations.in_words([[3, 7, "Place"]], f"Ann{MARK}Graz") == "Graz (Place)"
+    assert explanations.in_words(["a", "b"], "") == "a, b"
+    assert (explanations.in_words(2.0, ""), explanations.in_words(None, ""), explanations.in_words("x" * 500, "")) == (
+        "2",
+        None,
+        "x" * 200,
+    )
 
 
 def test_the_map_is_drawn_anew_only_for_other_texts(
     context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, tiny_encoder, count=30)
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     first = store.files.map(7)
     assert first is not None
     assert first["tasks"].tolist() == list(range(1, 31))
     assert np.ptp(first["places"], axis=0).min() > 0
     folder = store.files.root / "projects/7/map"
     written = list(folder.iterdir())
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     assert list(folder.iterdir()) == written
     store.tasks.put_texts(7, [(1, "another text")], seed=0, audit_share=0.1)
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     assert len(written) == len(list(folder.iterdir())) == 1
     assert list(folder.iterdir()) != written, "a text was changed"
     monkeypatch.setattr(mapping, "MOST", 12)
     store.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     second = store.files.map(7)
     assert second is not None
     assert len(second["tasks"]) == 12
@@ -114,10 +120,10 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
 
 def test_one_text_and_none_have_a_map_too(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=0)
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     assert store.files.map(7) is None
     store.tasks.put_texts(7, [(1, "an apple")], seed=0, audit_share=0.0)
-    mapping.draw(context, 7, None)
+    mapping.draw(opened(context))
     found = store.files.map(7)
     assert found is not None
     assert found["places"].tolist() == [[0.0, 0.0]]
@@ -133,9 +139,9 @@ def test_umap_without_its_package_is_said_and_the_round_goes_on(
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
     fill(store, tiny_encoder, map="umap")
     with pytest.raises(BackendError, match=r"pip install 'label-studio-active-learning\[umap\]'"):
-        mapping.draw(context, 7, None)
+        mapping.draw(opened(context))
     with caplog.at_level(logging.ERROR):
         run(context, 1)
-    assert "it could not be told where texts lie on the map" in caplog.text
+    assert "could not compute the map" in caplog.text
     assert project_of(store).error is None
     assert store.rounds.all(7)[0].state == "done"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from backend.errors import BackendError
 from backend.evaluation.measures import wilson
-from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.publish import _predictions
-from backend.rounds.reasons import reason_for_round
-from backend.rounds.select import interleave
-from backend.rounds.triggers import due
+from backend.rounds.engine.notifier import due
+from backend.rounds.steps.publish import predictions
+from backend.rounds.steps.select import interleave
 from backend.store import Store
+from tests.backend.steps import do, fail, opened, reason
+from tests.backend.steps import play as run
 from tests.backend.web.test_ml import CONFIG
 from tests.conftest import CLASSES, labeled_sentences
 
@@ -40,86 +40,72 @@ def fill(store: Store, tiny: Path, count: int = 40, labeled: int = 0, **options:
     )
 
 
-def run(context: Context, number: int) -> int:
-    """The steps of a round in their order, without publishing."""
-    assert steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == number
-    version = steps.train(context, 7, number)
-    steps.evaluate(context, 7, number, version)
-    steps.score(context, 7, number, version)
-    steps.serve(context, 7, number, version)
-    queue = steps.select(context, 7, number, version)
-    if queue is not None:
-        context.store.projects.set(7, queue=queue)
-    steps.judge(context, 7, number, version)
-    steps.finish(context, 7, number, version)
-    return version
-
-
 class TestReasons:
     def test_the_first_queue_is_due_at_once_and_then_nothing(
         self, context: Context, store: Store, tiny_encoder: Path
     ) -> None:
         fill(store, tiny_encoder)
-        assert reason_for_round(context, 7, set()) == "there is no queue yet"
+        assert reason(context) == "there is no queue yet"
         run(context, 1)
-        assert reason_for_round(context, 7, {"ANNOTATION_CREATED"}) is None
+        assert reason(context, {"ANNOTATION_CREATED"}) is None
 
     def test_an_empty_project_waits(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder, count=0)
-        assert reason_for_round(context, 7, set()) is None
+        assert reason(context) is None
 
     def test_a_batch_of_labels(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
         outside = [t.id for t in store.tasks.every(7) if t.id not in {i.task_id for i in store.rounds.queue(7, 1)}]
         store.tasks.put_annotations(7, [(i, "fruit", True, False) for i in outside[:3]])
-        assert reason_for_round(context, 7, set()) is None
+        assert reason(context) is None
         store.tasks.put_annotations(7, [(outside[3], "tool", True, False)])
-        assert reason_for_round(context, 7, set()) == "4 newly labeled tasks"
+        assert reason(context) == "4 newly labeled tasks"
 
     def test_a_queue_running_dry_by_skips(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
         queue = [i.task_id for i in store.rounds.queue(7, 1)]
         store.tasks.put_annotations(7, [(i, None, False, True) for i in queue[:4]])
-        assert reason_for_round(context, 7, set()) is None
+        assert reason(context) is None
         store.tasks.put_annotations(7, [(queue[4], None, False, True)])
-        assert reason_for_round(context, 7, set()) == "the queue runs low (1 left)"
+        assert reason(context) == "the queue runs low (1 left)"
         store.projects.set(7, options={**OPTIONS, "manage_queue": False})
-        assert reason_for_round(context, 7, set()) is None
+        store.rounds.set(7, 1, options={**OPTIONS, "manage_queue": False})
+        assert reason(context) is None
 
     def test_new_tasks_and_changed_choices(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
         store.tasks.put_texts(7, [(99, "a new text")], seed=0, audit_share=0.0)
-        assert reason_for_round(context, 7, set()) == "new tasks"
+        assert reason(context) == "new tasks"
         run(context, 2)
-        assert reason_for_round(context, 7, set()) is None
+        assert reason(context) is None
         store.projects.set(7, label_config=CONFIG.replace("fruit", "berry"))
-        assert reason_for_round(context, 7, set()) == "the choices in the label config changed"
+        assert reason(context) == "the choices in the label config changed"
 
     def test_a_project_that_left_is_let_alone(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         store.projects.set(7, connected=False)
-        assert reason_for_round(context, 7, {"START_TRAINING"}) is None
+        assert reason(context, {"START_TRAINING"}) is None
 
     def test_a_failed_round_is_tried_again_after_a_pause(
         self, context: Context, store: Store, tiny_encoder: Path
     ) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
-        assert steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == 2
-        steps.fail(context, 7, 2, "Label Studio is away")
-        assert reason_for_round(context, 7, set()) is None
+        assert do(context, "decide", actions=["START_TRAINING"]) == 2
+        fail(context, 2, "Label Studio is away")
+        assert reason(context) is None
         store.rounds.set(7, 2, finished_at=0.0)
-        assert reason_for_round(context, 7, set()) == "round 2 failed, so it is tried again"
+        assert reason(context) == "round 2 failed, so it is tried again"
 
     def test_a_queue_shorter_than_a_batch_is_not_built_again_at_once(
         self, context: Context, store: Store, tiny_encoder: Path
     ) -> None:
         fill(store, tiny_encoder, batch_size=20, queue_size=3)
         run(context, 1)
-        assert reason_for_round(context, 7, set()) is None
+        assert reason(context) is None
 
     def test_held_out_tasks_fill_what_candidates_cannot(
         self, context: Context, store: Store, tiny_encoder: Path
@@ -176,8 +162,8 @@ class TestRound:
         self, context: Context, store: Store, tiny_encoder: Path
     ) -> None:
         fill(store, tiny_encoder, labeled=12)
-        assert steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == 1
-        assert [steps.train(context, 7, 1), steps.train(context, 7, 1)] == [1, 1]
+        assert do(context, "decide", actions=["START_TRAINING"]) == 1
+        assert [do(context, "train", 1), do(context, "train", 1)] == [1, 1]
 
     def test_one_class_is_nothing_to_learn_from(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
@@ -204,8 +190,8 @@ class TestRound:
     ) -> None:
         fill(store, tiny_encoder, labeled=12)
         run(context, 1)
-        steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
-        steps.fail(context, 7, 2, "the disk is full")
+        do(context, "decide", actions=["START_TRAINING"])
+        fail(context, 2, "the disk is full")
         project, failed = store.projects.get(7), store.rounds.get(7, 2)
         assert project is not None
         assert failed is not None
@@ -275,7 +261,7 @@ def test_suggestions_are_shown_unless_the_team_wants_none(
     fill(store, tiny_encoder, labeled=12, audit_share=0.3, pre_annotate=pre_annotate)
     run(context, 1)
     items = store.rounds.queue(7, 1)
-    shown = {each["task"]: bool(each["result"]) for each in _predictions(context, 7, 1, "p7-a1-q1", items)}
+    shown = {each["task"]: bool(each["result"]) for each in predictions(opened(context, version=1), "p7-a1-q1", items)}
     assert shown == {item.task_id: pre_annotate and not item.audit for item in items}
     assert {item.audit for item in items} == {True, False}
 

@@ -12,14 +12,16 @@ from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config import parse
 from backend.learners.learner import Learner
 from backend.options import ProjectOptions
-from backend.rounds.context import Context, options_of, spec_of
-from backend.rounds.publish import _predictions
-from backend.rounds.shortlist import to_score
-from backend.rounds.support import refuse_unsupported
+from backend.rounds.context import Context, spec_of
+from backend.rounds.selection.compatibility import refuse_unsupported
+from backend.rounds.selection.prefilter import to_score
+from backend.rounds.steps.publish import predictions
 from backend.store import Store
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
 from tests.backend.rounds.test_support import config
 from tests.backend.rounds.test_support import fill as fill_kinds
+from tests.backend.steps import opened
+from tests.backend.steps import play as run
 
 
 def _on_the_list(store: Store, version: int) -> set[int]:
@@ -67,7 +69,7 @@ def test_a_cold_start_chooses_from_all(context: Context, store: Store, tiny_enco
     assert (found.strategy, found.candidates) == ("k_means", len(store.tasks.listed_waiting(7, audit=False).ids))
     items = [item.task_id for item in store.rounds.queue(7, 1) if not item.audit]
     assert not set(items) <= _on_the_list(store, 1), "some were never read by the adapter"
-    shown = _predictions(context, 7, 1, "p7-a1-q1", store.rounds.queue(7, 1))
+    shown = predictions(opened(context, version=1), "p7-a1-q1", store.rounds.queue(7, 1))
     assert {each["task"] for each in shown if each["result"]} == set(items) & _on_the_list(store, 1)
 
 
@@ -109,8 +111,8 @@ def test_a_probe_for_numbers_is_refused() -> None:
 def test_without_any_label_a_share_is_drawn(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=200, shortlist=0.25)
     project = context.project(7)
-    found = to_score(context, 7, options_of(project), spec_of(project).targets)
+    found = to_score(opened(context), spec_of(project).targets)
     waiting = store.tasks.listed_waiting(7, audit=False)
     assert len(np.intersect1d(found.ids, waiting.ids)) == int(np.ceil(0.25 * len(waiting.ids)))
-    again = to_score(context, 7, options_of(project), spec_of(project).targets)
+    again = to_score(opened(context), spec_of(project).targets)
     np.testing.assert_array_equal(found.ids, again.ids)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from backend.options import ProjectOptions
-from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.reasons import reason_for_round
-from backend.rounds.targets import goals_of, look, near
+from backend.rounds.quality.goals import goals_of, look, near
 from backend.store import Store
 from backend.store.models import Round
 from backend.targets import Target
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do, reason
+from tests.backend.steps import play as run
 from tests.conftest import labeled_sentences
 
 
@@ -170,12 +170,12 @@ def test_a_budget_of_labels_starts_a_last_round(context: Context, store: Store, 
     run(context, 1)
     truth = labeled_sentences(40)
     store.tasks.put_annotations(7, [(i, {"topic": truth[i - 1][1]}, True, False) for i in (1, 2)])
-    assert reason_for_round(context, 7, set()) is None, "fewer than a batch"
+    assert reason(context) is None, "fewer than a batch"
     store.tasks.put_annotations(7, [(3, {"topic": truth[2][1]}, True, False)])
-    assert reason_for_round(context, 7, set()) == "the budget of 3 labels is spent (3)"
+    assert reason(context) == "the budget of 3 labels is spent (3)"
     run(context, 2)
     assert stopped(store)["why"] == "the budget of 3 labels is spent (3)"  # type: ignore[index]
-    assert reason_for_round(context, 7, set()) is None
+    assert reason(context) is None
 
 
 def test_a_budget_of_hours_is_what_annotators_spent(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_budget_of_hours_is_what_annotators_spent(context: Context, store: Sto
     run(context, 1)
     said = {"annotator": 1, "skipped": False, "labels": {}, "seconds": 1200.0}
     store.annotations.put(7, {1: [{"id": 1, **said}], 2: [{"id": 2, **said, "seconds": None}]})
-    assert reason_for_round(context, 7, set()) is None
+    assert reason(context) is None
     store.annotations.put(7, {2: [{"id": 2, **said, "skipped": True}]})
-    assert reason_for_round(context, 7, set()) == "the budget of 0.5 hours is spent (0.7)"
+    assert reason(context) == "the budget of 0.5 hours is spent (0.7)"
     run(context, 2)
     assert of_round(store, 2)["hours"] == pytest.approx(2 / 3, abs=1e-3)
     store.tasks.keep_only(7, set(range(2, 41)))
@@ -196,9 +196,9 @@ def test_the_last_labels_are_learned_however_few(context: Context, store: Store,
     fill(store, tiny_encoder, count=10, labeled=9)
     run(context, 1)
     store.tasks.put_annotations(7, [(10, {"topic": "fruit"}, True, False)])
-    assert reason_for_round(context, 7, set()) is None, "perhaps more are coming"
+    assert reason(context) is None, "perhaps more are coming"
     store.rounds.set(7, 1, finished_at=time.time() - 700)
-    assert reason_for_round(context, 7, set()) == "1 newly labeled tasks, the last ones"
+    assert reason(context) == "1 newly labeled tasks, the last ones"
 
 
 def test_predictions_settle(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -240,11 +240,11 @@ def test_advice_that_fails_stops_nothing(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("stopping.agreement", "stopping.ahead", "review.review"):
+    for name in ("quality.stopping.agreement", "quality.stopping.labels_needed", "insights.label_errors.review"):
         monkeypatch.setattr(f"backend.rounds.{name}", broken)
     fill(store, tiny_encoder, count=40, labeled=12, budget=10)
     assert run(context, 1) == 1
-    assert "it could not be told which labels are likely wrong" in caplog.text
+    assert "could not compute which labels are likely wrong" in caplog.text
     assert stopped(store) is not None, "the budget is spent all the same"
 
 
@@ -279,23 +279,23 @@ class TestTelling:
 
         context = replace(context, notify=notify, client=Client())  # type: ignore[arg-type]
         fill(store, tiny_encoder, labeled=8, budget=8)
-        steps.tell(context, 7)
+        do(context, "tell")
         assert said == []
         run(context, 1)
-        monkeypatch.setattr("backend.rounds.telling.time.time", lambda: now)
-        steps.tell(context, 7)
-        steps.tell(context, 7)
+        monkeypatch.setattr("backend.rounds.quality.notification.time.time", lambda: now)
+        do(context, "tell")
+        do(context, "tell")
         assert len(said) == 1, "it waits a minute"
         arrives, now = True, now + 61
-        steps.tell(context, 7)
-        steps.tell(context, 7)
+        do(context, "tell")
+        do(context, "tell")
         told = (
             "Label Studio project 7: labeling may stop after 8 labels, the budget of 8 labels is spent (8). "
             "http://ls.local:8080/projects/7"
         )
         assert said == [told] * 2
         run(context, 2)
-        steps.tell(context, 7)
+        do(context, "tell")
         assert len(said) == 2
 
     def test_what_goes_wrong_there_is_no_failure_of_the_round(
@@ -307,5 +307,5 @@ class TestTelling:
         context = replace(context, notify=broken, client=Client())  # type: ignore[arg-type]
         fill(store, tiny_encoder, labeled=8, budget=8)
         run(context, 1)
-        steps.tell(context, 7)
+        do(context, "tell")
         assert "it could not be told to NOTIFY_URL" in caplog.text

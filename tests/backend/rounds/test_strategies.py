@@ -10,14 +10,16 @@ import pytest
 import strategies
 from backend.errors import BackendError
 from backend.options import ProjectOptions
-from backend.rounds.asked import strategy_at
 from backend.rounds.context import Context
-from backend.rounds.select import select
+from backend.rounds.selection.strategy import strategy_at
+from backend.rounds.steps.select import select
 from backend.store import Store
 from backend.targets import Target
 from strategies import Pool
 from tests.backend.played import project_of
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import opened
+from tests.backend.steps import play as run
 from tests.backend.web.test_ml import CONFIG
 
 _ARRAYS = {  # beyond digests and probabilities
@@ -61,7 +63,9 @@ def test_the_pool_states_whether_a_text_may_have_several_labels(
         config = CONFIG.replace('toName="text"', 'toName="text" choice="multiple"')
         store.projects.connect(7, label_config=config, options=project_of(store).options, host="b.local")
     pools: list[Pool] = []
-    monkeypatch.setattr("backend.rounds.select.Pool", lambda **fields: (pools.append(Pool(**fields)), pools[-1])[1])
+    monkeypatch.setattr(
+        "backend.rounds.steps.select.Pool", lambda **fields: (pools.append(Pool(**fields)), pools[-1])[1]
+    )
     run(context, 1)
     assert [pool.multilabel for pool in pools] == [several]
 
@@ -88,7 +92,7 @@ def test_a_committee_chosen_later_is_trained_by_the_next_round(
 def test_views_lend_each_other_labels(
     context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backend.rounds import train as training
+    from backend.rounds.steps import train as training
 
     sizes: list[tuple[int, int]] = []
     real = training.train_learner
@@ -154,8 +158,8 @@ def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
     scores.clear()
     scores.add(digests, damaged)
     with pytest.raises(BackendError, match=r"strategy 'badge' cannot choose: pool.features contains NaN"):
-        select(context, 7, 1, 2)
+        select(opened(context, number=1, version=1))
     scores.clear()
     scores.add(digests, {"topic/probs": damaged["topic/probs"]})
     with pytest.raises(BackendError, match="the scores lack 'features'; the options changed during the round"):
-        select(context, 7, 1, 2)
+        select(opened(context, number=1, version=1))

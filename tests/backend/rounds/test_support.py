@@ -13,7 +13,7 @@ from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config import parse
 from backend.options import ProjectOptions
 from backend.rounds.context import Context
-from backend.rounds.support import SEVERAL, default_strategy, matrix, refuse_unsupported, works
+from backend.rounds.selection.compatibility import SEVERAL, default_strategy, matrix, refuse_unsupported, works
 from backend.store import Store
 from backend.targets import KINDS, Kind
 from tests.backend.learners.kinds import data

@@ -14,15 +14,15 @@ from backend.labelstudio.annotations import state_of
 from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config import parse
 from backend.learners.models import BaseModels
-from backend.rounds import steps
 from backend.rounds.context import Context
-from backend.rounds.sync import _warn_of_overlaps, sync
-from backend.rounds.triggers import due
+from backend.rounds.engine.notifier import due
+from backend.rounds.steps.sync import _warn_of_overlaps, sync
 from backend.store import Store
 from backend.store.models import Project
 from backend.store.rounds import Place
 from backend.targets import sides
 from tests.backend.rounds.memory import START, Memory
+from tests.backend.steps import do, opened
 from tests.backend.web.test_ml import CONFIG
 
 
@@ -38,9 +38,9 @@ def there() -> Memory:
 
 @pytest.fixture
 def look(store: Store, there: Memory) -> Callable[[], None]:
-    context = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
+    context = Context(store=store, client=there, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
     store.projects.connect(7, label_config=CONFIG, options={"audit_share": 0}, host="b.local:9090")
-    return lambda: sync(context, 7, look_at_connection=False)
+    return lambda: sync(opened(context, ["ANNOTATION_CREATED"]))
 
 
 def labels(store: Store) -> dict[int, str]:
@@ -189,14 +189,14 @@ def test_a_project_that_was_let_go_by_mistake_is_taken_up_again(
     """LABEL_STUDIO_URL named another Label Studio for a while."""
     there.put(1)
     look()
-    steps_of = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
+    steps_of = Context(store=store, client=there, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
 
     def turn() -> None:
         found = store.projects.get(7)
         assert found is not None
-        events = steps.begin(steps_of, 7, found.turn)
-        steps.sync(steps_of, 7, events)
-        steps.decide(steps_of, 7, events)
+        events = do(steps_of, "begin", turn=found.turn)
+        do(steps_of, "sync", events=events)
+        do(steps_of, "decide", events=events)
 
     store.projects.set(7, webhook_ready=False)
     with monkeypatch.context() as elsewhere:

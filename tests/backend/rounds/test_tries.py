@@ -11,13 +11,15 @@ import pytest
 
 from backend.errors import BackendError, ModelError
 from backend.learners.base_model import BaseModel
-from backend.rounds import steps, tries
-from backend.rounds import train as training
+from backend.rounds.commands import rollback
 from backend.rounds.context import Context
-from backend.rounds.reasons import DAMAGED, ROLLBACK, reason_for_round
-from backend.rounds.wishes import rollback
+from backend.rounds.engine import retry
+from backend.rounds.events import DAMAGED, ROLLBACK
+from backend.rounds.steps import train as training
 from backend.store import Store
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do, fail, reason
+from tests.backend.steps import play as run
 from tests.backend.web.test_ml import CONFIG
 from tests.conftest import TOPIC
 
@@ -27,8 +29,7 @@ def project(store: Store) -> Any:
 
 
 def begin(context: Context, *actions: str) -> int:
-    number = steps.decide(context, 7, {"mark": 0, "actions": list(actions or ("START_TRAINING",))})
-    assert number is not None
+    number: int = do(context, "decide", actions=actions or ("START_TRAINING",))
     return number
 
 
@@ -50,7 +51,7 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
         real(*arguments, **options)
 
     monkeypatch.setattr(training, "train_learner", hungry)
-    assert steps.train(context, 7, number) == 1
+    assert do(context, "train", number) == 1
     assert asked == [0, 1, 2]
     assert "'train' is tried again with batches halved 2 times" in caplog.text
     running = store.rounds.get(7, number)
@@ -60,7 +61,7 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
     store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
     store.rounds.set(7, number, state="done")
     asked.clear()
-    assert steps.train(context, 7, begin(context)) == 2
+    assert do(context, "train", begin(context)) == 2
     assert asked == [2], "the next round does not run out of it first"
     options = {**project(store).options, "train_batch_size": 2}
     store.projects.connect(7, label_config=CONFIG, options=options, host="b.local")
@@ -81,7 +82,7 @@ def test_a_selection_that_runs_out_of_memory_embeds_smaller_batches(
 
     monkeypatch.setattr(BaseModel, "embed", hungry)
     number = begin(context)
-    assert steps.select(context, 7, number, 0) == 1
+    assert do(context, "select", number, 0) == 1
     assert asked == [4096, 2048, 1024]
     assert len(store.rounds.queue(7, 1)) > 0
 
@@ -90,7 +91,7 @@ def test_nobody_is_blamed_while_another_project_computes(context: Context, store
     fill(store, tiny_encoder, labeled=12)
     number = begin(context)
     with context.computing:
-        waiting = threading.Thread(target=steps.train, args=(context, 7, number))
+        waiting = threading.Thread(target=do, args=(context, "train", number))
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
@@ -115,20 +116,20 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
         raise Killed
 
     monkeypatch.setattr(training, "train_learner", killed)
-    for _ in range(tries.TRIES):
+    for _ in range(retry.TRIES):
         with pytest.raises(Killed):
-            steps.train(context, 7, number)
+            do(context, "train", number)
     with pytest.raises(
         ModelError, match=r"'train' ran out of memory, or was killed, 3 times.*give the worker more memory"
     ):
-        steps.train(context, 7, number)
+        do(context, "train", number)
     assert asked == [0, 1, 2]
     assert store.files.adapters(7).versions() == [], "nothing half-written"
     assert project(store).halvings == {"train": 2}, "the next round begins there"
     store.rounds.forgive_tries()
     assert project(store).halvings == {}
     with pytest.raises(Killed):
-        steps.train(context, 7, number)
+        do(context, "train", number)
     assert asked[-1] == 0, "a stop in good order is nobody's fault"
 
 
@@ -145,7 +146,7 @@ def test_errors_that_are_not_about_memory_are_not_tried_again(
 
     monkeypatch.setattr(training, "train_learner", wrong)
     with pytest.raises(RuntimeError, match="shapes"):
-        steps.train(context, 7, number)
+        do(context, "train", number)
     assert len(calls) == 1
 
 
@@ -166,7 +167,7 @@ def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "_loss", exploding)
         with pytest.raises(ModelError, match=r"diverged at step 1: the loss is nan; lower extra_params\.learning_rate"):
-            steps.train(context, 7, number)
+            do(context, "train", number)
     assert (project(store).adapter, store.files.adapters(7).versions()) == (1, [1])
 
 
@@ -175,32 +176,32 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     clock = [1_000_000.0]
-    for module in ("backend.rounds.reasons", "backend.rounds.steps", "backend.store.rounds"):
+    for module in ("backend.rounds.engine.due", "backend.rounds.engine.recording", "backend.store.rounds"):
         monkeypatch.setattr(f"{module}.time.time", lambda: clock[0])
     waited = []
     for number in range(1, 10):
         settings = {"targets": [TOPIC.as_json()], "options": project(store).options}
         store.rounds.begin(7, number, reason="x", labels=12, tasks=12, **settings)
-        steps.fail(context, 7, number, "no luck")
+        fail(context, number, "no luck")
         before = clock[0]
-        while reason_for_round(context, 7, set()) is None:
+        while reason(context) is None:
             clock[0] += 30
         waited.append(clock[0] - before)
     assert waited == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    steps.fail(context, 7, 9, "no luck")
-    assert reason_for_round(context, 7, {"START_TRAINING"}) is not None, "a person need not wait"
-    assert reason_for_round(context, 7, {"ANNOTATION_CREATED"}) is None
+    fail(context, 9, "no luck")
+    assert reason(context, {"START_TRAINING"}) is not None, "a person need not wait"
+    assert reason(context, {"ANNOTATION_CREATED"}) is None
     clock[0] -= 500_000
-    assert reason_for_round(context, 7, set()) is not None, "the clock jumped back"
+    assert reason(context) is not None, "the clock jumped back"
 
 
 def test_a_failure_delays_no_changed_options(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder)
     run(context, 1)
-    steps.fail(context, 7, begin(context), "no luck")
-    assert reason_for_round(context, 7, set()) is None
+    fail(context, begin(context), "no luck")
+    assert reason(context) is None
     store.projects.set(7, options={**project(store).options, "batch_size": 5})
-    assert reason_for_round(context, 7, set()) == "the options changed"
+    assert reason(context) == "the options changed"
 
 
 def test_no_round_begins_on_a_full_disk(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -215,12 +216,12 @@ def test_what_was_asked_for_while_the_disk_was_low_is_done_later(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     store.events.add(7, "START_TRAINING")
-    events = steps.begin(context, 7, project(store).turn)
+    events = do(context, "begin", turn=project(store).turn)
     with pytest.raises(BackendError, match="free some space"):
-        steps.decide(replace(context, min_free_mb=1_000_000_000), 7, events)
-    again = steps.begin(context, 7, project(store).turn)
+        do(replace(context, min_free_mb=1_000_000_000), "decide", events=events)
+    again = do(context, "begin", turn=project(store).turn)
     assert again["actions"] == ["START_TRAINING"]
-    assert steps.decide(context, 7, again) == 1
+    assert do(context, "decide", events=again) == 1
     assert store.events.count() == 0
 
 
@@ -236,19 +237,19 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     _, actions = store.events.after(7, 0)
     assert actions >= {ROLLBACK}
     number = begin(context, *actions)
-    assert steps.train(context, 7, number) == 1
-    steps.fail(context, 7, number, "Label Studio is away")
-    assert reason_for_round(context, 7, set()) is None, "after a pause"
+    assert do(context, "train", number) == 1
+    fail(context, number, "Label Studio is away")
+    assert reason(context) is None, "after a pause"
     store.rounds.set(7, number, finished_at=0.0)
-    assert reason_for_round(context, 7, set()) == "going back to adapter 1", "what failed is not forgotten"
+    assert reason(context) == "going back to adapter 1", "what failed is not forgotten"
     number = begin(context)
-    assert steps.train(context, 7, number) == 1
-    for step in (steps.evaluate, steps.score, steps.serve):
-        step(context, 7, number, 1)
-    queue = steps.select(context, 7, number, 1)
+    assert do(context, "train", number) == 1
+    for step in ("evaluate", "score", "serve"):
+        do(context, step, number, 1)
+    queue = do(context, "select", number, 1)
     assert queue is not None
     assert store.rounds.queue(7, queue)
-    steps.finish(context, 7, number, 1)
+    do(context, "finish", number, 1)
     assert (project(store).adapter, project(store).back_to) == (1, None)
     assert store.files.adapters(7).versions() == [2, 1], "and forth again, if wanted"
     assert run(context, number + 1) == 1, "what was given up does not come back for the same labels"
@@ -268,9 +269,9 @@ def test_a_way_back_that_is_gone_is_said_and_given_up(context: Context, store: S
     store.files.prune(7, keep={2})
     with pytest.raises(
         ModelError,
-        match=r"no way back: adapter 1 of project 7 is damaged: its files are gone; the one in service stays",
+        match=r"cannot go back: adapter 1 of project 7 is damaged: its files are gone; the adapter in service stays",
     ):
-        steps.train(context, 7, begin(context))
+        do(context, "train", begin(context))
     assert (project(store).adapter, project(store).back_to) == (2, None)
 
 
@@ -281,18 +282,18 @@ def test_a_way_back_that_fails_again_and_again_is_given_up(
     run(context, 1)
     rollback(store, 7, 1)
     number = begin(context, ROLLBACK)
-    assert steps.train(context, 7, number) == 1
+    assert do(context, "train", number) == 1
 
     def useless(*_: Any, **__: Any) -> None:
         raise ModelError("the base model is gone")
 
-    monkeypatch.setattr(steps.scoring, "score", useless)
+    monkeypatch.setattr("backend.rounds.steps.score.local.score", useless)
     with pytest.raises(ModelError):
-        steps.score(context, 7, number, 1)
+        do(context, "score", number, 1)
     assert project(store).back_to is None
     store.projects.set(7, back_to=4)
     with pytest.raises(ModelError):
-        steps.score(context, 7, number, 1)
+        do(context, "score", number, 1)
     assert project(store).back_to == 4, "that was asked for meanwhile"
 
 
@@ -319,8 +320,8 @@ def test_what_was_asked_for_is_kept_until_it_is_done(context: Context, store: St
     number = begin(few)
     rollback(store, 7, 1)
     store.tasks.put_annotations(7, [(14, {"topic": "fruit"}, True, False)])
-    assert steps.train(few, 7, number) == 3
-    steps.finish(few, 7, number, 3)
+    assert do(few, "train", number) == 3
+    do(few, "finish", number, 3)
     assert store.files.adapters(7).versions() == [3, 2, 1]
     assert run(few, number + 1) == 1
 
@@ -330,12 +331,12 @@ def test_a_state_that_was_put_back_in_the_middle_of_a_round_ends_it(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     number = begin(context)
-    with pytest.raises(BackendError, match="adapter 5 is not known any more"):
-        steps.serve(context, 7, number, 5)
+    with pytest.raises(BackendError, match="adapter 5 is unknown"):
+        do(context, "serve", number, 5)
     assert project(store).adapter == 0
-    for step in (steps.serve, steps.finish):
-        with pytest.raises(BackendError, match="round 9 is not known any more"):
-            step(context, 7, 9, 0)
+    for step in ("serve", "finish"):
+        with pytest.raises(BackendError, match="round 9 is unknown"):
+            do(context, step, 9)
 
 
 def test_going_back_needs_an_adapter_that_is_there_and_whole(
@@ -361,8 +362,8 @@ def test_a_damaged_adapter_is_replaced_by_the_next_round(
     content = bytearray(weights.read_bytes())
     content[-10] ^= 0xFF  # one bit that no format notices
     weights.write_bytes(bytes(content))
-    assert reason_for_round(context, 7, {DAMAGED}) == "adapter 1 is damaged"
-    assert steps.train(context, 7, begin(context)) == 2
+    assert reason(context, {DAMAGED}) == "adapter 1 is damaged"
+    assert do(context, "train", begin(context)) == 2
     assert "adapter_model.safetensors changed since it was written; another is trained" in caplog.text
 
 

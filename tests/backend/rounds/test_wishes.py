@@ -7,24 +7,26 @@ from pathlib import Path
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.rounds import steps, wishes
+from backend.rounds import commands
 from backend.rounds.context import Context, options_of
-from backend.rounds.reasons import DAMAGED, RESUMED, ROUND_REQUESTED, reason_for_round
+from backend.rounds.events import DAMAGED, RESUMED, ROUND_REQUESTED
 from backend.store import Store
 from tests.backend.played import project_of
-from tests.backend.rounds.test_rounds import fill, run
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do, reason
+from tests.backend.steps import play as run
 
 
 def test_a_paused_project_waits_until_somebody_asks(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=8)
-    wishes.pause(store, 7, paused=True)
-    assert reason_for_round(context, 7, {"ANNOTATION_CREATED", "setup"}) is None
-    wishes.round_now(store, 7)
+    commands.pause(store, 7, paused=True)
+    assert reason(context, {"ANNOTATION_CREATED", "setup"}) is None
+    commands.start_round(store, 7)
     assert set(store.events.after(7, 0)[1]) == {ROUND_REQUESTED}
-    assert reason_for_round(context, 7, {ROUND_REQUESTED}) == "asked for"
-    assert reason_for_round(context, 7, {"START_TRAINING"}) == "Start training was pressed"
-    wishes.pause(store, 7, paused=False)
-    assert reason_for_round(context, 7, {RESUMED}) == "8 newly labeled tasks"
+    assert reason(context, {ROUND_REQUESTED}) == "asked for"
+    assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
+    commands.pause(store, 7, paused=False)
+    assert reason(context, {RESUMED}) == "8 newly labeled tasks"
 
 
 def test_what_changed_during_a_pause_starts_a_round_after_it(
@@ -32,13 +34,13 @@ def test_what_changed_during_a_pause_starts_a_round_after_it(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
-    wishes.pause(store, 7, paused=True)
+    commands.pause(store, 7, paused=True)
     store.projects.set(7, options={**project_of(store).options, "batch_size": 5})
-    assert steps.decide(context, 7, {"mark": 9, "actions": ["setup"]}) is None, "the event is processed"
-    wishes.pause(store, 7, paused=False)
-    assert reason_for_round(context, 7, {RESUMED}) == "the options changed"
+    assert do(context, "decide", actions=["setup"]) is None, "the event is processed"
+    commands.pause(store, 7, paused=False)
+    assert reason(context, {RESUMED}) == "the options changed"
     assert run(context, 2)
-    assert reason_for_round(context, 7, set()) is None
+    assert reason(context) is None
 
 
 def test_an_adapter_damaged_during_a_pause_starts_a_round_after_it(
@@ -46,23 +48,23 @@ def test_an_adapter_damaged_during_a_pause_starts_a_round_after_it(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
-    wishes.pause(store, 7, paused=True)
+    commands.pause(store, 7, paused=True)
     (store.files.adapters(7).path(1) / "heads.safetensors").unlink()
-    assert steps.decide(context, 7, {"mark": 9, "actions": [DAMAGED]}) is None
-    wishes.pause(store, 7, paused=False)
-    assert reason_for_round(context, 7, {RESUMED}) == "adapter 1 is damaged"
+    assert do(context, "decide", actions=[DAMAGED]) is None
+    commands.pause(store, 7, paused=False)
+    assert reason(context, {RESUMED}) == "adapter 1 is damaged"
 
 
 def test_another_strategy_chooses_until_the_options_change(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12, strategy="vote_entropy", committee="bootstrap", members=3)
     assert run(context, 1) == 1
-    wishes.choose_strategy(store, 7, "margin")
+    commands.choose_strategy(store, 7, "margin")
     assert options_of(project_of(store)).strategy == "margin"
     run(context, 2)
     assert [each.strategy for each in store.rounds.all(7)] == ["vote_entropy", "margin"]
-    wishes.choose_strategy(store, 7, None)
+    commands.choose_strategy(store, 7, None)
     assert options_of(project_of(store)).members == 3
-    wishes.choose_strategy(store, 7, "margin")
+    commands.choose_strategy(store, 7, "margin")
     before = project_of(store)
     store.projects.connect(7, label_config=before.label_config, options=before.options, host="b.local")
     assert project_of(store).chosen_strategy == "margin", "Label Studio repeats the same options again and again"
@@ -74,7 +76,7 @@ def test_strategies_that_cannot_work_are_refused(store: Store, tiny_encoder: Pat
     fill(store, tiny_encoder)
     for name in ("foo", "variance"):
         with pytest.raises(UnsupportedConfigError, match=name):
-            wishes.choose_strategy(store, 7, name)
+            commands.choose_strategy(store, 7, name)
     assert project_of(store).chosen_strategy is None
 
 
@@ -82,8 +84,8 @@ def test_nothing_can_be_asked_of_a_project_that_left(store: Store, tiny_encoder:
     fill(store, tiny_encoder)
     store.projects.set(7, connected=False)
     for number in (7, 8):
-        with pytest.raises(wishes.WishError, match=f"project {number} is not connected to this backend"):
-            wishes.round_now(store, number)
+        with pytest.raises(commands.CommandError, match=f"project {number} is not connected to this backend"):
+            commands.start_round(store, number)
 
 
 def test_what_goes_with_a_strategy_in_the_environment_stays_with_it(
@@ -96,7 +98,7 @@ def test_what_goes_with_a_strategy_in_the_environment_stays_with_it(
     ):
         monkeypatch.setenv(name, value)
     fill(store, tiny_encoder)
-    wishes.choose_strategy(store, 7, "entropy")
+    commands.choose_strategy(store, 7, "entropy")
     found = options_of(project_of(store))
     assert (found.strategy, found.strategy_options, found.members) == ("entropy", {}, None)
 

@@ -13,13 +13,14 @@ import pytest
 
 from backend.errors import LabelStudioError
 from backend.learners.models import BaseModels
-from backend.rounds import steps, workflow
 from backend.rounds.context import Context
-from backend.rounds.reasons import ROUND_REQUESTED
-from backend.rounds.triggers import notify
-from backend.rounds.workflow import Rounds
+from backend.rounds.engine import workflow
+from backend.rounds.engine.notifier import notify
+from backend.rounds.engine.workflow import RoundExecutor
+from backend.rounds.events import ROUND_REQUESTED
 from backend.store import Store
 from tests.backend.rounds.memory import Memory
+from tests.backend.steps import intercept
 from tests.backend.web.test_ml import CONFIG
 from tests.conftest import labeled_sentences
 
@@ -48,14 +49,14 @@ def there(store: Store, tiny_encoder: Path) -> Memory:
 
 
 @pytest.fixture
-def start(store: Store, there: Memory, tmp_path: Path) -> Iterator[Callable[..., Rounds]]:
+def start(store: Store, there: Memory, tmp_path: Path) -> Iterator[Callable[..., RoundExecutor]]:
     """Starts a worker with its notifier, in this process."""
     stop = threading.Event()
-    running: list[tuple[Rounds, threading.Thread]] = []
+    running: list[tuple[RoundExecutor, threading.Thread]] = []
 
-    def run(executor_id: str = "worker-1") -> Rounds:
-        context = Context(store, there, BaseModels(), _no_bar)  # type: ignore[arg-type]
-        rounds = Rounds(context, tmp_path, executor_id)
+    def run(executor_id: str = "worker-1") -> RoundExecutor:
+        context = Context(store=store, client=there, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
+        rounds = RoundExecutor(context, tmp_path, executor_id)
         rounds.launch()
         thread = threading.Thread(
             target=notify,
@@ -86,7 +87,7 @@ def project(store: Store) -> Any:
     return found
 
 
-def test_a_round_runs_and_bursts_of_events_make_one(store: Store, start: Callable[..., Rounds]) -> None:
+def test_a_round_runs_and_bursts_of_events_make_one(store: Store, start: Callable[..., RoundExecutor]) -> None:
     for _ in range(50):
         store.events.add(7, "ANNOTATION_CREATED")
     start()
@@ -97,7 +98,7 @@ def test_a_round_runs_and_bursts_of_events_make_one(store: Store, start: Callabl
 
 
 def test_label_studio_away_is_said_and_recovered_from(
-    store: Store, there: Memory, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+    store: Store, there: Memory, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away() -> Any:
         raise LabelStudioError("Label Studio at http://ls.local cannot be reached")
@@ -113,17 +114,17 @@ def test_label_studio_away_is_said_and_recovered_from(
 
 
 def test_a_turn_that_could_not_even_begin_does_not_block_the_next(
-    store: Store, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+    store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = steps.begin, [1]
+    failures = [1]
 
-    def begin(*arguments: Any) -> Any:
+    def begin(go_on: Callable[[], Any]) -> Any:
         if failures:
             failures.pop()
             raise OSError("disk I/O error")
-        return real(*arguments)
+        return go_on()
 
-    monkeypatch.setattr(steps, "begin", begin)
+    intercept(monkeypatch, "begin", begin)
     start()
     until(lambda: project(store).error is not None)
     assert project(store).error == "unexpected OSError in the step 'begin'; see the log"
@@ -133,21 +134,20 @@ def test_a_turn_that_could_not_even_begin_does_not_block_the_next(
 
 @pytest.mark.parametrize("former", ["an earlier worker", "worker-1"])
 def test_what_another_version_or_worker_left_is_not_waited_for(
-    store: Store, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch, former: str
+    store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch, former: str
 ) -> None:
     entered, release = threading.Event(), threading.Event()
-    real = steps.train
 
-    def stuck(*arguments: Any) -> Any:
+    def stuck(go_on: Callable[[], Any]) -> Any:
         entered.set()
         release.wait(30)
-        return real(*arguments)
+        return go_on()
 
-    monkeypatch.setattr(steps, "train", stuck)
+    intercept(monkeypatch, "train", stuck)
     start(former)
     assert entered.wait(30)
     start.halt()  # type: ignore[attr-defined]
-    monkeypatch.setattr(steps, "train", real)
+    monkeypatch.undo()
     monkeypatch.setattr(workflow, "STEPS_VERSION", "another")
     store.events.add(7, ROUND_REQUESTED)
     since = time.monotonic()
@@ -158,17 +158,16 @@ def test_what_another_version_or_worker_left_is_not_waited_for(
 
 
 def test_stopping_in_the_middle_is_no_failure(
-    store: Store, start: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+    store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, release = threading.Event(), threading.Event()
-    real = steps.train
 
-    def slow(*arguments: Any) -> Any:
+    def slow(go_on: Callable[[], Any]) -> Any:
         entered.set()
         release.wait(30)
-        return real(*arguments)
+        return go_on()
 
-    monkeypatch.setattr(steps, "train", slow)
+    intercept(monkeypatch, "train", slow)
     start()
     assert entered.wait(30)
     start.halt()  # type: ignore[attr-defined]

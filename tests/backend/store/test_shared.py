@@ -17,7 +17,6 @@ from moto.server import ThreadedMotoServer
 from backend.doctor.machine import shared_storage
 from backend.errors import DamagedError
 from backend.learners.models import BaseModels
-from backend.rounds import steps
 from backend.rounds.context import Context
 from backend.store import Store, shared
 from backend.store.files import Files
@@ -25,6 +24,7 @@ from backend.store.shared import SharedError, without_user
 from backend.web.serving import Serving
 from tests.backend.played import no_bar
 from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do
 
 
 @pytest.fixture(scope="module")
@@ -272,16 +272,16 @@ def test_users_in_addresses_are_not_told() -> None:
 
 
 def test_a_round_goes_on_at_another_host(stores: tuple[Store, Store], tiny_encoder: Path) -> None:
-    here, there = (Context(store, None, BaseModels(), no_bar) for store in stores)  # type: ignore[arg-type]
+    here, there = (Context(store=store, client=None, models=BaseModels(), bar=no_bar) for store in stores)  # type: ignore[arg-type]
     fill(here.store, tiny_encoder, labeled=12, strategy="badge", max_steps=12, min_steps=12)
-    assert steps.decide(here, 7, {"mark": 0, "actions": ["START_TRAINING"]}) == 1
-    version = steps.train(here, 7, 1)
-    steps.score(here, 7, 1, version)
-    steps.evaluate(there, 7, 1, version)
-    steps.serve(there, 7, 1, version)
-    steps.select(there, 7, 1, version)
-    steps.judge(there, 7, 1, version)
-    steps.finish(there, 7, 1, version)
+    assert do(here, "decide", actions=["START_TRAINING"]) == 1
+    version = do(here, "train", 1)
+    do(here, "score", 1, version)
+    do(there, "evaluate", 1, version)
+    do(there, "serve", 1, version)
+    do(there, "select", 1, version)
+    do(there, "judge", 1, version)
+    do(there, "finish", 1, version)
     assert len(there.store.rounds.queue(7, 1)) > 0
     assert there.store.files.map(7) is not None
     assert (there.store.files.root / "projects/7/adapters/1/heads.safetensors").exists()
@@ -295,13 +295,13 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     there.files.shared.tolerant = True
     context = Context(here, None, BaseModels(), no_bar)  # type: ignore[arg-type]
     fill(here, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
-    steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
-    steps.serve(context, 7, 1, steps.train(context, 7, 1))
+    do(context, "decide", actions=["START_TRAINING"])
+    do(context, "serve", 1, do(context, "train", 1))
     serving = Serving(there, BaseModels())
     version, _, first = serving.predict(7, ["an apple"])
     assert version == 1
     here.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
-    steps.serve(context, 7, 1, steps.train(context, 7, 1))
+    do(context, "serve", 1, do(context, "train", 1))
 
     def away(*_args: Any) -> Any:
         raise SharedError("cannot read in shared storage")
@@ -327,11 +327,12 @@ def test_adapters_from_before_are_shared_by_the_next_round(url: str, tmp_path: P
     alone.database.migrate()
     context = Context(alone, None, BaseModels(), no_bar)  # type: ignore[arg-type]
     fill(alone, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
-    steps.decide(context, 7, {"mark": 0, "actions": ["START_TRAINING"]})
-    assert steps.train(context, 7, 1) == 1
+    do(context, "decide", actions=["START_TRAINING"])
+    assert do(context, "train", 1) == 1
     assert alone.rounds.adapter(7, 1).digest is None  # type: ignore[union-attr]
     sharing = Store(tmp_path / "a", None, url)
-    assert steps.train(Context(sharing, None, BaseModels(), no_bar), 7, 1) == 1  # type: ignore[arg-type]
+    context = Context(store=sharing, client=None, models=BaseModels(), bar=no_bar)  # type: ignore[arg-type]
+    assert do(context, "train", 1) == 1
     other = Store(tmp_path / "b", f"sqlite:///{tmp_path}/a/state.sqlite3", url)
     assert (other.adapter_folder(7, 1) / "heads.safetensors").exists()
 

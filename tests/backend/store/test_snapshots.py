@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import DatabaseError
 
 from backend.errors import BackendError
-from backend.rounds.triggers import notify
+from backend.rounds.engine.notifier import notify
 from backend.store import Store, snapshots
 from backend.store.backup import backup, restore
 from backend.store.models import Adapter

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from backend.app import create_app
 from backend.learners.models import BaseModels
-from backend.rounds.reasons import DAMAGED
+from backend.rounds.events import DAMAGED
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.serving import Serving

@@ -16,7 +16,7 @@ from backend.app import create_app
 from backend.learners.models import BaseModels
 from backend.pool import local
 from backend.pool.texts import given
-from backend.rounds import reasons
+from backend.rounds import events
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.models import Adapter
@@ -64,7 +64,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
     for _ in range(3):
         answer = client.post("/setup", json={**SETUP, "extra_params": {"batch_size": 5}})
         assert answer.get_json() == {"model_version": "p7-a0"}
-    assert store.events.after(7, 0)[1] == {reasons.SETUP}
+    assert store.events.after(7, 0)[1] == {events.SETUP}
     assert store.events.count() == 1
     project = store.projects.get(7)
     assert project is not None

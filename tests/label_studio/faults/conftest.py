@@ -18,8 +18,8 @@ import pytest
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.labelstudio.client import Client
 from backend.learners.models import BaseModels
+from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context
-from backend.rounds.reconcile import reconcile
 from tests.label_studio.faults.proxy import FaultyProxy
 from tests.real import Backend, Team, wait_for
 
@@ -108,7 +108,8 @@ def start(
 def differences(team: Team) -> str:
     """What the store and Label Studio do not agree on."""
     client = Client(team.server.url, team.server.owner.token)
-    return reconcile(Context(team.backend.store, client, BaseModels(), None), team.id)  # type: ignore[arg-type]
+    context = Context(store=team.backend.store, client=client, models=BaseModels(), bar=None)  # type: ignore[arg-type]
+    return reconcile(context.open(team.id))
 
 
 def plan(team: Team, *lines: str) -> Path:

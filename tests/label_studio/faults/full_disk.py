@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from backend.learners.models import BaseModels
-from backend.rounds import reasons, triggers
-from backend.rounds import train as training
 from backend.rounds.context import Context
-from backend.rounds.triggers import notify
-from backend.rounds.workflow import Rounds
+from backend.rounds.engine import due, notifier
+from backend.rounds.engine.notifier import notify
+from backend.rounds.engine.workflow import RoundExecutor
+from backend.rounds.steps import train as training
 from backend.store import Store
 from backend.web.serving import Serving
 from tests.backend.rounds.memory import Memory
@@ -31,7 +31,7 @@ from tests.conftest import labeled_sentences
 
 def main(base_model: str, folder: Path) -> dict[str, Any]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
-    reasons._PAUSE = triggers._PAUSE_AFTER_ERROR = 1.0
+    due._PAUSE = notifier._PAUSE_AFTER_ERROR = 1.0
     seen: dict[str, Any] = {}
     store = Store(folder)
     store.database.migrate()
@@ -45,7 +45,9 @@ def main(base_model: str, folder: Path) -> dict[str, Any]:
     def no_bar(_: str) -> Any:
         yield lambda done, total: None
 
-    rounds = Rounds(Context(store, there, BaseModels(), no_bar, min_free_mb=1), folder, "worker-1")  # type: ignore[arg-type]
+    rounds = RoundExecutor(
+        Context(store=store, client=there, models=BaseModels(), bar=no_bar, min_free_mb=1), folder, "worker-1"
+    )  # type: ignore[arg-type]
     rounds.launch()
     stop = threading.Event()
     threading.Thread(

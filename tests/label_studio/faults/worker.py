@@ -19,7 +19,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from sqlalchemy.orm import Session
 from backend.cli import main
 from backend.labelstudio import transport
 from backend.labelstudio.client import Client
-from backend.rounds import reasons, steps
-from backend.rounds import train as training
+from backend.rounds.context import ProjectRun
+from backend.rounds.engine import due, workflow
+from backend.rounds.engine.plan import Step
+from backend.rounds.steps import train as training
 from backend.store.database import Database
 
 _FREEZE = "freeze "
@@ -69,19 +71,17 @@ def plain(method: str, path: str) -> str:
 
 
 def watch_steps(plan: Plan) -> None:
-    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*arguments: Any) -> Any:
-            if plan.next() == f"before {name}":
-                plan.strike()
-            found = real(*arguments)
-            if plan.next() == f"after {name}":
-                plan.strike()
-            return found
+    perform = workflow.perform
 
-        return step
+    def watched(step: Step, run: ProjectRun) -> Any:
+        if plan.next() == f"before {step.name}":
+            plan.strike()
+        found = perform(step, run)
+        if plan.next() == f"after {step.name}":
+            plan.strike()
+        return found
 
-    for name in STEPS:
-        setattr(steps, name, watched(name, getattr(steps, name)))
+    workflow.perform = watched
     real = training.train_learner
 
     def train(*arguments: Any, progress: Any, **options: Any) -> None:
@@ -143,7 +143,7 @@ def watch_calls(plan: Plan) -> None:
 if __name__ == "__main__":
     import sys
 
-    reasons._PAUSE = reasons._LONGEST_PAUSE = 1.0  # failed rounds are tried again at once
+    due._PAUSE = due._LONGEST_PAUSE = 1.0  # failed rounds are tried again at once
     if folder := os.environ.get("FAULTS"):
         plan = Plan(Path(folder))
         watch_steps(plan)

@@ -1,0 +1,42 @@
+"""The adapters of a project: which are kept, what they learned, and loading one."""
+
+from __future__ import annotations
+
+from backend.learners.learner import Learner
+from backend.learners.models import AnyLearner
+from backend.rounds.answer_cache import cached_answers
+from backend.rounds.context import ProjectRun
+from backend.store import Store
+from backend.store.models import Adapter
+from backend.targets import Target
+
+
+def learned(adapter: Adapter) -> tuple[Target, ...]:
+    """The targets that an adapter learned, with tuned thresholds and temperatures."""
+    return tuple(Target.from_json(each) for each in adapter.targets)
+
+
+def find(run: ProjectRun, version: int) -> Adapter:
+    """The record of an adapter version that exists."""
+    adapter = run.store.rounds.adapter(run.id, version)
+    assert adapter is not None, f"adapter {version} of project {run.id} has no record"
+    return adapter
+
+
+def load(run: ProjectRun, version: int) -> AnyLearner:
+    """The learner of an adapter version, in memory under the round's own name. Unload it after use."""
+    adapter = find(run, version)
+    folder, answers = run.store.adapter_folder(run.id, version), cached_answers(run.store, run.id)
+    learner = run.models.learner(adapter.base_model, f"round-{run.id}", folder, answers)
+    if isinstance(learner, Learner):
+        learner.tokens_a_batch >>= run.batch_shrink
+    else:
+        learner.halvings = run.batch_shrink
+    return learner
+
+
+def kept(store: Store, project_id: int) -> list[int]:
+    """The adapter versions that a rollback can go to, newest first."""
+    return [
+        number for number in store.files.adapters(project_id).versions() if store.rounds.adapter(project_id, number)
+    ]

@@ -1,0 +1,75 @@
+"""What operators request on the command line or the dashboard. The worker carries it out in its next turn."""
+
+from __future__ import annotations
+
+from backend.errors import DamagedError, InvalidRequestError
+from backend.options import ProjectOptions
+from backend.rounds.adapters import kept
+from backend.rounds.context import spec_of
+from backend.rounds.events import RESUMED, ROLLBACK, ROUND_REQUESTED
+from backend.rounds.selection.compatibility import refuse_unsupported
+from backend.store import Store
+from backend.store.models import Project
+
+
+class CommandError(InvalidRequestError):
+    """The request cannot be carried out."""
+
+    status = 409
+
+
+def start_round(store: Store, project_id: int) -> None:
+    """Request a round, whatever the number of new labels. Raises `CommandError` if the project is not connected."""
+    _connected(store, project_id)
+    store.events.add(project_id, ROUND_REQUESTED)
+
+
+def pause(store: Store, project_id: int, *, paused: bool) -> None:
+    """Pause or resume rounds. Labels are still read and predictions still served during a pause.
+
+    Raises `CommandError` if the project is not connected.
+    """
+    _connected(store, project_id)
+    store.projects.set(project_id, paused=paused)
+    if not paused:
+        store.events.add(project_id, RESUMED)
+
+
+def choose_strategy(store: Store, project_id: int, strategy: str | None) -> None:
+    """Replace the strategy of the options, and request a queue from it; None: the options' strategy again.
+
+    Valid until the model's extra params change in Label Studio. Raises `CommandError` if the project is not connected,
+    `UnsupportedConfigError` if the strategy is unknown or does not fit the project's labels.
+    """
+    project = _connected(store, project_id)
+    options = ProjectOptions.from_extra_params(project.options)
+    refuse_unsupported(options if strategy is None else options.with_strategy(strategy), spec_of(project).targets)
+    store.projects.set(project_id, chosen_strategy=strategy)
+    store.events.add(project_id, ROUND_REQUESTED)
+
+
+def rollback(store: Store, project_id: int, version: int) -> None:
+    """Request an earlier adapter in service, and a queue that it selects. The last of several requests counts.
+
+    Raises `CommandError` if the project is not connected, or if the adapter's files are missing or damaged.
+    """
+    _connected(store, project_id)
+    known = kept(store, project_id)
+    if version not in known:
+        there = ", ".join(map(str, known)) or "none"
+        raise CommandError(
+            f"adapter {version} of project {project_id} is not kept here; there are: {there} (see KEEP_ADAPTERS)"
+        )
+    try:
+        store.adapter_folder(project_id, version)
+    except DamagedError as error:
+        raise CommandError(str(error)) from None
+    store.projects.set(project_id, back_to=version)
+    store.events.add(project_id, ROLLBACK)
+
+
+def _connected(store: Store, project_id: int) -> Project:
+    project = store.projects.get(project_id)
+    if project is None or not project.connected:
+        raise CommandError(f"project {project_id} is not connected to this backend; connect it in its Settings → Model")
+    return project

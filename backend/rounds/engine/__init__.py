@@ -1,0 +1,1 @@
+"""What runs rounds: worker process, durable workflow, notifier, heartbeat, retries."""

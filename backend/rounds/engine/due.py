@@ -1,0 +1,118 @@
+"""When a round is due."""
+
+from __future__ import annotations
+
+import time
+
+from backend.errors import DamagedError
+from backend.rounds.context import ProjectRun
+from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
+from backend.rounds.quality.stopping import budget_spent, stopped_by
+from backend.store.models import Round
+from backend.targets import Target
+
+_QUIET = 600.0  # seconds after a round before a few labels start another because no task is left
+_PAUSE = 30.0  # seconds after a failure, doubled with each further one
+_LONGEST_PAUSE = 3600.0
+
+
+def reason_for_round(run: ProjectRun) -> str | None:
+    """Why a round should run now, as a sentence; None if not. Reads the synced store; events only add requests.
+
+    The train step skips training if nothing new can be learned, so a round for a new queue is cheap.
+    """
+    project = run.project
+    if not project.connected:
+        return None
+    actions = run.events["actions"]
+    last = run.store.rounds.get(run.id, project.round)
+    if last is not None and last.state == "running":
+        return last.reason  # its workflow was lost
+    if project.back_to is not None and ROLLBACK in actions:
+        return f"going back to adapter {project.back_to}"
+    if START_TRAINING in actions:
+        return "Start training was pressed"
+    if ROUND_REQUESTED in actions:
+        return "asked for"
+    if project.paused:
+        return None
+    changed = _change_since(last, run)
+    if last is not None and last.state == "failed" and changed is None and _waits_after_failure(run, last):
+        return None
+    if project.back_to is not None:
+        return f"going back to adapter {project.back_to}"
+    return _reason_of_labels(run, last) or _reason_of_state(run, last, changed)
+
+
+def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
+    pause = min(_PAUSE * 2.0 ** min(run.store.rounds.failures(run.id) - 1, 16), _LONGEST_PAUSE)
+    return 0 <= time.time() - (last.finished_at or 0.0) < pause
+
+
+def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
+    """Enough new labels, a budget they used up, or the last ones of the project."""
+    options, tasks = run.options, run.store.tasks
+    new_labels = tasks.count_new_labels(run.id)
+    if new_labels >= options.batch_size:
+        return f"{new_labels} newly labeled tasks"
+    hours = run.store.annotations.hours(run.id) if options.budget_hours is not None else 0.0
+    spent = budget_spent(options, tasks.count_labeled(run.id), hours)
+    if spent is not None and stopped_by(run.project, options) is None:
+        return spent
+    ended = last.finished_at if last is not None and last.finished_at is not None else 0.0
+    if new_labels and not tasks.count_open_tasks(run.id) and not 0 <= time.time() - ended < _QUIET:
+        return f"{new_labels} newly labeled tasks, the last ones"
+    return None
+
+
+def _reason_of_state(run: ProjectRun, last: Round | None, changed: str | None) -> str | None:
+    """A damaged adapter, changed settings, a failed round, or a queue that is missing or runs low."""
+    actions = run.events["actions"]
+    if DAMAGED in actions or (RESUMED in actions and _is_damaged(run)):
+        return f"adapter {run.project.adapter} is damaged"
+    if changed is not None:
+        return changed
+    if last is not None and last.state == "failed":
+        return f"round {last.number} failed, so it is tried again"
+    return _reason_of_queue(run, last) if run.options.manage_queue else None
+
+
+def _change_since(last: Round | None, run: ProjectRun) -> str | None:
+    """What changed in the project's settings since the last round began; None without a change.
+
+    Compares state: events that arrive during a pause or after a failure are marked as processed without a round.
+    """
+    if last is None:
+        return None
+    if tuple(Target.from_json(each) for each in last.targets) != run.spec.targets:
+        return "the choices in the label config changed"
+    if last.options is not None and last.options != run.project.options:
+        return "the options changed"
+    return None
+
+
+def _is_damaged(run: ProjectRun) -> bool:
+    """Whether the files of the adapter in service are damaged. Reads all of them."""
+    try:
+        if run.project.adapter:
+            run.store.adapter_folder(run.id, run.project.adapter)
+    except DamagedError:
+        return True
+    return False
+
+
+def _reason_of_queue(run: ProjectRun, last: Round | None) -> str | None:
+    """No queue yet, one that runs low, or new tasks after a queue that had too few to choose from."""
+    options, tasks = run.options, run.store.tasks
+    queued = run.store.rounds.queue(run.id, run.project.queue)
+    open_in_queue = tasks.count_open(run.id, [item.task_id for item in queued])
+    open_outside = tasks.count_open_tasks(run.id) - open_in_queue
+    if open_outside <= 0:
+        return None
+    if not queued:
+        return "there is no queue yet"
+    if open_in_queue < min(options.batch_size, max(1, len(queued) // 3)):
+        return f"the queue runs low ({open_in_queue} left)"
+    if tasks.count(run.id) > (last.tasks if last is not None else 0):
+        return "new tasks"
+    return None

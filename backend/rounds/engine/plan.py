@@ -1,0 +1,66 @@
+"""The steps of a turn, in their order. The only place that lists them.
+
+Bump `STEPS_VERSION` in engine/workflow.py when the order or the meaning of steps changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backend.rounds.context import ProjectRun
+from backend.rounds.engine.turn import begin, decide
+from backend.rounds.insights import explanations, label_errors
+from backend.rounds.insights import map as text_map
+from backend.rounds.quality import stopping
+from backend.rounds.quality.notification import notify
+from backend.rounds.steps import publish, select
+from backend.rounds.steps.evaluate import evaluate
+from backend.rounds.steps.finish import finish
+from backend.rounds.steps.score import score
+from backend.rounds.steps.serve import serve
+from backend.rounds.steps.sync import sync
+from backend.rounds.steps.train import train
+
+
+def _always(_run: ProjectRun) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One durable step."""
+
+    name: str
+    run: Callable[[ProjectRun], Any] | None = None
+    parts: tuple[Step, ...] = ()  # in place of `run`: steps that run as one
+    result: str | None = None  # the field of `ProjectRun` that takes the return value
+    retries: bool = False  # calls Label Studio: repeated on errors that may pass
+    shrinks_batches: bool = False  # repeated with halved batches when memory ran out
+    optional: str | None = None  # what is missing if it fails; the round goes on without it. None: a failure ends it
+    recorded: bool = True  # its begin and its seconds are written to the round
+    applies: Callable[[ProjectRun], bool] = _always
+
+
+BEFORE = (
+    Step(name="begin", run=begin, result="events", recorded=False),
+    Step(name="sync", run=sync, result="sync_seconds", retries=True, recorded=False),
+    Step(name="decide", run=decide, result="number", recorded=False),
+)
+ROUND = (
+    Step(name="train", run=train, result="version", shrinks_batches=True),
+    Step(name="evaluate", run=evaluate, shrinks_batches=True),
+    Step(name="score", run=score, shrinks_batches=True),
+    Step(name="serve", run=serve, recorded=False),
+    Step(name="select", run=select.select, result="queue", shrinks_batches=True, applies=select.applies),
+    Step(name="publish", run=publish.publish, retries=True, applies=publish.applies),
+    Step(name="judge", parts=(
+        Step(name="judge", run=label_errors.write, shrinks_batches=True, optional="which labels are likely wrong"),
+        Step(name="stopping", run=stopping.judge),
+        Step(name="explain", run=explanations.explain, shrinks_batches=True, optional="why tasks were selected"),
+        Step(name="map", run=text_map.draw, shrinks_batches=True, optional="the map"),
+    )),
+    Step(name="finish", run=finish, recorded=False),
+)  # fmt: skip
+AFTER = (Step(name="tell", run=notify, optional="the message to NOTIFY_URL", recorded=False),)

@@ -1,0 +1,69 @@
+"""Perform a step: record its begin and seconds, retry with less memory, go on after failures of optional steps."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from backend.errors import ModelError
+from backend.rounds.context import ProjectRun
+from backend.rounds.engine.plan import Step
+from backend.rounds.engine.retry import with_less_memory
+
+log = logging.getLogger(__name__)
+
+
+def perform(step: Step, run: ProjectRun) -> Any:
+    """Run a step with the project's current settings. Safe to repeat. Returns what a later step needs."""
+    run = run.fresh()
+    if not step.applies(run):
+        return None
+    if not step.recorded:
+        return _perform(step, run)
+    with _recorded(step, run):
+        return _perform(step, run)
+
+
+def after(step: Step, run: ProjectRun, result: Any) -> ProjectRun:
+    """The work with the result of a step."""
+    return replace(run, **{step.result: result}) if step.result is not None else run
+
+
+def _perform(step: Step, run: ProjectRun) -> Any:
+    for part in step.parts:
+        _perform(part, run)
+    if step.run is None:
+        return None
+    if step.optional is not None:
+        required = replace(step, optional=None)
+        return run.attempt(step.optional, lambda: _perform(required, run))
+    return with_less_memory(step.name, step.run, run) if step.shrinks_batches else step.run(run)
+
+
+@contextmanager
+def _recorded(step: Step, run: ProjectRun) -> Iterator[None]:
+    started, number = time.monotonic(), run.round.number
+    run.store.rounds.set(run.id, number, step=step.name, progress=None)
+    try:
+        yield
+    except ModelError:  # every later round would repeat a rollback to an adapter that cannot be used
+        if (back_to := run.round.back_to) is not None:
+            run.store.projects.forget_back_to(run.id, back_to)
+        raise
+    run.store.rounds.took(run.id, number, step.name, time.monotonic() - started)
+
+
+def fail(run: ProjectRun, message: str) -> None:
+    """Record a failure. The former adapter and queue stay in service, and the timer starts another round."""
+    known = run.store.projects.get(run.id)
+    repeated = known is not None and known.error == message  # logged before; it repeats each minute while it lasts
+    level = logging.DEBUG if repeated and run.number is None else logging.ERROR
+    log.log(level, "project %d, round %s failed: %s", run.id, run.number or "(not begun)", message)
+    # A failed sync counts as a sync, so that the next one waits for the timer or an event.
+    run.store.projects.set(run.id, error=message, synced_at=time.time())
+    if run.number is not None:
+        run.store.rounds.set(run.id, run.number, state="failed", finished_at=time.time(), error=message)

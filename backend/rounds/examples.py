@@ -1,0 +1,26 @@
+"""The labeled texts that a project can train on, and the targets that can be learned from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backend.learners.loading import is_served
+from backend.rounds.context import ProjectRun
+from backend.store.texts import LabeledText
+from backend.targets import Target, learnable, offered
+
+
+def training_examples(run: ProjectRun) -> tuple[list[LabeledText], tuple[Target, ...]]:
+    """The texts with at least one label of a learnable target, and these targets.
+
+    Labels that the label config no longer offers are left out. A served model can answer for every target before the
+    first label.
+    """
+    targets = run.spec.targets
+    known = run.store.tasks.labeled(run.id, audit=False)
+    examples = [replace(example, values=offered(targets, example.values)) for example in known]
+    able = targets
+    if not is_served(run.options.base_model):
+        able = learnable(targets, [example.values for example in examples])
+    names = {target.name for target in able}
+    return [example for example in examples if names & set(example.values)], able

@@ -1,0 +1,101 @@
+"""Labels that are likely wrong, by control, and how well annotators agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import BackendError
+from backend.evaluation.labels import agreement, enough, suspects
+from backend.labelstudio.views import show
+from backend.learners import heads
+from backend.rounds.context import ProjectRun
+from backend.rounds.embeddings import classes_of, classified
+from backend.store import Store
+from backend.store.texts import LabeledText
+from backend.targets import Target
+
+_MOST = 5000  # labels that are reviewed, the last ones: earlier rounds reviewed the others
+_LISTED = 100
+_NOMINAL = ("classification", "multilabel", "pairwise")  # values of other kinds are rarely equal
+TAB = "Likely label errors"
+
+
+def write(run: ProjectRun) -> None:
+    """Write the review to the round."""
+    assert run.number is not None
+    run.store.rounds.put_review(run.id, run.number, review(run))
+
+
+def review(run: ProjectRun) -> dict[str, Any]:
+    """By control: `suspects`, labels most likely wrong first, and `agreement` of annotators, where they are known.
+
+    Suspects exist for single choices, from a linear head on the base model's embeddings.
+    """
+    tasks = run.store.tasks
+    examples = [*tasks.labeled(run.id, audit=False), *tasks.labeled(run.id, audit=True)]
+    first_known = tasks.first_known(run.id)
+    examples.sort(key=lambda each: (first_known.get(each.id, 2**31), each.id))
+    annotations = run.store.annotations.all(run.id)
+    found: dict[str, Any] = {}
+    for target in run.spec.targets:
+        of_target: dict[str, Any] = {}
+        labeled = [each for each in examples if target.offers(each.values.get(target.name))][-_MOST:]
+        if target.kind == "classification" and labeled:
+            of_target["suspects"] = _suspects(run, target, labeled)
+        if target.kind in _NOMINAL:
+            # Of several annotations by one person the last one counts.
+            votes = {(e.task_id, e.annotator): e.labels[target.name] for e in annotations if target.name in e.labels}
+            agreed = agreement((task, annotator, value) for (task, annotator), value in votes.items())
+            if agreed is not None:
+                of_target["agreement"] = agreed
+        if of_target:
+            found[target.name] = of_target
+    return found
+
+
+def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
+    """Show the most likely errors of all controls in a tab of the Data Manager, without labels that changed meanwhile.
+
+    Returns the suspects with the `control` of each, most likely first, and the tab's number. Raises `BackendError`
+    before the first round that reviewed labels.
+    """
+    if run.store.rounds.last(run.id, "review") is None:
+        raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
+    found = still_suspect(run.store, run.id, most)
+    return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}))
+
+
+def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:
+    """The suspects of all controls with the `control` of each, most likely first, without labels that changed since."""
+    last, tasks = store.rounds.last(project_id, "review") or {}, store.tasks
+    now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(project_id, audit=audit)}
+    found = [
+        {"control": name, **each}
+        for name, of_target in last.items()
+        for each in of_target.get("suspects", [])
+        if now.get(each["task"], {}).get(name) == each["given"]
+    ]
+    return sorted(found, key=lambda each: each["quality"])[:most]
+
+
+def _suspects(run: ProjectRun, target: Target, examples: list[LabeledText]) -> list[dict[str, Any]]:
+    labels = classes_of(target, examples)
+    if not enough(labels):
+        return []
+    ((vectors, _),) = classified(run, target, examples)
+
+    def probs(known: NDArray[np.float32], given: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        return heads.fit(known, given, len(target.classes)).alone(others).astype(np.float64)
+
+    return [
+        {
+            "task": examples[each.row].id,
+            "given": target.classes[labels[each.row]],
+            "instead": target.classes[each.instead],
+            "quality": round(each.quality, 4),
+        }
+        for each in suspects(vectors, labels, probs)[:_LISTED]
+    ]

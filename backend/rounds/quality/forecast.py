@@ -1,0 +1,47 @@
+"""How many more labels the targets need, extrapolated from the rounds so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.evaluation.forecast import Plan, Point, forecast
+from backend.rounds.context import ProjectRun
+from backend.rounds.quality.goals import NEAR, equivalent_labels
+from backend.store.models import Round
+
+
+def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Labels needed until every target is certainly reached; None if unknown, without a target, or if it is reached.
+
+    test: the latest result of `goals.check`.
+    """
+    if test is None or test["reached"]:
+        return None
+    options, tasks, forecasts = run.options, run.store.tasks, []
+    left = [tasks.count_waiting(run.id, audit=audit) for audit in (False, True)]
+    for name, goal in test["goals"].items():
+        points = _points(run, name, rounds)
+        plan = Plan(goal, test["risk"], test["looked"], options.batch_size,
+                    options.audit_share, max(NEAR, options.audit_share), *left)  # fmt: skip
+        if points is None or (found := forecast(points, plan)) is None:
+            return None
+        forecasts.append(found)
+    return max(forecasts, key=lambda each: each.labels)._asdict()
+
+
+def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] | None:
+    """The learning curve of one control: a point for each adapter that learned from more labels than the one before."""
+    points: list[Point] = []
+    for each in rounds:
+        measured = (each.evaluation or {}).get("controls", {}).get(name)
+        number = run.version if each.state == "running" else each.adapter
+        adapter = run.store.rounds.adapter(run.id, number)
+        if measured is None or adapter is None or not adapter.examples or each.state == "failed":
+            continue
+        if measured["metric"] == "mae":
+            return None
+        while points and adapter.examples <= points[-1].examples:
+            points.pop()  # measured again on more labels, or trained on fewer after annotations were deleted
+        points.append(Point(adapter.examples, max(1.0, equivalent_labels(measured)), measured["score"]))
+    return points

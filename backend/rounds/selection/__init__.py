@@ -1,0 +1,1 @@
+"""Which strategy selects, from which pool."""

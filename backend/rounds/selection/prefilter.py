@@ -1,0 +1,89 @@
+"""Which texts the adapter scores: all, or the part of a large pool that a cheap proxy model ranks highest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.options import ProjectOptions
+from backend.pool import fields, shortlist
+from backend.pool.texts import given, stored
+from backend.rounds.context import ProjectRun
+from backend.rounds.embeddings import classes_of, embeddings
+from backend.rounds.quality.stability import STOP_SET
+from backend.store.shards import ROWS, Shards
+from backend.store.texts import LabeledText, Listed
+from backend.targets import Target, offered
+
+_MOST = 5000  # labels for the proxy model, those with the highest task numbers
+
+
+def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
+    """All texts; with `shortlist` its share of the candidates, plus labeled and held-out texts that rounds compare."""
+    options = run.options
+    tasks = run.store.tasks
+    candidates = tasks.listed_waiting(run.id, audit=False)
+    labeled = tasks.labeled(run.id, audit=False)
+    size = max(options.published, int(np.ceil(options.shortlist * len(candidates.ids))))
+    if options.shortlist == 1 or size >= len(candidates.ids):
+        return tasks.listed(run.id)
+    texts = stored(run.store, run.id, candidates), given(labeled)
+    vectors = embeddings(run, *texts)
+    distinct = _distinct(candidates.digests, labeled)
+    places: NDArray[np.int64] = np.empty(0, np.int64)
+    enough = size  # drawn at random without labels
+    if labeled:
+        places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
+        enough = options.published
+    if missing := max(0, enough - len(places)):  # few neighbours, or many copies of one text
+        others = np.setdiff1d(np.arange(len(candidates.ids)), places)
+        drawn = np.random.default_rng([options.seed, run.id]).permutation(others)[:missing]
+        places = np.concatenate([places, drawn])
+    audit = tasks.listed_waiting(run.id, audit=True)
+    known = np.array([(e.id, e.digest) for e in labeled], np.int64).reshape(-1, 2).T
+    parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
+    return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _distinct(digests: NDArray[np.int64], labeled: Sequence[LabeledText]) -> NDArray[np.int64]:
+    """The first place of each distinct text, without texts that are labeled in another task, if that leaves any."""
+    _, first = np.unique(digests, return_index=True)
+    fresh = first[~np.isin(digests[first], [example.digest for example in labeled])]
+    return np.sort(fresh if len(fresh) else first)
+
+
+def _chosen(
+    options: ProjectOptions, targets: Sequence[Target], vectors: Shards, digests: NDArray[np.int64],
+    labeled: Sequence[LabeledText], size: int,
+) -> NDArray[np.int64]:  # fmt: skip
+    """The selected places among the candidates with these digests."""
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for start in range(0, len(digests), ROWS):
+            yield vectors.take("embeddings", digests[start : start + ROWS])
+
+    probes = {} if options.shortlist_by == "neighbors" else _probes(targets, vectors, labeled)
+    if not probes:
+        return shortlist.neighbors(blocks(), vectors.take("embeddings", [e.digest for e in labeled]), size)
+    found = shortlist.doubts(blocks(), probes.values())
+    weights = [options.control_weights.get(name, 1.0) for name in probes]
+    return shortlist.most(fields.combined(found, weights) if len(found) > 1 else found[0], size)
+
+
+def _probes(targets: Sequence[Target], vectors: Shards, labeled: Sequence[LabeledText]) -> dict[str, shortlist.Doubt]:
+    """A linear probe for each target that one can learn."""
+    found = {}
+    for target in targets:
+        known = [e for e in labeled if offered([target], e.values)]
+        if not known or target.kind not in shortlist.PROBED:
+            continue
+        of_known = vectors.take("embeddings", [e.digest for e in known])
+        if target.kind == "multilabel":
+            present = np.array([[name in e.values[target.name] for name in target.classes] for e in known], np.int64)
+            found[target.name] = shortlist.of_labels(of_known, present)
+        else:
+            found[target.name] = shortlist.of_one_class(of_known, classes_of(target, known), len(target.classes))
+    return found

@@ -1,0 +1,18 @@
+"""Put the round's adapter into service: from here on `/predict` answers with it."""
+
+from __future__ import annotations
+
+from backend.errors import BackendError
+from backend.rounds.context import ProjectRun
+
+
+def serve(run: ProjectRun) -> None:
+    """Switch the project to the adapter, and mark the labels it learned. Ends a rollback."""
+    back_to, number = run.round.back_to, run.round.number
+    if run.version and run.store.rounds.adapter(run.id, run.version) is None:
+        raise BackendError(f"adapter {run.version} is unknown, because an older state was restored; start a round")
+    run.store.projects.set(run.id, adapter=run.version)
+    run.store.tasks.learned(run.id, number)
+    if back_to is not None:
+        run.store.rounds.give_up_after(run.id, back_to)
+        run.store.projects.forget_back_to(run.id, back_to)

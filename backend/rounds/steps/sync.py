@@ -1,0 +1,222 @@
+"""Label Studio → store: new, changed and deleted tasks, and their labels."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from backend.errors import LabelStudioError, UnsupportedConfigError
+from backend.labelstudio.annotations import TaskState, each_of, state_of
+from backend.labelstudio.answers import AnnotatedTask, ListedTask, ProjectInfo
+from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import parse_version
+from backend.rounds.connection import repair
+from backend.rounds.context import ProjectRun
+from backend.rounds.selection.compatibility import refuse_unsupported
+
+log = logging.getLogger(__name__)
+
+# A change is visible once its transaction commits, which may be after later changes: read this far back each time.
+_OVERLAP = timedelta(seconds=10)
+_SYNCS = 3  # that show the same difference before all annotations are read again
+_EVER = "2000-01-01T00:00:00.000000Z"
+
+
+def sync(run: ProjectRun) -> float:
+    """Bring the store up to date with Label Studio. Incremental, safe to repeat at any point. Returns its seconds."""
+    started = time.monotonic()
+    if not run.project.connected:
+        repair.reconnect(run)
+        run = run.set(synced_at=time.time())
+    if run.project.connected:
+        _sync(run, check_connection=not run.events["actions"])
+    return time.monotonic() - started
+
+
+def _sync(run: ProjectRun, *, check_connection: bool) -> None:
+    """Read everything that changed.
+
+    A change during the read may be on a page that was read before it, so no mark is later than the begin.
+    """
+    began = _format(run.client.now())
+    try:
+        run = _follow_config(run)
+    except LabelStudioError as error:
+        if error.status != 404 or run.client.exists(run.id):
+            raise
+        log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
+        run.set(connected=False)
+        return
+    if run.project.split is None:
+        _skip_used_numbers(run)
+    _hold_out(run)
+    if check_connection or not run.project.webhook_ready:
+        repair.repair(run)
+        run = run.fresh()
+        if not run.project.connected:
+            return
+    known_up_to = run.project.task_mark
+    newest = [run.project.change_mark or "", *_add_new(run)]
+    if known_up_to:
+        since = run.project.change_mark or _EVER
+        newest += _read(run, run.client.changed_tasks(run.id, _back(since), known_up_to))
+    if (project := run.fresh().project).reread:
+        newest += _read(run, run.client.annotated_tasks(run.id, project.task_mark))
+    then = run.options
+    now = run.set(change_mark=min(began, max(newest)) or None, reread=False).options
+    if (now.ignore_controls, now.ground_truth) != (then.ignore_controls, then.ground_truth):
+        run.set(task_mark=0, reread=True)  # changed during the sync: read everything again
+    found = run.client.project(run.id)
+    compare_tasks(run, found)
+    _compare_annotations(run, found)
+    run.set(title=found.title, synced_at=time.time())
+
+
+def _follow_config(run: ProjectRun) -> ProjectRun:
+    """Take over a changed label config. What can no longer be read is read again from Label Studio."""
+    current = run.client.project(run.id).label_config
+    if current == run.project.label_config:
+        return run
+    new = parse(current, run.options.ignore_controls)
+    if run.project.chosen_strategy is not None:
+        try:
+            refuse_unsupported(run.options, new.targets)
+        except UnsupportedConfigError as error:
+            log.warning("project %d: the strategy chosen on the dashboard is dropped, %s", run.id, error)
+            run = run.set(chosen_strategy=None)
+    refuse_unsupported(run.options, new.targets)
+    values: dict[str, object] = {"label_config": current}
+    try:
+        old = run.spec
+    except UnsupportedConfigError:  # an earlier release supported it
+        old = None
+    if new != old:
+        values["reread"] = True
+    if old is None or (new.inputs, new.sides) != (old.inputs, old.sides):  # texts are read in another way
+        values["task_mark"] = 0
+    log.info("project %d: the label config changed", run.id)
+    return run.set(**values)
+
+
+def _skip_used_numbers(run: ProjectRun) -> None:
+    """On the first sync: continue the version numbers of a backend whose state was lost, so that no name is used twice.
+
+    Queues found by this are recorded as ours, to be deleted when the next one is published.
+    """
+    found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
+    used = {name: numbers for name, numbers in found.items() if numbers is not None}
+    if used:
+        adapters, queues = zip(*used.values(), strict=True)
+        run.store.projects.set(run.id, adapter_floor=max(adapters), queue=max(queues))
+    for name, (_, queue) in used.items():
+        if queue:
+            run.store.projects.add_published(run.id, queue, name)
+
+
+def _hold_out(run: ProjectRun) -> None:
+    """Assign the held-out tasks again if the options that define them changed."""
+    split = f"{run.options.seed}:{run.options.audit_share}"
+    if run.project.split not in (None, split):
+        run.store.tasks.assign_audit(run.id, seed=run.options.seed, share=run.options.audit_share)
+    run.store.projects.set(run.id, split=split)
+
+
+def _add_new(run: ProjectRun) -> list[str]:
+    """Add tasks with numbers above the mark, page by page. Returns the times of change that it saw."""
+    seen = []
+    for page in run.client.new_tasks(run.id, run.project.task_mark):
+        _put_texts(run, page)
+        # Tasks that are read again may have lost the annotations that they had.
+        run.store.tasks.forget_annotations(run.id, [task.id for task in page if not task.has_annotations])
+        values: dict[str, object] = {"task_mark": page[-1].id}
+        if any(task.has_annotations for task in page):
+            values["reread"] = True
+        run.store.projects.set(run.id, **values)
+        seen.append(max(_spelled(task.updated_at) for task in page))
+    return seen
+
+
+def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
+    """Store texts and labels of tasks with their annotations. Returns the times of change that it saw."""
+    seen = []
+    for page in pages:
+        _put_texts(run, page)
+        states = [state_of(task.id, task.annotations, run.spec) for task in page]
+        _warn_of_overlaps(run, states)
+        run.store.tasks.put_annotations(run.id, [state[:4] for state in states])
+        run.store.annotations.put(run.id, {task.id: each_of(task.annotations, run.spec) for task in page})
+        measures = run.options.ground_truth == "measure"
+        run.store.tasks.put_truths(run.id, {s.task_id: measures and s.ground_truth for s in states})
+        seen.append(max(_spelled(task.updated_at) for task in page))
+    return seen
+
+
+def _warn_of_overlaps(run: ProjectRun, states: Sequence[TaskState]) -> None:
+    """An annotation always answers a spans control, if only with no span: without a value its spans were unreadable."""
+    for control in run.spec.controls:
+        if control.target.kind == "spans" and not control.conditions:
+            lost = [state.task_id for state in states if state.annotated and control.name not in state.values]
+            if lost:
+                log.warning(
+                    "project %d: '%s' has spans that overlap, with several labels, or in HTML without globalOffsets, "
+                    "in %d tasks (the first is %d); these are not learned from",
+                    run.id, control.name, len(lost), lost[0],
+                )  # fmt: skip
+
+
+def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> None:
+    texts = [(task.id, text_of(task.data, run.spec)) for task in page]
+    run.store.tasks.put_texts(run.id, texts, seed=run.options.seed, audit_share=run.options.audit_share)
+
+
+def compare_tasks(run: ProjectRun, found: ProjectInfo) -> None:
+    """Drop deleted tasks, and read again those that a slow import committed behind the mark.
+
+    Compares numbers of tasks only when the counts differ: listing all is slow.
+    """
+    if run.store.tasks.count(run.id) == found.task_number:
+        return
+    there = run.client.task_ids(run.id)
+    gone = run.store.tasks.keep_only(run.id, there)
+    if gone:
+        log.info("project %d: %d tasks were deleted in Label Studio", run.id, gone)
+    missing = there.difference(run.store.tasks.listed(run.id).ids.tolist())
+    if missing and min(missing) <= run.fresh().project.task_mark:
+        run.store.projects.set(run.id, task_mark=min(missing) - 1, reread=True)
+
+
+def _compare_annotations(run: ProjectRun, found: ProjectInfo) -> None:
+    """Read all annotations again if the count of annotated tasks differs by the same number in several syncs.
+
+    A bulk import creates tasks first and their annotations later, without changing the tasks' times. A difference that
+    stays after that is accepted: Label Studio does not count tasks that have ground truth only.
+    """
+    differs = found.annotated - run.store.tasks.count_annotated(run.id)
+    before = run.fresh().project.miscount
+    if differs in (0, before.get("accepted", 0)):
+        now = {"accepted": differs}
+    else:
+        seen = before.get("seen", 0) + 1 if differs == before.get("differs") else 1
+        now = {**before, "differs": differs, "seen": seen}
+        if seen >= _SYNCS:
+            log.warning("project %d: %d annotated tasks were not seen; all are read again", run.id, differs)
+            run.store.projects.set(run.id, reread=True)
+            now = {"accepted": differs}
+    if now != before:
+        run.store.projects.set(run.id, miscount=now)
+
+
+def _back(mark: str) -> str:
+    return _format(datetime.fromisoformat(mark) - _OVERLAP)
+
+
+def _spelled(updated_at: str) -> str:
+    return _format(datetime.fromisoformat(updated_at))
+
+
+def _format(moment: datetime) -> str:
+    """The only format that Label Studio's filter accepts. Sorts like the times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

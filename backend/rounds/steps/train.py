@@ -1,0 +1,170 @@
+"""Store → adapter version: fine-tune on the labels, unless nothing that matters has changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from backend.errors import DamagedError, ModelError
+from backend.learners import parallel
+from backend.learners.base import TrainingOptions
+from backend.learners.loading import is_served
+from backend.learners.served.training import train as train_served
+from backend.learners.training import train as train_learner
+from backend.options import ProjectOptions
+from backend.rounds import adapters
+from backend.rounds.answer_cache import cached_answers
+from backend.rounds.context import ProjectRun
+from backend.rounds.examples import training_examples
+from backend.rounds.selection import co_training
+from backend.rounds.selection.strategy import strategy_now, training_options
+from backend.store.models import Adapter
+from backend.store.texts import LabeledText
+from backend.targets import Target
+
+log = logging.getLogger(__name__)
+
+
+def train(run: ProjectRun) -> int:
+    """Train an adapter and return its version, which is not yet in service.
+
+    Without labels to learn from, the version in service stays: 0 if there never was one. A served model needs no label.
+    Labels of classes that the label config no longer has stay in the store but are not learned; classes without a label
+    keep an untrained output; targets without enough labels are left out.
+    """
+    if (back_to := run.round.back_to) is not None:
+        return _checked(run, back_to)
+    options = run.options
+    examples, targets = training_examples(run)
+    if not targets:
+        log.info("project %d: too few different labels, nothing to train on yet", run.id)
+        return run.project.adapter
+    training = training_options(options, strategy_now(run))
+    fingerprint = _fingerprint(examples, targets, options, training, _identity(run))
+    if (known := _trained_before(run, fingerprint)) is not None:
+        return known
+    version = _next_version(run)
+    # The files may belong to another worker by now, whose files this write would replace.
+    run.store.files.adapters(run.id).write(
+        version, _filling(run, examples, targets, training), allowed=run.store.database.require
+    )
+    trained = Adapter(
+        project_id=run.id, number=version, base_model=options.base_model, fingerprint=fingerprint,
+        targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
+    )  # fmt: skip
+    run.store.rounds.put_adapter(trained)  # before sharing: if sharing fails, the next try finds it
+    _share(run, trained)
+    return version
+
+
+def _checked(run: ProjectRun, version: int) -> int:
+    """The version to go back to. Raises `ModelError` if its files are damaged."""
+    try:
+        run.store.adapter_folder(run.id, version)
+    except DamagedError as error:
+        raise ModelError(f"cannot go back: {error}; the adapter in service stays") from None
+    return version
+
+
+def _identity(run: ProjectRun) -> str:
+    """The base model's name, and of a served model its server."""
+    name = run.options.base_model
+    return run.models.served(name).identity if is_served(name) else name
+
+
+def _trained_before(run: ProjectRun, fingerprint: str) -> int | None:
+    """The version of an intact adapter that learned the same; None if one must be trained."""
+    rounds, project = run.store.rounds, run.project
+    current, last = rounds.adapter(run.id, project.adapter), rounds.adapter(run.id, rounds.last_adapter(run.id))
+    # The last is not in service if an earlier try of this round failed after training, or after a rollback: then the
+    # adapter of the rollback stays until there is something new to learn.
+    rolled_back = last is not None and last.given_up and last.fingerprint == fingerprint
+    equal = [each for each in (current, last) if each and each.fingerprint == fingerprint]
+    for known in {each.number: each for each in ([current] if rolled_back and current else equal)}.values():
+        try:
+            adapters.load(run, known.number).unload()
+            _share(run, known)  # again: it may be older than SHARED_URL, or lost there
+            return known.number
+        except ModelError as error:
+            log.error("project %d: %s; another is trained", run.id, error)
+    return None
+
+
+def _next_version(run: ProjectRun) -> int:
+    last, files = run.store.rounds.last_adapter(run.id), run.store.files.adapters(run.id)
+    return max(run.project.adapter_floor, last, *files.versions(), 0) + 1
+
+
+def _filling(
+    run: ProjectRun, examples: Sequence[LabeledText], targets: Sequence[Target], training: TrainingOptions
+) -> Callable[[Path], None]:
+    """What trains an adapter into a folder."""
+    options = run.options
+    to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
+    if options.strategy == "co_training":
+        to_adapter, to_frozen = co_training.lend(run, examples)
+    name = targets[0].name  # of the only target, for co-training
+    texts = [*(example.text for example in examples), *to_adapter[0]]
+    values = [*(example.values for example in examples), *({name: label} for label in to_adapter[1])]
+    if is_served(options.base_model):
+        served, answers = run.models.served(options.base_model), cached_answers(run.store, run.id)
+        function: Callable[..., None] = partial(train_served, served, former=_in_service(run), memory=answers)
+    else:
+        current = run.store.rounds.adapter(run.id, run.project.adapter)
+        warm = options.warm_start and current is not None and current.base_model == options.base_model
+        frozen_view = (
+            [*(example.text for example in examples), *to_frozen[0]],
+            [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
+        )
+        function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view)
+
+    def fill(folder: Path) -> None:
+        with run.progress(f"training on {len(examples)} labels") as progress:
+            function(texts, values, targets, replace(training, halvings=run.batch_shrink), folder, progress=progress)
+
+    return fill
+
+
+def _trainer(run: ProjectRun) -> Callable[..., None]:
+    if run.accelerate_config is None:
+        return partial(train_learner, run.models.get(run.options.base_model))
+    run.models.clear()  # the training processes load it themselves and need the memory
+    return partial(parallel.train, run.accelerate_config, run.options.base_model)
+
+
+def _share(run: ProjectRun, adapter: Adapter) -> None:
+    """Upload an adapter's files to shared storage, if configured, and then point the database to them."""
+    if digest := run.store.files.adapters(run.id).share(adapter.number):
+        run.store.rounds.set_digest(run.id, adapter.number, digest)
+
+
+def _in_service(run: ProjectRun) -> Path | None:
+    """The files of the adapter in service, to start from; None if they are damaged."""
+    try:
+        return run.store.adapter_folder(run.id, run.project.adapter)
+    except DamagedError:
+        return None
+
+
+def _fingerprint(
+    examples: Sequence[LabeledText],
+    targets: Sequence[Target],
+    options: ProjectOptions,
+    training: TrainingOptions,
+    base_model: str,
+) -> str:
+    """Equal exactly if the same labels would be learned in the same way.
+
+    Pseudo-labels of co-training are left out: they change with each adapter, so every round would train again.
+    """
+    learned_from = [[example.id, example.digest, example.values] for example in examples]
+    how = [repr(training), base_model, options.warm_start]
+    return sha256(
+        json.dumps([learned_from, [target.as_json() for target in targets], how], sort_keys=True).encode()
+    ).hexdigest()
