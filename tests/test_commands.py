@@ -21,7 +21,7 @@ from strategies.registry import _found
 from tests.conftest import labeled_sentences
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 EXCUSE = "<!-- not run by a test: "
 # What begins a command, the test that runs it, and what of it stands there.
 RUN = {

@@ -7,16 +7,20 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import strategies
-from backend.options import ProjectOptions, as_markdown
+from backend.cli import app
+from backend.cli.reference import pages
+from backend.options import ProjectOptions
 from backend.rounds.support import matrix
+from backend.settings import Settings
 from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text("utf-8")
-LABELS = (REPOSITORY / "docs/labels.md").read_text("utf-8")
-STRATEGIES = (REPOSITORY / "docs/strategies.md").read_text("utf-8")
+LABELS = (REPOSITORY / "docs/reference/labels.md").read_text("utf-8")
+STRATEGIES = (REPOSITORY / "docs/reference/strategies.md").read_text("utf-8")
 
 
 def cells(page: str, heading: str) -> dict[str, list[str]]:
@@ -41,9 +45,20 @@ def test_every_option_of_a_strategy_is_in_the_docs_with_its_default(name: str) -
             assert re.search(rf"`{option}` \(`?{parameter.default}\b", row[1]), option
 
 
-def test_the_page_of_options_is_made_from_the_code() -> None:
-    assert (REPOSITORY / "docs/options.md").read_text("utf-8") == as_markdown(), "run `make options`"
-    assert all(field.description for field in ProjectOptions.model_fields.values())
+@pytest.mark.parametrize(("name", "text"), pages().items(), ids=list(pages()))
+def test_the_generated_pages_match_the_code(name: str, text: str) -> None:
+    assert (REPOSITORY / "docs/reference" / name).read_text("utf-8") == text, "run `make reference`"
+
+
+@pytest.mark.parametrize("model", [ProjectOptions, Settings])
+def test_every_option_and_setting_has_a_description(model: type[BaseModel]) -> None:
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_every_command_has_a_description() -> None:
+    rows = re.findall(r"^\| `lsal .+` \|(.*)\|$", pages()["commands.md"], re.MULTILINE)
+    assert len(rows) == len(app.registered_commands)
+    assert all(map(str.strip, rows))
 
 
 def test_the_options_of_the_readme_have_the_defaults_of_the_code() -> None:
@@ -65,7 +80,7 @@ def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
 
 
 def test_every_promise_of_operations_names_tests_that_are_there() -> None:
-    rows = re.findall(r"^\| (.+) \|$", (REPOSITORY / "docs/operations.md").read_text("utf-8"), re.MULTILINE)[2:]
+    rows = re.findall(r"^\| (.+) \|$", (REPOSITORY / "docs/how-to/production/operations.md").read_text("utf-8"), re.MULTILINE)[2:]
     there = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
     for row in rows:
         promised = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
