@@ -37,7 +37,7 @@ _PLACES = {
 _SETTINGS = """# Settings of the server
 
 Environment variables of `lsal web`, `lsal worker` and `lsal serve`. An empty variable counts as not set.
-The environment also holds the defaults of [the options of a project](options.md).
+For the defaults of project options see [options](options.md).
 
 | variable | default | what it does |
 |---|---|---|"""
