@@ -31,7 +31,7 @@ def cells(page: str, heading: str) -> dict[str, list[str]]:
 
 
 def test_every_strategy_says_what_it_asks_what_it_costs_and_when_to_use_it() -> None:
-    rows = cells(STRATEGIES, "What each asks of the model")
+    rows = cells(STRATEGIES, "What each needs from the model")
     assert set(rows) == set(strategies.names())
     assert all(len(row) == 5 and all(row) for row in rows.values())
 
