@@ -1,4 +1,4 @@
-"""mkdocs hooks: files outside docs/ become pages of the site, and their links work in the repository and on the site."""
+"""mkdocs hooks: files outside docs/ become pages of the site, with links that work in both places."""
 
 from __future__ import annotations
 

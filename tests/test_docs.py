@@ -1,4 +1,4 @@
-"""README and docs name everything that can be chosen, with the defaults of the code."""
+"""README and docs match the code: options, settings, commands, strategies and their defaults."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text("utf-8")
+OPERATIONS = (REPOSITORY / "docs/how-to/production/operations.md").read_text("utf-8")
 LABELS = (REPOSITORY / "docs/reference/labels.md").read_text("utf-8")
 STRATEGIES = (REPOSITORY / "docs/reference/strategies.md").read_text("utf-8")
 
 
 def cells(page: str, heading: str) -> dict[str, list[str]]:
-    """The rows of the tables under a heading, by each `name` in their first cell."""
+    """Rows of the tables under a heading, keyed by each `name` in the first cell."""
     section = re.split(r"^## ", page.split(f"\n## {heading}", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     return {name: row for row in rows for name in re.findall(r"`(\w+)`", row[0])}
 
 
-def test_every_strategy_says_what_it_asks_what_it_costs_and_when_to_use_it() -> None:
+def test_every_strategy_has_a_row_with_needs_cost_and_use() -> None:
     rows = cells(STRATEGIES, "What each needs from the model")
     assert set(rows) == set(strategies.names())
     assert all(len(row) == 5 and all(row) for row in rows.values())
@@ -79,17 +80,17 @@ def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
     }
 
 
-def test_every_promise_of_operations_names_tests_that_are_there() -> None:
-    rows = re.findall(r"^\| (.+) \|$", (REPOSITORY / "docs/how-to/production/operations.md").read_text("utf-8"), re.MULTILINE)[2:]
-    there = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
+def test_every_guarantee_of_operations_names_existing_tests() -> None:
+    rows = re.findall(r"^\| (.+) \|$", OPERATIONS, re.MULTILINE)[2:]
+    existing = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
     for row in rows:
-        promised = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
-        assert set(promised) <= there, row
-        assert promised or row.endswith("same"), row
+        named = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
+        assert set(named) <= existing, row
+        assert named or row.endswith("same"), row
 
 
 def _skeleton(page: str) -> dict[str, list[str]]:
-    """What is the same in every language: code, names in the tables' first cells, figures, links, depth of headings."""
+    """Parts that are equal in all languages: code, names in first table cells, figures, links, heading levels."""
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     rows = re.findall(r"^\|([^|]*)\|(.*)$", prose, re.MULTILINE)
     return {
@@ -104,7 +105,7 @@ def _skeleton(page: str) -> dict[str, list[str]]:
 PICTURES = {"docs/pictures/dashboard-dark.png", "docs/pictures/dashboard-chinese.png"}
 
 
-def test_the_chinese_readme_says_what_the_english_one_says() -> None:
+def test_the_chinese_readme_matches_the_english_one() -> None:
     english, chinese = _skeleton(README), _skeleton((REPOSITORY / "README.zh.md").read_text("utf-8"))
-    for part, said in english.items():
-        assert chinese[part] == said, part
+    for part, expected in english.items():
+        assert chinese[part] == expected, part

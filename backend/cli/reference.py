@@ -42,6 +42,17 @@ For the defaults of project options see [options](options.md).
 | variable | default | what it does |
 |---|---|---|"""
 
+_LIBRARIES = """
+Variables of the libraries that the backend uses:
+
+| variable | what it does |
+|---|---|
+| `HF_HOME` | folder of models downloaded from the Hugging Face hub |
+| `RAY_ADDRESS` | address of the Ray cluster, for `SCORING=ray` |
+| `SSL_CERT_FILE` | certificates of your own authority, for TLS to Label Studio |
+| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_DEFAULT_REGION` | credentials and region for `SHARED_URL` on S3 |
+| `AWS_ENDPOINT_URL` | address of MinIO or another server with the API of S3 |"""
+
 _COMMANDS = """# Commands
 
 After `make install` the program is `.venv/bin/lsal`; in Docker, `docker compose exec worker lsal`. It reads
@@ -63,7 +74,7 @@ def settings() -> str:
     for name, field in Settings.model_fields.items():
         names = ", ".join(f"`{each}`" for each in _variables(name, field))
         rows.append(f"| {names} | {_default(field)} | {_line(field.description)} |")
-    return "\n".join([_SETTINGS, *rows]) + "\n"
+    return "\n".join([_SETTINGS, *rows, _LIBRARIES]) + "\n"
 
 
 def commands() -> str:
