@@ -62,6 +62,11 @@ def test_every_command_has_a_description() -> None:
     assert all(map(str.strip, rows))
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readmes_stay_short(name: str) -> None:
+    assert len((REPOSITORY / name).read_text("utf-8").splitlines()) <= 150
+
+
 def test_the_options_of_the_readme_have_the_defaults_of_the_code() -> None:
     rows = {
         name: row for name, row in cells(README, "Options of a project").items() if name in ProjectOptions.model_fields
