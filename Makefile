@@ -7,7 +7,7 @@ SIMULATE ?=
 KIND ?= choices
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations options bench audit clean
+.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
@@ -36,9 +36,9 @@ translations: install
 coverage: install label-studio chromium postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest --cov=backend --cov=strategies --cov-report=term-missing:skip-covered
 
-# The docs' page of options.
-options: install
-	$(BIN)/lsal options > docs/options.md
+# The pages of docs/reference that are generated from code: options, settings, commands.
+reference: install
+	$(BIN)/python -m backend.cli.reference docs/reference
 
 # All tests that need no Label Studio.
 unit: install postgresql

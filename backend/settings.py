@@ -22,37 +22,71 @@ class SettingsError(RefusedStartError):
 class Settings(BaseSettings):
     """How this server runs: one environment variable a field, spelled in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
     label_studio_url: str | None = Field(None, validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"))
-    label_studio_public_url: str | None = None  # where people's browsers find it, if that is another address
+    """address of Label Studio as seen from the backend"""
+    label_studio_public_url: str | None = None
+    """address of Label Studio for browsers, if it differs: the dashboard links to it"""
     label_studio_api_key: SecretStr | None = None
+    """access token of a user who may manage the projects"""
     basic_auth_user: str | None = None
+    """with `BASIC_AUTH_PASS`: every request except `/` and `/health` needs this user and password; enter them in the
+    model's settings. Webhooks may send their secret instead"""
     basic_auth_pass: SecretStr | None = None
-    model_dir: Path = Path("data")  # all that the backend keeps: state, adapters, scores
+    """see `BASIC_AUTH_USER`"""
+    model_dir: Path = Path("data")
+    """folder for everything the backend keeps: state, adapters, scores. Use a local disk and
+    [back it up](operations.md#backups)"""
     host: str = "0.0.0.0"  # a sidecar is called from another container  # noqa: S104  # nosec B104
+    """address that the web server listens on"""
     port: int = 9090
-    workers: int = Field(1, ge=1)  # web processes; each loads the models it serves
-    threads: int = Field(8, ge=2)  # request threads a web process
-    accelerate_config: Path | None = None  # what `accelerate config` wrote: trains in several processes
-    scoring: Literal["local", "ray"] = "local"  # ray: on the cluster of RAY_ADDRESS
-    scoring_replicas: int | None = Field(None, ge=1)  # of the model there; None: one a GPU, or processor
-    openai_base_url: str | None = None  # of a server for base models named openai:…, as in http://vllm:8000/v1
-    openai_api_key: SecretStr | None = None  # that it wants
-    openai_extra_body: dict[str, Any] = Field(default_factory=dict)  # JSON that each question to it says besides
-    openai_concurrency: int = Field(32, ge=1, le=1024)  # questions under way at once
-    max_base_models: int = Field(4, ge=1)  # kept in memory by each process; more projects than that may share them
+    """port that the web server listens on"""
+    workers: int = Field(1, ge=1)
+    """number of web processes; each loads the models it serves"""
+    threads: int = Field(8, ge=2)
+    """request threads per web process"""
+    accelerate_config: Path | None = None
+    """file written by `accelerate config`: trains [on several GPUs](large-models.md#larger-models)"""
+    scoring: Literal["local", "ray"] = "local"
+    """`ray`: score pools [on the Ray cluster](large-pools.md#scoring-on-ray) at `RAY_ADDRESS`"""
+    scoring_replicas: int | None = Field(None, ge=1)
+    """model replicas on the Ray cluster. Default: one per GPU, or one per processor without GPUs"""
+    openai_base_url: str | None = None
+    """address, such as `http://vllm:8000/v1`, of the server of base models named `openai:…`:
+    [vLLM or similar](large-models.md#large-language-models-behind-a-server)"""
+    openai_api_key: SecretStr | None = None
+    """API key of that server"""
+    openai_extra_body: dict[str, Any] = Field(default_factory=dict)
+    """JSON that is added to each request to that server"""
+    openai_concurrency: int = Field(32, ge=1, le=1024)
+    """concurrent requests per process to that server"""
+    max_base_models: int = Field(4, ge=1)
+    """base models that a process keeps in memory; projects with the same base model share its weights"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    sync_interval: float = Field(60.0, gt=0)  # seconds between looks at Label Studio when no event arrives
-    keep_adapters: int = Field(3, ge=1)  # versions of a project that `lsal rollback` can go back to
-    min_free_mb: int = Field(200, ge=0)  # megabytes of disk without which no round begins
-    max_body_mb: int = Field(64, ge=1)  # megabytes a request may have
-    metrics_public: bool = False  # whether /metrics and /ready ask for no password
-    notify_url: SecretStr | None = None  # is told, as Slack's webhooks are, when a project may stop labeling
-    database_url: SecretStr | None = None  # PostgreSQL, for several hosts; None: SQLite in model_dir
-    shared_url: str | None = None  # where hosts share adapters and scores, as in s3://bucket/folder; None: in model_dir
-    # The worker's name, by which it takes its rounds up again after a restart.
+    """lowest level that is logged"""
+    sync_interval: float = Field(60.0, gt=0)
+    """seconds between two syncs with Label Studio when no webhook arrives"""
+    keep_adapters: int = Field(3, ge=1)
+    """adapter versions per project that are kept for `lsal rollback`"""
+    min_free_mb: int = Field(200, ge=0)
+    """free disk space in MB below which no round starts"""
+    max_body_mb: int = Field(64, ge=1)
+    """largest request body in MB"""
+    metrics_public: bool = False
+    """true: `/metrics` and `/ready` need no password"""
+    notify_url: SecretStr | None = None
+    """address that receives a POST of `{"text": …}`, the format of Slack's incoming webhooks, when a project may stop
+    labeling"""
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host:5432/name`: state and queue [for several hosts](scale.md). Default: SQLite in
+    `MODEL_DIR`"""
+    shared_url: str | None = None
+    """`s3://bucket/folder` or a similar address: adapters and scores
+    [for several hosts](scale.md#shared-storage). Default: `MODEL_DIR`"""
     executor_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """name of the worker. Keep it across restarts: a restarted worker resumes the rounds under its name. Default:
+    `worker-1`, or the host's name if `DATABASE_URL` is set"""
 
     @field_validator("log_level", mode="before")
     @classmethod

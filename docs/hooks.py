@@ -1,4 +1,4 @@
-"""For mkdocs: pages that lie outside of docs/ become pages of the site, and links to them hold in both places."""
+"""mkdocs hooks: files outside docs/ become pages of the site, with links that work in both places."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _RESULTS = "benchmarks/results"
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add them."""
+    """Add the pages of the repository's root and the measured results."""
     results = [path for path in (_REPOSITORY / _RESULTS).rglob("*") if path.suffix in (".md", ".png")]
-    there = {name: _REPOSITORY / path for path, name in _PAGES.items()}
-    there |= {path.relative_to(_REPOSITORY).as_posix(): path for path in results}
-    for name, path in there.items():
+    added = {name: _REPOSITORY / path for path, name in _PAGES.items()}
+    added |= {path.relative_to(_REPOSITORY).as_posix(): path for path in results}
+    for name, path in added.items():
         files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """In the repository docs/ is a folder; on the site its pages lie beside those of the top."""
+    """Rewrite links: on the site, docs/ is the root, and the pages of the repository's root are in it."""
     if page.file.src_uri in _PAGES.values():
         markdown = re.sub(r"\]\(README\.md", "](index.md", markdown)
         return re.sub(r"\]\(docs/", "](", markdown)
-    return markdown.replace("](../README.md", "](index.md").replace("](../", "](")
+    root = "../" * page.file.src_uri.count("/")
+    return markdown.replace(f"](../{root}README.md", f"]({root}index.md").replace(f"](../{root}", f"]({root}")

@@ -4,7 +4,7 @@ The center is that of the cluster's unlabeled texts.
 
 Kang, Ryu & Kwon, Using Cluster-Based Sampling to Select Initial Training Set for Active Learning in Text Classification
 (PAKDD 2004). It walks through the clusters as TypiClust does. Where a densest spot holds texts of one mould, which
-TypiClust prefers, the middle of the cluster teaches more: docs/strategies.md has the comparison.
+TypiClust prefers, the middle of the cluster teaches more: docs/reference/strategies.md has the comparison.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every command and every program of README and docs runs in a test, or says in the text that none can run it."""
+"""A test runs every command and program in README and docs, or a comment in the page states why none can."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from strategies.registry import _found
 from tests.conftest import labeled_sentences
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 EXCUSE = "<!-- not run by a test: "
-# What begins a command, the test that runs it, and what of it stands there.
+# Start of a command: the file that runs it, and a string in that file as proof.
 RUN = {
     "make test": (".ci/run", "make test"),
     "make demo": ("tests/backend/test_demo.py", "KINDS"),
@@ -47,7 +47,7 @@ RUN = {
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    """Page and text of each block that is to be run."""
+    """Page and text of each code block of a language, without those marked as not run."""
     found = []
     for page in PAGES:
         text = page.read_text("utf-8")
@@ -66,7 +66,7 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_every_command_is_run_by_a_test(page: str, command: str) -> None:
     known = [where for start, where in RUN.items() if re.match(rf"{re.escape(start)}(\s|=|$)", command)]
-    assert known, f"{page}: name the test that runs this, or write before it '{EXCUSE}why -->'"
+    assert known, f"{page}: name the test that runs it in RUN, or write before it '{EXCUSE}why -->'"
     path, proof = known[0]
     assert proof in (REPOSITORY / path).read_text("utf-8")
 
@@ -85,7 +85,7 @@ def test_simulations_of_the_docs_run(command: str, tmp_path: Path, tiny_encoder:
         (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "test.csv").write_text("text,label\n" + "\n".join(f"{each['text']},{each['label']}" for each in rows))
     arguments = shlex.split(command)[1:]
-    # On so few texts that small batches and a single seed must do.
+    # Small batches and a single seed: there are few texts.
     small = ["--seeds", "1", "--batch", "6", "--rounds", "3"]
     done = subprocess.run(
         [sys.executable, "-m", "backend", *arguments, *small], cwd=tmp_path, check=False, capture_output=True,
@@ -99,11 +99,11 @@ def test_the_strategy_of_contributing_works_as_it_stands(tmp_path: Path, monkeyp
     (code,) = [block for page, block in blocks("python") if page == "CONTRIBUTING.md"]
     (entry,) = [block for page, block in blocks("toml") if page == "CONTRIBUTING.md"]
     (tmp_path / "least_typical.py").write_text(code)
-    told = tmp_path / "somebody-1.0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.0\n")
+    metadata = tmp_path / "somebody-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.0\n")
     group, name = re.findall(r'"([\w.]+)"', entry)[0], re.findall(r"^(\w+) = ", entry, re.MULTILINE)[0]
-    (told / "entry_points.txt").write_text(f"[{group}]\n{name} = least_typical:create\n")
+    (metadata / "entry_points.txt").write_text(f"[{group}]\n{name} = least_typical:create\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     _found.cache_clear()
     try:

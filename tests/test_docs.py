@@ -1,4 +1,4 @@
-"""README and docs name everything that can be chosen, with the defaults of the code."""
+"""README and docs match the code: options, settings, commands, strategies and their defaults."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import strategies
-from backend.options import ProjectOptions, as_markdown
+from backend.cli import app
+from backend.cli.reference import pages
+from backend.options import ProjectOptions
 from backend.rounds.selection.compatibility import matrix
+from backend.settings import Settings
 from strategies.registry import _found
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text("utf-8")
-LABELS = (REPOSITORY / "docs/labels.md").read_text("utf-8")
-STRATEGIES = (REPOSITORY / "docs/strategies.md").read_text("utf-8")
+OPERATIONS = (REPOSITORY / "docs/how-to/production/operations.md").read_text("utf-8")
+LABELS = (REPOSITORY / "docs/reference/labels.md").read_text("utf-8")
+STRATEGIES = (REPOSITORY / "docs/reference/strategies.md").read_text("utf-8")
 
 
 def cells(page: str, heading: str) -> dict[str, list[str]]:
-    """The rows of the tables under a heading, by each `name` in their first cell."""
+    """Rows of the tables under a heading, keyed by each `name` in the first cell."""
     section = re.split(r"^## ", page.split(f"\n## {heading}", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     return {name: row for row in rows for name in re.findall(r"`(\w+)`", row[0])}
 
 
-def test_every_strategy_says_what_it_asks_what_it_costs_and_when_to_use_it() -> None:
-    rows = cells(STRATEGIES, "What each asks of the model")
+def test_every_strategy_has_a_row_with_needs_cost_and_use() -> None:
+    rows = cells(STRATEGIES, "What each needs from the model")
     assert set(rows) == set(strategies.names())
     assert all(len(row) == 5 and all(row) for row in rows.values())
 
@@ -41,9 +46,25 @@ def test_every_option_of_a_strategy_is_in_the_docs_with_its_default(name: str) -
             assert re.search(rf"`{option}` \(`?{parameter.default}\b", row[1]), option
 
 
-def test_the_page_of_options_is_made_from_the_code() -> None:
-    assert (REPOSITORY / "docs/options.md").read_text("utf-8") == as_markdown(), "run `make options`"
-    assert all(field.description for field in ProjectOptions.model_fields.values())
+@pytest.mark.parametrize(("name", "text"), pages().items(), ids=list(pages()))
+def test_the_generated_pages_match_the_code(name: str, text: str) -> None:
+    assert (REPOSITORY / "docs/reference" / name).read_text("utf-8") == text, "run `make reference`"
+
+
+@pytest.mark.parametrize("model", [ProjectOptions, Settings])
+def test_every_option_and_setting_has_a_description(model: type[BaseModel]) -> None:
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_every_command_has_a_description() -> None:
+    rows = re.findall(r"^\| `lsal .+` \|(.*)\|$", pages()["commands.md"], re.MULTILINE)
+    assert len(rows) == len(app.registered_commands)
+    assert all(map(str.strip, rows))
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readmes_stay_short(name: str) -> None:
+    assert len((REPOSITORY / name).read_text("utf-8").splitlines()) <= 150
 
 
 def test_the_options_of_the_readme_have_the_defaults_of_the_code() -> None:
@@ -64,17 +85,17 @@ def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
     }
 
 
-def test_every_promise_of_operations_names_tests_that_are_there() -> None:
-    rows = re.findall(r"^\| (.+) \|$", (REPOSITORY / "docs/operations.md").read_text("utf-8"), re.MULTILINE)[2:]
-    there = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
+def test_every_guarantee_of_operations_names_existing_tests() -> None:
+    rows = re.findall(r"^\| (.+) \|$", OPERATIONS, re.MULTILINE)[2:]
+    existing = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
     for row in rows:
-        promised = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
-        assert set(promised) <= there, row
-        assert promised or row.endswith("same"), row
+        named = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]
+        assert set(named) <= existing, row
+        assert named or row.endswith("same"), row
 
 
 def _skeleton(page: str) -> dict[str, list[str]]:
-    """What is the same in every language: code, names in the tables' first cells, figures, links, depth of headings."""
+    """Parts that are equal in all languages: code, names in first table cells, figures, links, heading levels."""
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     rows = re.findall(r"^\|([^|]*)\|(.*)$", prose, re.MULTILINE)
     return {
@@ -89,7 +110,7 @@ def _skeleton(page: str) -> dict[str, list[str]]:
 PICTURES = {"docs/pictures/dashboard-dark.png", "docs/pictures/dashboard-chinese.png"}
 
 
-def test_the_chinese_readme_says_what_the_english_one_says() -> None:
+def test_the_chinese_readme_matches_the_english_one() -> None:
     english, chinese = _skeleton(README), _skeleton((REPOSITORY / "README.zh.md").read_text("utf-8"))
-    for part, said in english.items():
-        assert chinese[part] == said, part
+    for part, expected in english.items():
+        assert chinese[part] == expected, part

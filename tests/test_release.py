@@ -1,4 +1,4 @@
-"""What is released: one version, a wheel and a source archive that hold everything. tests/docker installs the wheel."""
+"""The release: one version, complete wheel and source archive. tests/docker installs the wheel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`python -m build` on a clean copy, so that nothing left by an earlier build gets in."""
+    """Run `python -m build` on a clean copy, without files of earlier builds."""
     folder = tmp_path_factory.mktemp("release")
     for name in ("backend", "strategies"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -53,7 +53,7 @@ def test_a_blocked_private_address(
     project_and_token: tuple[int, str],
     backend: Backend,
 ) -> None:
-    """Label Studio's default. What to do is said by `lsal doctor` and docs/connect.md: it is nothing we could say."""
+    """Label Studio's default. The fix is in `lsal doctor` and docs/how-to/basics/connect.md."""
     stranger = Person(open_page(ours=False), strict_server)
     stranger.sign_in()
     stranger.connect(project_and_token[0], backend.url, auth=AUTH)
