@@ -26,7 +26,7 @@ def classes(store: Store, project: Project) -> dict[str, dict[str, int]]:
 
 
 def _named(value: Any) -> set[str]:
-    """The classes in a label: those of spans, or one or several."""
+    """The classes in a label: one, several, or those of its spans."""
     if isinstance(value, list):
         return {each if isinstance(each, str) else str(each[2]) for each in value}
     return {str(value)}

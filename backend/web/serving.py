@@ -40,7 +40,7 @@ class _InService:
 
     def __init__(self, version: int, learner: AnyLearner, targets: Sequence[Target]) -> None:
         self.version = version
-        self.instead_of = version  # the wanted version, if that is damaged or unavailable
+        self.instead_of = version  # the wanted version, which may be damaged or unavailable
         self.until = math.inf  # when to try the wanted version again, `time.monotonic()`
         self.learner = learner
         self.targets = targets  # with their tuned thresholds
