@@ -1,4 +1,4 @@
-"""The Flask application, put together from parts that are handed in."""
+"""The Flask application, built from the parts passed in."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
 from backend.web import api, auth, metrics, ml, ready, same_origin
-from backend.web.answers import answer
 from backend.web.dashboard import pages
+from backend.web.error_responses import answer
 from backend.web.serving import Serving
 
 log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
-    """All routes, behind basic auth if it is set; every error answered with a sentence."""
+    """All routes, behind basic authentication if configured. Every error response has a message in one sentence."""
     app = Flask("backend")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     app.register_blueprint(metrics.blueprint(app, store))
@@ -51,11 +51,11 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     @app.errorhandler(SQLAlchemyError)
     def no_database(error: SQLAlchemyError) -> Response:
         log.error("the database failed: %s", getattr(error, "orig", type(error).__name__))
-        return answer(503, "The backend's database cannot be used at the moment; its log says more")
+        return answer(503, "The backend's database cannot be used at the moment; see the backend's log")
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
         log.error("unexpected %s", type(error).__name__, exc_info=True)
-        return answer(500, "Internal error; the backend's log says more")
+        return answer(500, "Internal error; see the backend's log")
 
     return app

@@ -1,1 +1,1 @@
-"""What people want to see of a project, as plain values: the dashboard and the API show the same."""
+"""The data that both the dashboard and the JSON API show, as plain values."""

@@ -1,4 +1,4 @@
-"""The rounds of a project and the adapters that it can go back to."""
+"""The rounds of a project, and the adapters available for a rollback."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from backend.store.models import Project, Round
 
 def history(store: Store, project: Project, most: int) -> list[dict[str, Any]]:
     """The last rounds, newest first."""
-    return [_told(each) for each in reversed(store.rounds.all(project.id)[-most:])]
+    return [_row(each) for each in reversed(store.rounds.all(project.id)[-most:])]
 
 
 def adapters(store: Store, project: Project) -> list[dict[str, Any]]:
-    """The versions whose files are kept, newest first."""
+    """The adapters whose files are kept, newest first."""
     found = [store.rounds.adapter(project.id, number) for number in kept(store, project.id)]
     return [
         {
@@ -32,8 +32,8 @@ def adapters(store: Store, project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def _told(each: Round) -> dict[str, Any]:
-    done = each.state == "done"  # else it measured an adapter that does not serve, or not yet
+def _row(each: Round) -> dict[str, Any]:
+    done = each.state == "done"  # else the scores are of an adapter that is not, or not yet, in service
     controls = (each.evaluation or {}).get("controls", {}) if done else {}
     return {
         "round": each.number,

@@ -1,4 +1,4 @@
-"""What people have labeled: how much of each class, who, whether they agree, which labels look wrong, and all of it."""
+"""The labels: counts by class, annotators and their agreement, likely label errors, and an export."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from backend.store.models import Project
 
 
 def classes(store: Store, project: Project) -> dict[str, dict[str, int]]:
-    """By control and class, how many labeled tasks have it; a class of several counts once a task."""
+    """Number of labeled tasks by control and class. A task with several regions of a class counts once."""
     labels = store.tasks.labels(project.id)
     found = {}
     for target in spec_of(project).targets:
         if target.classes:
-            said = Counter(name for each in labels if target.name in each for name in _named(each[target.name]))
-            found[target.name] = {name: said[name] for name in target.classes}
+            counts = Counter(name for each in labels if target.name in each for name in _named(each[target.name]))
+            found[target.name] = {name: counts[name] for name in target.classes}
     return found
 
 
 def _named(value: Any) -> set[str]:
-    """The classes that a value names."""
+    """The classes in a label: one, several, or those of its spans."""
     if isinstance(value, list):
         return {each if isinstance(each, str) else str(each[2]) for each in value}
     return {str(value)}
 
 
 def annotators(store: Store, project: Project) -> dict[str, Any]:
-    """Who labeled how much, how fast, and how often against most of the others; and how well all agree, by control."""
+    """By annotator: annotations, time, and disagreements with the majority of the others. By control: agreement."""
     agreed = {
-        name: told["agreement"]
-        for name, told in (store.rounds.last(project.id, "review") or {}).items()
-        if "agreement" in told
+        name: each["agreement"]
+        for name, each in (store.rounds.last(project.id, "review") or {}).items()
+        if "agreement" in each
     }
     people = []
-    for annotator, said, skipped, timed, seconds in store.annotations.by_annotator(project.id):
+    for annotator, annotated, skipped, timed, seconds in store.annotations.by_annotator(project.id):
         compared = [each["annotators"].get(str(annotator), {}) for each in agreed.values()]
         people.append(
             {
                 "annotator": annotator,
-                "annotations": said,
+                "annotations": annotated,
                 "skipped": skipped,
                 "seconds_each": seconds / timed if timed else None,
                 "compared": sum(each.get("compared", 0) for each in compared),
@@ -61,17 +61,17 @@ def annotators(store: Store, project: Project) -> dict[str, Any]:
 
 
 def suspects(store: Store, project: Project, most: int) -> list[dict[str, Any]]:
-    """The labels that are likeliest wrong, without those that were changed since; empty before a round has looked."""
+    """Likely label errors, most likely first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
     texts = store.tasks.texts(project.id, [each["task"] for each in found])
     return [{**each, "text": excerpt(texts[each["task"]].text)} for each in found if each["task"] in texts]
 
 
 def lines(store: Store, project: Project) -> Iterator[str]:
-    """Every labeled task as a line of JSON: what the next adapter learns from, and what it is measured with."""
+    """Every labeled task as a line of JSON: those to train on, then those held out to measure quality."""
     tasks = store.tasks
     for use, examples in (("learn", tasks.labeled(project.id, audit=False)), ("measure", tasks.truths(project.id)),
                           ("measure", tasks.labeled(project.id, audit=True))):  # fmt: skip
         for each in examples:
-            told = {"task": each.id, "text": each.text, "labels": each.values, "held_out": use == "measure"}
-            yield json.dumps(told, ensure_ascii=False) + "\n"
+            row = {"task": each.id, "text": each.text, "labels": each.values, "held_out": use == "measure"}
+            yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -20,15 +20,16 @@ from backend.store.models import Project
 from backend.store.texts import Placed
 from backend.targets import Target
 
-_NAMED = ("classification", "multilabel", "pairwise")  # kinds with one likeliest class a text
+_NAMED = ("classification", "multilabel", "pairwise")  # kinds whose texts have a most likely class
 _DIGITS = 3
 
 
 def chart(store: Store, project: Project) -> dict[str, Any]:
     """Columns of N texts: `tasks`, `x`, `y`, `state`, `given`, `predicted` and `uncertainty`.
 
-    A state is open, held out, queue, labeled, or skipped, which also stands for annotators who disagree. Classes are
-    places in `classes`, those of the first control that has any; −1 and None: not known.
+    `state` is open, held out, queue, labeled, or skipped (also if annotators disagree). `given` and `predicted` are
+    indices into `classes`, the classes of the first control that has any. Unknown values are −1, or None for
+    `uncertainty`.
     """
     arrays = store.files.map(project.id)
     if arrays is None:
@@ -56,62 +57,62 @@ def chart(store: Store, project: Project) -> dict[str, Any]:
 
 
 def task(store: Store, project: Project, task_id: int) -> dict[str, Any] | None:
-    """One text with what people and the model say of it; None if there is no such task."""
+    """One text with its labels and predictions; None if there is no such task."""
     known = store.tasks.placed(project.id, [task_id]).get(task_id)
     if known is None:
         return None
     text = store.tasks.texts(project.id, [task_id])[task_id].text
     digest, held_out, _, labels = known
-    told: dict[str, Any] = {"task": task_id, "text": excerpt(text), "held_out": held_out, "says": {}}
-    told["labels"] = {name: in_words(value, text) for name, value in (labels or {}).items()}
+    found: dict[str, Any] = {"task": task_id, "text": excerpt(text), "held_out": held_out, "says": {}}
+    found["labels"] = {name: in_words(value, text) for name, value in (labels or {}).items()}
     adapter = store.rounds.adapter(project.id, project.adapter)
     if adapter is None:
-        return told
+        return found
     scores = store.files.scores(project.id, project.adapter)
     there, arrays = scores.found(output_names(learned(adapter)), [digest])
     if not there[0]:
-        return told
+        return found
     controls = {control.name: control for control in spec_of(project).controls}
     for target in learned(adapter):
         control = controls.get(target.name)
         if control is not None and control.target.kind == target.kind:
             value, sure = BY_KIND[target.kind].predicted(control, target, output_of(target, arrays, 0), text)
-            told["says"][target.name] = {"value": in_words(value, text), "confidence": sure}
-    return told
+            found["says"][target.name] = {"value": in_words(value, text), "confidence": sure}
+    return found
 
 
 def _predicted(
     store: Store, project: Project, target: Target | None, digests: list[int]
 ) -> tuple[list[int], list[float | None]]:
-    """Of each text the likeliest class and how unsure the model is of it, from 0 to 1."""
+    """The most likely class of each text, and the uncertainty of that prediction, from 0 to 1."""
     nothing: tuple[list[int], list[float | None]] = [-1] * len(digests), [None] * len(digests)
     adapter = store.rounds.adapter(project.id, project.adapter)
     if adapter is None or target is None or target.kind not in _NAMED:
         return nothing
     name = f"{target.name}/probs"
-    knew = next((each for each in learned(adapter) if (each.name, each.kind) == (target.name, target.kind)), None)
-    kept = [each in target.classes for each in knew.classes] if knew is not None else []
+    trained = next((each for each in learned(adapter) if (each.name, each.kind) == (target.name, target.kind)), None)
+    kept = [each in target.classes for each in trained.classes] if trained is not None else []
     there, arrays = store.files.scores(project.id, project.adapter).found([name], digests)
-    if knew is None or not any(kept) or not there.any():
+    if trained is None or not any(kept) or not there.any():
         return nothing
-    likeliest, sure = _decided(knew, arrays[name][:, kept])
-    classes = np.array([target.classes.index(each) for each in knew.classes if each in target.classes])
+    likeliest, sure = _decided(trained, arrays[name][:, kept])
+    classes = np.array([target.classes.index(each) for each in trained.classes if each in target.classes])
     predicted = np.full(len(there), -1)
     predicted[there] = np.where(likeliest < 0, -1, classes[likeliest])
     unsure = iter(np.round(1 - sure, _DIGITS).tolist())
     return predicted.tolist(), [next(unsure) if is_there else None for is_there in there]
 
 
-def _decided(knew: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The likeliest class of each text, −1 if none is shown, and how sure that is, as `/predict` has it.
+def _decided(trained: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The most likely class of each text, −1 if no class is predicted, and its confidence, as in `/predict`.
 
     probs: (N, C).
     """
     likeliest = probs.argmax(axis=1)
-    if knew.kind != "multilabel":
-        return likeliest, tempered(probs, knew.temperature).max(axis=1)
-    there, absent = np.moveaxis(tempered(two_sided(probs), knew.temperature), -1, 0)
-    shown = probs >= knew.threshold
+    if trained.kind != "multilabel":
+        return likeliest, tempered(probs, trained.temperature).max(axis=1)
+    there, absent = np.moveaxis(tempered(two_sided(probs), trained.temperature), -1, 0)
+    shown = probs >= trained.threshold
     return np.where(shown.any(axis=1), likeliest, -1), np.where(shown, there, absent).min(axis=1)
 
 
@@ -124,7 +125,7 @@ def _state(known: Placed, *, queued: bool) -> str:
 
 
 def _place(target: Target | None, labels: dict[str, Any]) -> int:
-    """The class that people gave, of several the first."""
+    """Index of the labeled class, the first of several; −1 if there is none."""
     value = labels.get(target.name) if target is not None else None
     first = next(iter(value), None) if isinstance(value, list) else value
     name = first if isinstance(first, str) or first is None else first[2]

@@ -1,4 +1,4 @@
-"""What annotators are served next, and why."""
+"""The tasks that annotators get next, and why they were selected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXCERPT = 240  # characters
 
 
 def queue(store: Store, project: Project, most: int) -> dict[str, Any]:
-    """The open tasks of the queue in force, in their order."""
+    """The open tasks of the current queue, in order."""
     items = store.rounds.queue(project.id, project.queue)
     still_open = store.tasks.open_ones(project.id, [item.task_id for item in items])
     waiting = [item for item in items if item.task_id in still_open]

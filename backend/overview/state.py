@@ -1,4 +1,4 @@
-"""What a project is doing now, and what is wrong with it."""
+"""The current state of a project."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backend.store import Store
 from backend.store.models import Project, Round
 from backend.store.workers import SILENT
 
-_TOO_EARLY = 2.0  # seconds of work, before which nobody can tell how long the rest takes
+_TOO_EARLY = 2.0  # seconds of work before the remaining time is estimated
 
 
 def summary(store: Store, project: Project) -> dict[str, Any]:
-    """A project in a line: who it is, what it does, how far labeling has come and how good the model is."""
+    """A project in short: name, state, labeling progress and scores."""
     evaluation = store.rounds.last(project.id, "evaluation", done=True) or {}
     names = ("metric", "score", "low", "high", "labels")
     return {
@@ -37,7 +37,7 @@ def summary(store: Store, project: Project) -> dict[str, Any]:
 
 
 def state(store: Store, project: Project) -> dict[str, Any]:
-    """`name` of the state, with what belongs to it.
+    """`name` of the state, with its details.
 
     left, no_worker, working (`step`, `round`, `share`, `seconds_left`), trouble, stopped, paused, starting,
     all_labeled, or waiting (`missing` labels). Times are seconds since 1970.
@@ -45,7 +45,7 @@ def state(store: Store, project: Project) -> dict[str, Any]:
     last = store.rounds.get(project.id, project.round)
     try:
         options = options_of(project)
-    except UnsupportedConfigError:  # the environment changed since they were accepted
+    except UnsupportedConfigError:  # the environment changed after they were accepted
         return {"name": "trouble"}
     if not project.connected:
         return {"name": "left"}
@@ -53,7 +53,7 @@ def state(store: Store, project: Project) -> dict[str, Any]:
     if worker is None or worker[1] > SILENT:
         return {"name": "no_worker", "since": worker[0].beat_at if worker is not None else None}
     if last is not None and last.state == "running":
-        return {"name": "working", "step": last.step, "round": last.number, "since": last.started_at, **_far(last)}
+        return {"name": "working", "step": last.step, "round": last.number, "since": last.started_at, **_progress(last)}
     if project.error is not None:
         return {"name": "trouble"}
     published = last.finished_at if last is not None and last.queue is not None else None
@@ -75,11 +75,11 @@ def _idle(store: Store, project: Project, options: ProjectOptions) -> dict[str, 
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}
 
 
-def _far(last: Round) -> dict[str, Any]:
-    """How far the running step is, if it says so."""
-    told = last.progress
-    if told is None or not told["total"]:
+def _progress(last: Round) -> dict[str, Any]:
+    """Progress of the running step, if it reports any."""
+    progress = last.progress
+    if progress is None or not progress["total"]:
         return {"share": None, "seconds_left": None}
-    took, done = told["at"] - told["since"], told["done"]
-    left = took * (told["total"] - done) / done if done and took >= _TOO_EARLY else None
-    return {"share": min(1.0, done / told["total"]), "seconds_left": left}
+    took, done = progress["at"] - progress["since"], progress["done"]
+    left = took * (progress["total"] - done) / done if done and took >= _TOO_EARLY else None
+    return {"share": min(1.0, done / progress["total"]), "seconds_left": left}

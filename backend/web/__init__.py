@@ -1,1 +1,1 @@
-"""HTTP: the ML-backend interface. Validates, remembers, answers. Never trains."""
+"""HTTP: the ML-backend interface, the JSON API and the dashboard. Requests are checked and stored; none trains."""

@@ -1,4 +1,4 @@
-"""Who may call: basic authentication as Label Studio sends it or, for events alone, the secret of their webhook."""
+"""Authentication: user and password (HTTP basic) or, for webhook events only, the secret of the webhook."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from flask import Flask, Response, g, request
 from backend.labelstudio.webhook import SECRET_HEADER, project_of_secret
 from backend.settings import Settings
 from backend.store import Store
-from backend.web.answers import answer
+from backend.web.error_responses import answer
 
-_OPEN = {"ml.index", "ml.health"}  # for probes: they tell nothing
+_OPEN = {"ml.index", "ml.health"}  # health probes; they expose no data
 _FOR_MONITORS = {"metrics.metrics", "ready.ready"}
 _WRONG = "Wrong or missing user and password; enter BASIC_AUTH_USER and BASIC_AUTH_PASS in the model's settings"
 
 
 def protect(app: Flask, settings: Settings, store: Store) -> None:
-    """Ask every request but health checks for user and password, if they are set. Comparisons take constant time."""
+    """Require user and password, if configured, on all but health checks. Comparisons take constant time."""
     if settings.basic_auth is None:
         return
     user, password = (part.encode() for part in settings.basic_auth)
@@ -28,11 +28,11 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
         if request.endpoint in free:
             return None
         given = request.authorization
-        came = ((given.username or "").encode(), (given.password or "").encode()) if given else (b"", b"")
-        # Compare both parts whatever the first says.
-        if hmac.compare_digest(came[0], user) & hmac.compare_digest(came[1], password):
+        sent = ((given.username or "").encode(), (given.password or "").encode()) if given else (b"", b"")
+        # `&` rather than `and`: always compare both parts.
+        if hmac.compare_digest(sent[0], user) & hmac.compare_digest(sent[1], password):
             return None
-        if request.endpoint == "ml.webhook" and (project_id := _vouched_for(store)) is not None:
+        if request.endpoint == "ml.webhook" and (project_id := _project_of_webhook(store)) is not None:
             g.only_project = project_id
             return None
         refusal = answer(401, _WRONG)
@@ -40,11 +40,11 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
         return refusal
 
 
-def _vouched_for(store: Store) -> int | None:
-    """The project whose webhook's secret the request carries."""
-    came = request.headers.get(SECRET_HEADER, "")
-    project_id = project_of_secret(came)
+def _project_of_webhook(store: Store) -> int | None:
+    """The project whose webhook secret the request carries; None without a valid secret."""
+    secret = request.headers.get(SECRET_HEADER, "")
+    project_id = project_of_secret(secret)
     project = store.projects.get(project_id) if project_id is not None else None
     known = project.webhook_secret if project is not None else None
-    same = hmac.compare_digest(came.encode("utf-8", "replace"), (known or "").encode())
+    same = hmac.compare_digest(secret.encode("utf-8", "replace"), (known or "").encode())
     return project_id if same and known else None

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: the state of projects and rounds read from the store, and the time of requests."""
+"""`/metrics` for Prometheus: the state of projects and rounds, read from the store, and request times."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 100)  # se
 
 
 class _Rounds(Collector):
-    """What the store says, whichever process did it."""
+    """Gauges read from the store, so that any web process reports the work of all."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """One gauge a figure and project."""
+        """One gauge per figure, with one sample per project."""
         labels = ["project"]
         labeled = GaugeMetricFamily("lsal_labeled_tasks", "Tasks with a label", labels=labels)
         adapter = GaugeMetricFamily("lsal_adapter_version", "Adapter in service, 0 = none", labels=labels)
@@ -40,21 +40,21 @@ class _Rounds(Collector):
             failing.add_metric(name, float(project.error is not None))
             queued.add_metric(name, self._store.tasks.count_open(project.id, [item.task_id for item in items]))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
-        score = GaugeMetricFamily("lsal_held_out_score", "On held-out labels", labels=["project", "control", "metric"])
-        seconds = GaugeMetricFamily("lsal_round_step_seconds", "Time of the last round", labels=["project", "step"])
+        score = GaugeMetricFamily("lsal_held_out_score", "Held-out score", labels=["project", "control", "metric"])
+        seconds = GaugeMetricFamily("lsal_round_step_seconds", "Step times, last round", labels=["project", "step"])
         for last in self._store.rounds.newest():
             number.add_metric([str(last.project_id)], last.number)
             for name, found in (last.evaluation or {}).get("controls", {}).items():
                 score.add_metric([str(last.project_id), name, found["metric"]], found["score"])
             for step, spent in last.seconds.items():
                 seconds.add_metric([str(last.project_id), step], spent)
-        events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet accounted for")
+        events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet processed")
         events.add_metric([], self._store.events.count())
         yield from (labeled, adapter, failing, stopped, queued, number, score, seconds, events)
 
 
 def blueprint(app: Flask, store: Store) -> Blueprint:
-    """The route, and a clock on every request of `app`."""
+    """The route, and a timer on every request of `app`."""
     registry = CollectorRegistry()
     requests = Histogram(
         "lsal_request_seconds", "Time of a request", ["endpoint", "status"], registry=registry, buckets=_BUCKETS
@@ -76,7 +76,7 @@ def blueprint(app: Flask, store: Store) -> Blueprint:
     @routes.get("/metrics")
     def metrics() -> Response:
         everything = registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # several web processes write their clocks to files there
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # where several web processes write their timings
             everything = CollectorRegistry()
             MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
         state = CollectorRegistry()

@@ -24,8 +24,8 @@ from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
 _DESCRIPTION = Path(__file__).with_name("openapi.json")
-_MOST_TASKS = 50_000  # a request
-_MOST_CHARACTERS = 1_000_000  # a text
+_MOST_TASKS = 50_000  # per request
+_MOST_CHARACTERS = 1_000_000  # per text
 
 
 class _ReachedError(InvalidRequestError):
@@ -54,12 +54,12 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
 
     @routes.get(f"/{TRIAL_PATH}/health")
     def trial() -> Response:
-        """Say that we were reached. It is a refusal, so that Label Studio does not save what it was asked to try."""
+        """Answer 409: the backend is reachable, and Label Studio does not save the trial connection."""
         raise _ReachedError(REACHED)
 
     @routes.post("/setup")
     def setup() -> Response:
-        """Remember a project. Label Studio repeats this call often, so only news makes work for the worker."""
+        """Store a project. Label Studio repeats this call often, so only changes create an event for the worker."""
         body = json_body()
         project_id = project_number(body.get("project"))
         config = body.get("schema")
@@ -78,7 +78,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
 
     @routes.post("/predict")
     def predict() -> Response:
-        """One list of predictions a task, in the order asked: empty while there is no adapter or no text."""
+        """One list of predictions per task, in the order of the request; empty without an adapter or a text."""
         body = json_body()
         tasks = body.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
@@ -113,10 +113,10 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
 
     @routes.post("/webhook")
     def webhook() -> tuple[Response, int]:
-        """Remember that something happened. What exactly is read from Label Studio by the worker."""
+        """Store that an event occurred. The worker reads the data itself from Label Studio."""
         if note(store, json_body(), only=g.get("only_project")):
             return jsonify(status="noted"), 201
-        return jsonify(status="ignored", reason="the project has not connected this backend"), 200
+        return jsonify(status="ignored", reason="the project is not connected to this backend"), 200
 
     @routes.get("/versions")
     def versions() -> Response:
@@ -130,17 +130,17 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
 
 
 def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> bool:
-    """Remember an event; false if its project is not connected, since a webhook outlives the model it was made for.
+    """Store an event. False if its project is not connected: webhooks remain after the model is disconnected.
 
-    only: the project that the caller may speak for, if not for all.
+    only: the project that the caller may send events of; None: all.
     """
     action = event.get("action")
     if not isinstance(action, str) or not re.fullmatch("[A-Z_]{1,64}", action):
-        raise InvalidRequestError("'action' must name the event, in capitals as Label Studio does")
+        raise InvalidRequestError("'action' must be an event name in capitals, such as ANNOTATION_CREATED")
     project = event.get("project")
     project_id = project_number(project.get("id") if isinstance(project, dict) else project)
     if only not in (None, project_id):
-        raise _ForbiddenError(f"The secret of project {only}'s webhook came with an event of project {project_id}")
+        raise _ForbiddenError(f"The webhook secret is that of project {only}, the event is of project {project_id}")
     known = store.projects.get(project_id)
     if known is None or not known.connected:
         return False
@@ -149,7 +149,7 @@ def note(store: Store, event: dict[str, Any], *, only: int | None = None) -> boo
 
 
 def _as_object(extra_params: Any) -> Any:
-    """Label Studio passes on what the API was given, which may be JSON in a string."""
+    """The decoded value. Label Studio forwards what its API received: an object, or JSON in a string."""
     if isinstance(extra_params, str) and extra_params.strip():
         try:
             return request.json_module.loads(extra_params)

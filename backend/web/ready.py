@@ -1,4 +1,4 @@
-"""`/ready`: whether database, queue, worker and Label Studio are well and, if not, what is wrong."""
+"""`/ready`: the state of database, queue, worker and Label Studio: `ok`, or what is wrong."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.store import Store
 from backend.store.workers import SILENT
 
-_WAITING = 600.0  # seconds that an event may wait while the worker lives; a round in training keeps events waiting
+_WAITING = 600.0  # seconds that an event may wait while no round runs; during a round, events wait until it ends
 
 
 def blueprint(store: Store) -> Blueprint:
-    """The route. 200 if all is well, 503 otherwise; the body tells each part's state."""
+    """The route. Status 200 if every part is ok, else 503; the body has the state of each part."""
     routes = Blueprint("ready", __name__)
 
     @routes.get("/ready")
     def ready() -> Response:
-        found = {name: _told(check, store) for name, check in _CHECKS.items()}
+        found = {name: _problem(check, store) for name, check in _CHECKS.items()}
         response = jsonify({name: wrong or "ok" for name, wrong in found.items()})
         response.status_code = 503 if any(found.values()) else 200
         return response
@@ -27,7 +27,7 @@ def blueprint(store: Store) -> Blueprint:
     return routes
 
 
-def _told(check: Callable[[Store], str | None], store: Store) -> str | None:
+def _problem(check: Callable[[Store], str | None], store: Store) -> str | None:
     try:
         return check(store)
     except SQLAlchemyError as error:
@@ -47,9 +47,9 @@ def _database(store: Store) -> str | None:
 def _worker(store: Store) -> str | None:
     last = store.workers.newest()
     if last is None:
-        return "no worker was ever started here; start `lsal serve` or `lsal worker`"
-    _, silent = last  # negative after the clock jumped back, until the worker's next sign
-    return None if silent < SILENT else f"the worker was last heard of {silent:.0f} s ago; see its log"
+        return "no worker has been started here; start `lsal serve` or `lsal worker`"
+    _, silent = last  # negative after the clock was set back, until the worker's next heartbeat
+    return None if silent < SILENT else f"the worker last reported {silent:.0f} s ago; see its log"
 
 
 def _queue(store: Store) -> str | None:

@@ -1,4 +1,4 @@
-"""Whoever is signed in here must not be made to act by another site's page (cross-site request forgery)."""
+"""Protection against cross-site request forgery: pages of other sites cannot act for a signed-in user."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from backend.web.answers import answer
+from backend.web.error_responses import answer
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _FROM_HERE = {"same-origin", "none"}
 _REFUSAL = (
-    "This came from another site's page, {origin}; open the dashboard at the address under which you want to use it. "
-    "Behind a reverse proxy, let it pass on the Host header"
+    "Refused: the request comes from a page of another site ({origin}). Open the dashboard at its own address. "
+    "A reverse proxy must forward the Host header"
 )
 
 
 def protect(app: Flask) -> None:
-    """Refuse what a browser says comes from another origin, unless it only reads.
+    """Refuse requests from other origins, unless they only read.
 
-    By Fetch Metadata and, where browsers do not send it, the origin (OWASP, Cross-Site Request Forgery Prevention Cheat
-    Sheet). Programs such as Label Studio send neither and pass: nobody else's page can make them call.
+    By Fetch Metadata and, for browsers that do not send it, the Origin header (OWASP, Cross-Site Request Forgery
+    Prevention Cheat Sheet). Programs such as Label Studio send neither and are accepted: no page can make them call.
     """
 
     @app.before_request
@@ -32,4 +32,4 @@ def protect(app: Flask) -> None:
             from_here = site in _FROM_HERE
         else:
             from_here = origin is None or urlsplit(origin).netloc == request.host
-        return None if from_here else answer(403, _REFUSAL.format(origin=origin or "unnamed"))
+        return None if from_here else answer(403, _REFUSAL.format(origin=origin or "unknown"))

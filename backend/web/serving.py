@@ -1,4 +1,4 @@
-"""The adapters in service: loaded once, swapped when a round completes, let go when the last request has left them."""
+"""The adapters in service: loaded once, swapped when a round completes, unloaded when their last request ends."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from backend.targets import Target
 
 log = logging.getLogger(__name__)
 
-_AGAIN = 30.0  # seconds until a version that could not be had is tried again
-_COPIES = 3  # of versions that are kept here
+_AGAIN = 30.0  # seconds until an unavailable version is tried again
+_COPIES = 3  # newest versions in shared storage that keep a local copy
 
 
 class _InService:
-    """A loaded adapter, the scores it is known to give, and how many requests are using it."""
+    """A loaded adapter, its stored scores, and the number of requests that use it."""
 
     def __init__(self, version: int, learner: AnyLearner, targets: Sequence[Target]) -> None:
         self.version = version
-        self.instead_of = version  # the version that it serves for: another one if that is damaged
-        self.until = math.inf  # when that one is to be tried again, where it may be had then
+        self.instead_of = version  # the wanted version, which may be damaged or unavailable
+        self.until = math.inf  # when to try the wanted version again, `time.monotonic()`
         self.learner = learner
         self.targets = targets  # with the thresholds and temperatures of the last round
         self.scores: Shards | None = None
         self.users = 0
 
     def serves(self, wanted: int) -> bool:
-        """Whether it is what serves for that version now."""
+        """Whether it is in service for the version `wanted`."""
         return self.instead_of == wanted and time.monotonic() < self.until
 
 
@@ -60,32 +60,32 @@ class Serving:
         self._store = store
         self._models = models
         models.let_go = self._let_go
-        self._lock = threading.Lock()  # of the two below; held for moments only
+        self._lock = threading.Lock()  # for the two below; never held while an adapter loads
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
-        self._projects: dict[int, Project] = {}  # as last seen
-        self._reported: set[tuple[int, int]] = set()  # adapters that the worker was told to replace
+        self._projects: dict[int, Project] = {}  # as last read
+        self._reported: set[tuple[int, int]] = set()  # damaged adapters that the worker knows of: project, version
 
     def project(self, project_id: int) -> Project | None:
-        """The project; as it was last seen while the database cannot be read, so that serving goes on."""
+        """The project. If the database cannot be read, as last read, so that serving continues."""
         try:
             found = self._store.projects.get(project_id)
         except DBAPIError as error:
             if project_id not in self._projects:
                 raise
-            log.error("the database cannot be read (%s); project %d is served as last seen", error.orig, project_id)
+            log.error("the database cannot be read (%s); project %d is served as last read", error.orig, project_id)
             return self._projects[project_id]
         if found is not None:
             self._projects[project_id] = found
         return found
 
     def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, Sequence[Target], Arrays]:
-        """The adapter in service, what it learned, and its outputs, one text a row. Scored texts cost nothing."""
+        """Version in service, its targets, and its outputs, one row per text. Stored scores are reused."""
         digests = [digest(text) for text in texts]
         with self._lease(project_id) as service:
-            self._refresh_targets(project_id, service)
+            targets = self._current_targets(project_id, service)
             known = self._scores(project_id, service)
-            there, outputs = known.found(output_names(service.targets), digests)
+            there, outputs = known.found(output_names(targets), digests)
             if not there.all():
                 fresh = service.learner.predict([texts[i] for i in np.flatnonzero(~there)])
                 order = np.argsort(np.concatenate([np.flatnonzero(there), np.flatnonzero(~there)]))
@@ -93,10 +93,10 @@ class Serving:
                     name: stacked(outputs[name], values)[order] if there.any() else values
                     for name, values in fresh.items()
                 }
-            return service.version, service.targets, outputs
+            return service.version, targets, outputs
 
     def refuse_unknown(self, base_model: str) -> None:
-        """Raise `UnsupportedConfigError` if it is behind a server and nobody said where that is."""
+        """Raise `UnsupportedConfigError` for a model behind a server whose address is not configured."""
         if is_served(base_model):
             try:
                 self._models.served(base_model)
@@ -104,7 +104,7 @@ class Serving:
                 raise UnsupportedConfigError(f"extra_params.base_model: {error}") from None
 
     def warm_up(self) -> None:
-        """Load what is in service, so that the first annotator of the day does not wait for it."""
+        """Load the adapters in service at startup, so that the first annotator does not wait."""
         for project in self._store.projects.all():
             if project.adapter:
                 try:
@@ -138,7 +138,7 @@ class Serving:
             service.learner.unload()
 
     def _take(self, project_id: int) -> _InService:
-        """What is in service now. One request loads a new version; until it has, all others are served by the old."""
+        """The adapter in service. One request loads a new version; meanwhile the old one serves all others."""
         wanted = self._wanted(project_id)
         with self._lock:
             loading = self._loading.setdefault(project_id, threading.Lock())
@@ -150,7 +150,7 @@ class Serving:
         with loading:
             wanted = self._wanted(project_id)
             former = self._acquire(project_id)
-            if former is not None and former.serves(wanted):  # loaded while this request waited
+            if former is not None and former.serves(wanted):  # loaded by another request
                 return former
             try:
                 fresh = self._load_or_older(project_id, wanted, former)
@@ -163,7 +163,7 @@ class Serving:
                     self._release(project_id, former)
 
     def _let_go(self, base_model: str) -> None:
-        """Give up the adapters of a base model that is to leave memory: it does when the last request has left them."""
+        """Retire the adapters of a base model, which is freed once the last request that uses them ends."""
         with self._lock:
             for project_id, service in list(self._current.items()):
                 if service.learner.base.name == base_model:
@@ -174,9 +174,9 @@ class Serving:
         return 0 if project is None else project.adapter
 
     def _load_or_older(self, project_id: int, wanted: int, former: _InService | None) -> _InService:
-        """The wanted version or, if it is damaged or cannot be fetched, what served before, or the best that is whole.
+        """The wanted version or a replacement: the former adapter if it is unavailable, another version if damaged.
 
-        That is the newest older one, or a later one. From shared storage the wanted one is tried again in a while.
+        That is the newest older undamaged one, else a later one. A wanted version that may become available is retried.
         """
         shared = self._store.files.shared is not None
         try:
@@ -190,7 +190,7 @@ class Serving:
             report = isinstance(error, DamagedError)
             found = former
             kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
-            for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones were given up: better than none
+            for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones, rolled back, come last
                 with suppress(ModelError, SharedError):
                     found = found or self._load(project_id, version)
             what = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
@@ -201,19 +201,19 @@ class Serving:
                 log.error("project %d: %s", project_id, said)
             if found is None:
                 raise
-            for_good = isinstance(error, DamagedError) and not shared  # else it may be had in a while
+            for_good = isinstance(error, DamagedError) and not shared  # else it may become available
             found.instead_of, found.until = wanted, math.inf if for_good else time.monotonic() + _AGAIN
             return found
 
     def _forget_copies(self, project_id: int, version: int) -> None:
-        """Of versions in shared storage, keep the copies of the last few only: no round of this host deletes them."""
+        """Delete local copies of old versions in shared storage: rounds on other hosts do not delete them here."""
         if self._store.files.shared is not None:
             here = self._store.files.adapters(project_id).here()
             known = {n: self._store.rounds.adapter(project_id, n) for n in here if n <= version - _COPIES}
             self._store.files.forget_copies(project_id, [n for n, each in known.items() if each and each.digest])
 
     def _report(self, project_id: int, wanted: int, message: str) -> None:
-        """Tell the worker, once, to train another."""
+        """Report a damaged adapter to the worker, once, so that it trains another."""
         if (project_id, wanted) in self._reported:
             return
         log.error("project %d: %s", project_id, message)
@@ -221,15 +221,15 @@ class Serving:
             self._store.projects.set(project_id, error=message)
             self._store.events.add(project_id, DAMAGED)
             self._reported.add((project_id, wanted))
-        except SQLAlchemyError as error:  # a full disk, perhaps: serving goes on, and says it another time
-            log.error("project %d: that could not be noted (%s)", project_id, type(error).__name__)
+        except SQLAlchemyError as error:  # such as a full disk: serving continues, the next load reports it
+            log.error("project %d: the damage could not be reported (%s)", project_id, type(error).__name__)
 
     def _load(self, project_id: int, version: int) -> _InService:
         adapter = self._store.rounds.adapter(project_id, version)
         if adapter is None:
             raise DamagedError(f"adapter {version} of project {project_id} is not known; start a round")
         folder = self._store.adapter_folder(project_id, version)
-        # Two of one version may overlap while requests leave the older one: each has a name of its own.
+        # Two learners of one version may overlap while requests of the older one end: each has a unique name.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         answers = cached_answers(self._store, project_id, read_only=True)
         try:
@@ -244,14 +244,15 @@ class Serving:
             ) from None
         return _InService(version, learner, learned(adapter))
 
-    def _refresh_targets(self, project_id: int, service: _InService) -> None:
-        """Take over the thresholds and temperatures that a later round tuned for the same adapter."""
+    def _current_targets(self, project_id: int, service: _InService) -> Sequence[Target]:
+        """The targets with the thresholds and temperatures of the last round, which may have kept the adapter."""
         with suppress(SQLAlchemyError):  # serve with the last known ones while the database is away
             if (adapter := self._store.rounds.adapter(project_id, service.version)) is not None:
                 service.targets = learned(adapter)
+        return service.targets
 
     def _scores(self, project_id: int, service: _InService) -> Shards:
-        """The scores of this adapter; looked at again when a round has added texts to them."""
+        """The stored scores of this adapter, opened again after a round has added texts."""
         if service.scores is None or not service.scores.is_current():
             service.scores = self._store.files.scores(project_id, service.version)
         return service.scores

@@ -78,11 +78,11 @@ def test_it_is_right_after_the_network_was_away(url: str, played: Store, open_pa
     page.goto(f"{url}/ui/projects/7")
     page.context.set_offline(True)
     played.projects.set(7, paused=True)
-    expect(page.get_by_role("alert")).to_contain_text("may be old", timeout=15_000)
+    expect(page.get_by_role("alert")).to_contain_text("may be out of date", timeout=15_000)
     page.context.set_offline(False)
     expect(page.locator("#now")).to_contain_text("Paused", timeout=10_000)
     expect(page.locator(".stale")).to_be_hidden()
-    expect(page.locator("#said")).to_have_text("Paused")
+    expect(page.locator("#announcement")).to_have_text("Paused")
 
 
 def test_all_of_it_by_keyboard(url: str, played: Store, open_page: Callable[..., Page]) -> None:
@@ -96,13 +96,13 @@ def test_all_of_it_by_keyboard(url: str, played: Store, open_page: Callable[...,
     expect(page.get_by_role("heading", level=1)).to_have_text("Fruit & tools")
     page.get_by_role("button", name="Train now").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status").first).to_have_text("A round begins as soon as the worker is free.")
+    expect(page.get_by_role("status").first).to_have_text("A round starts as soon as the worker is free.")
     page.get_by_label("Strategy").select_option("entropy")
-    page.get_by_role("button", name="Choose the queue anew").press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("The queue is chosen anew")
+    page.get_by_role("button", name="Rebuild the queue").press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("The queue is rebuilt")
     assert project_of(played).chosen_strategy == "entropy"
-    page.get_by_role("button", name="Go back to it p7-a1").press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("The earlier adapter serves")
+    page.get_by_role("button", name="Roll back to p7-a1").press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("The earlier adapter is put in service")
     assert project_of(played).back_to == 1
 
 
@@ -128,7 +128,7 @@ def test_the_map_shows_the_text_under_the_pointer(url: str, played: Store, open_
     for colour in ("given", "uncertainty", "state", "predicted"):
         page.get_by_label("Colour by").select_option(colour)
     order = sorted(range(90), key=lambda row: -found["uncertainty"][row])
-    for button, place in (("Surer text", 0), ("Surer text", 1), ("Less sure text", 0)):
+    for button, place in (("Next text", 0), ("Next text", 1), ("Previous text", 0)):
         page.get_by_role("button", name=button).press("Enter")
         number = found["tasks"][order[place]]
         expect(page.locator("#text")).to_contain_text(played.tasks.texts(7, [number])[number].text)

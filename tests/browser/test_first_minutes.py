@@ -31,7 +31,7 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
     dashboard.goto(f"{backend.url}/ui/")
     dashboard.get_by_role("link", name="Fruit and tools").click()
     expect(dashboard.locator("#now")).to_contain_text(f"Waiting for {BATCH} more labels; queue published")
-    expect(dashboard.locator("#quality")).to_contain_text("the first held-out labels will tell")
+    expect(dashboard.locator("#quality")).to_contain_text("the first score needs held-out labels")
 
     queue = [item.task_id for item in team.published()]
     person.start_labeling(project)
@@ -87,4 +87,4 @@ def test_without_a_password_and_without_options(
     assert project.options == {}
     dashboard = open_page()
     dashboard.goto(f"{url}/ui/")
-    expect(dashboard.locator(".card")).to_contain_text("No worker was ever started")
+    expect(dashboard.locator(".card")).to_contain_text("No worker has been started")

@@ -1,1 +1,1 @@
-"""The pages at `/ui/`: rendered here, drawn by plotly, kept up to date by a little JavaScript, without a build step."""
+"""The pages at `/ui/`: server-rendered, charts by plotly, live updates by plain JavaScript without a build step."""

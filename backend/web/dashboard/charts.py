@@ -1,4 +1,4 @@
-"""The charts as plotly reads them. Colours are names of the style sheet, so that they fit light and dark."""
+"""Charts in plotly's JSON. Colours are variables of the style sheet, which fit the light and the dark scheme."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEPS = ("sync", "train", "evaluate", "score", "select", "publish", "judge")
 
 
 def curve(control: dict[str, Any], forecast: dict[str, Any] | None, t: Language) -> Chart:
-    """Held-out score over labels, with its interval, the target and where the forecast sees it reached."""
+    """Held-out score over labels, with its interval, the target, and the forecast of when it is reached."""
     points = control["points"]
     labels = [point["labels"] for point in points]
     score = sentences.metric(points[-1]["metric"], t)
@@ -55,7 +55,7 @@ def curve(control: dict[str, Any], forecast: dict[str, Any] | None, t: Language)
 
 
 def bars(counts: dict[str, int], t: Language) -> Chart:
-    """One bar a class, the most frequent at the top."""
+    """One bar per class, the most frequent at the top."""
     names = sorted(counts, key=lambda name: (counts[name], name))
     chart = _chart(
         [
@@ -72,7 +72,7 @@ def bars(counts: dict[str, int], t: Language) -> Chart:
 
 
 def seconds(rounds: list[dict[str, Any]], t: Language) -> Chart:
-    """How long each step of each round took."""
+    """Duration of each step of each round."""
     oldest_first = rounds[::-1]
     numbers = [each["round"] for each in oldest_first]
     data = []

@@ -1,4 +1,4 @@
-"""The languages of the pages: English, and Simplified Chinese where the browser asks for it."""
+"""The languages of the pages: English, and Simplified Chinese if the browser prefers it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _BY_PREFIX = {"en": "en", "zh": "zh_Hans"}
 
 
 class Language:
-    """Sentences, numbers and times in one language. Sentences are written in English and looked up in its catalog."""
+    """Sentences, numbers and times in one language. The English sentences are the keys of its catalog."""
 
     def __init__(self, locale: str) -> None:
         self.locale = locale
-        self.tag = locale.replace("_", "-")  # as HTML spells it
+        self.tag = locale.replace("_", "-")  # for HTML's `lang`
         self._catalog = _catalog(locale)
 
     def gettext(self, message: str, **values: Any) -> str:
-        """The sentence, with values in the place of `%(name)s`."""
+        """The translated sentence, with each `%(name)s` replaced by its value."""
         found: str = self._catalog.gettext(message)
         return found % values if values else found
 
     def ngettext(self, one: str, many: str, n: int, **values: Any) -> str:
-        """The same for a number of things, which is `%(n)s`."""
+        """The translated singular or plural; `%(n)s` is the number."""
         found: str = self._catalog.ngettext(one, many, n)
         return found % {"n": self.number(n), **values}
 
     def number(self, value: float, digits: int = 0) -> str:
-        """1,234.5, with so many digits after the point."""
+        """1,234.5, with this many decimals."""
         shape = "#,##0" + ("." + "0" * digits if digits else "")
         return format_decimal(value, format=shape, locale=self.locale)
 
@@ -49,16 +49,16 @@ class Language:
         return format_percent(share, format=shape, locale=self.locale)
 
     def ago(self, when: float) -> str:
-        """How long ago, roughly."""
+        """Rounded time since then: 3 minutes ago. when: seconds since 1970."""
         return format_timedelta(timedelta(seconds=when - time.time()), add_direction=True, locale=self.locale)
 
     def lasting(self, seconds: float) -> str:
-        """How long, roughly."""
+        """Rounded duration: 2 minutes."""
         return format_timedelta(timedelta(seconds=max(1.0, seconds)), threshold=1.5, locale=self.locale)
 
     @staticmethod
     def iso(when: float) -> str:
-        """For machines to read."""
+        """ISO 8601, UTC."""
         return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")
 
     def at(self, when: float) -> str:
@@ -67,7 +67,7 @@ class Language:
 
 
 def spoken() -> Language:
-    """The language of the browser that asks."""
+    """The language of the current request, as the browser prefers."""
     if "language" not in g:
         wanted = (value.split("-")[0].lower() for value in request.accept_languages.values())
         g.language = Language(next((_BY_PREFIX[each] for each in wanted if each in _BY_PREFIX), "en"))
@@ -77,7 +77,7 @@ def spoken() -> Language:
 
 @cache
 def _catalog(locale: str) -> NullTranslations:
-    """Compiled on the spot, so that nothing but the text file is kept."""
+    """Compiled in memory, so that only the text file is stored."""
     path = TRANSLATIONS / f"{locale}.po"
     if not path.exists():
         return NullTranslations()

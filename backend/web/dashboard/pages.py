@@ -28,7 +28,7 @@ from backend.web.api import act, find
 from backend.web.dashboard import charts, sentences
 from backend.web.dashboard.language import spoken
 
-_TASKS = 10  # of the queue
+_TASKS = 10  # shown of the queue
 _ROUNDS = 50
 _SUSPECTS = 10
 _YEAR = 365 * 24 * 3600
@@ -58,14 +58,14 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.get("/projects/<project_id>/now")
     def now(project_id: str) -> Response:
-        """The part of the page that changes all the time, and a stamp that changes when the rest of it does."""
+        """The project's state, for polling, and a stamp that changes when other parts of the page do."""
         found = find(store, project_id)
-        told = summary(store, found)
+        current = summary(store, found)
         return jsonify(
-            html=render_template("_now.html", now=told),
-            said=sentences.briefly(told["state"], spoken()),
-            stamp=_stamp(store, found, told),
-            busy=told["state"]["name"] == "working",
+            html=render_template("_now.html", now=current),
+            announcement=sentences.briefly(current["state"], spoken()),
+            stamp=_stamp(store, found, current),
+            busy=current["state"]["name"] == "working",
         )
 
     @routes.get("/projects/<project_id>/map")
@@ -74,15 +74,15 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.post("/projects/<project_id>/<action>")
     def do(project_id: str, action: str) -> AnyResponse:
-        """A form of the page: what the API's `action` does, then the page again."""
+        """Perform the API's `action` for a form of the page, then redirect to the page."""
         found = find(store, project_id)
         act(store, found.id, action, _wanted(action))
-        said = {"0": "resumed", "1": "paused"}.get(request.form.get("paused", ""), action)
-        return redirect(url_for("dashboard.project", project_id=found.id, done=said), 303)
+        done = {"0": "resumed", "1": "paused"}.get(request.form.get("paused", ""), action)
+        return redirect(url_for("dashboard.project", project_id=found.id, done=done), 303)
 
     @routes.get("/plotly.js")
     def plotly_js() -> Response:
-        """Plotly as its package brings it. It stays the same as long as its version does."""
+        """Plotly's script from its Python package. Cacheable: the address contains its version."""
         response = Response(_packed_plotly(), content_type="text/javascript; charset=utf-8")
         response.headers["Content-Encoding"] = "gzip"
         response.cache_control.max_age, response.cache_control.immutable = _YEAR, True
@@ -90,7 +90,7 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.after_request
     def secure(response: Response) -> Response:
-        # WebGL charts make their shaders' code as they run.
+        # Plotly's WebGL charts generate code at run time.
         scripts = " 'unsafe-eval'" if request.endpoint == "dashboard.map_" else ""
         response.headers["Content-Security-Policy"] = _POLICY.format(scripts=scripts)
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -101,19 +101,19 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
 
 def _panels(store: Store, project: Project) -> dict[str, Any]:
-    """All that the page of a project shows."""
-    t, told = spoken(), summary(store, project)
+    """The values that the page of a project shows."""
+    t, current = spoken(), summary(store, project)
     measured, rounds = quality(store, project), history.history(store, project, _ROUNDS)
     counts = labels.classes(store, project)
     options, targets = options_of(project), spec_of(project).targets
     kinds = [target.kind for target in targets]
     goals = [each["target"] for each in measured["controls"].values() if each["target"] is not None]
-    ahead = measured["forecast"] if len(goals) == 1 else None  # that of several is no control's own
+    ahead = measured["forecast"] if len(goals) == 1 else None  # with several targets it belongs to no single control
     return {
         "project": project,
-        "now": told,
-        "said": sentences.briefly(told["state"], t),
-        "stamp": _stamp(store, project, told),
+        "now": current,
+        "announcement": sentences.briefly(current["state"], t),
+        "stamp": _stamp(store, project, current),
         "several": len(targets) > 1,
         "done": sentences.done(request.args.get("done", ""), t),
         "measured": measured,
@@ -132,17 +132,17 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _stamp(store: Store, project: Project, told: dict[str, Any]) -> str:
-    """Changes whenever the panels do: with a round, with what people ask for, with what was read from Label Studio."""
+def _stamp(store: Store, project: Project, current: dict[str, Any]) -> str:
+    """A value that changes with the panels: by a round, a user's action, or data read from Label Studio."""
     skipped = [store.tasks.count_skipped(project.id, audit=audit) for audit in (False, True)]
     wishes = (project.paused, project.chosen_strategy, project.connected)
-    read = (project.title, project.change_mark, project.task_mark, told["labels"], told["tasks"], *skipped)
-    seen = (project.round, project.queue, project.adapter, told["state"]["name"], *wishes, *read)
+    read = (project.title, project.change_mark, project.task_mark, current["labels"], current["tasks"], *skipped)
+    seen = (project.round, project.queue, project.adapter, current["state"]["name"], *wishes, *read)
     return blake2b(repr(seen).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _wanted(action: str) -> dict[str, Any]:
-    """What a form says, as the API has it in JSON."""
+    """The values of a form, as in the JSON body of the API."""
     if action == "strategy":
         return {"strategy": request.form.get("strategy") or None}
     if action == "rollback":
@@ -154,7 +154,7 @@ def _wanted(action: str) -> dict[str, Any]:
 
 
 def _speak(app: Flask) -> None:
-    """Teach the templates the browser's language."""
+    """Set up translation in the templates."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def _speak(app: Flask) -> None:
 
 
 def _with_code(sentence: str) -> Markup:
-    """A sentence with its `commands` set apart."""
+    """An escaped sentence, with its `commands` as HTML code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 (escaped)  # nosec B704
 
 

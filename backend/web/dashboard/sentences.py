@@ -1,4 +1,4 @@
-"""What the pages say in words."""
+"""The sentences of the pages."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from typing import Any
 
 from backend.web.dashboard.language import Language
 
-_UNSURE = 0.75  # probability of the likeliest class below which the second is worth a word
-_NEW = 0.9  # of the candidates are less far from every label
-_DENSE = 0.75  # of the candidates have fewer like them
+_UNSURE = 0.75  # probability of the top class, below which the second is named too
+_NEW = 0.9  # share of the candidates that are closer to a labeled text
+_DENSE = 0.75  # share of the candidates that have fewer similar texts
 
 
 def state(now: dict[str, Any], t: Language) -> str:
-    """What a project does, in a sentence."""
+    """The state of a project, in a sentence."""
     name = now["name"]
     if name == "working":
         return _working(now, t)
     if name == "waiting":
-        said = t.ngettext("Waiting for %(n)s more label", "Waiting for %(n)s more labels", now["missing"])
+        sentence = t.ngettext("Waiting for %(n)s more label", "Waiting for %(n)s more labels", now["missing"])
         if now["published_at"] is not None:
-            said = t.gettext("%(state)s; queue published %(ago)s", state=said, ago=t.ago(now["published_at"]))
-        return said
+            sentence = t.gettext("%(state)s; queue published %(ago)s", state=sentence, ago=t.ago(now["published_at"]))
+        return sentence
     if name == "stopped":
         return t.gettext("Labeling may stop: %(why)s", why=now["why"])
     if name == "no_worker" and now["since"] is not None:
-        return t.gettext("The worker was last heard of %(ago)s", ago=t.ago(now["since"]))
+        return t.gettext("The worker last reported %(ago)s", ago=t.ago(now["since"]))
     others = {
         "left": t.gettext("Disconnected in Label Studio"),
-        "no_worker": t.gettext("No worker was ever started"),
-        "trouble": t.gettext("Something is wrong"),
+        "no_worker": t.gettext("No worker has been started"),
+        "trouble": t.gettext("Needs attention"),
         "paused": t.gettext("Paused"),
-        "starting": t.gettext("Starting: the first queue is being made"),
+        "starting": t.gettext("Starting: creating the first queue"),
         "all_labeled": t.gettext("Every task is labeled"),
     }
     return others[name]
 
 
 def briefly(now: dict[str, Any], t: Language) -> str:
-    """The same without what changes from moment to moment, to be read aloud."""
+    """The state without progress and times, for screen readers."""
     if now["name"] == "working":
         return step(now["step"], t)
     return state({**now, "published_at": None, "since": None}, t)
 
 
 def step(name: str, t: Language) -> str:
-    """What a step of a round does."""
+    """Description of a step of a round."""
     return {
         "sync": t.gettext("Reading from Label Studio"),
         "train": t.gettext("Training"),
@@ -52,7 +52,7 @@ def step(name: str, t: Language) -> str:
         "score": t.gettext("Scoring texts"),
         "select": t.gettext("Choosing the next tasks"),
         "publish": t.gettext("Publishing the queue"),
-        "judge": t.gettext("Looking at labels and at when to stop"),
+        "judge": t.gettext("Checking labels and stopping rules"),
     }.get(name, name)
 
 
@@ -69,28 +69,28 @@ def _working(now: dict[str, Any], t: Language) -> str:
 
 
 def advice(now: dict[str, Any], t: Language) -> str | None:
-    """What to do about a state in which nothing goes on."""
+    """What to do about a state that blocks rounds; None for other states."""
     return {
-        "no_worker": t.gettext("Start `lsal serve` or `lsal worker`, and look at its log if it ended."),
-        "trouble": t.gettext("`lsal doctor` looks for the cause and says what to do."),
-        "left": t.gettext("To go on, connect this backend again in the project's Settings → Model."),
+        "no_worker": t.gettext("Start `lsal serve` or `lsal worker`. If it stopped, check its log."),
+        "trouble": t.gettext("Run `lsal doctor` to find the cause and the fix."),
+        "left": t.gettext("To continue, connect this backend again in the project's Settings → Model."),
     }.get(now["name"])
 
 
 def why(item: dict[str, Any], strategy: str | None, t: Language, several: bool = False) -> str:
-    """Why a task is in the queue; of several controls each is named."""
+    """Why a task is in the queue. several: name the controls."""
     if item["held_out"]:
-        return t.gettext("Held out: it measures how good the model is")
-    told, reasons = item["why"] or {}, []
-    for said in told.get("says", []):
-        first, second = said.get("between", [(None, 1.0), (None, 0.0)])
+        return t.gettext("Held out to measure model quality")
+    found, reasons = item["why"] or {}, []
+    for prediction in found.get("says", []):
+        first, second = prediction.get("between", [(None, 1.0), (None, 0.0)])
         if first[1] < _UNSURE:
             between = t.gettext("unsure between %(first)s and %(second)s", first=first[0], second=second[0])
-            reasons.append(f"{said['control']}: {between}" if several else between)
-    if told.get("novelty", 0.0) >= _NEW:
-        reasons.append(t.gettext("unlike anything labeled"))
-    if told.get("density", 0.0) >= _DENSE:
-        reasons.append(t.gettext("many texts are like it"))
+            reasons.append(f"{prediction['control']}: {between}" if several else between)
+    if found.get("novelty", 0.0) >= _NEW:
+        reasons.append(t.gettext("unlike any labeled text"))
+    if found.get("density", 0.0) >= _DENSE:
+        reasons.append(t.gettext("similar to many texts"))
     by = item["chosen_by"] or strategy
     if by == "random":
         reasons = [t.gettext("drawn at random")]
@@ -100,19 +100,20 @@ def why(item: dict[str, Any], strategy: str | None, t: Language, several: bool =
 
 
 def saved(control_arm: dict[str, Any] | None, t: Language) -> str:
-    """What choosing has saved against random labeling, as far as it can honestly be said."""
+    """Comparison with random labeling, as far as the held-out labels support it."""
     if control_arm is None:
-        return t.gettext("Not yet known: this takes about 100 held-out labels")
+        return t.gettext("Not yet known: about 100 held-out labels are needed")
     labels = control_arm["labels"]
     if "needed" not in control_arm:
         low, high = (t.number(100 * each, 1) for each in control_arm["better"])
         return t.gettext(
-            "No sure difference to random labeling at %(labels)s labels (%(low)s to %(high)s points)",
+            "No significant gain over random labeling at %(labels)s labels "
+            "(95 %% interval: %(low)s to %(high)s percentage points)",
             labels=t.number(labels), low=low, high=high,
         )  # fmt: skip
     at_least, at_most = (each if each is not None else labels for each in control_arm["needed_interval"])
     return t.gettext(
-        "%(needed)s chosen labels teach as much as %(labels)s random ones (95 %%: %(low)s to %(high)s)",
+        "%(needed)s chosen labels are worth %(labels)s random ones (95 %% interval: %(low)s to %(high)s)",
         needed=t.number(control_arm["needed"] or labels), labels=t.number(labels), low=t.number(at_least),
         high=t.number(at_most),
     )  # fmt: skip
@@ -123,7 +124,7 @@ def forecast(found: dict[str, Any] | None, *, asked: bool, reached: bool, t: Lan
     if not asked:
         return t.gettext("No target is set")
     if reached:
-        return t.gettext("The target is surely reached")
+        return t.gettext("The target is reached, statistically confirmed")
     if found is None:
         return t.gettext("Labels still needed: not yet known")
     if found["high"] is None:
@@ -138,10 +139,10 @@ def forecast(found: dict[str, Any] | None, *, asked: bool, reached: bool, t: Lan
 
 
 def metric(name: str, t: Language) -> str:
-    """What a score is called."""
+    """Display name of a metric."""
     return {
         "accuracy": t.gettext("accuracy"),
-        "mae": t.gettext("mean error"),
+        "mae": t.gettext("mean absolute error"),
         "pair_accuracy": t.gettext("accuracy of comparisons"),
         "micro_f1": t.gettext("micro F1"),
         "span_f1": t.gettext("span F1"),
@@ -149,11 +150,11 @@ def metric(name: str, t: Language) -> str:
 
 
 def done(action: str, t: Language) -> str | None:
-    """What is said after something was asked for."""
+    """Confirmation of an action; None for unknown actions."""
     return {
-        "train": t.gettext("A round begins as soon as the worker is free."),
-        "strategy": t.gettext("The queue is chosen anew as soon as the worker is free."),
-        "rollback": t.gettext("The earlier adapter serves as soon as the worker is free."),
-        "paused": t.gettext("No round begins by itself until you resume."),
-        "resumed": t.gettext("Rounds go on."),
+        "train": t.gettext("A round starts as soon as the worker is free."),
+        "strategy": t.gettext("The queue is rebuilt as soon as the worker is free."),
+        "rollback": t.gettext("The earlier adapter is put in service as soon as the worker is free."),
+        "paused": t.gettext("No round starts automatically until you resume."),
+        "resumed": t.gettext("Rounds start automatically again."),
     }.get(action)

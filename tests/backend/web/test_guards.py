@@ -51,7 +51,7 @@ class TestSecrets:
         assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 201
         assert store.events.count() == before + 1
         other = guarded.post("/webhook", json={**EVENT, "project": {"id": 8}}, headers=headers)
-        assert (other.status_code, "came with an event of project 8" in other.status) == (403, True)
+        assert (other.status_code, "the event is of project 8" in other.status) == (403, True)
         for path in ("/setup", "/predict"):
             assert guarded.post(path, json=SETUP, headers=headers).status_code == 401
         for path in ("/metrics", "/ready", "/versions", "/openapi.json"):
@@ -69,7 +69,7 @@ class TestSecrets:
     def test_events_that_label_studio_does_not_send(self, guarded: FlaskClient, store: Store, action: Any) -> None:
         before = store.events.count()
         answer = guarded.post("/webhook", json={**EVENT, "action": action}, headers={"X-Webhook-Secret": SECRET})
-        assert (answer.status_code, "must name the event" in answer.status) == (400, True)
+        assert (answer.status_code, "must be an event name" in answer.status) == (400, True)
         assert store.events.count() == before
 
     def test_neither_password_nor_secret_and_with_the_password(self, guarded: FlaskClient) -> None:
@@ -87,7 +87,7 @@ class TestReady:
     def test_it_tells_what_is_wrong_and_then_that_all_is_well(self, client: FlaskClient, store: Store) -> None:
         found = client.get("/ready")
         assert found.status_code == 503
-        assert found.get_json()["worker"].startswith("no worker was ever started here")
+        assert found.get_json()["worker"].startswith("no worker has been started here")
         store.workers.beat("worker-1", None)
         assert client.get("/ready").get_json() == dict.fromkeys(("database", "label_studio", "queue", "worker"), "ok")
         assert client.get("/ready").status_code == 200
@@ -103,7 +103,7 @@ class TestReady:
         store.events.add(7, "X")
         monkeypatch.setattr("time.time", lambda: now)
         found = client.get("/ready").get_json()
-        assert found["worker"] == "the worker was last heard of 700 s ago; see its log"
+        assert found["worker"] == "the worker last reported 700 s ago; see its log"
         assert found["queue"].startswith("an event has waited for 700 s though no round runs")
         assert found["label_studio"] == "Label Studio at http://ls cannot be reached"
         store.rounds.begin(7, 1, reason="x", labels=0, tasks=0, targets=[])

@@ -269,7 +269,7 @@ def test_an_unexpected_error_shows_no_traceback(
     monkeypatch.setattr(serving, "predict", lambda *_: 1 / 0)
     answer = client.post("/predict", json={"tasks": [{"data": {"text": "x"}}], "project": 7})
     assert answer.status_code == 500
-    assert answer.get_json() == {"error": "Internal error; the backend's log says more"}
+    assert answer.get_json() == {"error": "Internal error; see the backend's log"}
 
 
 def test_more_base_models_than_may_be_in_memory_are_served_in_turn(

@@ -1,7 +1,7 @@
-// Draws the charts that the page holds as JSON, in the colours of the style sheet, again when these change.
+// Draws the charts, which the page holds as JSON, in the colours of the style sheet. Redraws when the scheme changes.
 "use strict";
 
-// Plotly is large: it comes after the page is there to be read and used.
+// Plotly is large: load it after the page is rendered and usable.
 const plotly = new Promise((resolve, reject) => {
   document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(() => setTimeout(() => {
     const script = document.createElement("script");
@@ -18,7 +18,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// "var(--name)" anywhere in a chart is the colour of that name.
+// Replaces each "var(--name)" in a chart by that colour of the style sheet.
 function painted(value) {
   if (typeof value === "string") return value.replace(/^var\((--[\w-]+)\)$/, (_, name) => color(name));
   if (Array.isArray(value)) return value.map(painted);

@@ -1,18 +1,18 @@
-// Keeps the page up to date: asks for what changes all the time and, when its stamp changes, takes over the other parts.
+// Keeps the page up to date: polls the project's state and, when its stamp changes, replaces the other parts.
 "use strict";
 
-const BUSY = 1500, IDLE = 5000, PATIENCE = 8000; // milliseconds: between looks, and for an answer
-let timer = null, asking = null;
+const BUSY = 1500, IDLE = 5000, PATIENCE = 8000; // milliseconds: between polls, and until a timeout
+let timer = null, pending = null;
 
 async function text(url) {
-  const signal = AbortSignal.any([asking.signal, AbortSignal.timeout(PATIENCE)]);
+  const signal = AbortSignal.any([pending.signal, AbortSignal.timeout(PATIENCE)]);
   const answer = await fetch(url, { cache: "no-store", signal: signal, headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(answer.status);
   return answer.text();
 }
 
-// False if something that somebody is using stayed as it was.
-async function takeOver() {
+// Replaces the parts that changed. False if a part stayed as it was because one of its controls has the focus.
+async function replaceParts() {
   const page = new DOMParser().parseFromString(await text(location.pathname), "text/html");
   const used = document.activeElement?.matches("a, button, select") ? document.activeElement : null;
   let all = true;
@@ -34,37 +34,37 @@ async function takeOver() {
   return all;
 }
 
-async function look() {
+async function poll() {
   const now = document.querySelector("[data-now]");
   if (!now) {
-    await takeOver();
+    await replaceParts();
     return IDLE;
   }
   const found = JSON.parse(await text(now.dataset.now));
   if (now.dataset.html !== found.html) now.innerHTML = now.dataset.html = found.html;
-  const said = document.getElementById("said");
-  if (said.dataset.last && said.dataset.last !== found.said) said.textContent = found.said; // is read aloud
-  said.dataset.last = found.said;
-  if (found.stamp !== now.dataset.stamp && await takeOver()) now.dataset.stamp = found.stamp;
+  const spoken = document.getElementById("announcement"); // read aloud by screen readers when it changes
+  if (spoken.dataset.last && spoken.dataset.last !== found.announcement) spoken.textContent = found.announcement;
+  spoken.dataset.last = found.announcement;
+  if (found.stamp !== now.dataset.stamp && await replaceParts()) now.dataset.stamp = found.stamp;
   return found.busy ? BUSY : IDLE;
 }
 
-async function keepLooking() {
-  asking?.abort(); // an answer that was on its way when the computer fell asleep may never come
-  const mine = asking = new AbortController();
+async function keepPolling() {
+  pending?.abort(); // a request from before the computer slept may never be answered
+  const mine = pending = new AbortController();
   clearTimeout(timer);
   let pause = IDLE, lost = false;
   try {
-    pause = await look();
+    pause = await poll();
   } catch {
-    lost = true; // the backend is restarted, or the network away: the next look may do
+    lost = true; // backend or network down: the next poll may succeed
   }
-  if (mine !== asking) return; // another look has begun
+  if (mine !== pending) return; // another poll has started
   document.querySelector(".stale").hidden = !lost;
-  if (!document.hidden) timer = setTimeout(keepLooking, pause);
+  if (!document.hidden) timer = setTimeout(keepPolling, pause);
 }
 
-// At once after sleep, after another tab, after the network was away.
-document.addEventListener("visibilitychange", () => { if (!document.hidden) keepLooking(); });
-addEventListener("online", keepLooking);
-addEventListener("pageshow", keepLooking);
+// Poll at once after sleep, a change of tabs, or a network outage.
+document.addEventListener("visibilitychange", () => { if (!document.hidden) keepPolling(); });
+addEventListener("online", keepPolling);
+addEventListener("pageshow", keepPolling);

@@ -1,4 +1,4 @@
-// The map of the pool: one point a text, drawn by WebGL; the text itself is fetched when it is pointed at.
+// The map of the pool: one point per text, drawn by WebGL. Pointing at it fetches the text.
 "use strict";
 
 const PALETTE = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#65a30d", "#0891b2", "#dc2626", "#a16207", "#4f46e5",
@@ -46,19 +46,19 @@ function draw() {
   return Plotly.react(map, groups().filter((each) => each.x.length), layout, CONTROLS);
 }
 
-function tell(told) {
+function describe(task) {
   const line = (name, value) => (value ? `${name}: ${value}` : "");
-  const said = Object.entries(told.says).map(([name, each]) => line(name, each.value && each.confidence !== null
+  const predictions = Object.entries(task.says).map(([name, each]) => line(name, each.value && each.confidence !== null
     ? `${each.value} (${Math.round(100 * each.confidence)} %)` : each.value));
-  const given = Object.entries(told.labels).map(([name, value]) => line(`${words.labeled}, ${name}`, value));
-  caption.replaceChildren(told.text, document.createElement("br"), [...given, ...said].filter(Boolean).join(" · "));
+  const given = Object.entries(task.labels).map(([name, value]) => line(`${words.labeled}, ${name}`, value));
+  caption.replaceChildren(task.text, document.createElement("br"), [...given, ...predictions].filter(Boolean).join(" · "));
 }
 
 async function show(task) {
   wanted = task;
   const link = document.getElementById("open");
   if (!texts.has(task)) {
-    await new Promise((resolve) => setTimeout(resolve, 80)); // the pointer may only pass over it
+    await new Promise((resolve) => setTimeout(resolve, 80)); // skip points that the pointer only crosses
     if (wanted !== task) return;
     try {
       const answer = await fetch(map.dataset.task.replace(/0$/, task));
@@ -69,15 +69,15 @@ async function show(task) {
       return;
     }
   }
-  if (wanted !== task) return; // another is pointed at by now
-  tell(texts.get(task));
+  if (wanted !== task) return; // the pointer is at another point by now
+  describe(texts.get(task));
   if (link) {
     link.href = map.dataset.open + task;
     link.hidden = false;
   }
 }
 
-// One after the other by keyboard, the least sure first.
+// Steps through the texts with the buttons, least certain first.
 function walk() {
   const order = found.tasks.map((_, i) => i).sort((a, b) => (found.uncertainty[b] ?? -1) - (found.uncertainty[a] ?? -1));
   let place = -1;
@@ -109,7 +109,7 @@ async function start() {
   await draw();
   map.dataset.drawn = "1";
   map.on("plotly_hover", (event) => show(event.points[0].customdata));
-  map.on("plotly_click", (event) => show(event.points[0].customdata)); // which is how a finger points
+  map.on("plotly_click", (event) => show(event.points[0].customdata)); // for touch screens
   walk();
   by.addEventListener("change", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

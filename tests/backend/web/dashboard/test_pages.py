@@ -60,14 +60,14 @@ def test_the_list_of_projects(client: FlaskClient, played: Store) -> None:
     assert '<a href="/ui/projects/7">Fruit &amp; tools</a>' in text
     assert "Waiting for 8 more labels; queue published" in text
     played.projects.set(7, connected=False)
-    assert "No project has connected this backend yet" in page(client, "/ui/")
+    assert "No project is connected to this backend" in page(client, "/ui/")
 
 
 def test_a_project_has_all_its_panels(client: FlaskClient) -> None:
     text = page(client, "/ui/projects/7")
-    for said in ("How good is the model?", "Next in the queue", "Classes", "Annotators", "Labels that are likely wrong",
-                 "Rounds", "Adapters", "Held out: it measures how good the model is", "unsure between",
-                 "Not yet known: this takes about 100 held-out labels", "p7-a2", "Labels still needed"):  # fmt: skip
+    for said in ("How good is the model?", "Next in the queue", "Classes", "Annotators", "Likely label errors",
+                 "Rounds", "Adapters", "Held out to measure model quality", "unsure between",
+                 "Not yet known: about 100 held-out labels are needed", "p7-a2", "Labels still needed"):  # fmt: skip
         assert said in text, said
     assert 'href="https://labels.example.com/projects/7/data?task=' in text
     assert text.count('type="application/json"') == 3
@@ -88,7 +88,7 @@ def test_what_is_wrong_is_said_with_what_to_do(client: FlaskClient, played: Stor
     played.projects.set(7, error="Label Studio is away; see `lsal doctor`")
     text = page(client, "/ui/projects/7")
     assert "Label Studio is away; see <code>lsal doctor</code>" in text
-    assert "<code>lsal doctor</code> looks for the cause" in text
+    assert "Run <code>lsal doctor</code> to find the cause" in text
 
 
 def test_texts_and_names_are_only_text(client: FlaskClient, played: Store) -> None:
@@ -125,16 +125,16 @@ def press(client: FlaskClient, action: str, **form: Any) -> str:
 
 
 def test_buttons_ask_the_worker(client: FlaskClient, played: Store) -> None:
-    assert "A round begins as soon as" in press(client, "train")
-    assert "No round begins by itself" in press(client, "pause", paused="1")
+    assert "A round starts as soon as" in press(client, "train")
+    assert "No round starts automatically" in press(client, "pause", paused="1")
     assert project_of(played).paused
-    assert "Rounds go on." in press(client, "pause", paused="0")
+    assert "Rounds start automatically again." in press(client, "pause", paused="0")
     assert not project_of(played).paused
-    assert "The queue is chosen anew" in press(client, "strategy", strategy="entropy")
+    assert "The queue is rebuilt" in press(client, "strategy", strategy="entropy")
     assert project_of(played).chosen_strategy == "entropy"
     press(client, "strategy", strategy="")
     assert project_of(played).chosen_strategy is None
-    assert "The earlier adapter serves" in press(client, "rollback", adapter="1")
+    assert "The earlier adapter is put in service" in press(client, "rollback", adapter="1")
     assert project_of(played).back_to == 1
 
 
@@ -227,14 +227,14 @@ def test_several_controls_are_told_apart(several: Store, language: str) -> None:
 
 def test_the_message_after_a_button_is_no_part_of_what_changes(client: FlaskClient) -> None:
     text = page(client, "/ui/projects/7?done=train")
-    assert text.index("A round begins as soon as") < text.index('id="now"')
-    assert "A round begins" not in client.get("/ui/projects/7/now").get_data(as_text=True)
+    assert text.index("A round starts as soon as") < text.index('id="now"')
+    assert "A round starts" not in client.get("/ui/projects/7/now").get_data(as_text=True)
 
 
 def test_what_is_read_aloud_does_not_count_the_seconds(client: FlaskClient, played: Store) -> None:
     first: Any = client.get("/ui/projects/7/now").get_json()
-    assert first["said"] == "Waiting for 8 more labels"
+    assert first["announcement"] == "Waiting for 8 more labels"
     played.rounds.begin(7, 4, reason="test")
     played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
     second: Any = client.get("/ui/projects/7/now").get_json()
-    assert second["said"] == "Training"
+    assert second["announcement"] == "Training"

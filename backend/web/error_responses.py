@@ -1,4 +1,4 @@
-"""How a refusal is answered."""
+"""Error responses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _NO_TAGS = str.maketrans("", "", "<>")
 
 
 def answer(status: int, message: str) -> Response:
-    """The message as JSON, as a page where people look, and as the HTTP reason phrase.
+    """The message as JSON, or as a page below `/ui/`, and in both cases as the HTTP reason phrase.
 
-    The latter is the only part that Label Studio shows to a person, as HTML: of `<Choices>` nothing would be seen.
+    Label Studio shows its users the reason phrase only, as HTML. Without its brackets, `<Choices>` is visible there.
     """
     if request.path.startswith(_PAGES):
         response = make_response(render_template("error.html", status=status, message=message))
