@@ -8,6 +8,7 @@ import sqlite3
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -308,3 +309,32 @@ def test_a_damaged_database_is_not_copied_over_a_good_snapshot(tmp_path: Path) -
     with pytest.raises(sqlite3.DatabaseError):
         snapshots.copy(store.database.file.path, store.database.file.snapshot_path)
     assert store.database.file.snapshot_path.read_bytes() == good
+
+
+def test_snapshots_taken_at_the_same_time_do_not_collide(tmp_path: Path) -> None:
+    """Rounds of two projects finish in two threads of one process."""
+    file = filled(tmp_path).database.file
+    for _ in range(15):
+        start = threading.Barrier(2)
+
+        def snapshot(_number: int, start: threading.Barrier = start) -> None:
+            start.wait()
+            file.snapshot(older_than=0.0)
+
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(snapshot, range(2)))
+        assert not file.suspect
+        assert snapshots.damage(file.snapshot_path) is None
+    with closing(sqlite3.connect(file.snapshot_path)) as found:
+        assert found.execute("SELECT count(*) FROM tasks").fetchone() == (399,)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_snapshot_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    file = filled(tmp_path).database.file
+    for name in (".state.sqlite3.snapshot.1234", ".state.sqlite3.snapshot.0af3-wal"):
+        (tmp_path / name).write_text("texts")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    (tmp_path / ".state.sqlite3.snapshot.5678").write_text("another process writes it now")
+    file.snapshot(older_than=3600.0)
+    assert [path.name for path in tmp_path.glob(".*")] == [".state.sqlite3.snapshot.5678"]
