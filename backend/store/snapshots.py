@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
 from contextlib import closing
@@ -10,8 +9,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from backend.store import arrays
-
-log = logging.getLogger(__name__)
 
 
 def copy(database: Path, target: Path) -> None:

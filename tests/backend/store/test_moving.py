@@ -106,7 +106,7 @@ def test_other_databases_are_refused(embedded: Store, tmp_path: Path, url: str) 
     "url", ["postgresql://u:p@ss:w0rd@db/x", "postgresql://u:p@ss@db:5432/x", "postgresql://u@h:x"]
 )
 def test_passwords_that_were_not_quoted_are_not_shown(tmp_path: Path, url: str) -> None:
-    with pytest.raises(BackendError, match="spelled %40 %3A %2F") as told:
+    with pytest.raises(BackendError, match="written as %40 %3A %2F") as told:
         Store(tmp_path, url)
     assert "w0rd" not in str(told.value)
     assert "ss@" not in str(told.value)

@@ -172,7 +172,7 @@ def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp
             restore(tmp_path / name, folder)
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "text", "readme.txt")
-    with pytest.raises(BackendError, match=r"holds no whole state\.sqlite3"):
+    with pytest.raises(BackendError, match=r"holds no intact state\.sqlite3"):
         restore(tmp_path / "other.tar.gz", folder)
     assert sorted(path.name for path in folder.iterdir()) == before
 
@@ -197,7 +197,7 @@ def test_a_restore_touches_what_is_ours_only_and_does_all_or_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", stuck)
         with pytest.raises(
-            BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); all is as it was"
+            BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); nothing was changed"
         ):
             restore(tmp_path / "b.tar.gz", folder)
     assert Store(folder).files.adapters(7).versions() == [1]
