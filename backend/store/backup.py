@@ -31,8 +31,8 @@ def backup(folder: Path, archive: Path) -> None:
     for left in archive.parent.glob(f".{archive.name}.*"):
         if time.time() - left.stat().st_mtime > _DAY:  # left by a killed backup
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as beside:
-        copy, unfinished = Path(beside) / _STATE, Path(beside) / archive.name
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as temporary:
+        copy, unfinished = Path(temporary) / _STATE, Path(temporary) / archive.name
         # The state first: adapter files are complete before the state names them, and are kept for some rounds.
         snapshots.copy(folder / _STATE, copy)
         with tarfile.open(unfinished, "w:gz") as tar:
@@ -60,8 +60,8 @@ def restore(archive: Path, folder: Path) -> Path | None:
 
 def _restore(archive: Path, folder: Path) -> Path | None:
     there = [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as beside:
-        fresh = Path(beside)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as temporary:
+        fresh = Path(temporary)
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 tar.extractall(fresh, filter="data")

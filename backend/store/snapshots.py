@@ -19,15 +19,15 @@ def copy(database: Path, target: Path) -> None:
     for leftover in target.parent.glob(f".{target.name}.*"):  # SQLite's -journal and -wal files of a copy included
         if arrays.was_left(leftover):
             leftover.unlink(missing_ok=True)
-    beside = target.with_name(f".{target.name}.{uuid4().hex}")  # unique: several threads may take a snapshot at once
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}")  # unique: several threads may take a snapshot at once
     try:
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(beside)) as made:
-            source.backup(made)
-        if wrong := damage(beside):
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(temporary)) as snapshot:
+            source.backup(snapshot)
+        if wrong := damage(temporary):
             raise sqlite3.DatabaseError(f"{database.name} is damaged: {wrong}")
-        beside.replace(target)
+        temporary.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def damage(database: Path) -> str | None:

@@ -157,7 +157,7 @@ def test_storage_that_is_empty_or_not_mounted_deletes_nothing(tmp_path: Path, mo
     assert sharing.scores(1, 1).take("a", [2]).tolist() == [20]
     assert sharing.map(1) is not None
     assert sharing.adapters(1).versions() == [2, 1]
-    with pytest.raises(SharedError, match="is not there; mount it, or make it"):
+    with pytest.raises(SharedError, match="does not exist; mount or create it"):
         Files(tmp_path / "a", str(tmp_path / "gone")).adapters(1).share(1)
     assert not (tmp_path / "gone").exists()
 
@@ -227,7 +227,7 @@ def test_what_arrives_changed_is_noticed(hosts: tuple[Files, Files], monkeypatch
     assert hosts[0].shared is not None
     fs = hosts[0].shared._fs
     monkeypatch.setattr(fs, "put_file", lambda path, key: fs.pipe_file(key, b"other"))
-    with pytest.raises(SharedError, match=r"cannot write .*arrived changed"):
+    with pytest.raises(SharedError, match=r"cannot write .*differs from the original after the upload"):
         ours.share(3)
 
 
