@@ -1,7 +1,7 @@
 """Computed values per text: rows of named arrays, indexed by the text's digest, in shards on disk.
 
-Adding rows costs time proportional to the new rows, not to all; reading loads only the requested rows. A shard is
-immutable. It is deleted once its replacement exists, and readers then reopen the folder.
+Adding rows costs time proportional to the new rows, not to all; reading loads only the requested rows. Shards are
+immutable. A replaced shard is deleted after its replacement is complete; readers then reopen the folder.
 """
 
 from __future__ import annotations

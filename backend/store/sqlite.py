@@ -31,7 +31,7 @@ class SqliteFile:
 
     @contextmanager
     def prepared(self) -> Iterator[bool]:
-        """Hold an exclusive lock on the file, intact and in WAL mode. Yields True if a snapshot replaced it."""
+        """Hold the migration lock, the file intact and in WAL mode. Yields True if a snapshot replaced it."""
         with Path(f"{self.path}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             recovered = self._recover()

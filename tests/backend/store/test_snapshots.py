@@ -1,4 +1,4 @@
-"""A database that is damaged: the last snapshot takes its place. Backups while it is written to."""
+"""Recovery of a damaged database from the last snapshot, and backups during writes."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: 
         folder = tmp_path / f"restored-{archive.stem}"
         assert restore(archive, folder) is None
         found = Store(folder)
-        assert (found.tasks.count(7) - 399) % 2 == 0, "half a transaction"
+        assert (found.tasks.count(7) - 399) % 2 == 0, "no partial transaction"
         assert found.files.adapters(7).versions() == [2, 1]
         assert found.files.adapters(7).ready(2, None) == found.files.adapters(7).path(2)
         project = found.projects.get(7)
@@ -221,7 +221,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
 
 
 def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None:
-    """The first page is whole, so that it opens; the texts are not."""
+    """The first page is intact, so that the database opens; the texts are damaged."""
     store = filled(tmp_path)
     store.database.close()
     for beside in tmp_path.glob("state.sqlite3-*"):
@@ -255,7 +255,7 @@ def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None
     again = Store(tmp_path)
     again.database.migrate()
     assert again.tasks.count(7) == 399
-    assert snapshots.damage(again.database.file.path) is None, "the old log was replayed over it"
+    assert snapshots.damage(again.database.file.path) is None, "the old WAL was not applied to it"
 
 
 def test_records_of_workflows_that_are_damaged_are_noticed(tmp_path: Path) -> None:
