@@ -1,1 +1,1 @@
-"""Scoring the pool: the arrays that a strategy asks for, computed once and kept in files."""
+"""Scoring the pool: the arrays that a strategy requires, computed once and cached in files."""

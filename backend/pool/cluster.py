@@ -1,4 +1,4 @@
-"""Compute on a Ray cluster: replicas of the model, one an actor, take some texts each; what they give is kept here."""
+"""Compute on a Ray cluster: each actor holds a replica of the model and computes parts of the texts."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Arrays = dict[str, NDArray[Any]]
 Read = Callable[[Places], list[str]]
 Found = Generator[tuple[Places, Arrays]]
 
-_PATIENCE = 10.0  # seconds
-_LOOK = 5.0
-_LONGEST_WAIT = 600.0
-_TRIES = 3  # of a part whose replica dies
-_PARTS = 4  # that each replica gets at least, so that none waits long for the last
+_PATIENCE = 10.0  # seconds to connect
+_POLL = 5.0  # seconds between checks for results
+_LONGEST_WAIT = 600.0  # seconds to wait while no replica computes
+_TRIES = 3  # of a part whose replica died
+_PARTS = 4  # at least, per replica, so that none idles long at the end
 
 
 class Replica:
-    """The model in a process of its own: a base model, with an adapter if its files are given."""
+    """The model in a separate process: a base model, and an adapter if its files are given."""
 
     def __init__(self, base_model: str, files: dict[str, bytes] | None, tokens_a_batch: int) -> None:
         if not torch.cuda.is_available():
-            torch.set_num_threads(1)  # there is one replica for each processor
+            torch.set_num_threads(1)  # one replica per CPU
         self._base = BaseModel(base_model)
         self._tokens = tokens_a_batch
         if files is not None:
@@ -52,44 +52,44 @@ class Replica:
                 (folder / name).write_bytes(content)
             self._learner = Learner.load(self._base, "replica", folder)
             self._learner.tokens_a_batch = tokens_a_batch
-            if self._learner.committee is None:  # whose members would be read from there
+            if self._learner.committee is None:  # committee members are loaded from the folder later
                 shutil.rmtree(folder)
 
     def ready(self) -> None:
-        """Answered when the model is loaded."""
+        """Returns once the model is loaded."""
 
     def score(
-        self, texts: list[str], asked: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions
+        self, texts: list[str], names: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions
     ) -> Arrays:
-        """As `Learner.score`."""
-        return dict(self._learner.score(texts, asked, gradient=gradient, uncertainty=uncertainty))
+        """Like `Learner.score`; names: the arrays to compute."""
+        return dict(self._learner.score(texts, names, gradient=gradient, uncertainty=uncertainty))
 
     def embed(self, texts: list[str], max_length: int) -> Arrays:
-        """As `BaseModel.embed`."""
+        """Like `BaseModel.embed`."""
         return {"embeddings": self._base.embed(texts, max_length=max_length, tokens_a_batch=self._tokens)}
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster that RAY_ADDRESS names; without it one of this machine's processors, for as long as it takes."""
+    """The cluster at RAY_ADDRESS. Default: a temporary one on this machine's CPUs."""
 
-    replicas: int | None = None  # by default one for each GPU or, where there is none, processor
+    replicas: int | None = None  # default: one per GPU or, without GPUs, per CPU
 
     def score(
-        self, learner: Learner, asked: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions,
+        self, learner: Learner, names: set[str], gradient: GradientOptions, uncertainty: UncertaintyOptions,
         places: Places, read: Read,
     ) -> Found:  # fmt: skip
-        """The arrays of the texts at these places, part by part as they come. A replica that dies is replaced.
+        """Yield the named arrays of the texts at `places`, part by part in order of completion. Restarts dead replicas.
 
-        Raises `ModelError`, and `MemoryError` where a replica had too little.
+        Raises `ModelError`, or `MemoryError` if a replica ran out of memory.
         """
         files = {path.relative_to(learner.folder).as_posix(): path.read_bytes()
                  for path in learner.folder.rglob("*") if path.is_file()}  # fmt: skip
         yield from self._run((learner.base.name, files, learner.tokens_a_batch), "score",
-                             (asked, gradient, uncertainty), places, read)  # fmt: skip
+                             (names, gradient, uncertainty), places, read)  # fmt: skip
 
     def embed(self, base: BaseModel, max_length: int, tokens_a_batch: int, places: Places, read: Read) -> Found:
-        """The embeddings of the texts at these places."""
+        """Yield the embeddings of the texts at `places`, part by part in order of completion."""
         yield from self._run((base.name, None, tokens_a_batch), "embed", (max_length,), places, read)
 
     def _run(self, of: tuple[Any, ...], method: str, arguments: Sequence[Any], places: Places, read: Read) -> Found:
@@ -102,24 +102,24 @@ class Cluster:
             made = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=_TRIES, max_task_retries=_TRIES - 1)(
                 Replica
             )
-            shared = [ray.put(each) for each in of]  # once for all of them
+            shared = [ray.put(each) for each in of]  # stored once for all actors
             actors = [made.remote(*shared) for _ in range(min(count, len(parts)))]
             left, free = list(reversed(range(len(parts)))), list[Any]()
-            # Parts go to replicas that are there: others may wait long for a processor, or for ever.
+            # Parts go to started replicas only: others may wait long for a CPU, or forever.
             at_work: dict[Any, tuple[int | None, Any]] = {actor.ready.remote(): (None, actor) for actor in actors}
             idle_since = time.monotonic()
             while left or any(number is not None for number, _ in at_work.values()):
                 while free and left:
                     number, actor = left.pop(), free.pop()
                     at_work[getattr(actor, method).remote(read(parts[number]), *arguments)] = number, actor
-                done, _ = ray.wait(list(at_work), num_returns=1, timeout=_LOOK)
+                done, _ = ray.wait(list(at_work), num_returns=1, timeout=_POLL)
                 if not done:
                     if any(number is not None for number, _ in at_work.values()):
                         idle_since = time.monotonic()
                     elif time.monotonic() - idle_since > _LONGEST_WAIT:
                         raise ModelError(
-                            f"no replica could begin on the Ray cluster within {_LONGEST_WAIT:.0f} s; it has "
-                            f"{int(there.get('CPU', 0))} processors and {gpus} GPUs, perhaps all of them in use"
+                            f"no replica could start on the Ray cluster within {_LONGEST_WAIT:.0f} s; it has "
+                            f"{int(there.get('CPU', 0))} CPUs and {gpus} GPUs, perhaps all in use"
                         )
                     continue
                 of_part, actor = at_work.pop(done[0])
@@ -132,19 +132,19 @@ class Cluster:
 
 @contextmanager
 def _joined() -> Iterator[Any]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # opt out of usage reports to Ray's developers
     try:
         import ray
     except ImportError:
         raise ModelError(
-            "SCORING=ray needs a package more; pip install 'label-studio-active-learning[ray]', or set it to local"
+            "SCORING=ray requires the package ray; pip install 'label-studio-active-learning[ray]', or set it to local"
         ) from None
     address = os.environ.get("RAY_ADDRESS", "").rpartition("://")[2]
     try:
-        if ":" in address:  # Ray itself goes on trying for minutes
+        if ":" in address:  # Ray itself would retry for minutes
             socket.create_connection((address.rpartition(":")[0], int(address.rpartition(":")[2])), _PATIENCE).close()
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:  # a ConnectionError is the first of these
+    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
         raise ModelError(
             f"the Ray cluster cannot be reached ({type(error).__name__}: {error}); check RAY_ADDRESS, and that it runs "
             f"Ray {ray.__version__}"
@@ -157,7 +157,7 @@ def _joined() -> Iterator[Any]:
 
 @contextmanager
 def _translated(ray: Any) -> Iterator[None]:
-    """What a replica raised, as if it had been raised here."""
+    """Raise the error of a replica as `MemoryError` or `ModelError`."""
     try:
         yield
     except ray.exceptions.OutOfMemoryError as error:
@@ -169,11 +169,11 @@ def _translated(ray: Any) -> Iterator[None]:
     except ray.exceptions.RayError as error:
         if "creation task" not in str(error):
             raise ModelError(
-                f"replicas on the Ray cluster died {_TRIES} times on the same texts ({type(error).__name__}): for want "
-                "of memory, or because nodes left"
+                f"replicas on the Ray cluster died {_TRIES} times on the same texts ({type(error).__name__}): out of "
+                "memory, or nodes left the cluster"
             ) from None
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(
-            f"a replica on the Ray cluster cannot begin ({reason}); its nodes need the base model, and this release of "
+            f"a replica on the Ray cluster cannot start ({reason}); its nodes need the base model and this release of "
             "the backend"
         ) from None

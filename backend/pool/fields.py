@@ -1,4 +1,4 @@
-"""What a strategy requires → the arrays a learner computes, and back: only what is asked for is ever computed."""
+"""Map the `Pool` fields that a strategy requires to learner arrays and back, so that only these are computed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 Array = NDArray[Any]
-Take = Callable[[str], Array]  # the named array of some texts, one text a row
+Take = Callable[[str], Array]  # array name → array, one row per text
 
 SCORED = frozenset(
     {"probs", "features", "committee_probs", "predictions", "gradient_lengths", "uncertainty"}
-)  # by an adapter, anew each round
+)  # by the adapter, in each round
 EMBEDDED = frozenset({"embeddings"})  # by the base model, once
 _LABELED = "labeled_"
 
@@ -25,7 +25,7 @@ def arrays(requires: Collection[str]) -> frozenset[str]:
 
 
 def gather(requires: Collection[str], candidates: Take, labeled: Take) -> dict[str, Any]:
-    """The required `Pool` fields that `arrays` names, from the arrays of the candidates and of the labeled texts."""
+    """Build the required `Pool` fields from the arrays of the candidates and of the labeled texts."""
     found = {}
     for field in requires:
         name = field.removeprefix(_LABELED)
@@ -37,9 +37,9 @@ def gather(requires: Collection[str], candidates: Take, labeled: Take) -> dict[s
 
 
 def combined(scores: Sequence[NDArray[np.generic]], weights: Sequence[float]) -> NDArray[np.float64]:
-    """What several controls say of N candidates together: the weighted mean of their ranks, in [0, 1].
+    """Combined score of N candidates over several controls: the weighted mean of their ranks, in [0, 1].
 
-    Ranks, since the scores of different kinds have no common unit. Equal scores share their rank.
+    Ranks, since scores of different kinds have no common unit. Equal scores share their mean rank.
     """
     ranks = [(rankdata(each) - 1) / max(1, len(each) - 1) for each in scores]
     total = sum(weights) or 1.0

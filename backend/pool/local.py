@@ -1,4 +1,4 @@
-"""Compute what is wanted of a project's texts, in this process or on a cluster, and keep it."""
+"""Compute scores and embeddings of a project's texts, in this process or on a cluster, and store them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backend.pool.cluster import Arrays, Cluster, Found
 from backend.pool.texts import Places, Texts
 from backend.store.shards import ROWS, Shards
 
-_WORTH = 200  # texts: for fewer, to reach a cluster takes longer than to compute here
+_WORTH = 200  # texts: for fewer, connecting to a cluster takes longer than computing here
 
 
 def score(
@@ -32,26 +32,26 @@ def score(
     progress: Progress = no_progress,
     cluster: Cluster | None = None,
 ) -> None:
-    """Compute the adapter's outputs and the wanted arrays of every distinct text, into the adapter's scores.
+    """Compute the adapter's outputs and the wanted arrays of every distinct text, and add them to `scores`.
 
-    wanted: what to compute beside the outputs, by the name to keep it under. What an earlier call scored with the same
-    adapter is kept, so that only new texts cost anything, and a call that was killed goes on where it was.
+    wanted: further arrays, by the name to store them under. Texts already in `scores` are skipped, so that only new
+    texts are computed and a killed call resumes where it stopped.
     """
     outputs = output_names(learner.targets)
     if len(scores) and not scores.names >= {*outputs, *wanted}:
         scores.clear()
-    asked = {array.rpartition("/")[2] for array in wanted.values()}
+    names = {array.rpartition("/")[2] for array in wanted.values()}
     places = _missing(scores, texts)
     if cluster is None or len(places) < _WORTH or not isinstance(learner, Learner):
         parts = _one_by_one(places, texts, progress, lambda some, done: learner.score(
-            some, asked, gradient=gradient, uncertainty=uncertainty, progress=done
+            some, names, gradient=gradient, uncertainty=uncertainty, progress=done
         ))  # fmt: skip
     else:
         parts = _counted(
-            cluster.score(learner, asked, gradient, uncertainty, places, texts.read), len(places), progress
+            cluster.score(learner, names, gradient, uncertainty, places, texts.read), len(places), progress
         )
     named = {**{name: name for name in outputs}, **wanted}
-    with closing(parts):  # a cluster is to be left at once if anything fails
+    with closing(parts):  # disconnect from the cluster at once on an error
         for some, found in parts:
             scores.add(texts.digests[some], {name: found[array] for name, array in named.items()})
 
@@ -66,9 +66,9 @@ def embed(
     progress: Progress = no_progress,
     cluster: Cluster | None = None,
 ) -> None:
-    """Compute the base model's embedding of every distinct text, once for each, and keep it for ever.
+    """Compute the base model's embedding of every distinct text that `embeddings` lacks, and add it.
 
-    halvings: how often to halve the batches.
+    halvings: how many times to halve the batch size.
     """
     tokens, places = TOKENS_A_BATCH >> halvings, _missing(embeddings, texts)
     if cluster is None or len(places) < _WORTH:
@@ -83,7 +83,7 @@ def embed(
 
 
 def _missing(known: Shards, texts: Texts) -> Places:
-    """Where each distinct text stands that is not known, first."""
+    """First position of each distinct text that `known` lacks."""
     _, first = np.unique(texts.digests, return_index=True)
     return np.sort(first[known.rows(texts.digests[first]) < 0])
 
@@ -91,7 +91,7 @@ def _missing(known: Shards, texts: Texts) -> Places:
 def _one_by_one(
     places: Places, texts: Texts, progress: Progress, compute: Callable[[list[str], Progress], Arrays]
 ) -> Found:
-    """A shard at a time, so that neither memory nor what a kill costs grows with the pool."""
+    """Compute one shard at a time: bounds the memory and the work lost when killed, whatever the pool size."""
     for start in range(0, len(places), ROWS):
         some = places[start : start + ROWS]
         yield some, compute(texts.read(some), partial(_further, progress, start, len(places)))

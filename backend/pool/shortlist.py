@@ -1,9 +1,9 @@
-"""Which texts of a large pool are worth the adapter's time, by embeddings that are there already.
+"""Preselect texts of a large pool for scoring with the adapter, by embeddings that are already stored.
 
-`probe`: a linear head stands for the adapter, as in Coleman et al., Selection via Proxy (ICLR 2020), and the adapter
-reads those that it is least sure of. `neighbors`: those most like the labeled ones, SEALS, Coleman et al., Similarity
-Search for Efficient Active Learning and Search of Rare Concepts (AAAI 2022), algorithm 1. Its nearest neighbours are
-found exactly, block by block: one product of matrices for each round's labels, which costs less than to build an index.
+`probe`: a linear head is the proxy model, as in Coleman et al., Selection via Proxy (ICLR 2020); the texts that it is
+least certain of are scored. `neighbors`: the texts most similar to the labeled ones, SEALS, Coleman et al., Similarity
+Search for Efficient Active Learning and Search of Rare Concepts (AAAI 2022), algorithm 1. The search is exact and
+blockwise: one matrix product per block and round, which costs less than building an index.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from backend.learners import heads
 
 Vectors = NDArray[Any]  # (B, D)
 Blocks = Iterable[Vectors]  # of N candidates, in their order
-Doubt = Callable[[Vectors], NDArray[np.float32]]  # (B,), higher where less sure
+Doubt = Callable[[Vectors], NDArray[np.float32]]  # (B,), higher = less certain
 
-PROBED = frozenset({"classification", "pairwise", "multilabel"})  # kinds that a linear head tells
-NEIGHBORS = 100  # of each labeled text, as in section 4
-_AT_ONCE = 256  # labeled texts
+PROBED = frozenset({"classification", "pairwise", "multilabel"})  # kinds that a linear head can predict
+NEIGHBORS = 100  # per labeled text, as in section 4
+_AT_ONCE = 256  # labeled texts per matrix product
 
 
 def doubts(blocks: Blocks, of: Iterable[Doubt]) -> list[NDArray[np.float32]]:
-    """What each probe doubts, (N,)."""
+    """The uncertainty by each probe, (N,)."""
     each = list(of)
     found = [[doubt(block) for doubt in each] for block in blocks]
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def of_one_class(vectors: Vectors, targets: NDArray[np.int64], classes: int) -> Doubt:
-    """A head that tells one class a text, and doubts by the margin between its two likeliest.
+    """Uncertainty by a linear head with one class per text: 1 − the margin between the two most likely classes.
 
-    vectors: (M, D); targets: (M,) numbers of classes.
+    vectors: (M, D); targets: (M,) class indices.
     """
     head = heads.fit(vectors, targets, classes)
 
@@ -48,20 +48,20 @@ def of_one_class(vectors: Vectors, targets: NDArray[np.int64], classes: int) -> 
 
 
 def of_labels(vectors: Vectors, given: NDArray[np.int64]) -> Doubt:
-    """A head for each of several labels, and doubts by the mean of their margins; given: (M, C) of 0 and 1."""
+    """Uncertainty by one binary head per label: the mean over C labels. given: (M, C), 0 or 1."""
     of_each = [of_one_class(vectors, column, 2) for column in given.T]
     return lambda block: np.asarray(np.mean([doubt(block) for doubt in of_each], axis=0), np.float32)
 
 
 def most(scores: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """The places of the `size` highest scores, ascending; of equal ones the first."""
+    """Indices of the `size` highest scores, ascending; of equal scores the first."""
     return np.sort(np.argsort(-scores, kind="stable")[:size])
 
 
 def neighbors(blocks: Blocks, labeled: Vectors, size: int, *, k: int = NEIGHBORS) -> NDArray[np.int64]:
-    """The places of the k candidates most like each labeled text, ascending.
+    """Indices of the k candidates nearest to each labeled text by cosine similarity, ascending.
 
-    If those are more than `size`, of each labeled text as many fewer as it takes. Likeness is the cosine.
+    If these exceed `size`: the nearest of each text first, then the second nearest, …, by similarity within a rank.
     """
     queries = normalize(labeled).astype(np.float32)  # (M, D)
     alike = np.full((len(queries), k), -np.inf, np.float32)
@@ -77,7 +77,7 @@ def neighbors(blocks: Blocks, labeled: Vectors, size: int, *, k: int = NEIGHBORS
             nearest[some] = np.where(kept < k, former, start + kept - k)
         start += len(block)
     order = np.argsort(-alike, axis=1, kind="stable")
-    by_rank = np.take_along_axis(nearest, order, axis=1).T  # (k, M): the nearest of each, then the second of each
+    by_rank = np.take_along_axis(nearest, order, axis=1).T  # (k, M): nearest of each, then second nearest of each
     cosines = np.take_along_axis(alike, order, axis=1).T
     first = np.take_along_axis(by_rank, np.argsort(-cosines, axis=1, kind="stable"), axis=1).ravel()
     found, places = np.unique(first[first >= 0], return_index=True)

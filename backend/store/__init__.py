@@ -1,4 +1,4 @@
-"""What the backend remembers: a database and a folder of files."""
+"""Persistent state of the backend: a database and a folder of files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from backend.store.workers import Workers
 
 
 class Store:
-    """The state of the backend: a database at `url`, and files, which others share at `shared_url`.
+    """The state of the backend: a database at `url` and files in `folder`, a local cache of those at `shared_url`.
 
-    Without these, both under one folder.
+    Default: a SQLite database in `folder`, and no shared storage.
     """
 
     def __init__(self, folder: Path, url: str | None = None, shared_url: str | None = None) -> None:
@@ -34,7 +34,7 @@ class Store:
         self._use(Database(url or f"sqlite:///{(folder / 'state.sqlite3').absolute()}"))
 
     def adapter_folder(self, project_id: int, number: int) -> Path:
-        """The folder of an adapter version, whole. Raises `DamagedError` if it is not."""
+        """The folder of an adapter version, its checksums verified. Raises `DamagedError` if it is incomplete."""
         known = self.rounds.adapter(project_id, number)
         if known is None:
             raise DamagedError(f"adapter {number} of project {project_id} is not known; start a round")
@@ -44,7 +44,7 @@ class Store:
             raise DamagedError(f"adapter {number} of project {project_id} is damaged: {error}") from None
 
     def fenced(self, fence: Fence) -> Store:
-        """The same for whoever holds this fence: what it writes raises `FencedError` once another has taken it."""
+        """The same store with a fencing token: writes raise `FencedError` once another worker has a newer one."""
         other = copy(self)
         other._use(self.database.fenced(fence))
         return other

@@ -1,4 +1,4 @@
-"""The files of adapters: written once, whole before anybody is pointed to them, fetched where they are wanted."""
+"""Adapter files: write-once, complete before the database refers to them, fetched from shared storage on demand."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CHECKSUMS = "checksums.json"
 
 
 class AdapterFiles:
-    """Folders of one project, one for each version, named by its number.
+    """The adapter folders of one project, one per version, named by its number.
 
-    In shared storage a version's folder is named by its number and the digest of its checksums, which the database
-    holds: the name says what is in it, and whoever was taken over from cannot write into another's.
+    In shared storage they are content-addressed, `<number>-<digest of the checksums file>`, and the database holds the
+    digest: a worker that was taken over from cannot overwrite the files of its successor.
     """
 
     def __init__(self, folder: Path, shared: Shared | None) -> None:
@@ -31,27 +31,27 @@ class AdapterFiles:
         self._shared = shared
 
     def path(self, number: int) -> Path:
-        """Where a version is, or would be."""
+        """The folder of a version, existing or not."""
         return self.folder / str(number)
 
     def versions(self) -> list[int]:
-        """Those whose files are kept, newest first."""
+        """Versions whose files are kept, newest first."""
         found = set(self.here())
         if self._shared is not None:
-            with suppress(SharedError):  # away: then those whose copies are here
+            with suppress(SharedError):  # unreachable: local versions only
                 names = {name.partition("-")[0] for name in self._shared.lately(self.folder)}
                 found |= {int(name) for name in names if name.isdigit()}
         return sorted(found, reverse=True)
 
     def here(self) -> list[int]:
-        """Those whose files, or copies of them, are on this host."""
+        """Versions whose files are on this host."""
         names = [path.name for path in self.folder.iterdir()] if self.folder.exists() else []
         return [int(name) for name in names if name.isdigit()]
 
     def write(self, number: int, fill: Callable[[Path], None], *, allowed: Callable[[], None] = lambda: None) -> None:
-        """Let `fill` write the files, then put them in place in one step, in place of what an earlier try left.
+        """Let `fill` write the files to a temporary folder, then rename it, replacing the result of an earlier try.
 
-        allowed: called right before that, and may raise.
+        allowed: called right before the rename; raises to prevent it.
         """
 
         def with_checksums(folder: Path) -> None:
@@ -63,40 +63,40 @@ class AdapterFiles:
         self._put(number, with_checksums)
 
     def share(self, number: int) -> str | None:
-        """Write a version to shared storage. Its digest, to be noted with the adapter; None without such storage."""
+        """Copy a version to shared storage. Returns its digest, to store in the database; None without such storage."""
         if self._shared is None:
             return None
         path, digest = self.path(number), self._digest(number)
         names = [each.relative_to(path) for each in sorted(path.rglob("*")) if each.is_file()]
-        for name in sorted(names, key=lambda name: name.name == _CHECKSUMS):  # the checksums last
+        for name in sorted(names, key=lambda name: name.name == _CHECKSUMS):  # last: it marks completeness
             self._shared.push(path / name, self._there(number, digest) / name)
         return digest
 
     def ready(self, number: int, digest: str | None) -> Path:
-        """The folder of a version, fetched if it is not here as its digest has it. Raises `DamagedError`."""
+        """The folder of a version, fetched if the local copy does not match `digest`. Raises `DamagedError`."""
         path = self.path(number)
         if self._shared is not None and digest is not None and not self._is_right(number, digest):
             with self._alone():
-                if not self._is_right(number, digest):  # another process may have been faster
+                if not self._is_right(number, digest):  # another process may have fetched it meanwhile
                     self._fetch(number, digest, self._shared)
         if wrong := self._damage(path):
             raise DamagedError(wrong)
         return path
 
     def prune(self, keep: set[int]) -> None:
-        """Delete every version not in `keep`, and what a killed process left beside."""
+        """Delete every version not in `keep`, and temporary folders of killed processes."""
         for path in self.folder.iterdir() if self.folder.exists() else ():
             if (path.name.isdigit() and int(path.name) not in keep) or (not path.name.isdigit() and self._left(path)):
                 shutil.rmtree(path)
         if self._shared is not None:
             for name in {name.partition("/")[0] for name in self._shared.names(self.folder)}:
                 number = name.partition("-")[0]
-                # Later ones are another's, if this worker was taken over from in the very moment.
+                # Newer versions belong to another worker, if it has just taken this project over.
                 if number.isdigit() and int(number) not in keep and int(number) < max(keep, default=math.inf):
                     self._shared.drop(self.folder / name)
 
     def _fetch(self, number: int, digest: str, shared: Shared) -> None:
-        """Copy a version here."""
+        """Copy a version from shared storage to this host."""
         there = self._there(number, digest)
         names = shared.names(there)
         if _CHECKSUMS not in names:
@@ -113,28 +113,28 @@ class AdapterFiles:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time: two that fetch one version would delete each other's."""
+        """Serialize fetches of all processes: two fetches of one version would delete each other's files."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.folder.with_name("adapters.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _left(self, path: Path) -> bool:
-        """Whether it was left by a process that was killed: those of others on this folder may be at work on theirs."""
+        """Whether a temporary folder is a leftover. With shared storage, other processes may be writing theirs."""
         return self._shared is None or arrays.was_left(path)
 
     def _put(self, number: int, fill: Callable[[Path], None]) -> None:
         path = self.path(number)
-        beside = path.with_name(f".{path.name}.{uuid4().hex}")
-        beside.mkdir(parents=True)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+        temporary.mkdir(parents=True)
         try:
-            fill(beside)
+            fill(temporary)
             if path.exists():
                 shutil.rmtree(path)
-            beside.rename(path)
+            temporary.rename(path)
             arrays.sync_folder(path.parent)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
     def _digest(self, number: int) -> str | None:
         try:
@@ -147,12 +147,12 @@ class AdapterFiles:
 
     @staticmethod
     def _damage(path: Path) -> str | None:
-        """What differs from what was written; None if nothing does."""
+        """Which files differ from their checksums; None if none does."""
         try:
             expected = json.loads((path / _CHECKSUMS).read_text("utf-8"))
             found = _checksums(path)
         except FileNotFoundError:
-            return None if (path / "learner.json").exists() else "its files are gone"  # before there were checksums
+            return None if (path / "learner.json").exists() else "its files are gone"  # older release
         except (OSError, ValueError) as error:
             return f"{_CHECKSUMS} cannot be read ({type(error).__name__})"
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
@@ -160,7 +160,7 @@ class AdapterFiles:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file, by its path in the folder."""
+    """SHA-256 of every file, by its relative path."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != _CHECKSUMS:

@@ -1,4 +1,4 @@
-"""Who said what of which task, and how long it took."""
+"""Annotations per annotator: labels and the time taken."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ class Annotations:
         self._database = database
 
     def put(self, project_id: int, by_task: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
-        """Write all annotations of these tasks, in place of those known before. Columns of each, but for the task."""
-        rows = [{"project_id": project_id, "task_id": task, **each} for task, told in by_task.items() for each in told]
-        # By their own numbers, too: annotations move to another task when duplicates are merged.
+        """Replace all annotations of these tasks. Each is a mapping of columns without `project_id` and `task_id`."""
+        rows = [
+            {"project_id": project_id, "task_id": task_id, **columns}
+            for task_id, annotations in by_task.items()
+            for columns in annotations
+        ]
+        # By annotation id, too: merging duplicates moves annotations to another task.
         gone = ((Annotation.task_id, list(by_task)), (Annotation.id, [row["id"] for row in rows]))
         with self._database.write(project_id) as session:
             for column, numbers in gone:
@@ -31,7 +35,7 @@ class Annotations:
                 session.execute(insert(Annotation).values(rows[start : start + CHUNK]))
 
     def all(self, project_id: int) -> list[Annotation]:
-        """All that are no skips, by task."""
+        """All annotations except skips, ordered by task."""
         query = (
             select(Annotation)
             .where(Annotation.project_id == project_id, Annotation.skipped.is_(False))
@@ -41,7 +45,7 @@ class Annotations:
             return list(session.scalars(query))
 
     def by_annotator(self, project_id: int) -> list[tuple[int | None, int, int, int, float]]:
-        """Of each annotator: annotations and skips, how many of both have a time, and the seconds of these."""
+        """Per annotator: id, annotations, skips, how many of both have a time, and their total time in seconds."""
         skips = func.sum(case((Annotation.skipped, 1), else_=0))
         timed = func.count(Annotation.seconds)
         query = (
@@ -51,10 +55,10 @@ class Annotations:
             .order_by(func.count().desc(), Annotation.annotator)
         )
         with self._database.read() as session:
-            return [(who, said, no, n, float(took or 0.0)) for who, said, no, n, took in session.execute(query)]
+            return [(who, given, no, n, float(seconds or 0.0)) for who, given, no, n, seconds in session.execute(query)]
 
     def hours(self, project_id: int) -> float:
-        """Time that annotators spent on the tasks there are, skips included, as far as Label Studio noted it."""
+        """Total annotation time in hours, skips included, as far as Label Studio recorded it."""
         query = select(func.sum(Annotation.seconds)).where(Annotation.project_id == project_id)
         with self._database.read() as session:
             return float(session.scalar(query) or 0.0) / 3600.0

@@ -1,4 +1,4 @@
-"""Files of named arrays: written beside, then moved into place, so that none is ever half there."""
+"""Files of named arrays, written by atomic rename."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from safetensors.numpy import save_file
 log = logging.getLogger(__name__)
 
 Array = NDArray[Any]
-_LEFT = 3600.0  # seconds
+_LEFT = 3600.0  # seconds without a write after which a temporary file is a leftover
 
 
 def write(path: Path, arrays: Mapping[str, Array], *, before: Callable[[Path], None] = lambda _path: None) -> None:
-    """Write named arrays to `path` in one step.
+    """Write named arrays to `path` by atomic rename.
 
-    before: called with the file that is written, right before it is moved to `path`.
+    before: called with the complete temporary file, right before it is renamed to `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        save_file(dict(arrays), beside)
-        sync(beside)
-        before(beside)
-        beside.replace(path)
+        save_file(dict(arrays), temporary)
+        sync(temporary)
+        before(temporary)
+        temporary.replace(path)
         sync_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Array] | None:
-    """The arrays of a file; None if there is no such file, or a damaged one. All of them can be computed again."""
+    """The arrays of a file; None if it does not exist or is damaged, since all of them can be recomputed."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -50,12 +50,12 @@ def read(path: Path) -> dict[str, Array] | None:
 
 
 def say_damaged(path: Path, error: Exception) -> None:
-    """Tell the log."""
-    log.warning("%s is damaged (%s) and will be computed again", path, error)
+    """Log that a file is damaged."""
+    log.warning("%s is damaged (%s) and will be recomputed", path, error)
 
 
 def was_left(path: Path) -> bool:
-    """Whether a file that has no name yet is so old that it will never get one."""
+    """Whether a temporary file or folder is so old that its process must have been killed."""
     try:
         return time.time() - path.stat().st_mtime > _LEFT
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def was_left(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or every one in a folder, is on the disk."""
+    """Flush a file, or every file in a folder, to disk."""
     for each in path.rglob("*") if path.is_dir() else (path,):
         if each.is_file():
             with each.open("rb") as file:
@@ -71,7 +71,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Flush a folder's entries to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

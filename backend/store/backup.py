@@ -1,4 +1,4 @@
-"""One archive of all that cannot be computed again: the state, and the adapters that it names."""
+"""Backup and restore of all that cannot be recomputed: the database and the adapters that it names."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from backend.errors import BackendError
 from backend.store import Store, snapshots
 
 _STATE = "state.sqlite3"
-_OURS = ("projects", "workflows.sqlite3*", f"{_STATE}*")  # the state last: with it, the rest is taken for granted
+_OURS = ("projects", "workflows.sqlite3*", f"{_STATE}*")  # the state last: it refers to the others
 _BEFORE = "before-restore-"
 _UNFINISHED = ".restoring-"
 _DAY = 24 * 3600.0
 
 
 def backup(folder: Path, archive: Path) -> None:
-    """Write an archive of `folder`, whoever works in it meanwhile; it is there whole or not at all.
+    """Write an archive of `folder` by atomic rename; the backend may be running.
 
-    Scores, embeddings and the records of workflows are left out: they are made again.
+    Scores, embeddings and workflow records are left out: they are recomputed.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
     for left in archive.parent.glob(f".{archive.name}.*"):
-        if time.time() - left.stat().st_mtime > _DAY:  # by one that was killed
+        if time.time() - left.stat().st_mtime > _DAY:  # left by a killed backup
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as beside:
-        copy, unfinished = Path(beside) / _STATE, Path(beside) / archive.name
-        # The state first: adapters are complete before it names them, and stay for some rounds after.
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.") as temporary:
+        copy, unfinished = Path(temporary) / _STATE, Path(temporary) / archive.name
+        # The state first: adapter files are complete before the state names them, and are kept for some rounds.
         snapshots.copy(folder / _STATE, copy)
         with tarfile.open(unfinished, "w:gz") as tar:
             tar.add(copy, _STATE)
             for adapter in sorted(folder.glob("projects/*/adapters/[0-9]*")):
-                with contextlib.suppress(FileNotFoundError):  # a round that ends meanwhile deletes the oldest
+                with contextlib.suppress(FileNotFoundError):  # a round that finishes meanwhile deletes the oldest
                     tar.add(adapter, adapter.relative_to(folder).as_posix())
-        unfinished.chmod(0o600)  # it holds every text
+        unfinished.chmod(0o600)  # it contains all texts
         unfinished.replace(archive)
 
 
 def restore(archive: Path, folder: Path) -> Path | None:
-    """Put an archive in the place of what is in `folder`; the folder that keeps that now, if anything was there.
+    """Replace the state in `folder` by an archive. Returns the subfolder that keeps the former state, None without one.
 
-    Works inside `folder`, which may be a mounted volume, and touches there only what is ours. Raises `BackendError` if
-    a worker runs there, if the archive is none of ours or damaged, or if something cannot be moved: then all is as it
-    was. After a kill in the middle, the same command again does it.
+    Works inside `folder`, which may be a mounted volume, and touches only files of the backend. Raises `BackendError`
+    and changes nothing if a worker runs there, the archive is damaged or no backup, or a file cannot be moved. If
+    killed, run it again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with nobody_at_work(folder):
@@ -60,15 +60,15 @@ def restore(archive: Path, folder: Path) -> Path | None:
 
 def _restore(archive: Path, folder: Path) -> Path | None:
     there = [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as beside:
-        fresh = Path(beside)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as temporary:
+        fresh = Path(temporary)
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 tar.extractall(fresh, filter="data")
         except (tarfile.TarError, OSError, EOFError) as error:
             raise BackendError(f"{archive} cannot be read ({type(error).__name__}: {error})") from None
         if not (fresh / _STATE).exists() or snapshots.damage(fresh / _STATE):
-            raise BackendError(f"{archive} holds no whole {_STATE}; is it a file that `lsal backup` wrote?")
+            raise BackendError(f"{archive} holds no intact {_STATE}; was it written by `lsal backup`?")
         store = Store(fresh)
         store.database.migrate(restored=True)
         store.database.close()
@@ -85,22 +85,22 @@ def _restore(archive: Path, folder: Path) -> Path | None:
 
 
 def _move(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Move each from the first place to the second; if one cannot be, all go back."""
+    """Rename each source to its target; if one fails, undo all."""
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
-            if source.exists():  # SQLite deletes its log when the last who used the file lets go of it
+            if source.exists():  # SQLite deletes its WAL when the last connection closes
                 source.rename(target)
                 done.append((source, target))
     except OSError as error:
         for former, moved in reversed(done):
             moved.rename(former)
-        raise BackendError(f"{source} cannot be moved ({error.strerror}); all is as it was") from None
+        raise BackendError(f"{source} cannot be moved ({error.strerror}); nothing was changed") from None
 
 
 @contextmanager
 def nobody_at_work(folder: Path) -> Iterator[None]:
-    """Hold the worker's lock, so that none starts meanwhile."""
+    """Hold the worker's lock, so that no worker can start. Raises `BackendError` if one runs."""
     with (folder / "worker.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Sessions on the database: SQLite in MODEL_DIR, or PostgreSQL for several hosts. Brings its tables up to date."""
+"""Database sessions and schema migrations: SQLite in MODEL_DIR, or PostgreSQL for several hosts."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from backend.store import postgresql
 from backend.store.models import Base, Project
 from backend.store.sqlite import SqliteFile
 
-CHUNK = 500  # rows a statement: SQLite allows 32,766 variables, PostgreSQL 65,535
+CHUNK = 500  # rows per statement: SQLite allows 32,766 variables, PostgreSQL 65,535
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Fence(NamedTuple):
-    """The right to write for a project, until somebody else takes it over."""
+    """A fencing token: the right to write for a project until another worker takes the project over."""
 
     project_id: int
     token: int
 
 
 class Database:
-    """Sessions on one database. Either kind: readers see one moment and wait for nobody, writers of a project queue up.
+    """Sessions on one database. Reads use a snapshot and never block; writes to one project are serialized.
 
-    In SQLite all writers do. In PostgreSQL those of different projects do not meet.
+    SQLite serializes all writes; PostgreSQL runs writes to different projects concurrently.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises `BackendError` if `url` is none of the two kinds."""
+        """Raises `BackendError` if `url` is neither a SQLite nor a PostgreSQL URL."""
         try:
             parsed = make_url(url)
-        except (ArgumentError, ValueError):  # which may quote a part of the password
+        except (ArgumentError, ValueError):  # its message may contain part of the password
             raise BackendError(_EXPECTED) from None
-        if "@" in (parsed.host or ""):  # so has a part of the password
+        if "@" in (parsed.host or ""):  # from an unquoted @ in the password: the host contains part of it
             raise BackendError(_EXPECTED)
         self.url = parsed
-        self.file: SqliteFile | None = None  # None: the database is a server's, who looks after its files
+        self.file: SqliteFile | None = None  # None for PostgreSQL
         self.engine: Engine
         if parsed.get_backend_name() == "sqlite":
             self.file = SqliteFile(Path(str(parsed.database)))
@@ -65,26 +65,26 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Where it is, password included, for others who are to keep something there. Never log it."""
+        """The database URL, password included, for libraries that create their own tables there. Never log it."""
         return postgresql.address(self.url).render_as_string(hide_password=False)
 
     def fenced(self, fence: Fence) -> Database:
-        """The same database for whoever holds this fence: writes raise `FencedError` once another has taken it."""
+        """The same database with a fencing token: writes raise `FencedError` once another worker has a newer one."""
         other = copy(self)
         other._fence = fence
         return other
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that only reads; what it loads stays usable afterwards."""
+        """A read-only transaction; loaded rows stay usable after it ends."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def write(self, project_id: int | None = None) -> Iterator[Session]:
-        """A transaction that writes: committed at the end of the block, rolled back if it raises.
+        """A write transaction: committed at the end of the block, rolled back on an exception.
 
-        project_id: whose state is written; others who write it wait until then. None: nobody's, or everybody's.
+        project_id: the project to lock until the transaction ends. None: the rows belong to no project, or to all.
         """
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             if project_id is not None and self.file is None:
@@ -93,7 +93,7 @@ class Database:
             yield session
 
     def require(self) -> None:
-        """Raise `FencedError` if another has taken over what this database's fence, if any, gave a right to."""
+        """Raise `FencedError` if this database has a fencing token and another worker has taken the project over."""
         with self.read() as session:
             self._require(session)
 
@@ -104,27 +104,27 @@ class Database:
         now = session.scalar(select(Project.fence).where(Project.id == project_id))
         if now is not None and now != token:
             raise FencedError(
-                f"project {project_id}: another worker has taken this round over, so that nothing more is written here"
+                f"project {project_id}: another worker has taken this round over; this one no longer writes"
             )
 
     def insert(self, model: type[Base]) -> sqlite_dialect.Insert | postgresql_dialect.Insert:
-        """An insert that may say what is done with rows that are there already."""
+        """An INSERT statement of this database's dialect, which supports ON CONFLICT."""
         table = class_mapper(model).local_table
         assert isinstance(table, Table)
         return sqlite_dialect.insert(table) if self.file else postgresql_dialect.insert(table)
 
     def now(self, session: Session) -> float:
-        """Seconds since 1970 by the one clock that all processes share."""
+        """Unix time in seconds, by a clock that all processes share: the host's for SQLite, else the server's."""
         if self.file is not None:
             return time.time()
         return float(session.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def migrate(self, *, restored: bool = False) -> None:
-        """Create or upgrade the tables. Several processes may do so at the same time.
+        """Create or upgrade the tables. Safe to run in several processes at once.
 
-        A damaged SQLite file is set aside and its last snapshot put in its place: what happened since is read again
-        from Label Studio, as it is if the caller says that the state was restored from a backup. Raises `BackendError`
-        if the database cannot be opened, is damaged without a snapshot, or was written by a newer release.
+        Replaces a damaged SQLite file by its last snapshot and keeps the damaged one under another name. After that, or
+        with `restored` (from a backup), later changes are read again from Label Studio. Raises `BackendError` if the
+        database cannot be opened, is damaged and has no snapshot, or was written by a newer release.
         """
         try:
             if self.file is not None:
@@ -149,22 +149,23 @@ class Database:
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        if restored:  # numbers used since are not known here, nor what was labeled
+        if restored:  # versions and labels newer than the copy are unknown
             connection.execute(update(Project).values(split=None, reread=True, task_mark=0))
 
     def damage(self) -> str | None:
-        """What is wrong with the file; None if it is whole, or a server's."""
+        """What is wrong with the SQLite file; None if it is intact, or for PostgreSQL."""
         return None if self.file is None else self.file.damage()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all pooled connections."""
         self.engine.dispose()
 
 
 _ADVICE_FILE = (
-    "check who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start anew"
+    "check who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start with an "
+    "empty one"
 )
 _EXPECTED = (
-    "DATABASE_URL is no address of a database; expected postgresql://user:password@host:5432/name, with @ : / in the "
-    "password spelled %40 %3A %2F, or leave it out for SQLite in MODEL_DIR"
+    "DATABASE_URL is not a database URL; expected postgresql://user:password@host:5432/name, with @ : / in the "
+    "password written as %40 %3A %2F; leave it out to use SQLite in MODEL_DIR"
 )

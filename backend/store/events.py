@@ -1,4 +1,4 @@
-"""Webhook events: one insert each, read and forgotten by the round that accounts for them."""
+"""Received webhook events; a round reads and deletes those it has processed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from backend.store.models import Event, Project
 
 
 class Events:
-    """The events that arrived."""
+    """The events not yet processed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, project_id: int, action: str) -> None:
-        """Remember that something happened. Committed when this returns."""
+        """Insert an event. Committed on return."""
         with self._database.write(project_id) as session:
             session.execute(insert(Event).values(project_id=project_id, action=action[:64], received_at=time.time()))
 
@@ -25,10 +25,10 @@ class Events:
         """The highest event id of each project that has events."""
         with self._database.read() as session:
             rows = session.execute(select(Event.project_id, func.max(Event.id)).group_by(Event.project_id))
-            return {project: newest_id for project, newest_id in rows}  # noqa: C416 (rows are no pairs to the types)
+            return {project: newest_id for project, newest_id in rows}  # noqa: C416 (rows are not typed as pairs)
 
     def after(self, project_id: int, mark: int) -> tuple[int, set[str]]:
-        """The highest id past `mark` (or `mark`), and the kinds of events past it."""
+        """The highest event id, at least `mark`, and the actions of the events after `mark`."""
         with self._database.read() as session:
             rows = session.execute(
                 select(Event.action, func.max(Event.id))
@@ -43,13 +43,13 @@ class Events:
             session.execute(delete(Event).where(Event.project_id == project_id, Event.id <= mark))
 
     def oldest_age(self) -> float:
-        """For how many seconds the oldest event of a connected project has waited; 0 if none waits."""
+        """Age in seconds of the oldest event of a connected project; 0 if there is none."""
         query = select(func.min(Event.received_at)).join(Project, Project.id == Event.project_id)
         with self._database.read() as session:
             arrived = session.scalar(query.where(Project.connected))
         return 0.0 if arrived is None else max(0.0, time.time() - arrived)
 
     def count(self) -> int:
-        """Events not yet accounted for."""
+        """Number of events not yet processed."""
         with self._database.read() as session:
             return session.scalar(select(func.count()).select_from(Event)) or 0

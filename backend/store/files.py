@@ -1,4 +1,4 @@
-"""The folder MODEL_DIR: adapters, and what was computed with them. In it all can be had again but the adapters."""
+"""The folder MODEL_DIR: adapters, and what was computed with them. Everything but the adapters can be recomputed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backend.store.shared import COPIED, Shared
 
 
 class Files:
-    """projects/<id>/adapters/<n>/, scores/<n>/, embeddings/<base model>/, map/; of shared storage, if any, copies."""
+    """projects/<id>/adapters/<n>/, scores/<n>/, embeddings/<base model>/, map/; a cache of shared storage, if any."""
 
     def __init__(self, root: Path, shared_url: str | None = None) -> None:
         self.root = root
@@ -28,7 +28,7 @@ class Files:
         return AdapterFiles(self._project(project_id) / "adapters", self.shared)
 
     def scores(self, project_id: int, number: int) -> Shards:
-        """What adapter `number` gave for each text."""
+        """The outputs of adapter `number` for each text."""
         return Shards(self._project(project_id) / "scores" / str(number), self.shared)
 
     def embeddings(self, project_id: int, base_model: str) -> Shards:
@@ -38,18 +38,18 @@ class Files:
         return Shards(self._project(project_id) / "embeddings" / name, self.shared)
 
     def map(self, project_id: int) -> dict[str, arrays.Array] | None:
-        """Where each text of the project lies on its map; None if none was drawn."""
+        """The positions of the project's texts on its map; None if there is no map."""
         folder = self._project(project_id) / "map"
         if self.shared is not None:
             self.shared.refresh(folder)
         found = max(folder.glob("[!.]*"), default=None)
         drawn = arrays.read(found) if found is not None else None
         if found is not None and drawn is None and self.shared is not None:
-            found.unlink(missing_ok=True)  # a damaged copy: it is fetched again
+            found.unlink(missing_ok=True)  # a damaged copy: fetch it again
         return drawn
 
     def put_map(self, project_id: int, drawn: Mapping[str, arrays.Array]) -> None:
-        """Write the map, in place of the former one."""
+        """Replace the map."""
         folder = self._project(project_id) / "map"
         former = list(folder.glob("*"))
         shared = self.shared
@@ -64,20 +64,20 @@ class Files:
             old.unlink(missing_ok=True)
 
     def prune(self, project_id: int, *, keep: set[int]) -> None:
-        """Delete the adapters and scores of every version not in `keep`, and what a killed process left beside."""
+        """Delete adapters and scores of every version not in `keep`, and temporary files of killed processes."""
         self.adapters(project_id).prune(keep)
         scores = self._project(project_id) / "scores"
         there = {name.partition("/")[0] for name in self.shared.names(scores)} if self.shared is not None else set()
         for name in there | {path.name for path in scores.glob("*")}:
-            # Later ones are another's, if this worker was taken over from in the very moment.
+            # Newer versions belong to another worker, if it has just taken this project over.
             if not name.isdigit() or (int(name) not in keep and int(name) < max(keep, default=math.inf)):
                 Shards(scores / name, self.shared).clear()
         for path in self._project(project_id).rglob(".*.safetensors.*"):
-            if self.shared is None or arrays.was_left(path):  # else it may be a copy that is being fetched
+            if self.shared is None or arrays.was_left(path):  # otherwise it may be a copy that is being fetched
                 path.unlink(missing_ok=True)
 
     def forget_copies(self, project_id: int, numbers: Collection[int]) -> None:
-        """Delete what is here of versions that are in shared storage."""
+        """Delete the local copies of versions that are in shared storage."""
         if self.shared is None:
             return
         for number in numbers:
@@ -85,7 +85,7 @@ class Files:
                 shutil.rmtree(path, ignore_errors=True)
 
     def require_room(self, megabytes: int) -> None:
-        """Raise `BackendError` if the disk has less free space: a full one stops everything, a low one can be told."""
+        """Raise `BackendError` if the disk has less free space, before a full disk stops everything."""
         free = shutil.disk_usage(self.root).free // 2**20
         if free < megabytes:
             raise BackendError(

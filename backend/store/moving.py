@@ -1,4 +1,4 @@
-"""The embedded state → PostgreSQL: every row, or none."""
+"""Copy the SQLite state to PostgreSQL in one transaction."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from backend.store.backup import nobody_at_work
 from backend.store.database import Database
 from backend.store.models import Base, Event, Project, Round, Worker
 
-_ROWS = 1000  # at once
-_STAYS = (Worker.__tablename__,)  # whoever runs there says so by itself
+_ROWS = 1000  # per INSERT
+_STAYS = (Worker.__tablename__,)  # not copied: workers register themselves
 
 
 def move(folder: Path, url: str) -> dict[str, int]:
-    """Copy the state in `folder` to the empty database at `url`, in one transaction; how many rows of each table.
+    """Copy the state in `folder` to the empty database at `url`, in one transaction. Returns the rows per table.
 
-    What is in `folder` stays as it is, and adapters are used where they are. Nobody can write to the state meanwhile.
-    Raises `BackendError` if a worker runs there, a round is under way, or there is something in the database already.
+    The data in `folder` stays; adapter files are used where they are. The source is locked against writes meanwhile.
+    Raises `BackendError` if a worker runs on `folder`, a round is under way, or the target database is not empty.
     """
     target = Database(url)
     if target.file is not None:
-        raise BackendError("the state is moved to PostgreSQL only; expected postgresql://user:password@host:5432/name")
+        raise BackendError("only PostgreSQL can be moved to; expected postgresql://user:password@host:5432/name")
     if not (folder / "state.sqlite3").exists():
-        raise BackendError(f"there is no state in {folder}; set MODEL_DIR to the folder that the backend ran on")
+        raise BackendError(f"there is no state in {folder}; set MODEL_DIR to the backend's folder")
     with nobody_at_work(folder):
         source = Store(folder).database
         source.migrate()
@@ -52,7 +52,7 @@ def _refuse_under_way(session: Session) -> None:
     for project_id, number in session.execute(query.where(Round.state == "running", Project.connected)):
         raise BackendError(
             f"round {number} of project {project_id} is under way; start the worker, wait until the round has ended, "
-            "stop web server and worker, and move then"
+            "stop web server and worker, and try again"
         )
 
 
@@ -81,7 +81,7 @@ def _copy(table: Table, source: Session, target: Session) -> int:
 
 
 def _number_on(source: Session, target: Session) -> None:
-    """Have events go on with numbers that none has had: marks point past those that are forgotten."""
+    """Continue the ids of events: `event_mark` may be higher than the id of the last event that still exists."""
     last = source.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))
     if last:
         target.execute(

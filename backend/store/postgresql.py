@@ -1,4 +1,4 @@
-"""PostgreSQL as the database: how it is reached, and its locks."""
+"""PostgreSQL: connections and advisory locks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
-# Kinds of advisory locks; the second number says which of them. Any numbers that nobody else in this database uses.
+# Classes of advisory locks (the first key; the second identifies the object). Arbitrary, but unique in the database.
 PROJECT = 0x4C53_0001
 TABLES = 0x4C53_0002
 
-# A server that was cut off, or is gone, is noticed after half a minute, not after the hours that TCP would wait.
+# Detect an unreachable server after half a minute instead of TCP's default of hours.
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -18,7 +18,7 @@ PATIENCE: dict[str, Any] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
-# The same for the server, so that a client that is gone, or frozen, in a transaction lets go of its locks.
+# The same on the server, so that a dead or frozen client's transaction releases its locks.
 _LIMITS = {
     "idle_in_transaction_session_timeout": 20_000,
     "lock_timeout": 30_000,
@@ -30,15 +30,15 @@ _LIMITS = {
 
 
 def address(url: URL) -> URL:
-    """The address with the driver that we use, however it is spelled."""
+    """The URL with the psycopg driver, whichever driver it names."""
     return url.set(drivername="postgresql+psycopg")
 
 
 def engine(url: URL) -> Engine:
-    """Connections that read in snapshots. Those with the option `writes` see what is committed, as locks need."""
-    # Parameters are texts of tasks, which no log may hold. A connection that the server closed meanwhile is replaced.
-    theirs = url.query.get("options", "")
-    options = " ".join([*(f"-c {name}={value}" for name, value in _LIMITS.items()), str(theirs)])
+    """An engine whose reads use a snapshot; with the option `writes`, READ COMMITTED, as waiting for locks requires."""
+    # Query parameters contain texts of tasks, which must not be logged. Pre-ping replaces connections closed meanwhile.
+    given = url.query.get("options", "")
+    options = " ".join([*(f"-c {name}={value}" for name, value in _LIMITS.items()), str(given)])
     made = create_engine(
         address(url), connect_args={**PATIENCE, "options": options}, hide_parameters=True, pool_pre_ping=True,
         pool_recycle=1800, isolation_level="READ COMMITTED",
@@ -53,5 +53,5 @@ def engine(url: URL) -> Engine:
 
 
 def lock(connection: Connection, kind: int, number: int) -> None:
-    """Wait until nobody else holds this lock, and hold it to the end of the transaction."""
+    """Acquire an exclusive lock, waiting if necessary; it is held until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:kind, :number)"), {"kind": kind, "number": number})

@@ -1,4 +1,4 @@
-"""Projects: who is connected, with which options, and how far their rounds have come."""
+"""Connected projects, their options and the progress of their rounds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from backend.store.database import Database, Fence
 from backend.store.models import Project, PublishedQueue
 
-_MOST = 2**31 - 1  # Label Studio's numbers of projects have 32 bits, and so have our columns
-_READ_BY = ("ignore_controls", "ground_truth")  # options that decide what is read of a task
+_MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
+_READ_BY = ("ignore_controls", "ground_truth")  # options that change what is read from a task
 
 
 class Projects:
@@ -27,7 +27,7 @@ class Projects:
             return session.get(Project, project_id)
 
     def all(self, *, connected: bool = True) -> list[Project]:
-        """Projects in the order of their ids; only the connected ones unless told otherwise."""
+        """Projects ordered by id. Default: connected ones only."""
         query = select(Project).order_by(Project.id)
         if connected:
             query = query.where(Project.connected)
@@ -35,9 +35,9 @@ class Projects:
             return list(session.scalars(query))
 
     def connect(self, project_id: int, *, label_config: str, options: dict[str, Any], host: str) -> bool:
-        """Remember what `/setup` brought. True if anything is new: Label Studio repeats `/setup` very often.
+        """Store the values of a `/setup` request. Returns True if any changed: Label Studio often repeats `/setup`.
 
-        The label config of a known project is left to the sync, which also sees to what a change of it means.
+        The label config of a known project is not updated here but by the sync, which also handles its consequences.
         """
         with self._database.write(project_id) as session:
             project = session.get(Project, project_id)
@@ -48,48 +48,48 @@ class Projects:
                 return True
             new = (project.options, project.connected) != (options, True)
             if project.options != options:
-                project.halvings = {}  # what there was no memory for may be smaller now
-                project.chosen_strategy = None  # the last word counts
+                project.halvings = {}  # with other options the batches may fit in memory
+                project.chosen_strategy = None  # the latest change wins
             if not project.connected:
                 project.webhook_ready = False
-                project.task_mark, project.reread, project.split = 0, True, None  # it may have been another's meanwhile
+                project.task_mark, project.reread, project.split = 0, True, None  # another backend may have changed it
             if any(project.options.get(name) != options.get(name) for name in _READ_BY):
-                project.task_mark, project.reread = 0, True  # there is more or less to read of every task
+                project.task_mark, project.reread = 0, True  # all tasks must be read again
             project.options, project.host, project.connected = options, host, True
             return new
 
     def keep_secret(self, project_id: int, new: str) -> str:
-        """The secret that the project's events carry: the new one, unless it has one already."""
+        """The project's webhook secret; `new` is stored and returned if it has none."""
         with self._database.write(project_id) as session:
             project = session.get_one(Project, project_id)
             project.webhook_secret = project.webhook_secret or new
             return project.webhook_secret
 
     def set(self, project_id: int, **values: Any) -> None:
-        """Write columns of one project."""
+        """Update columns of one project."""
         with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id).values(**values))
 
     def forget_back_to(self, project_id: int, adapter: int) -> None:
-        """Forget that this adapter was to be gone back to; another that was asked for meanwhile is not forgotten."""
+        """Clear the request to go back to this adapter; a later request for another one is kept."""
         where = (Project.id == project_id, Project.back_to == adapter)
         with self._database.write(project_id) as session:
             session.execute(update(Project).where(*where).values(back_to=None))
 
     def take_over(self, project_id: int) -> Fence:
-        """The right to write for a project, which whoever had it before no longer has."""
+        """A new fencing token for a project; it invalidates all earlier ones."""
         with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id).values(fence=Project.fence + 1))
             token = session.scalar(select(Project.fence).where(Project.id == project_id))
         return Fence(project_id, token or 0)
 
     def take_turn(self, project_id: int, turn: int) -> None:
-        """Note that the workflow `turn` has begun, so that later events make the next one. Safe to repeat."""
+        """Record that the workflow `turn` has begun; later events start the next one. Idempotent."""
         with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id, Project.turn == turn).values(turn=turn + 1))
 
     def add_published(self, project_id: int, queue: int, version: str) -> None:
-        """Remember, before its predictions are imported, that a queue version is ours. Safe to repeat."""
+        """Record a queue version as ours, before its predictions are imported. Idempotent."""
         with self._database.write(project_id) as session:
             session.merge(PublishedQueue(project_id=project_id, queue=queue, version=version))
 
@@ -100,13 +100,13 @@ class Projects:
             return list(session.scalars(query))
 
     def next_queue(self, project_id: int) -> int:
-        """A number that no queue has had, be it published, half published or given up."""
+        """The next unused queue number; partly published and abandoned queues count as used."""
         tried = [queue.queue for queue in self.published(project_id)]
         project = self.get(project_id)
         return max([project.queue if project else 0, *tried]) + 1
 
     def remove_published(self, project_id: int, queue: int) -> None:
-        """Forget a queue version whose predictions are gone."""
+        """Delete the record of a queue version whose predictions have been deleted."""
         with self._database.write(project_id) as session:
             found = session.get(PublishedQueue, (project_id, queue))
             if found is not None:

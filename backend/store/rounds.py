@@ -1,4 +1,4 @@
-"""Rounds, the adapters they trained and the queues they published."""
+"""Rounds, the adapters they train and the queues they publish."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy import delete, func, select, update
 from backend.store.database import Database
 from backend.store.models import Adapter, Project, QueueItem, Round
 
-KEPT_QUEUES = 5  # the last ones, of each project
+KEPT_QUEUES = 5  # per project, the newest ones
 
 
 class Place(NamedTuple):
-    """A task in a selection."""
+    """A selected task."""
 
     task_id: int
     audit: bool = False
@@ -25,13 +25,13 @@ class Place(NamedTuple):
 
 
 class Rounds:
-    """What happened in each round, and what came of it."""
+    """Records of rounds, adapters and queues."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, project_id: int, number: int, **values: Any) -> None:
-        """Record that a round runs, with columns of it. Safe to repeat."""
+        """Record that a round has begun. values: further columns. Idempotent."""
         with self._database.write(project_id) as session:
             if session.get(Round, (project_id, number)) is None:
                 row = Round(project_id=project_id, number=number, state="running", step="sync", **values)
@@ -42,29 +42,29 @@ class Rounds:
             )
 
     def set(self, project_id: int, number: int, **values: Any) -> None:
-        """Write columns of one round."""
+        """Update columns of one round."""
         where = (Round.project_id == project_id, Round.number == number)
         with self._database.write(project_id) as session:
             session.execute(update(Round).where(*where).values(**values))
 
     def put_review(self, project_id: int, number: int, found: dict[str, Any] | None) -> None:
-        """Write a round's look at the labels. Those of earlier rounds are of no use any more."""
+        """Store a round's label review and delete those of earlier rounds."""
         earlier = (Round.project_id == project_id, Round.number < number)
         with self._database.write(project_id) as session:
             session.execute(update(Round).where(*earlier, Round.review.is_not(None)).values(review=None))
         self.set(project_id, number, review=found)
 
     def last(self, project_id: int, column: str, *, done: bool = False) -> Any:
-        """The newest value of a column that a round wrote, or only one that is done; None if none did."""
+        """The newest non-null value of a column; with `done`, of finished rounds only. None if there is none."""
         value = getattr(Round, column)
         query = select(value).where(Round.project_id == project_id, value.is_not(None))
-        if done:  # what others tell may be of an adapter that never served
+        if done:  # an unfinished round's adapter may never have served
             query = query.where(Round.state == "done")
         with self._database.read() as session:
             return session.scalars(query.order_by(Round.number.desc()).limit(1)).first()
 
     def took(self, project_id: int, number: int, step: str, seconds: float) -> None:
-        """Record how long a step took."""
+        """Record the duration of a finished step and reset its tries."""
         with self._database.write(project_id) as session:
             found = session.get_one(Round, (project_id, number))
             found.seconds = {**found.seconds, step: round(seconds, 3)}
@@ -72,7 +72,7 @@ class Rounds:
             found.step = step
 
     def begin_try(self, project_id: int, number: int, step: str) -> int:
-        """Note that a step is begun, and return how often it now was without coming to an end."""
+        """Record that a step starts. Returns how many times it has started without finishing, this time included."""
         with self._database.write(project_id) as session:
             found = session.get_one(Round, (project_id, number))
             tries = int(found.tries.get(step, 0)) + 1
@@ -80,13 +80,13 @@ class Rounds:
         return tries
 
     def forgive_tries(self, project_ids: Collection[int] | None = None) -> None:
-        """Forget what steps of these projects, or of all, had no memory for.
+        """Reset the tries and batch halvings of these projects. Default: all projects.
 
-        Their process was stopped in good order, and may get more of it.
+        For a process that stopped normally; it may have more memory after the restart.
         """
         with self._database.read() as session:
             known = session.scalars(select(Project.id)).all()
-        for project_id in known if project_ids is None else project_ids:  # each waits for its lock
+        for project_id in known if project_ids is None else project_ids:  # one transaction and lock per project
             running = (Round.project_id == project_id, Round.state == "running")
             with self._database.write(project_id) as session:
                 session.execute(update(Round).where(*running).values(tries={}))
@@ -104,38 +104,38 @@ class Rounds:
             return list(session.scalars(query))
 
     def failures(self, project_id: int) -> int:
-        """How many rounds have failed since the last that did not."""
+        """Number of failed rounds since the last successful one."""
         good = select(func.max(Round.number)).where(Round.project_id == project_id, Round.state == "done")
         query = select(func.count()).where(Round.project_id == project_id, Round.state == "failed")
         with self._database.read() as session:
             return session.scalar(query.where(Round.number > (session.scalar(good) or 0))) or 0
 
     def newest(self) -> list[Round]:
-        """The last round of each project."""
+        """The latest round of each project."""
         last = select(Round.project_id, func.max(Round.number).label("number")).group_by(Round.project_id).subquery()
         query = select(Round).join(last, (Round.project_id == last.c.project_id) & (Round.number == last.c.number))
         with self._database.read() as session:
             return list(session.scalars(query))
 
     def put_adapter(self, adapter: Adapter) -> None:
-        """Record an adapter whose files are complete. Safe to repeat."""
+        """Record an adapter whose files are complete. Idempotent."""
         with self._database.write(adapter.project_id) as session:
             session.merge(adapter)
 
     def set_targets(self, project_id: int, number: int, targets: list[dict[str, Any]]) -> None:
-        """Write what an adapter learned, thresholds included."""
+        """Store the targets of an adapter, thresholds included."""
         where = (Adapter.project_id == project_id, Adapter.number == number)
         with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*where).values(targets=targets))
 
     def set_digest(self, project_id: int, number: int, digest: str) -> None:
-        """Write under which digest an adapter's files are in shared storage."""
+        """Store the digest under which an adapter's files are in shared storage."""
         where = (Adapter.project_id == project_id, Adapter.number == number)
         with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*where).values(digest=digest))
 
     def give_up_after(self, project_id: int, number: int) -> None:
-        """Note that every adapter after this one was given up, and that this one is not. Safe to repeat."""
+        """Mark every adapter after this one as given up, and this one as not given up. Idempotent."""
         mine = (Adapter.project_id == project_id, Adapter.number >= number)
         with self._database.write(project_id) as session:
             session.execute(update(Adapter).where(*mine).values(given_up=Adapter.number > number))
@@ -146,7 +146,7 @@ class Rounds:
             return session.get(Adapter, (project_id, number))
 
     def last_adapter(self, project_id: int) -> int:
-        """The highest adapter version of a project; 0 if it has none."""
+        """The highest adapter version number of a project; 0 if it has none."""
         query = select(func.max(Adapter.number)).where(Adapter.project_id == project_id)
         with self._database.read() as session:
             return session.scalar(query) or 0
@@ -158,7 +158,7 @@ class Rounds:
             return [(project, number) for project, number in session.execute(query)]
 
     def put_queue(self, project_id: int, queue: int, items: Sequence[Place]) -> None:
-        """Record a selection in its order. Replaces an earlier try; of the others only the last are kept."""
+        """Store a queue in order. Replaces the one of an earlier try and deletes all but the newest `KEPT_QUEUES`."""
         with self._database.write(project_id) as session:
             mine = QueueItem.project_id == project_id
             old = QueueItem.queue <= queue - KEPT_QUEUES
@@ -173,14 +173,14 @@ class Rounds:
             return session.scalars(query.order_by(Round.number.desc()).limit(1)).first()
 
     def explain(self, project_id: int, queue: int, why: Mapping[int, dict[str, Any]]) -> None:
-        """Write to each task of a queue what speaks for it."""
+        """Store for each task of a queue why it was selected."""
         mine = select(QueueItem).where(QueueItem.project_id == project_id, QueueItem.queue == queue)
         with self._database.write(project_id) as session:
             for item in session.scalars(mine):
                 item.why = why.get(item.task_id)
 
     def queue(self, project_id: int, queue: int) -> list[QueueItem]:
-        """A queue in its order; empty if there is none of this number."""
+        """The tasks of a queue in order; empty if it does not exist."""
         query = (
             select(QueueItem)
             .where(QueueItem.project_id == project_id, QueueItem.queue == queue)

@@ -1,7 +1,7 @@
-"""What was computed of each text: rows of named arrays, found by the text's digest.
+"""Computed values per text: rows of named arrays, indexed by the text's digest, in shards on disk.
 
-In shards on disk: to add rows costs what those cost, not what is there; to read some takes no others into memory. A
-shard never changes. One that is replaced leaves when its successor is there, and readers look again.
+Adding rows costs time proportional to the new rows, not to all; reading loads only the requested rows. Shards are
+immutable. A replaced shard is deleted after its replacement is complete; readers then reopen the folder.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from backend.store.shared import COPIED, Shared
 Array = NDArray[Any]
 Digests = Sequence[int] | NDArray[np.int64]
 
-ROWS = 16_384  # of a shard: some megabytes
-_FEW = 64  # if only one row in so many is wanted of a shard, they are read one by one
+ROWS = 16_384  # per shard: some megabytes
+_FEW = 64  # read single rows if fewer than 1 in `_FEW` rows of a shard are needed
 
 
 class _Shard(NamedTuple):
@@ -48,7 +48,7 @@ class _Shard(NamedTuple):
 
 
 class _View:
-    """The shards of a folder at one moment."""
+    """A snapshot of the shards of a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = _paths(folder)
@@ -57,7 +57,7 @@ class _View:
         for path in self.paths:
             try:
                 self.shards.append(_Shard.open(path))
-            except FileNotFoundError:  # replaced since
+            except FileNotFoundError:  # replaced meanwhile
                 continue
             except SafetensorError as error:
                 arrays.say_damaged(path, error)
@@ -68,7 +68,7 @@ class _View:
 
     @cached_property
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All digests, ascending, and the row of each."""
+        """All digests, ascending, and their rows."""
         every = np.concatenate([np.empty(0, np.int64), *(shard.digests for shard in self.shards)])
         order = np.argsort(every, kind="stable")
         return every[order], order
@@ -87,7 +87,7 @@ class _View:
         return there, {name: self.at(name, rows[there]) for name in names} if there.any() else {}
 
     def at(self, name: str, rows: NDArray[np.int64]) -> Array:
-        """The named array at the given rows; where shards differ in width, the rest is zeros."""
+        """The named array at the given rows; narrower shards are padded with zeros."""
         width = tuple(max(sizes) for sizes in zip(*(shard.shapes[name] for shard in self.shards), strict=True))
         owner = np.searchsorted(self.ends, rows, side="right")
         out: Array | None = None
@@ -104,7 +104,7 @@ class _View:
 
 
 class Shards:
-    """A folder of shards as it is when it is first looked at, perhaps a copy. Readers may be many threads."""
+    """A folder of shards, perhaps a cached copy, as of the first access. Reads are thread-safe."""
 
     def __init__(self, folder: Path, shared: Shared | None = None) -> None:
         self.folder = folder
@@ -117,7 +117,7 @@ class Shards:
             self._refresh()
             seen = self._seen = _View(self.folder)
             if self._shared is not None:
-                for path in seen.damaged:  # a copy: it is fetched again
+                for path in seen.damaged:  # a copy: fetch it again
                     path.unlink(missing_ok=True)
         return seen
 
@@ -126,45 +126,45 @@ class Shards:
 
     @property
     def names(self) -> frozenset[str]:
-        """The arrays there are."""
+        """Names of the arrays that all shards have."""
         return self._view.names
 
     def is_current(self) -> bool:
-        """Whether nothing came or left since it was looked at."""
+        """Whether no shard was added or removed since the first access."""
         self._refresh()
         return self._view.paths == _paths(self.folder)
 
     def rows(self, digests: Digests) -> NDArray[np.int64]:
-        """The row of each digest, counted over all shards; −1 where there is none."""
+        """The row of each digest, counted over all shards; −1 if missing."""
         return self._view.rows(digests)
 
     def found(self, names: Collection[str], digests: Digests) -> tuple[NDArray[np.bool_], dict[str, Array]]:
-        """Which digests are there, (N,), and the named arrays of those; none is if a name is not."""
+        """Which digests exist, (N,), and the named arrays of those; none exists if a name is missing."""
         for view in (self._view, None):
             try:
                 return (view or self._view).found(names, digests)
-            except (OSError, SafetensorError):  # a shard was replaced, let go or damaged since
+            except (OSError, SafetensorError):  # a shard was replaced, deleted or damaged meanwhile
                 self._seen = None
         return np.zeros(len(digests), np.bool_), {}
 
     def take(self, name: str, digests: Digests) -> Array:
-        """The named array at the given digests, all of which must be there: (N, …)."""
+        """The named array at the given digests, (N, …). Raises `BackendError` if one is missing."""
         view = self._view
         if view.shards and name not in view.names:
-            raise BackendError(f"the scores lack '{name}'; the options changed during the round, start one again")
+            raise BackendError(f"the scores lack '{name}'; the options changed during the round, start another one")
         if not len(digests):
             return view.at(name, np.empty(0, np.int64)) if view.shards else np.empty((0, 0), np.float32)
         there, values = self.found([name], digests)
         if not there.all():
             raise BackendError(
                 f"{int((~there).sum())} of {len(there)} texts have no '{name}'; options or texts changed during the "
-                "round, start one again"
+                "round, start another one"
             )
         return values[name]
 
     def add(self, digests: Digests, values: Mapping[str, Array]) -> None:
-        """Add rows. A last shard that is not full is written again with them."""
-        self._seen = None  # another may have written meanwhile
+        """Add rows. A last shard that is not full is rewritten together with them."""
+        self._seen = None  # another process may have written meanwhile
         view, fresh = self._view, {"digests": np.asarray(digests, np.int64), **values}
         number, gone = 0, list(view.damaged)
         if view.shards:
@@ -186,7 +186,7 @@ class Shards:
         self._seen = None
 
     def clear(self) -> None:
-        """Delete all of it."""
+        """Delete the folder."""
         if self._shared is not None:
             self._shared.drop(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def stacked(first: Array, second: Array) -> Array:
-    """The rows of both; where they differ in width, the narrower ones are filled up with zeros."""
+    """Concatenate rows; narrower ones are padded with zeros."""
     if first.shape[1:] == second.shape[1:]:
         return np.concatenate([first, second])
     width = tuple(map(max, first.shape[1:], second.shape[1:]))

@@ -1,49 +1,54 @@
-"""Consistent copies of a SQLite database that is in use, and what to do with one that is damaged."""
+"""Consistent snapshots of a SQLite database in use; integrity check and quarantine of a damaged one."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
-log = logging.getLogger(__name__)
+from backend.store import arrays
 
 
 def copy(database: Path, target: Path) -> None:
-    """Copy a database as it is at one moment, whoever writes to it meanwhile; `target` is there whole or not at all.
+    """Write a consistent snapshot of a database to `target`, by atomic rename; concurrent writers do not matter.
 
-    Raises `sqlite3.DatabaseError` if the copy is damaged, as one of a damaged database is: `target` stays as it was.
+    Raises `sqlite3.DatabaseError` if the copy is damaged, as it is if the database is; `target` is then unchanged.
     """
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    for leftover in target.parent.glob(f".{target.name}.*"):  # SQLite's -journal and -wal files of a copy included
+        if arrays.was_left(leftover):
+            leftover.unlink(missing_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}")  # unique: several threads may take a snapshot at once
     try:
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(beside)) as made:
-            source.backup(made)
-        if wrong := damage(beside):
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(temporary)) as snapshot:
+            source.backup(snapshot)
+        if wrong := damage(temporary):
             raise sqlite3.DatabaseError(f"{database.name} is damaged: {wrong}")
-        beside.replace(target)
+        temporary.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def damage(database: Path) -> str | None:
-    """What is wrong with a database file; None if it is whole, or not there yet."""
+    """The first error of SQLite's integrity check; None if the file is intact or does not exist."""
     if not database.exists():
         return None
     try:
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # locked, not readable: another trouble
+        if isinstance(error, sqlite3.OperationalError):  # locked or unreadable is not damage
             return None
         return str(error)
     return None if found == "ok" else str(found).splitlines()[0]
 
 
 def set_aside(database: Path) -> Path:
-    """Move a damaged database out of the way, to be looked at later, with its log, which would spoil another's."""
+    """Rename a damaged database to keep it for inspection, with its WAL, which must not be applied to a new file.
+
+    Returns the new path.
+    """
     aside = database.with_name(f"{database.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
     for end in ("-wal", "-shm", ""):
         path = database.with_name(database.name + end)

@@ -25,7 +25,7 @@ class Tasks:
         self._database = database
 
     def put_texts(self, project_id: int, texts: Iterable[tuple[int, str]], *, seed: int, audit_share: float) -> None:
-        """Add tasks, or change the texts of known ones."""
+        """Insert tasks, or update the texts of known ones."""
         rows = [
             {
                 "project_id": project_id,
@@ -46,7 +46,7 @@ class Tasks:
                 session.connection().execute(known, rows)
 
     def put_annotations(self, project_id: int, states: Iterable[tuple[int, dict[str, Any], bool, bool]]) -> None:
-        """Write what the annotations of each task amount to: (task id, values by control, annotated, skipped)."""
+        """Store the aggregated annotations of each task: (task id, values by control, annotated, skipped)."""
         with self._database.write(project_id) as session:
             for task_id, labels, annotated, skipped in states:
                 values: dict[str, object] = {
@@ -57,7 +57,7 @@ class Tasks:
                 session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
 
     def put_truths(self, project_id: int, truths: Mapping[int, bool]) -> None:
-        """Write which of these tasks have a ground truth that is to measure with."""
+        """Store which of these tasks have a ground truth to evaluate with."""
         with self._database.write(project_id) as session:
             for task_id, truth in truths.items():
                 session.execute(
@@ -65,7 +65,7 @@ class Tasks:
                 )
 
     def forget_annotations(self, project_id: int, task_ids: Sequence[int]) -> None:
-        """Write that nobody has annotated or skipped these tasks."""
+        """Reset these tasks to neither annotated nor skipped, and delete their annotations."""
         nothing = {
             "labels": None,
             "labeled": False,
@@ -74,15 +74,15 @@ class Tasks:
             "learned_in": None,
             "truth": False,
         }
-        said = or_(Task.annotated.is_(True), Task.skipped.is_(True))
+        answered = or_(Task.annotated.is_(True), Task.skipped.is_(True))
         with self._database.write(project_id) as session:
             for start in range(0, len(task_ids), CHUNK):
                 chunk = Task.id.in_(task_ids[start : start + CHUNK])
-                session.execute(update(Task).where(Task.project_id == project_id, chunk, said).values(**nothing))
+                session.execute(update(Task).where(Task.project_id == project_id, chunk, answered).values(**nothing))
                 _forget_who(session, project_id, task_ids[start : start + CHUNK])
 
     def keep_only(self, project_id: int, task_ids: set[int]) -> int:
-        """Delete the tasks that Label Studio no longer has; how many those were."""
+        """Delete all other tasks: Label Studio no longer has them. Returns how many were deleted."""
         with self._database.write(project_id) as session:
             known = session.scalars(select(Task.id).where(Task.project_id == project_id)).all()
             gone = [task_id for task_id in known if task_id not in task_ids]
@@ -93,36 +93,36 @@ class Tasks:
         return len(gone)
 
     def count(self, project_id: int) -> int:
-        """All known tasks of the project."""
+        """Number of known tasks of the project."""
         return self._count(Task.project_id == project_id)
 
     def count_annotated(self, project_id: int) -> int:
-        """Tasks with an annotation that is not a skip."""
+        """Number of tasks with an annotation that is not a skip."""
         return self._count(Task.project_id == project_id, Task.annotated.is_(True))
 
     def count_labeled(self, project_id: int) -> int:
-        """Tasks with a label, held-out ones included."""
+        """Number of tasks with a label, held-out ones included."""
         return self._count(Task.project_id == project_id, Task.labeled.is_(True))
 
     def count_skipped(self, project_id: int, *, audit: bool) -> int:
-        """Tasks that somebody skipped and nobody annotated: the candidates, or the held-out ones."""
+        """Number of tasks that are skipped and not annotated: candidates, or held-out ones."""
         mine = (Task.project_id == project_id, Task.audit.is_(audit))
         return self._count(*mine, Task.skipped.is_(True), Task.annotated.is_(False))
 
     def count_new_labels(self, project_id: int) -> int:
-        """Labeled tasks that no round has known yet."""
+        """Number of labeled tasks that no round has seen yet."""
         return self._count(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
 
     def count_open_tasks(self, project_id: int) -> int:
-        """Tasks that are neither annotated nor skipped, held-out ones included."""
+        """Number of open tasks, held-out ones included."""
         return sum(self.count_waiting(project_id, audit=audit) for audit in (False, True))
 
     def count_open(self, project_id: int, task_ids: Sequence[int]) -> int:
-        """How many of the given tasks are neither annotated nor skipped."""
+        """How many of the given tasks are open."""
         return len(self.open_ones(project_id, task_ids))
 
     def open_ones(self, project_id: int, task_ids: Sequence[int]) -> set[int]:
-        """Those of the given tasks that are neither annotated nor skipped."""
+        """The given tasks that are open: neither annotated nor skipped."""
         mine = (Task.project_id == project_id, Task.annotated.is_(False), Task.skipped.is_(False))
         found: set[int] = set()
         with self._database.read() as session:
@@ -132,7 +132,7 @@ class Tasks:
         return found
 
     def learned(self, project_id: int, number: int) -> None:
-        """Note the round that first knew the labels there are now."""
+        """Record `number` as the round that first saw all labels that no earlier round has seen."""
         with self._database.write(project_id) as session:
             session.execute(
                 update(Task)
@@ -141,11 +141,11 @@ class Tasks:
             )
 
     def every(self, project_id: int) -> list[TaskText]:
-        """All tasks, by id."""
+        """All tasks, ordered by id."""
         return self._texts(Task.project_id == project_id)
 
     def texts(self, project_id: int, task_ids: Sequence[int]) -> dict[int, TaskText]:
-        """The given tasks by id, as far as they are there."""
+        """The given tasks by id; unknown ones are left out."""
         found: dict[int, TaskText] = {}
         for start in range(0, len(task_ids), CHUNK):
             chunk = self._texts(Task.project_id == project_id, Task.id.in_(task_ids[start : start + CHUNK]))
@@ -153,33 +153,33 @@ class Tasks:
         return found
 
     def waiting(self, project_id: int, *, audit: bool) -> list[TaskText]:
-        """Open tasks, by id: the candidates, or the held-out ones."""
+        """Open tasks, ordered by id: candidates, or held-out ones."""
         return self._texts(*self._waiting(project_id, audit=audit))
 
     def listed(self, project_id: int) -> Listed:
-        """All tasks."""
+        """All tasks, without their texts."""
         return self._listed(Task.project_id == project_id)
 
     def listed_waiting(self, project_id: int, *, audit: bool) -> Listed:
-        """Open tasks: the candidates, or the held-out ones."""
+        """Open tasks, without their texts: candidates, or held-out ones."""
         return self._listed(*self._waiting(project_id, audit=audit))
 
     def count_waiting(self, project_id: int, *, audit: bool) -> int:
-        """Open tasks: the candidates, or the held-out ones."""
+        """Number of open tasks: candidates, or held-out ones."""
         return self._count(*self._waiting(project_id, audit=audit))
 
     def labeled(self, project_id: int, *, audit: bool) -> list[LabeledText]:
-        """Labeled tasks, by id: those to train on, or the held-out ones."""
+        """Labeled tasks, ordered by id: those to train on, or held-out ones."""
         return self._labeled(project_id, Task.audit.is_(audit), *([] if audit else [_TEACHES]), order=[Task.id])
 
     def labels(self, project_id: int) -> list[dict[str, Any]]:
-        """What is known of every labeled task, held-out ones included: values by control."""
+        """The labels of every labeled task, held-out ones included: values by control."""
         query = select(Task.labels).where(Task.project_id == project_id, Task.labeled.is_(True))
         with self._database.read() as session:
             return [labels or {} for labels in session.scalars(query)]
 
     def placed(self, project_id: int, task_ids: Sequence[int]) -> dict[int, Placed]:
-        """What the map shows of each given task that is there."""
+        """What the map shows of each given task; unknown ones are left out."""
         done = or_(Task.annotated, Task.skipped)
         columns = select(Task.id, Task.digest, Task.audit, done, Task.labels).where(Task.project_id == project_id)
         found: dict[int, Placed] = {}
@@ -190,17 +190,17 @@ class Tasks:
         return found
 
     def truths(self, project_id: int) -> list[LabeledText]:
-        """Labeled tasks with a ground truth that measures, without those that are held out anyway."""
+        """Labeled tasks with a ground truth to evaluate with, except held-out ones."""
         return self._labeled(project_id, Task.audit.is_(False), Task.truth.is_(True), order=[Task.id])
 
     def chosen(self, project_id: int) -> list[LabeledText]:
-        """Labeled tasks that are trained on, in their order, without those that were labeled before the first round."""
+        """Labeled training tasks in the order in which rounds first saw them, without those of the first round."""
         later = or_(Task.learned_in.is_(None), Task.learned_in > 1)
         order = [Task.learned_in.is_(None), Task.learned_in, Task.id]
         return self._labeled(project_id, Task.audit.is_(False), _TEACHES, later, order=order)
 
     def first_known(self, project_id: int) -> dict[int, int]:
-        """The round that first knew a task's labels, by task."""
+        """The round that first saw a task's labels, by task id."""
         query = select(Task.id, Task.learned_in).where(Task.project_id == project_id, Task.learned_in.is_not(None))
         with self._database.read() as session:
             return {task_id: number or 0 for task_id, number in session.execute(query)}
@@ -215,7 +215,7 @@ class Tasks:
             return [LabeledText(*row) for row in session.execute(query)]
 
     def assign_audit(self, project_id: int, *, seed: int, share: float) -> None:
-        """Decide again which tasks are held out, after `seed` or `audit_share` changed."""
+        """Recompute which tasks are held out, after `seed` or `audit_share` changed."""
         query = select(Task.id, Task.audit).where(Task.project_id == project_id)
         wrong: dict[bool, list[int]] = {False: [], True: []}
         with self._database.read() as session:

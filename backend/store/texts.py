@@ -1,4 +1,4 @@
-"""A task as others see it: its text, its digest, its labels, and whether it is held out."""
+"""Task records without the database: text, digest, labels, and the split into held-out tasks and candidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class TaskText:
-    """A task's number and text, and the digest by which its scores and embedding are found."""
+    """A task's id and text, and the digest that its scores and embedding are stored under."""
 
     id: int
     text: str
@@ -21,7 +21,7 @@ class TaskText:
 
 
 class Listed(NamedTuple):
-    """Tasks without their texts, by id."""
+    """Tasks without their texts, ordered by id."""
 
     ids: NDArray[np.int64]  # (N,)
     digests: NDArray[np.int64]  # (N,) of the texts
@@ -29,34 +29,34 @@ class Listed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LabeledText:
-    """A text with what its annotators agree on."""
+    """A text and the labels that its annotators agree on."""
 
     id: int
     text: str
     digest: int
-    values: dict[str, Any]  # by the control's name
+    values: dict[str, Any]  # by control name
 
 
 class Placed(NamedTuple):
-    """What is known of a task beside its text."""
+    """A task's state without its text."""
 
     digest: int
     audit: bool
-    done: bool  # somebody annotated or skipped it
+    done: bool  # annotated or skipped
     labels: dict[str, Any] | None
 
 
 def digest(text: str) -> int:
-    """64 bits of BLAKE2b as a signed number, since databases know no unsigned ones."""
+    """64-bit BLAKE2b as a signed integer, since databases have no unsigned integers."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
 def held_out(seed: int, task_id: int, share: float) -> bool:
-    """Whether a task belongs to the audit part: decided by its number alone, so that nothing can bias it."""
+    """Whether a task is held out: a function of seed and task id alone, so that nothing can bias it."""
     value = int.from_bytes(blake2b(f"{seed}:{task_id}".encode(), digest_size=8).digest(), "big")
     return value < share * 2**64
 
 
 def held_out_order(task_ids: Iterable[int], seed: int) -> list[int]:
-    """Tasks in an order that is random but always the same, so that each held-out one is asked for once."""
+    """Task ids in a pseudo-random order fixed by the seed, so that each held-out task is queued once."""
     return sorted(task_ids, key=lambda task_id: digest(f"{seed}:order:{task_id}"))

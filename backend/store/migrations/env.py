@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection that Database.migrate hands over."""
+"""Alembic environment: runs the migrations on the connection passed by `Database.migrate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scoring on a Ray cluster of this machine's two processors: the same as here, also when replicas die."""
+"""Scoring on a local Ray cluster equals scoring in this process, also when replicas die."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TEXTS = given([TaskText(number, text, digest(text)) for number, (text, _) in enu
 
 @pytest.fixture(autouse=True)
 def code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replicas import this code wherever they are started."""
+    """Let replicas import this code."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(local, "_WORTH", 1)
 
@@ -71,14 +71,14 @@ def test_it_gives_what_is_computed_here_though_a_replica_is_killed(learner: Lear
     assert killed
     assert there.names == here.names
     assert len(there) == len(here) == seen[-1] == len(np.unique(TEXTS.digests))
-    assert len(seen) == 8, "four parts for each replica"
+    assert len(seen) == 8, "four parts per replica"
     for name in here.names:
         np.testing.assert_allclose(there.take(name, TEXTS.digests), here.take(name, TEXTS.digests), atol=1e-5)
     assert not ray.is_initialized()
 
 
 def test_what_a_replica_says_is_told(learner: Learner, tmp_path: Path) -> None:
-    """The committee's adapters are not where they should be."""
+    """An adapter of the committee is missing."""
     folder = Path(shutil.copytree(learner.folder, tmp_path / "adapter"))
     shutil.rmtree(member_folder(folder, 1))
     lacking = Learner(learner.base, "here", folder, learner.heads, 32, learner.committee)
@@ -89,7 +89,7 @@ def test_what_a_replica_says_is_told(learner: Learner, tmp_path: Path) -> None:
 def test_a_model_that_is_not_on_the_nodes_is_told(learner: Learner, tmp_path: Path) -> None:
     base = copy(learner.base)
     base.name = str(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match=r"a replica on the Ray cluster cannot begin .*nowhere"):
+    with pytest.raises(ModelError, match=r"a replica on the Ray cluster cannot start .*nowhere"):
         local.embed(Shards(tmp_path), base, TEXTS, max_length=32, cluster=Cluster(1))
 
 

@@ -1,4 +1,4 @@
-"""Computing on a pool, a shard at a time."""
+"""Computing on a pool, one shard at a time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_killed_call_goes_on_where_it_was(
     assert len(found) == 8
     monkeypatch.setattr(base, "embed", lambda some, **options: (asked.extend(some), real(some, **options))[1])
     local.embed(found, base, texts, max_length=16, progress=lambda done, total: seen.append((done, total)))
-    assert asked == words[:10], "each once"
+    assert asked == words[:10], "each text is computed once"
     assert seen[-1] == (2, 2)
     np.testing.assert_allclose(found.take("embeddings", texts.digests), real(words, max_length=16), atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The cheaper look at a large pool: probe and neighbours."""
+"""Preselection from a large pool: probe and neighbors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend.pool import shortlist
 
 
 def _plainly(pool: Any, labeled: Any, size: int, k: int) -> list[int]:
-    """Round by round, each labeled text names its next nearest, the nearer ones first."""
+    """Reference: the nearest of each labeled text by similarity, then the second nearest of each, and so on."""
     unit = [row / np.linalg.norm(row) for row in pool]
     order = []
     for query in labeled:
@@ -55,7 +55,7 @@ def test_a_probe_doubts_what_lies_between_the_classes() -> None:
     angles = np.linspace(0, np.pi / 2, 9)
     pool = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     (scores,) = shortlist.doubts([pool[:4], pool[4:]], [doubt])
-    assert scores.argmax() == 4, "half-way"
+    assert scores.argmax() == 4, "halfway between the classes"
     assert (np.diff(scores[:5]) > 0).all()
     assert (np.diff(scores[4:]) < 0).all()
     assert shortlist.most(scores, 3).tolist() == [3, 4, 5]

@@ -1,4 +1,4 @@
-"""State that earlier releases wrote is taken over. The files are dumps of databases that those releases made."""
+"""Migrations of the state of earlier releases, from SQL dumps of their databases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_old_state_has_todays_tables_and_keeps_what_people_gave(release: Path
     assert (before.number, before.state, before.tries, before.back_to) == (1, "done", {}, None)
     assert store.events.after(7, 0)[0] == 0
     store.events.add(7, "X")
-    assert store.events.newest()[7] > 50, "numbers of events go on"
+    assert store.events.newest()[7] > 50, "ids of events continue"
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
@@ -51,7 +51,7 @@ def test_labels_are_kept_or_read_again(release: Path, tmp_path: Path) -> None:
     project = store.projects.get(7)
     assert project is not None
     assert project.reread or store.tasks.count_labeled(7) == 12
-    assert project.adapter_floor or project.adapter, "no number of an adapter is used twice"
+    assert project.adapter_floor or project.adapter, "adapter numbers are not reused"
 
 
 def test_a_state_of_a_newer_release_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`lsal migrate-to`: every row arrives, or nothing is changed."""
+"""`lsal migrate-to`: every row arrives, or nothing changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Store:
-    """A state with something in every table."""
+    """A state with rows in every table."""
     store = Store(tmp_path)
     store.database.migrate()
     for project in (3, 7):
@@ -62,9 +62,9 @@ def test_every_row_arrives_and_work_goes_on(embedded: Store, tmp_path: Path, new
     assert before.pop("workers")
     assert after.pop("workers") == []
     assert before == after
-    assert all(before.values()), "every table was put to the test"
+    assert all(before.values()), "every table has rows"
     now.events.add(7, "ANNOTATION_CREATED")
-    assert now.events.newest() == {7: 21}, "numbers of events go on"
+    assert now.events.newest() == {7: 21}, "ids of events continue"
     with pytest.raises(BackendError, match=r"holds a state already \(.*projects.*\); name an empty one"):
         move(tmp_path, url)
 
@@ -106,7 +106,7 @@ def test_other_databases_are_refused(embedded: Store, tmp_path: Path, url: str) 
     "url", ["postgresql://u:p@ss:w0rd@db/x", "postgresql://u:p@ss@db:5432/x", "postgresql://u@h:x"]
 )
 def test_passwords_that_were_not_quoted_are_not_shown(tmp_path: Path, url: str) -> None:
-    with pytest.raises(BackendError, match="spelled %40 %3A %2F") as told:
+    with pytest.raises(BackendError, match="written as %40 %3A %2F") as told:
         Store(tmp_path, url)
     assert "w0rd" not in str(told.value)
     assert "ss@" not in str(told.value)

@@ -1,4 +1,4 @@
-"""Rows of texts in shards: added, found and read again whatever happened to a file."""
+"""Shards: adding, finding and reading rows, also after damage to a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _rows(digests: list[int], width: int = 2) -> Any:
 def test_what_is_added_is_found(
     parts: list[list[int]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Against the plainest thing: a dict."""
+    """The reference implementation is a dict."""
     folder = tmp_path_factory.mktemp("shards")
     scores, known = Shards(folder), {}
     for part in parts:
@@ -76,7 +76,7 @@ def test_full_shards_are_not_written_again(tmp_path: Path) -> None:
 
 
 def test_narrow_rows_are_filled_up_with_zeros(tmp_path: Path) -> None:
-    """What is said of word pieces is as wide as the longest text."""
+    """Outputs per token are as wide as the longest text."""
     scores = Shards(tmp_path)
     scores.add([1, 2, 3, 4, 5], {"a": _rows([1, 2, 3, 4, 5], width=1)})
     scores.add([6], {"a": _rows([6], width=3)})
@@ -140,7 +140,7 @@ def test_a_shard_that_is_damaged_while_somebody_reads_is_not_there(tmp_path: Pat
 
 
 def test_what_asks_for_less_leaves_what_there_is(tmp_path: Path) -> None:
-    """A strategy that wants fewer arrays was chosen, and another text came."""
+    """The strategy changed to one that requires fewer arrays, and a text was added."""
     scores = Shards(tmp_path)
     scores.add([1], {"a": _rows([1]), "b": _rows([1])})
     scores.add([2], {"a": _rows([2])})
@@ -149,7 +149,7 @@ def test_what_asks_for_less_leaves_what_there_is(tmp_path: Path) -> None:
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:
-    """One was taken over from, and wakes up."""
+    """A worker that was taken over from resumes."""
     first, second = Shards(tmp_path), Shards(tmp_path)
     first.add([1], {"a": _rows([1])})
     second.add([2], {"a": _rows([2])})

@@ -1,4 +1,4 @@
-"""Files that hosts share, in a bucket (moto's S3) and in a folder such as NFS: what one writes another reads, whole."""
+"""Shared storage in a bucket (S3 by moto) and in a folder such as NFS: other hosts read complete files only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["s3", "folder"])
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty place to share."""
+    """URL of empty shared storage."""
     monkeypatch.setattr(shared, "_EVERY", 0.0)
     if request.param == "folder":
         (tmp_path / "shared").mkdir()
@@ -61,7 +61,7 @@ def hosts(url: str, tmp_path: Path) -> tuple[Files, Files]:
 
 @pytest.fixture
 def stores(url: str, tmp_path: Path) -> tuple[Store, Store]:
-    """Of two hosts with one database."""
+    """The stores of two hosts with one database."""
     first = Store(tmp_path / "a", None, url)
     first.database.migrate()
     return first, Store(tmp_path / "b", f"sqlite:///{tmp_path}/a/state.sqlite3", url)
@@ -84,7 +84,7 @@ def test_what_one_host_computed_another_reads(hosts: tuple[Files, Files]) -> Non
     assert not theirs.is_current()
     again = hosts[1].scores(1, 4)
     assert again.take("a", [3, 1]).tolist() == [30, 10]
-    assert len(list(again.folder.iterdir())) == 1, "the shard before it has left here, too"
+    assert len(list(again.folder.iterdir())) == 1, "the replaced shard is deleted here, too"
     again.add([4], {"a": np.array([40.0])})
     assert hosts[0].scores(1, 4).take("a", [4, 1]).tolist() == [40, 10]
     hosts[0].prune(1, keep=set())
@@ -105,7 +105,7 @@ def test_a_map_is_replaced(hosts: tuple[Files, Files]) -> None:
 def test_an_adapter_is_fetched_whole(hosts: tuple[Files, Files]) -> None:
     ours, theirs = (files.adapters(1) for files in hosts)
     ours.write(3, _write("x"))
-    assert theirs.versions() == [], "not there before it is shared"
+    assert theirs.versions() == [], "invisible before it is shared"
     digest = ours.share(3)
     assert digest is not None
     assert (ours.versions(), theirs.versions()) == ([3], [3])
@@ -157,7 +157,7 @@ def test_storage_that_is_empty_or_not_mounted_deletes_nothing(tmp_path: Path, mo
     assert sharing.scores(1, 1).take("a", [2]).tolist() == [20]
     assert sharing.map(1) is not None
     assert sharing.adapters(1).versions() == [2, 1]
-    with pytest.raises(SharedError, match="is not there; mount it, or make it"):
+    with pytest.raises(SharedError, match="does not exist; mount or create it"):
         Files(tmp_path / "a", str(tmp_path / "gone")).adapters(1).share(1)
     assert not (tmp_path / "gone").exists()
 
@@ -188,7 +188,7 @@ def test_one_thread_waits_for_storage_that_hangs(tmp_path: Path, monkeypatch: py
 
 
 def test_two_of_one_number_do_not_mingle(hosts: tuple[Files, Files], tmp_path: Path, url: str) -> None:
-    """A worker that was taken over from wakes up, and shares what it trained."""
+    """A worker that was taken over from resumes and shares its adapter."""
     ours, theirs = (files.adapters(1) for files in hosts)
     digests = []
     for adapters, text in ((ours, "frozen"), (theirs, "taken over")):
@@ -227,12 +227,12 @@ def test_what_arrives_changed_is_noticed(hosts: tuple[Files, Files], monkeypatch
     assert hosts[0].shared is not None
     fs = hosts[0].shared._fs
     monkeypatch.setattr(fs, "put_file", lambda path, key: fs.pipe_file(key, b"other"))
-    with pytest.raises(SharedError, match=r"cannot write .*arrived changed"):
+    with pytest.raises(SharedError, match=r"cannot write .*differs from the original after the upload"):
         ours.share(3)
 
 
 def test_storage_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its copies are used."""
+    """The cached copies are used."""
     pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
     monkeypatch.setattr(shared, "_EVERY", 0.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -309,16 +309,16 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     with monkeypatch.context() as patch:
         patch.setattr(shared.Shared, "names", away)
         patch.setattr("backend.web.serving._AGAIN", 0.2)
-        assert serving.predict(7, ["an apple"])[0] == 1, "the former one serves on"
+        assert serving.predict(7, ["an apple"])[0] == 1, "the former one stays in service"
         assert "Adapter 1 serves in its place" in caplog.text
-        assert Serving(there, BaseModels()).predict(7, ["an apple"])[0] == 1, "its copy is here"
+        assert Serving(there, BaseModels()).predict(7, ["an apple"])[0] == 1, "it has a cached copy"
         shutil.rmtree(there.files.adapters(7).folder)
         with pytest.raises(SharedError):
             Serving(there, BaseModels()).predict(7, ["an apple"])
     time.sleep(0.3)
     version, _, second = serving.predict(7, ["an apple"])
     assert version == 2
-    assert there.projects.get(7).error is None, "an outage is no damage"  # type: ignore[union-attr]
+    assert there.projects.get(7).error is None, "an outage is not damage"  # type: ignore[union-attr]
     assert not np.allclose(first["topic/probs"], second["topic/probs"])
 
 

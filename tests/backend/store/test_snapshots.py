@@ -1,4 +1,4 @@
-"""A database that is damaged: the last snapshot takes its place. Backups while it is written to."""
+"""Recovery of a damaged database from the last snapshot, and backups during writes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,7 +133,7 @@ def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: 
         folder = tmp_path / f"restored-{archive.stem}"
         assert restore(archive, folder) is None
         found = Store(folder)
-        assert (found.tasks.count(7) - 399) % 2 == 0, "half a transaction"
+        assert (found.tasks.count(7) - 399) % 2 == 0, "no partial transaction"
         assert found.files.adapters(7).versions() == [2, 1]
         assert found.files.adapters(7).ready(2, None) == found.files.adapters(7).path(2)
         project = found.projects.get(7)
@@ -171,7 +172,7 @@ def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp
             restore(tmp_path / name, folder)
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "text", "readme.txt")
-    with pytest.raises(BackendError, match=r"holds no whole state\.sqlite3"):
+    with pytest.raises(BackendError, match=r"holds no intact state\.sqlite3"):
         restore(tmp_path / "other.tar.gz", folder)
     assert sorted(path.name for path in folder.iterdir()) == before
 
@@ -196,7 +197,7 @@ def test_a_restore_touches_what_is_ours_only_and_does_all_or_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", stuck)
         with pytest.raises(
-            BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); all is as it was"
+            BackendError, match=r"state\.sqlite3 cannot be moved \(Permission denied\); nothing was changed"
         ):
             restore(tmp_path / "b.tar.gz", folder)
     assert Store(folder).files.adapters(7).versions() == [1]
@@ -220,7 +221,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
 
 
 def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None:
-    """The first page is whole, so that it opens; the texts are not."""
+    """The first page is intact, so that the database opens; the texts are damaged."""
     store = filled(tmp_path)
     store.database.close()
     for beside in tmp_path.glob("state.sqlite3-*"):
@@ -254,7 +255,7 @@ def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None
     again = Store(tmp_path)
     again.database.migrate()
     assert again.tasks.count(7) == 399
-    assert snapshots.damage(again.database.file.path) is None, "the old log was replayed over it"
+    assert snapshots.damage(again.database.file.path) is None, "the old WAL was not applied to it"
 
 
 def test_records_of_workflows_that_are_damaged_are_noticed(tmp_path: Path) -> None:
@@ -308,3 +309,32 @@ def test_a_damaged_database_is_not_copied_over_a_good_snapshot(tmp_path: Path) -
     with pytest.raises(sqlite3.DatabaseError):
         snapshots.copy(store.database.file.path, store.database.file.snapshot_path)
     assert store.database.file.snapshot_path.read_bytes() == good
+
+
+def test_snapshots_taken_at_the_same_time_do_not_collide(tmp_path: Path) -> None:
+    """Rounds of two projects finish in two threads of one process."""
+    file = filled(tmp_path).database.file
+    for _ in range(15):
+        start = threading.Barrier(2)
+
+        def snapshot(_number: int, start: threading.Barrier = start) -> None:
+            start.wait()
+            file.snapshot(older_than=0.0)
+
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(snapshot, range(2)))
+        assert not file.suspect
+        assert snapshots.damage(file.snapshot_path) is None
+    with closing(sqlite3.connect(file.snapshot_path)) as found:
+        assert found.execute("SELECT count(*) FROM tasks").fetchone() == (399,)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_snapshot_removes_what_killed_processes_left(tmp_path: Path) -> None:
+    file = filled(tmp_path).database.file
+    for name in (".state.sqlite3.snapshot.1234", ".state.sqlite3.snapshot.0af3-wal"):
+        (tmp_path / name).write_text("texts")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    (tmp_path / ".state.sqlite3.snapshot.5678").write_text("another process writes it now")
+    file.snapshot(older_than=3600.0)
+    assert [path.name for path in tmp_path.glob(".*")] == [".state.sqlite3.snapshot.5678"]

@@ -1,4 +1,4 @@
-"""The store: what every part of it promises, also when a step is repeated or two threads write at once."""
+"""Contract of the store, also for repeated steps and concurrent writers, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from backend.store.texts import digest, held_out, held_out_order
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """One of each kind, empty."""
+    """An empty store."""
     url = request.getfixturevalue("new_database")() if request.param == "postgresql" else None
     made = Store(tmp_path / "store", url)
     made.database.migrate()
@@ -88,7 +88,7 @@ def test_setup_is_news_only_when_something_changed(store: Store) -> None:
     assert store.projects.connect(1, **{**values, "options": {"ignore_controls": ["remarks"]}})
     project = store.projects.get(1)
     assert project is not None
-    assert (project.task_mark, project.reread) == (0, True), "there is less to read of every task"
+    assert (project.task_mark, project.reread) == (0, True), "all tasks must be read again"
     store.projects.set(1, connected=False)
     assert store.projects.connect(1, **values)
     assert [p.id for p in store.projects.all()] == [1]
@@ -164,7 +164,7 @@ def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
 
 
 def test_one_of_many_who_write_at_once_is_fenced_or_all_is_written(store: Store) -> None:
-    """A takeover in the middle of writing: what was written before it counts, and nothing after it."""
+    """Takeover during writes: earlier writes are kept, later ones raise."""
     connect(store)
     former = store.fenced(store.projects.take_over(1))
     written: list[int] = []

@@ -1,6 +1,6 @@
-"""Values of several kinds of targets in the place of one class a task.
+"""Replace the single class per task by values of several kinds of targets.
 
-Label Studio is asked again for all annotations, and adapters of the former format are not used any more.
+All annotations are read again from Label Studio; adapters of the former format are deleted.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before several kinds of labels")
+    raise NotImplementedError("a downgrade below 0002 is not supported; restore MODEL_DIR from a backup")

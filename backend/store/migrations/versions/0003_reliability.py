@@ -1,4 +1,4 @@
-"""Secrets of webhooks, counts that differ, tries of steps, rounds that go back, and the pulse of workers."""
+"""Webhook secrets, count differences, tries per step, rounds that restore an adapter, worker heartbeats."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0003")
+    raise NotImplementedError("a downgrade below 0003 is not supported; restore MODEL_DIR from a backup")

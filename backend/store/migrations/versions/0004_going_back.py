@@ -1,4 +1,4 @@
-"""Going back to an adapter until it is done, for good; batches that must be smaller."""
+"""Pending requests to go back to an adapter, given-up adapters, batch halvings."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0004")
+    raise NotImplementedError("a downgrade below 0004 is not supported; restore MODEL_DIR from a backup")

@@ -1,4 +1,4 @@
-"""How likely each task of a queue was to be drawn, and from how many; ground truth that measures."""
+"""Draw probabilities of queue items, number of candidates, ground truth to evaluate with."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0005")
+    raise NotImplementedError("a downgrade below 0005 is not supported; restore MODEL_DIR from a backup")

@@ -1,4 +1,4 @@
-"""Several workers: which workflow may write for a project, and where a worker runs."""
+"""Several workers: fencing tokens of projects, hosts of workers."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0008")
+    raise NotImplementedError("a downgrade below 0008 is not supported; restore MODEL_DIR from a backup")

@@ -1,4 +1,4 @@
-"""Adapters in shared storage: under which digest their files are there."""
+"""Adapters in shared storage: digest of their files."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0009")
+    raise NotImplementedError("a downgrade below 0009 is not supported; restore MODEL_DIR from a backup")

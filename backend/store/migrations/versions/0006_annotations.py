@@ -1,4 +1,4 @@
-"""What each person said of a task and how long it took; whether to stop; which strategy chose a task, and why."""
+"""Annotations per annotator with their times, stopping, label review, strategies of combined queues."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0006")
+    raise NotImplementedError("a downgrade below 0006 is not supported; restore MODEL_DIR from a backup")

@@ -1,4 +1,4 @@
-"""What people see and ask for on the dashboard: how far a step is, why a task was chosen, a pause, another strategy."""
+"""For the dashboard: titles, progress of steps, reasons for a selection, pause, chosen strategy."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore MODEL_DIR from a backup to go back before 0007")
+    raise NotImplementedError("a downgrade below 0007 is not supported; restore MODEL_DIR from a backup")
