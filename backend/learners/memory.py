@@ -1,4 +1,4 @@
-"""When memory runs out: tell it from other errors, and let go of what can be let go."""
+"""Out-of-memory errors: recognise them, and free memory after one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import gc
 
 import torch
 
-_SAID = ("can't allocate memory", "not enough memory", "out of memory")  # by torch's allocators, in a RuntimeError
+_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")  # in a RuntimeError of torch's allocators
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that there was no memory left, on the processor or on a GPU."""
+    """Whether an error means that CPU or GPU memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _SAID)
+    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _MESSAGES)
 
 
 def release() -> None:
-    """Give back what a failed try still holds."""
+    """Free memory that a failed attempt still holds."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
