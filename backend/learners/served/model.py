@@ -22,9 +22,9 @@ from backend.learners.served.server import Server
 from backend.targets import sides, with_sides
 
 EMBEDDER = "minilm"  # local model for the embeddings of texts
-_QUERIED_AT_ONCE = 1024  # texts per cache write; a failure loses at most these answers
+_QUERIED_AT_ONCE = 1024  # texts per cache write, the most that a failure loses
 _EMBEDDED_AT_ONCE = 16_384  # texts per cache write of embeddings
-_CHARACTERS = 16  # per token, at most: longer texts are cut by characters before tokenization
+_CHARACTERS = 16  # per token, assumed as maximum on average: the rest is cut before tokenization
 _ENOUGH = 0.01  # least median probability of the option letters, below which the model is refused
 
 Array = NDArray[Any]

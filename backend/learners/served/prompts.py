@@ -21,7 +21,7 @@ from backend.learners.served.server import FirstTokens, Message
 from backend.targets import SIDES, Kind, Target, sides, with_sides
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
-KINDS: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # those with options
+KINDS: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # expressible with option letters
 NONE = "none of these"
 _FLOOR = -20.0  # lower log-probabilities are raised to it
 _WORDING: dict[Kind, tuple[str, str]] = {
@@ -35,8 +35,8 @@ _WORDING: dict[Kind, tuple[str, str]] = {
 class Prompt:
     """The prompt of one target.
 
-    examples: few-shot examples (text, class); for multilabel, one of its classes. instructions: task description by the
-    team.
+    examples: few-shot examples (text, class); for multilabel, one of its classes. instructions: a task description,
+    from `extra_params`.
     """
 
     target: Target
@@ -72,8 +72,8 @@ class Prompt:
     def read(self, answers: Sequence[FirstTokens]) -> NDArray[np.float32]:
         """First-token log-probabilities of a text's conversations → features, (W,).
 
-        Log-probabilities of the options, whose probabilities sum to 1. For pairwise, the log-odds that the left answer is
-        better: in the given order, and in the exchanged one.
+        Log-probabilities of the options, whose probabilities sum to 1. For pairwise, the log-odds that the left answer
+        is better: in the given order, and in the exchanged one.
         """
         if self.target.kind != "pairwise":
             return _normalised(answers[0], self.width)

@@ -49,7 +49,7 @@ def train(
         if former_model != base.identity or prompt != known.get(prompt.target.name):
             base.require_letters(prompt, short[:_TRIED] or ["A text."])
     shown = {text for prompt in prompts for text, _ in prompt.examples}
-    rest = [row for row, text in enumerate(short) if text not in shown]  # the model copies examples
+    rest = [row for row, text in enumerate(short) if text not in shown]  # no few-shot examples: the model would copy
     reading = base.read(
         prompts, [texts[row] for row in rest], options.max_length, memory, halvings=options.halvings, progress=progress
     )  # fmt: skip
