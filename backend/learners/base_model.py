@@ -18,7 +18,7 @@ from backend.learners.base import Progress, no_progress
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
 from backend.learners.loading import best_device, config_of, is_decoder, tokenizer_of, weights_of
 
-WRITERS = "to learn from <TextArea>, set extra_params.base_model to a causal language model such as smollm2"
+WRITERS = "to learn from <TextArea>, name a causal language model in extra_params.base_model, such as smollm2"
 
 
 class BaseModel:

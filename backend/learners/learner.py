@@ -20,7 +20,7 @@ from backend.learners.committee import Committee, assembled
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
 
-_LOGITS = 8  # texts a forward pass where logits over the whole vocabulary are kept
+_LOGITS = 8  # texts per loss computation in `nll`, as logits cover the whole vocabulary
 
 Array = NDArray[np.generic]
 Arrays = dict[str, Array]

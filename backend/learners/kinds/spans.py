@@ -96,7 +96,7 @@ class SpansHead(TargetHead):
         return torch.as_tensor(entropies.sum(dim=1) / count)
 
     def tags(self, offsets: torch.Tensor, spans: Sequence[Sequence[Any]]) -> torch.Tensor:
-        """The tag of each token, (L,). spans: [start, end, class]; offsets: (L, 2). Tokens that overlap a span are in it."""
+        """The tag of each token, (L,). spans: [start, end, class]; offsets: (L, 2). Overlapping tokens are inside."""
         start, end = offsets.T
         tags = torch.where(start < end, _OUTSIDE, _IGNORED)
         for first, after, name in spans:
