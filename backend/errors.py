@@ -1,34 +1,34 @@
-"""The exceptions of the backend. A message says what was expected, what came, and what to do."""
+"""The exceptions of the backend. A message names what was expected, what came, and what to do."""
 
 from __future__ import annotations
 
 
 class BackendError(Exception):
-    """Anything that the backend itself refuses or cannot do."""
+    """Base class of all errors that the backend itself raises."""
 
-    exit_code = 1  # of a command that ends with it
+    exit_code = 1  # of a command that fails with this error
 
 
 class RefusedStartError(BackendError):
-    """A process that cannot do its work as things are set up: starting it again would not help."""
+    """The process cannot run with its current settings. A restart would not help."""
 
     exit_code = 78  # EX_CONFIG of sysexits.h
 
 
 class InvalidRequestError(BackendError):
-    """A request is malformed; answered with a 4xx and this message."""
+    """A malformed request. The response is a 4xx with this message."""
 
     status = 400
 
 
 class UnsupportedConfigError(InvalidRequestError):
-    """The label config or the extra params ask for what the backend cannot do; Label Studio shows the message."""
+    """The label config or the extra params need something unsupported. Label Studio shows the message."""
 
     status = 422
 
 
 class LabelStudioError(BackendError):
-    """Label Studio could not be reached, refused a call, or answered what it should not.
+    """Label Studio could not be reached, refused a call, or sent an unexpected response.
 
     `status` is the HTTP status of a refusal.
     """
@@ -39,16 +39,16 @@ class LabelStudioError(BackendError):
 
     @property
     def passing(self) -> bool:
-        """Whether the same call may succeed in a moment."""
+        """Whether the error may be temporary, so that the same call can be repeated."""
         return self.status not in (400, 401, 403, 404)
 
 
 class FencedError(BackendError):
-    """The process was given up, and another goes on with what it was doing: it is to write nothing more."""
+    """Another process has taken over this one's work. This process must not write any more."""
 
 
 class UnexpectedError(BackendError):
-    """Something that nobody thought of; the log tells where."""
+    """An unforeseen error. The log has the traceback."""
 
 
 class ModelError(BackendError):
@@ -56,4 +56,4 @@ class ModelError(BackendError):
 
 
 class DamagedError(ModelError):
-    """The files of an adapter are not what was written."""
+    """The files of an adapter are damaged or incomplete."""

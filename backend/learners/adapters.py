@@ -1,4 +1,4 @@
-"""LoRA adapters beside each other on one base model. The caller holds the base model's lock around every call."""
+"""Several LoRA adapters on one base model. The caller holds the base model's lock around every call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.errors import ModelError
 
 
 class Adapters:
-    """The adapters of one base model. The base model is wrapped by peft while there is at least one."""
+    """The adapters of one base model. peft wraps the base model while at least one adapter is loaded."""
 
     def __init__(self, bare: Any) -> None:
         self._bare = bare
@@ -22,11 +22,11 @@ class Adapters:
 
     @property
     def model(self) -> Any:
-        """What to call for a forward pass: the active adapter on the base model, or the base model alone."""
+        """Module for forward passes: the base model with the active adapter, or alone if there is none."""
         return self._bare if self._peft is None else self._peft
 
     def add(self, adapter: str, config: LoraConfig) -> None:
-        """Put a fresh adapter beside the others and activate it."""
+        """Add a new adapter and activate it."""
         if self._peft is None:
             self._peft = get_peft_model(self._bare, config, adapter_name=adapter)
         else:
@@ -34,7 +34,7 @@ class Adapters:
         self.activate(adapter)
 
     def load(self, adapter: str, folder: Path) -> None:
-        """Read an adapter from `folder` and put it beside the others, in place of one of the same name."""
+        """Load an adapter from `folder`, replacing one of the same name."""
         if not (folder / "adapter_model.safetensors").exists():  # peft would unpickle adapter_model.bin instead
             raise FileNotFoundError("adapter_model.safetensors is not there")
         self.drop(adapter)
@@ -45,39 +45,39 @@ class Adapters:
         self._peft.eval()
 
     def save(self, adapter: str, folder: Path) -> None:
-        """Write an adapter as peft does, so that `PeftModel.from_pretrained(base, folder)` loads it anywhere."""
+        """Save an adapter in peft's format: `PeftModel.from_pretrained(base, folder)` loads it."""
         self._wrapped().save_pretrained(str(folder), selected_adapters=[adapter], safe_serialization=True)
-        inner = folder / adapter  # peft puts every adapter not named "default" into a folder of its own
+        inner = folder / adapter  # peft writes adapters not named "default" to a subfolder
         for path in list(inner.iterdir()):
             path.rename(folder / path.name)
         inner.rmdir()
 
     def drop(self, adapter: str) -> None:
-        """Take an adapter out of memory, if it is there."""
+        """Remove an adapter from memory, if it is loaded."""
         if self._peft is None or adapter not in self._peft.peft_config:
             return
-        if len(self._peft.peft_config) == 1:  # peft cannot delete its last adapter and stay whole
+        if len(self._peft.peft_config) == 1:  # peft cannot delete its last adapter
             self._bare = self._peft.unload()
             self._peft = None
             return
-        if self._peft.active_adapter == adapter:  # else peft warns that it chooses the next one itself
+        if self._peft.active_adapter == adapter:  # avoids a warning of peft when it picks the next one
             self._peft.set_adapter(next(n for n in self._peft.peft_config if n != adapter), inference_mode=True)
         self._peft.delete_adapter(adapter)
 
     def activate(self, adapter: str) -> None:
-        """Let the next forward passes go through this adapter."""
+        """Use this adapter in the next forward passes."""
         if self._wrapped().active_adapter != adapter:
             self._wrapped().set_adapter(adapter, inference_mode=True)
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
-        """Inside the block the base model speaks alone."""
+        """Inside the block forward passes use the base model without adapters."""
         with nullcontext() if self._peft is None else self._peft.disable_adapter():
             yield
 
     @contextmanager
     def dropout(self) -> Iterator[None]:
-        """Inside the block forward passes drop out, as they do in training."""
+        """Inside the block dropout is on, as in training."""
         model = self._wrapped()
         model.train()
         try:
@@ -87,9 +87,9 @@ class Adapters:
 
     @contextmanager
     def training(self, adapter: str, *, checkpointing: bool = False) -> Iterator[list[torch.nn.Parameter]]:
-        """Inside the block dropout is on and this adapter's parameters, which it hands over, are trainable.
+        """Inside the block dropout is on and this adapter is trainable. Yields its parameters.
 
-        checkpointing: keep one activation a layer, and compute the others again for the gradients (Chen et al. 2016).
+        checkpointing: store one activation per layer and recompute the others in the backward pass (Chen et al. 2016).
         """
         model = self._wrapped()
         self.activate(adapter)
@@ -100,7 +100,7 @@ class Adapters:
         bare = self._bare_model()
         if checkpointing and not bare.supports_gradient_checkpointing:
             raise ModelError(
-                f"base models of kind {type(bare).__name__} cannot do gradient_checkpointing; leave out that option"
+                f"base models of kind {type(bare).__name__} do not support gradient_checkpointing; leave it out"
             )
         try:
             model.train()
@@ -115,13 +115,13 @@ class Adapters:
 
     @contextmanager
     def merged(self, adapter: str) -> Iterator[None]:
-        """Inside the block the adapter is folded into the weights: as fast as the base model alone.
+        """Inside the block the adapter is merged into the weights: as fast as the base model alone.
 
-        The former weights are put back bit by bit; subtracting the adapter again would drift.
+        The original weights are restored from a copy; subtracting the adapter again would add rounding errors.
         """
         self.activate(adapter)
         layers: list[Any] = [m for m in self._wrapped().modules() if hasattr(m, "merge") and hasattr(m, "base_layer")]
-        if any(not layer.base_layer.weight.is_floating_point() for layer in layers):  # packed weights stay apart
+        if any(not layer.base_layer.weight.is_floating_point() for layer in layers):  # quantized weights stay unmerged
             yield
             return
         former = [layer.base_layer.weight.detach().clone() for layer in layers]

@@ -1,4 +1,4 @@
-"""What learners of every kind share: their options, examples and outputs."""
+"""Options and types shared by all learners."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Progress = Callable[[int, int], None]  # done, of so many
+Progress = Callable[[int, int], None]  # called with (done, total)
 
 
 def no_progress(done: int, total: int) -> None:
-    """Show nothing."""
+    """Report no progress."""
 
 
 CommitteeKind = Literal["bootstrap", "lora", "dropout", "views"]
@@ -18,11 +18,11 @@ CommitteeKind = Literal["bootstrap", "lora", "dropout", "views"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitteeOptions:
-    """Who sits in the committee.
+    """How committee members are made.
 
-    bootstrap: heads on bootstrap samples over the adapter's features. lora: adapters with seeds, samples and
-    hyper-parameters of their own on the one base model. dropout: passes with dropout on. views: two members, a head on
-    the frozen embeddings and the adapter.
+    bootstrap: heads fitted to bootstrap samples of the adapter's features. lora: adapters on the same base model, each
+    with its own seed, bootstrap sample and hyper-parameters. dropout: forward passes with dropout on. views: two
+    members, a head on the frozen embeddings and the adapter.
     """
 
     kind: CommitteeKind
@@ -31,41 +31,41 @@ class CommitteeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientOptions:
-    """Which gradient's length: of the loss at the predicted label or expected over the labels; of which parameters."""
+    """Gradient length at the predicted label (pseudo) or expected over labels; of all parameters or only the head's."""
 
     label: Literal["pseudo", "expected"] = "pseudo"
     parameters: Literal["all", "head"] = "all"
-    top_k: int = 5  # labels that an expectation considers, the most probable ones
+    top_k: int = 5  # number of most probable labels in the expectation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncertaintyOptions:
-    """How learners sum up what they are unsure of in one text."""
+    """How the uncertainty of one text is aggregated."""
 
-    multilabel: Literal["mean", "max"] = "mean"  # of the labels' binary entropies
+    multilabel: Literal["mean", "max"] = "mean"  # over the labels' binary entropies
     spans: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
-    top_k: int = 5  # word pieces that `top_k` looks at
+    top_k: int = 5  # number of least certain tokens in spans=top_k
     generation: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
-    samples: int = 4  # answers that `disagreement` draws
-    seed: int = 0  # of the draws
+    samples: int = 4  # answers sampled for generation=disagreement
+    seed: int = 0  # for that sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How an adapter is fine-tuned. `learning_rate=None` takes the default for the size and kind of the base model."""
+    """How an adapter is fine-tuned. `learning_rate=None`: the default for the size and kind of the base model."""
 
     epochs: int = 10
-    min_steps: int = 100  # a handful of labels needs more than its ten short epochs
+    min_steps: int = 100  # with few labels, ten epochs are too few steps
     max_steps: int = 600
     batch_size: int = 16
-    checkpointing: bool = False  # whether activations are computed again for the gradients in place of being kept
-    halvings: int = 0  # how often a batch is halved, its parts read one after the other, where memory ran out
+    checkpointing: bool = False  # gradient checkpointing: recompute activations in the backward pass
+    halvings: int = 0  # out of memory: split each batch into 2**halvings micro-batches (gradient accumulation)
     learning_rate: float | None = None
     lora_r: int = 8
     lora_alpha: int = 16
-    lora_dropout: float | None = None  # 0.05; 0 where spans or answers are learned
+    lora_dropout: float | None = None  # None: 0.05, or 0 with spans or generation targets
     max_length: int = 256
     seed: int = 0
-    shots: int = 16  # labeled examples that a served model's prompt shows at most
-    instructions: str = ""  # what it is told of the task
-    committee: CommitteeOptions | None = None  # trained beside the adapter
+    shots: int = 16  # served models: most few-shot examples in a prompt
+    instructions: str = ""  # served models: task description in the prompt
+    committee: CommitteeOptions | None = None  # trained with the adapter

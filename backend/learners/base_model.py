@@ -1,4 +1,4 @@
-"""A base model in memory: loaded once, shared by all adapters, entered by one thread at a time."""
+"""A base model in memory: loaded once, shared by all adapters, used by one thread at a time."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from backend.learners.base import Progress, no_progress
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
 from backend.learners.loading import best_device, config_of, is_decoder, tokenizer_of, weights_of
 
-WRITERS = "to learn what <TextArea> asks, name a causal language model in extra_params.base_model, such as smollm2"
+WRITERS = "to learn from <TextArea>, name a causal language model in extra_params.base_model, such as smollm2"
 
 
 class BaseModel:
-    """Tokenizer and weights of one base model, with any number of LoRA adapters beside each other.
+    """Tokenizer and weights of one base model, with any number of LoRA adapters.
 
-    `adapters` has one active adapter at a time, so every forward pass holds `lock`: switched by two threads, a model
-    returns wrong outputs without any error.
+    `adapters` has one active adapter at a time, so every forward pass holds `lock`: if two threads switch adapters, the
+    model returns wrong outputs without any error.
     """
 
     def __init__(self, name: str, *, device: str | None = None) -> None:
         self.name = name
         self.lock = threading.RLock()
-        self.tokenizing = threading.Lock()  # a fast tokenizer keeps the length to cut at as a state of its own
+        self.tokenizing = threading.Lock()  # a fast tokenizer stores its truncation length, so calls must not overlap
         self.device = torch.device(device or best_device())
         try:
             self.config = config_of(name)
@@ -48,28 +48,28 @@ class BaseModel:
         bare = whole.base_model if self.is_decoder else whole
         self.adapters = Adapters(bare)
         self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
-        self.parameters = sum(p.numel() * (1 if p.is_floating_point() else 2) for p in bare.parameters())  # 4 bits each
-        self.writer: Any = None  # of decoders, the same with its output layer: what the active adapter writes with
+        self.parameters = sum(p.numel() * (1 if p.is_floating_point() else 2) for p in bare.parameters())  # 4-bit pairs
+        self.writer: Any = None  # decoders: the model with its output layer, used for generation
         if self.is_decoder:
             self.writer = whole
-            self.writer.generation_config = GenerationConfig()  # its own would mingle with what is asked of it
+            self.writer.generation_config = GenerationConfig()  # the model's defaults would change ours
 
     @property
     def max_positions(self) -> int:
-        """The longest text the model can read at once, in word pieces."""
+        """The longest input of one forward pass, in tokens."""
         positions = getattr(self.config, "max_position_embeddings", None) or 1_000_000
         offset = 2 if getattr(self.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
         return int(positions) - offset
 
     def tokenize(self, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None) -> list[list[int]]:
-        """Word pieces of each text, or pair of texts, cut at `max_length`."""
+        """Token ids of each text, or pair of texts, truncated to `max_length`."""
         with self.tokenizing:
             return tokenize(self.tokenizer, texts, max_length, second)
 
     def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
-        """First character of each word piece and the one after its last: (B, length, 2); 0, 0 for special ones."""
+        """Character range of each token, end exclusive: (B, length, 2); (0, 0) for special tokens."""
         if not self.tokenizer.is_fast:
-            raise ModelError("this base model's tokenizer does not say where its word pieces stand; choose another")
+            raise ModelError("this base model's tokenizer returns no character offsets; choose another base model")
         with self.tokenizing:
             found = self.tokenizer(list(texts), truncation=True, max_length=length, return_offsets_mapping=True)
         places = torch.zeros(len(texts), length, 2, dtype=torch.int64)
@@ -79,10 +79,10 @@ class BaseModel:
         return places
 
     def read(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The last hidden state, (B, L, D), and one vector a text, (B, D).
+        """The last hidden state, (B, L, D), and one vector per text, (B, D).
 
-        The vector is the mean over a text's word pieces for encoders, the last piece for decoders. Texts longer than
-        the model can read at once are read in windows, one after the other.
+        The vector is the mean over a text's tokens for encoders, the last token's state for decoders. Texts longer
+        than `max_positions` are read in consecutive windows without overlap.
         """
         mask = batch.attention_mask.to(self.device)
         hidden = self._hidden(batch.input_ids.to(self.device), mask)
@@ -105,7 +105,7 @@ class BaseModel:
         return torch.as_tensor(hidden.view(size, length + missing, -1)[:, :length])
 
     def pooled(self, batch: Batch) -> torch.Tensor:
-        """One vector a text, (B, D)."""
+        """One vector per text, (B, D)."""
         return self.read(batch)[1]
 
     def embed(
@@ -116,7 +116,7 @@ class BaseModel:
         tokens_a_batch: int = TOKENS_A_BATCH,
         progress: Progress = no_progress,
     ) -> NDArray[np.float32]:
-        """The base model's vector of each text, (N, D), without any adapter."""
+        """Embedding of each text by the base model without adapters: (N, D)."""
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         done = 0
         for batch in by_length(self.tokenizer, self.tokenize(texts, max_length), tokens_a_batch):

@@ -1,4 +1,4 @@
-"""Texts → batches of similar length, so that little work goes into padding."""
+"""Batch texts of similar length, to keep padding small."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-TOKENS_A_BATCH = 4096  # large enough to fill the machine, small enough for its caches
+TOKENS_A_BATCH = 4096  # large enough to use all cores, small enough for the CPU caches
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B texts padded to the longest of them, L word pieces."""
+    """B texts, padded to the longest: L tokens."""
 
-    rows: NDArray[np.int64]  # (B,) where the texts stood
+    rows: NDArray[np.int64]  # (B,) indices of the texts in the input
     input_ids: torch.Tensor  # (B, L)
     attention_mask: torch.Tensor  # (B, L)
 
@@ -25,9 +25,9 @@ class Batch:
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None
 ) -> list[list[int]]:
-    """Word pieces of each text, cut at `max_length`; one padding piece for a text that has none.
+    """Token ids of each text, truncated to `max_length`; one padding token for an empty text.
 
-    second: a second text for each, after the first in the model's own way; the longer of the two is cut first.
+    second: a second text for each, joined by the model's own pair format; the longer of the two is truncated first.
     """
     if not texts:
         return []
@@ -38,21 +38,21 @@ def tokenize(
 
 
 def pad(tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], rows: NDArray[np.int64]) -> Batch:
-    """Put the given rows into one batch, padded on the right."""
+    """One batch of the given rows, padded on the right."""
     longest = max(len(ids[row]) for row in rows)
     input_ids = np.full((len(rows), longest), _pad_id(tokenizer), dtype=np.int64)
     mask = np.zeros((len(rows), longest), dtype=np.int64)
     for position, row in enumerate(rows):
-        pieces = ids[row]
-        input_ids[position, : len(pieces)] = pieces
-        mask[position, : len(pieces)] = 1
+        tokens = ids[row]
+        input_ids[position, : len(tokens)] = tokens
+        mask[position, : len(tokens)] = 1
     return Batch(rows, torch.from_numpy(input_ids), torch.from_numpy(mask))
 
 
 def by_length(
     tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]], tokens: int = TOKENS_A_BATCH
 ) -> Iterator[Batch]:
-    """All rows, longest first (so that memory runs out at once or not at all), about `tokens` pieces a batch."""
+    """All rows in batches of about `tokens` tokens, longest first: if memory is too small, the first batch fails."""
     order = np.argsort([-len(each) for each in ids], kind="stable").astype(np.int64)
     start = 0
     while start < len(order):
@@ -65,4 +65,4 @@ def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(candidate, int):
             return candidate
-    return 0  # masked, so that any number does
+    return 0  # any id works: padding is masked

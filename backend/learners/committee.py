@@ -1,8 +1,8 @@
-"""Query by committee: several opinions on each text, from members that share one base model.
+"""Query by committee: several predictions per text, from members that share one base model.
 
-Members differ as Settles' survey (2009, section 3.2) and its successors have it: by the examples they saw (query by
-bagging, Abe & Mamitsuka, ICML 1998), by dropout (Gal, Islam & Ghahramani, ICML 2017), by adapters trained apart, or by
-the view they take (Blum & Mitchell, COLT 1998).
+Members (Settles' survey, 2009, section 3.2) differ by their training examples (query by bagging, Abe & Mamitsuka,
+ICML 1998), by dropout (Gal, Islam & Ghahramani, ICML 2017), by separately trained adapters, or by their view of the
+text (Blum & Mitchell, COLT 1998).
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ HEADS = "committee.safetensors"
 
 
 class Committee(Protocol):
-    """The members. The caller holds the base model's lock and has activated the adapter they belong to."""
+    """The members. The caller holds the base model's lock and has activated their adapter."""
 
     @property
     def folds(self) -> bool:
-        """Whether the members need no adapter besides the one that may be folded into the base model's weights."""
+        """Whether the members work with the adapter merged into the base model's weights."""
 
     def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
-        """(B, S, C), rows sum to 1, or (B, S) of numbers. pooled: (B, D), the adapter's vectors of the batch."""
+        """Predictions: (B, S, C), rows sum to 1, or (B, S) for regression. pooled: (B, D), the adapter's vectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootstrapHeads:
-    """Heads over the adapter's own features: one matrix product for all members."""
+    """Heads on the adapter's features: one matrix product for all members."""
 
     heads: Heads
     of_numbers: bool
     folds: bool = True
 
     def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
-        """Of each head."""
+        """Prediction of each head."""
         return self.heads.values(pooled) if self.of_numbers else self.heads.probs(pooled)
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterMembers:
-    """The adapter itself, and others trained apart from it: one forward pass each."""
+    """The adapter itself and separately trained ones: one forward pass each."""
 
     base: BaseModel
     head: TargetHead
@@ -60,7 +60,7 @@ class AdapterMembers:
     folds: bool = False
 
     def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
-        """Of each adapter."""
+        """Prediction of each adapter."""
         members = [self.head.opinion(pooled)]
         for name, head in self.others:
             self.base.adapters.activate(name)
@@ -70,7 +70,7 @@ class AdapterMembers:
 
 @dataclass(frozen=True, slots=True)
 class DropoutPasses:
-    """The adapter itself, asked several times with dropout on."""
+    """Several forward passes of the adapter with dropout on."""
 
     base: BaseModel
     head: TargetHead
@@ -78,7 +78,7 @@ class DropoutPasses:
     folds: bool = False
 
     def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:  # noqa: ARG002 (the protocol's)
-        """Of each pass; equal batches get equal dropout."""
+        """Prediction of each pass. Equal batches get equal dropout masks."""
         with torch.random.fork_rng(), self.base.adapters.dropout():
             torch.manual_seed(int(batch.input_ids.sum()))
             passes = [self.head.opinion(self.base.pooled(batch)) for _ in range(self.times)]
@@ -100,7 +100,7 @@ class Views:
     folds: bool = False
 
     def opinions(self, batch: Batch, pooled: torch.Tensor) -> torch.Tensor:
-        """Of both views, the frozen one first."""
+        """Predictions of both views, the frozen one first."""
         with self.base.adapters.disabled():
             frozen = self.frozen.probs(self.base.pooled(batch))
         return torch.cat([frozen, self.head.opinion(pooled)[:, None]], dim=1)
@@ -110,7 +110,7 @@ class Views:
 def assembled(
     base: BaseModel, adapter: str, head: TargetHead, folder: Path, options: CommitteeOptions
 ) -> Iterator[Committee]:
-    """The committee that was trained beside `adapter` into `folder`, in memory for the length of the block."""
+    """The committee trained with `adapter` into `folder`, loaded for the length of the block."""
     if options.kind == "bootstrap":
         yield BootstrapHeads(Heads.load(folder / HEADS).to(base.device), head.target.kind == "regression")
     elif options.kind == "views":
@@ -132,5 +132,5 @@ def assembled(
 
 
 def member_folder(folder: Path, number: int) -> Path:
-    """Where member `number` of a `lora` committee lies; 0 is the adapter of `folder` itself."""
+    """Folder of member `number` ≥ 1 of a `lora` committee; member 0 is the adapter in `folder` itself."""
     return folder / f"member-{number}"

@@ -1,8 +1,8 @@
-"""How long the gradient of each text's loss is, without a backward pass for each text.
+"""Per-example gradient norms without one backward pass per text.
 
-A linear layer's gradient is a product of what went in and what came back, so that the gradient of one example is
-Σₜ gₜ uₜᵀ over its own tokens: for LoRA's two thin matrices that is a small (rank × width) matrix an example, whose
-length is read off directly. One forward pass and one backward pass for each label considered serve a whole batch.
+A linear layer's gradient is a product of its inputs u and output gradients g, so that one example's gradient is
+Σₜ gₜ uₜᵀ over its own tokens. For LoRA's two thin matrices this is a small (rank × width) matrix per example, whose
+norm is computed directly. A batch needs one forward pass, and one backward pass per label considered.
 Rochette, Manoel & Tramel, Efficient Per-Example Gradient Computations in Convolutional Neural Networks (2019), and
 Goodfellow (2015) for the linear head, which needs no backward pass at all.
 """
@@ -24,7 +24,7 @@ Calls = list[tuple[torch.nn.Module, torch.Tensor, torch.Tensor]]  # layer, its i
 
 @contextmanager
 def watched(model: torch.nn.Module, adapter: str) -> Iterator[Calls]:
-    """Inside the block every call of the adapter's LoRA matrices is noted, and its output carries a gradient."""
+    """Inside the block calls of the adapter's LoRA matrices are recorded; their outputs require gradients."""
     calls: Calls = []
 
     def note(layer: torch.nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
@@ -49,8 +49,8 @@ def watched(model: torch.nn.Module, adapter: str) -> Iterator[Calls]:
 def lengths(logits: torch.Tensor, pooled: torch.Tensor, calls: Calls, options: GradientOptions) -> torch.Tensor:
     """L2 norm of each text's loss gradient over head and adapter, or its expectation over the labels: (B,).
 
-    logits: (B, C) and pooled: (B, D), of one forward pass under `watched`. `expected` sums p(c) · length at c over the
-    `top_k` most probable labels; what the others would add is left out.
+    logits: (B, C) and pooled: (B, D), from one forward pass under `watched`. `expected` sums p(c) · length at c over
+    the `top_k` most probable labels and omits the others.
     """
     probs = torch.softmax(logits.detach().float(), dim=-1)
     labels_considered = 1 if options.label == "pseudo" else min(options.top_k, probs.shape[1])
@@ -59,7 +59,7 @@ def lengths(logits: torch.Tensor, pooled: torch.Tensor, calls: Calls, options: G
     total = torch.zeros_like(pooled_squared)
     for rank in range(labels_considered):
         back = _residual(probs, labels[:, rank])
-        squared = back.square().sum(dim=1) * (pooled_squared + 1)  # of the head's weight and bias
+        squared = back.square().sum(dim=1) * (pooled_squared + 1)  # over the head's weight and bias
         if options.parameters == "all":
             squared = squared + _adapter_squared(logits, back, calls, again=rank + 1 < labels_considered)
         total += squared.sqrt() * (1 if options.label == "pseudo" else weights[:, rank])
@@ -67,15 +67,15 @@ def lengths(logits: torch.Tensor, pooled: torch.Tensor, calls: Calls, options: G
 
 
 def _residual(probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """P − e_c, the loss's gradient at the logits: (B, C). p_c − 1 is summed from the others, exact near certainty."""
+    """P − e_c, the loss gradient at the logits: (B, C). p_c − 1 = −Σ of the others, which is exact near p_c = 1."""
     others = probs.scatter(1, labels[:, None], 0.0)
     return others.scatter(1, labels[:, None], -others.sum(dim=1, keepdim=True))
 
 
 def _adapter_squared(logits: torch.Tensor, back: torch.Tensor, calls: Calls, *, again: bool) -> torch.Tensor:
-    """Squared norm of each example's gradient over the watched matrices: (B,). `again` keeps the graph.
+    """Squared norm of each example's gradient over the LoRA matrices: (B,). again: keep the graph.
 
-    A layer that is called several times (ALBERT shares its layers) adds up its calls before the norm is taken.
+    The gradients of a layer that is called several times (ALBERT shares layers) are summed before the norm.
     """
     outputs = [output for _, _, output in calls]
     gradients = torch.autograd.grad(
@@ -85,12 +85,12 @@ def _adapter_squared(logits: torch.Tensor, back: torch.Tensor, calls: Calls, *, 
     shared: dict[torch.nn.Module, torch.Tensor] = {}
     squared = torch.zeros(len(logits), device=logits.device)
     for (layer, inputs, _), gradient in zip(calls, gradients, strict=True):
-        if gradient is None:  # a pooler that the base model has and nobody asks
+        if gradient is None:  # an unused module, such as the base model's pooler
             continue
         if gradient.dim() != 3 or len(gradient) != len(logits):
             raise ModelError(
-                "this base model mixes the texts of a batch, or reads long ones in windows, so that no text has a "
-                "gradient of its own; set egl_parameters to head, lower max_length, or choose another strategy"
+                "this base model mixes the texts of a batch, or reads long ones in windows, so that gradients per text "
+                "cannot be computed; set egl_parameters to head, lower max_length, or choose another strategy"
             )
         product = torch.einsum("bto,bti->boi", gradient.float(), inputs.float())
         if times[layer] > 1:

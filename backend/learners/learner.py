@@ -1,4 +1,4 @@
-"""A LoRA adapter on the base model with a head of our own for each target, ready to predict."""
+"""Inference with a LoRA adapter on the base model and a head for each target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backend.learners.committee import Committee, assembled
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target
 
-_LOGITS = 8  # texts whose logits over a whole vocabulary are held at once
+_LOGITS = 8  # texts per loss computation in `nll`, as logits cover the whole vocabulary
 
 Array = NDArray[np.generic]
 Arrays = dict[str, Array]
@@ -30,8 +30,8 @@ Tensors = dict[str, torch.Tensor]
 class Learner:
     """A trained adapter with its heads.
 
-    What it says of texts comes in arrays with one text a row: the outputs of each target under "target/array", as the
-    file of its kind names them, and what strategies ask for under the names of `score`.
+    Results are arrays with one row per text: the outputs of each target under "target/array", with the array names of
+    its `TargetHead`, and strategy inputs under the names listed in `score`.
     """
 
     def __init__(
@@ -44,34 +44,34 @@ class Learner:
         self.max_length = max_length
         self.committee = committee
         self.folder = folder
-        self.tokens_a_batch = TOKENS_A_BATCH  # fewer where memory ran out
+        self.tokens_a_batch = TOKENS_A_BATCH  # lowered when memory runs out
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What it has learned."""
+        """The targets that it predicts."""
         return tuple(head.target for head in self.heads)
 
     @classmethod
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
-        """Read a folder that `train` wrote. `adapter` is its name in memory. Raises `DamagedError` if it cannot."""
+        """Load a folder written by `train`. adapter: its name in memory. Raises `DamagedError` on failure."""
         try:
             heads = saved.read_heads(folder, base.dimensions, base.device)
             max_length, committee = saved.describe(folder)
             with base.lock:
                 base.adapters.load(adapter, folder)
-        except Exception as error:  # whatever json, safetensors, torch or peft find wrong with a file
+        except Exception as error:  # any error of json, safetensors, torch or peft
             if memory.ran_out(error):  # the files are sound
                 raise
             raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(base, adapter, folder, heads, max_length, committee)
 
     def unload(self) -> None:
-        """Take the adapter out of memory."""
+        """Remove the adapter from memory."""
         with self.base.lock:
             self.base.adapters.drop(self.adapter)
 
     def predict(self, texts: Sequence[str]) -> Arrays:
-        """The outputs of each text, in the order asked. Safe from many threads: one batch at a time."""
+        """The outputs of each text, in input order. Thread-safe: holds the lock for one batch at a time."""
 
         def step(batch: Batch, own: Sequence[str]) -> Tensors:
             with self.base.lock, torch.inference_mode():
@@ -81,7 +81,7 @@ class Learner:
         return self._run(texts, step, no_progress)
 
     def nll(self, target: Target, texts: Sequence[str], answers: Sequence[str]) -> Array:
-        """How unlikely the adapter finds given answers, of a target that is written: (N,), in nats a word piece."""
+        """Negative log-likelihood of given answers of a generation target: (N,), in nats per token."""
         (head,) = (head for head in self.heads if head.target.name == target.name)
 
         def step(batch: Batch, own: Sequence[str]) -> Tensors:
@@ -104,13 +104,13 @@ class Learner:
         uncertainty: UncertaintyOptions = UncertaintyOptions(),
         progress: Progress = no_progress,
     ) -> Arrays:
-        """The outputs and the wanted arrays for a whole pool, from as few passes as they take.
+        """The outputs and the wanted arrays for a whole pool, with as few forward passes as possible.
 
-        features: (N, D), what the only head reads, or of several the pooled last hidden state. uncertainty:
-        "target/uncertainty" (N,) for each target. Of the only target: committee_probs (N, S, C) or, of numbers,
-        predictions (N, S), of the committee that the adapter was trained with, `ModelError` if there was none;
-        gradient_lengths (N,), as `gradient` says. Holds the base model throughout; the adapter is folded into its
-        weights where nothing needs the two apart.
+        features: (N, D), the head's input, or the pooled last hidden state with several heads. uncertainty:
+        "target/uncertainty" (N,) for each target. With a single target only: committee_probs (N, S, C), or predictions
+        (N, S) for regression, from the committee trained with the adapter (`ModelError` without one);
+        gradient_lengths (N,), configured by `gradient`. Holds the base model's lock throughout. The adapter is merged
+        into the base weights unless a wanted array needs them apart.
         """
         committee: Committee | None = None
         asked = sorted({"committee_probs", "predictions"} & set(wanted))
@@ -151,7 +151,7 @@ class Learner:
         return Reading(self.base, batch, own, self.max_length)
 
     def _run(self, texts: Sequence[str], step: Callable[[Batch, Sequence[str]], Tensors], progress: Progress) -> Arrays:
-        """The arrays of all texts; of none, arrays without rows."""
+        """The arrays of all texts. Without texts, the arrays have no rows."""
         if not texts:
             return {name: values[:0] for name, values in self._run([""], step, no_progress).items()}
         parts: list[tuple[NDArray[np.int64], Arrays]] = []
@@ -168,7 +168,7 @@ def look(
     heads: Sequence[TargetHead], reading: Reading, wanted: Collection[str] = (),
     uncertainty: UncertaintyOptions = UncertaintyOptions(),
 ) -> Tensors:  # fmt: skip
-    """What heads say of a batch: their outputs and, if wanted, "features" and each one's "uncertainty"."""
+    """Outputs of all heads for a batch and, if wanted, "features" and "target/uncertainty"."""
     found = {f"{head.target.name}/{name}": a for head in heads for name, a in head.outputs(reading).items()}
     if "features" in wanted:
         found["features"] = (heads[0].features(reading) if len(heads) == 1 else reading.pooled).float()
@@ -179,7 +179,7 @@ def look(
 
 
 def _assemble(parts: Sequence[tuple[NDArray[np.int64], Arrays]], size: int) -> Arrays:
-    """Arrays of batches → arrays of all rows; where batches differ in width, the rest is filled with zeros."""
+    """Concatenate the arrays of batches in input order, padded with zeros to the widest batch."""
     found = {}
     for name, first in parts[0][1].items():
         widths = [arrays[name].shape[1:] for _, arrays in parts]

@@ -1,4 +1,4 @@
-"""A base model's name → its parts in memory, in four bits if the name says so."""
+"""Load config, tokenizer and weights of a base model by name, optionally in four bits."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, 
 from backend.errors import ModelError
 from backend.learners.packaged import PACKAGED, resolve
 
-FOUR_BITS = ":4bit"  # at the end of a name
-SERVED = "openai:"  # at its beginning: behind a server that speaks OpenAI's protocol
-_SAFE = {"use_safetensors": True, "trust_remote_code": False}  # a pickle, or a hub's code, could do anything here
-_PACKING = {"cuda"}  # not CPUs: bitsandbytes repacks weights for their inference, and then passes no gradients on
+FOUR_BITS = ":4bit"  # suffix: load in four bits
+SERVED = "openai:"  # prefix: served through the OpenAI API
+_SAFE = {"use_safetensors": True, "trust_remote_code": False}  # pickles and code from the hub can run anything
+_PACKING = {"cuda"}  # on CPUs bitsandbytes repacks weights for inference and computes no gradients
 
 
 def config_of(name: str) -> Any:
-    """What the model is."""
+    """The model's config."""
     return AutoConfig.from_pretrained(resolve(name.removesuffix(FOUR_BITS)), trust_remote_code=False)
 
 
 def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
-    """Its tokenizer."""
+    """The model's tokenizer."""
     path = resolve(name.removesuffix(FOUR_BITS))
     found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     return found
 
 
 def weights_of(name: str, auto: Any, device: torch.device) -> Any:
-    """The weights on a device, not to be trained, as one of transformers' `Auto…` classes makes them.
+    """The model with frozen weights on a device. auto: one of transformers' `Auto…` classes.
 
-    `name:4bit` packs the linear layers into four bits (NF4, Dettmers et al., QLoRA, NeurIPS 2023), for models that
-    would not fit a GPU otherwise. Raises `ModelError` if what that needs is not there.
+    `name:4bit` quantizes the linear layers to four bits (NF4, Dettmers et al., QLoRA, NeurIPS 2023), for models that
+    would not fit a GPU otherwise. Raises `ModelError` if the GPU or the package for it is missing.
     """
     path = resolve(name.removesuffix(FOUR_BITS))
     if not name.endswith(FOUR_BITS):
@@ -54,15 +54,15 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
 
 
 def is_served(name: str) -> bool:
-    """Whether a base model is behind a server, and not to be loaded here."""
+    """Whether a base model runs on a server instead of in this process."""
     return name.startswith(SERVED)
 
 
 def can_write(name: str) -> bool:
-    """Whether a base model is a decoder, as far as this machine knows.
+    """Whether a base model is a decoder, as far as local files show.
 
-    Asked while Label Studio waits, so that nothing is downloaded or unpacked: what is not here may be one, and fails
-    when it is loaded.
+    Called while Label Studio waits, so nothing is downloaded or unpacked. Models without local files count as decoders;
+    if they are not, loading them fails later.
     """
     plain = name.removesuffix(FOUR_BITS)
     if plain in PACKAGED:
@@ -74,12 +74,12 @@ def can_write(name: str) -> bool:
 
 
 def is_decoder(config: Any) -> bool:
-    """Whether a model of this description reads from left to right, and can go on."""
+    """Whether a config belongs to a causal language model, which can generate text."""
     return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) not in MODEL_FOR_MASKED_LM_MAPPING
 
 
 def best_device() -> str:
-    """The fastest there is."""
+    """The fastest available device."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""When memory runs out: tell it from other errors, and let go of what can be let go."""
+"""Out-of-memory errors: recognise them, and free memory after one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 
 import torch
 
-_SAID = ("can't allocate memory", "not enough memory", "out of memory")  # by torch's allocators, in a RuntimeError
+_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")  # in a RuntimeError of torch's allocators
 # Of glibc only: other C libraries lack it.
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that there was no memory left, on the processor or on a GPU."""
+    """Whether an error means that CPU or GPU memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _SAID)
+    return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _MESSAGES)
 
 
 def release() -> None:

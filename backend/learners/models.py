@@ -1,4 +1,4 @@
-"""Base models by their names: with weights in this process, or behind a server."""
+"""Base models by name: loaded in this process, or behind a server."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ AnyLearner = Learner | ServedLearner
 
 
 class BaseModels:
-    """The base models in memory, each loaded when first asked for and shared by all who ask.
+    """LRU cache of base models in memory: each is loaded on first use and shared by all callers.
 
-    Of more than `most`, the one that was asked for longest ago is let go. Whoever still uses it keeps it in memory;
-    `let_go` is told its name.
+    most: capacity. Beyond it the least recently used model is dropped from the cache, and `let_go` is called with its
+    name. Callers that still hold a reference keep it in memory.
     """
 
     def __init__(self, most: int = 4, server: Server | None = None) -> None:
         self._most = most
-        self._server = server  # of those that are named openai:…
-        self._lock = threading.Lock()  # of the two below; held for moments only
-        self._loaded: dict[str, BaseModel] = {}  # the last used last
+        self._server = server  # of models named openai:…
+        self._lock = threading.Lock()  # guards the two below; never held during loading
+        self._loaded: dict[str, BaseModel] = {}  # most recently used last
         self._loading: dict[str, threading.Lock] = {}
         self.let_go: Callable[[str], None] = lambda _name: None
 
@@ -44,22 +44,22 @@ class BaseModels:
                 found = BaseModel(name)
                 with self._lock:
                     self._loaded[name] = found
-                self._keep(self._most)  # another may have been loaded meanwhile
+                self._keep(self._most)  # another thread may have loaded one meanwhile
         return found
 
     def used(self, name: str) -> BaseModel | None:
-        """Note that it is wanted still; None if it is not in memory."""
+        """The model if it is in memory, else None. Marks it as most recently used."""
         with self._lock:
             if (found := self._loaded.pop(name, None)) is not None:
                 self._loaded[name] = found
             return found
 
     def embedder(self, name: str) -> BaseModel:
-        """What gives the embeddings of texts for this base model: itself, unless it is behind a server."""
+        """The model that embeds texts for this base model: itself, or a local one if it is behind a server."""
         return self.get(EMBEDDER if is_served(name) else name)
 
     def served(self, name: str) -> ServedModel:
-        """The model behind the server. Raises `ModelError` if nobody said where that is."""
+        """The model behind the server. Raises `ModelError` if OPENAI_BASE_URL is not set."""
         if self._server is None:
             raise ModelError(
                 f"base model '{name}' is behind a server; set OPENAI_BASE_URL to its address, such as "
@@ -68,16 +68,16 @@ class BaseModels:
         return ServedModel(name, self._server, partial(self.get, EMBEDDER))
 
     def learner(self, name: str, adapter: str, folder: Path, memory: Memory | None = None) -> AnyLearner:
-        """What was trained into a folder, with the base model of this name.
+        """Load what was trained into a folder, with the base model of this name.
 
-        adapter: its name in memory. memory: where answers of a served model are kept.
+        adapter: its name in memory. memory: cache of a served model's answers.
         """
         if is_served(name):
             return ServedLearner.load(self.served(name), folder, memory)
         return Learner.load(self.get(name), adapter, folder)
 
     def clear(self) -> None:
-        """Let all of them go."""
+        """Drop all models."""
         self._keep(0)
         memory_of_device.release()
 

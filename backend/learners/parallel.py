@@ -1,4 +1,4 @@
-"""Train in several processes of this machine, one a GPU, as a configuration of accelerate says."""
+"""Data-parallel training in several processes on this machine, one per GPU, configured by accelerate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from backend.learners import memory
 from backend.learners.base import CommitteeOptions, Progress, TrainingOptions, no_progress
 from backend.targets import Target, Values
 
-_LOOK = 0.5  # seconds
+_POLL = 0.5  # seconds
 _JOB, _DONE, _FAILED = "job.json", "progress", "failed-{}"
 
 
@@ -39,9 +39,9 @@ def train(
     frozen_view: tuple[Sequence[str], Sequence[Values]] | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """As `training.train`, by processes of their own. config: what `accelerate config` wrote.
+    """As `training.train`, in separate processes. config: a file written by `accelerate config`.
 
-    Raises `ModelError` with what the first of them said that failed, `MemoryError` if that was for want of memory.
+    Raises `ModelError` with the message of the first process that failed, or `MemoryError` if memory ran out.
     """
     with tempfile.TemporaryDirectory(prefix=".job.", dir=folder.parent) as name:
         job = Path(name)
@@ -53,31 +53,31 @@ def train(
                 "warm_start": None if warm_start is None else str(warm_start.absolute()), "frozen_view": frozen_view,
             }), "utf-8",
         )  # fmt: skip
-        told = _told(config)
-        visible = {} if told.gpus is None else {"CUDA_VISIBLE_DEVICES": told.gpus}
+        launch = _launch_settings(config)
+        visible = {} if launch.gpus is None else {"CUDA_VISIBLE_DEVICES": launch.gpus}
         process = subprocess.Popen(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(told.processes),
-             "-m", "backend.learners.parallel", str(job), "cpu" if told.cpu else "gpu", str(told.processes)],
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(launch.processes),
+             "-m", "backend.learners.parallel", str(job), "cpu" if launch.cpu else "gpu", str(launch.processes)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent,
             env={**os.environ, **visible, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
         )  # fmt: skip
         try:
-            said = _wait(process, job, progress)
+            stderr = _wait(process, job, progress)
         finally:
-            process.terminate()  # which it hands on
+            process.terminate()  # torch.distributed.run passes it on to its workers
             process.wait()
         if process.returncode:
-            _raise(job, process.returncode, said)
+            _raise(job, process.returncode, stderr)
 
 
-class _Told(NamedTuple):
+class _Launch(NamedTuple):
     processes: int
     cpu: bool
-    gpus: str | None  # their numbers; None: all
+    gpus: str | None  # comma-separated indices; None: all
 
 
-def _told(config: Path) -> _Told:
-    """What the file says that matters here. Raises `ModelError` for what would be something else than it says."""
+def _launch_settings(config: Path) -> _Launch:
+    """The settings of the file that apply here. Raises `ModelError` for settings that are not supported."""
     try:
         found = yaml.safe_load(config.read_text("utf-8"))
         processes, kind = int(found["num_processes"]), str(found.get("distributed_type", "NO"))
@@ -85,43 +85,43 @@ def _told(config: Path) -> _Told:
         cpu = bool(found.get("use_cpu", False)) or kind == "MULTI_CPU"
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"ACCELERATE_CONFIG {config} cannot be read ({type(error).__name__}); expected is what `accelerate config` "
-            "writes"
+            f"ACCELERATE_CONFIG {config} cannot be read ({type(error).__name__}); create it with `accelerate config`"
         ) from None
     if machines != 1 or kind not in ("NO", "MULTI_GPU", "MULTI_CPU"):
         raise ModelError(
-            f"ACCELERATE_CONFIG {config} asks for {kind} on {machines} machines; training runs on one machine, on its "
-            "GPUs or processors"
+            f"ACCELERATE_CONFIG {config} sets {kind} on {machines} machines; training runs on one machine, with "
+            "MULTI_GPU or MULTI_CPU"
         )
     there = torch.cuda.device_count()
     if not cpu and processes > there:
-        raise ModelError(f"ACCELERATE_CONFIG {config} asks for {processes} GPUs; this machine has {there}")
-    return _Told(processes, cpu, None if gpus == "all" else gpus)
+        raise ModelError(f"ACCELERATE_CONFIG {config} needs {processes} GPUs; this machine has {there}")
+    return _Launch(processes, cpu, None if gpus == "all" else gpus)
 
 
 def _wait(process: subprocess.Popen[str], job: Path, progress: Progress) -> str:
-    """Show how far it is until it ends; what it wrote to its standard error."""
+    """Report progress until the process ends. Returns its standard error."""
     while True:
         try:
-            return process.communicate(timeout=_LOOK)[1]
+            return process.communicate(timeout=_POLL)[1]
         except subprocess.TimeoutExpired:
             with suppress(OSError, ValueError):
                 done, total = map(int, (job / _DONE).read_text("utf-8").split())
                 progress(done, total)
 
 
-def _raise(job: Path, code: int, said: str) -> None:
+def _raise(job: Path, code: int, stderr: str) -> None:
     failed = sorted(job.glob(_FAILED.format("*")))
     if failed:
         kind, message = json.loads(failed[0].read_text("utf-8"))
         raise MemoryError(message) if kind == "memory" else ModelError(message)
-    if code == -9 or "SIGKILL" in said or "exitcode: -9" in " ".join(said.split()).replace("exitcode  :", "exitcode:"):
-        raise MemoryError("a training process was killed")  # by the system, for its memory
-    raise ModelError(f"a training process ended with code {code} and said nothing; see the system's log")
+    words = " ".join(stderr.split())
+    if code == -9 or "SIGKILL" in stderr or "exitcode: -9" in words.replace("exitcode  :", "exitcode:"):
+        raise MemoryError("a training process was killed")  # SIGKILL: most probably out of memory
+    raise ModelError(f"a training process ended with code {code} and no error message; see the system's log")
 
 
 def main(job: Path, *, cpu: bool, processes: int) -> None:
-    """One of the processes."""
+    """Run one of the training processes."""
     from accelerate import PartialState  # type: ignore[import-untyped]
 
     from backend.learners import training
@@ -130,16 +130,16 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
 
     rank = os.environ.get("RANK", "0")
     try:
-        state = PartialState(cpu=cpu)  # joins the others
+        state = PartialState(cpu=cpu)  # joins the process group
         if state.num_processes != processes:
-            raise ModelError(f"{state.num_processes} processes came together to train, not {processes}")
-        told: dict[str, Any] = json.loads((job / _JOB).read_text("utf-8"))
+            raise ModelError(f"{state.num_processes} training processes started, but {processes} were expected")
+        work: dict[str, Any] = json.loads((job / _JOB).read_text("utf-8"))
         state.wait_for_everyone()
         if state.is_main_process:
-            (job / _JOB).unlink()  # it holds texts, and a kill would leave it
-        options = TrainingOptions(**told["options"])
+            (job / _JOB).unlink()  # it holds texts, which must not stay on disk after a kill
+        options = TrainingOptions(**work["options"])
         if options.committee is not None:
-            options = replace(options, committee=CommitteeOptions(**told["options"]["committee"]))
+            options = replace(options, committee=CommitteeOptions(**work["options"]["committee"]))
 
         def progress(done: int, total: int) -> None:
             if state.is_main_process:
@@ -147,19 +147,19 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
                     (job / f".{_DONE}").write_text(f"{done} {total}", "utf-8")
                     (job / f".{_DONE}").replace(job / _DONE)
 
-        with tempfile.TemporaryDirectory() as aside:  # all have the same in the end; one of them writes it
+        with tempfile.TemporaryDirectory() as aside:  # all processes end with equal weights; rank 0 keeps its files
             training.train(
-                BaseModel(told["base_model"], device=str(state.device)), told["texts"], told["values"],
-                [Target.from_json(each) for each in told["targets"]], options,
-                Path(told["folder"]) if state.is_main_process else Path(aside),
-                warm_start=Path(told["warm_start"]) if told["warm_start"] else None, frozen_view=told["frozen_view"],
+                BaseModel(work["base_model"], device=str(state.device)), work["texts"], work["values"],
+                [Target.from_json(each) for each in work["targets"]], options,
+                Path(work["folder"]) if state.is_main_process else Path(aside),
+                warm_start=Path(work["warm_start"]) if work["warm_start"] else None, frozen_view=work["frozen_view"],
                 team=Team(state.process_index, state.num_processes), progress=progress,
             )  # fmt: skip
         state.wait_for_everyone()
     except Exception as error:
-        kind, message = "model", f"training failed in a process of its own ({type(error).__name__})"
+        kind, message = "model", f"training failed in a separate process ({type(error).__name__})"
         if isinstance(error, OSError):
-            message = f"training failed in a process of its own ({type(error).__name__}: {error.strerror})"
+            message = f"training failed in a separate process ({type(error).__name__}: {error.strerror})"
         if isinstance(error, ModelError):
             message = str(error)
         if memory.ran_out(error):

@@ -1,4 +1,4 @@
-"""An adapter's heads on disk, beside its weights: a description in JSON and the layers in safetensors."""
+"""Save and load an adapter's heads next to its weights: a JSON description, and the layers in safetensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HEADS = "heads.safetensors"
 
 
 def write(folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions) -> None:
-    """Put the heads and what else is needed to use them beside an adapter."""
+    """Write the heads and the settings needed to use them into an adapter's folder."""
     layers = {f"{i}.{name}": v for i, head in enumerate(heads) for name, v in head.linear.state_dict().items()}
     save_file({name: value.detach().cpu().contiguous() for name, value in layers.items()}, folder / _HEADS)
     description = {
@@ -34,13 +34,13 @@ def write(folder: Path, base_model: str, heads: Sequence[TargetHead], options: T
 
 
 def describe(folder: Path) -> tuple[int, CommitteeOptions | None]:
-    """How many pieces of a text the adapter reads, and the committee that was trained beside it."""
+    """Maximum text length of the adapter, in tokens, and the committee that was trained with it."""
     found = _description(folder)
     return int(found["max_length"]), CommitteeOptions(**found["committee"]) if found["committee"] else None
 
 
 def read_heads(folder: Path, dimensions: int, device: torch.device) -> tuple[TargetHead, ...]:
-    """The heads beside an adapter, on D-dimensional vectors, ready to predict."""
+    """Load the heads from an adapter's folder, for D-dimensional vectors, in evaluation mode."""
     layers = load_file(folder / _HEADS)
     heads = []
     for number, values in enumerate(_description(folder)["targets"]):

@@ -1,4 +1,4 @@
-"""Several processes that train one adapter together: each reads its part of a batch, and all take the same step."""
+"""Data parallelism: processes train one adapter, each on its part of a batch, and all take the same step."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Who this process is of how many. Alone, all of it is its own."""
+    """Rank of this process and number of processes. The default is a single process."""
 
     rank: int = 0
     size: int = 1
 
     def mine(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What this process reads of a batch; nothing where there are more processes than rows."""
+        """The rows of a batch that this process reads. Empty for some if there are more processes than rows."""
         return rows if self.size == 1 else np.array_split(rows, self.size)[self.rank]
 
     def add_up(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Give each parameter the sum of all processes' gradients, in one exchange.
+        """All-reduce: replace each parameter's gradient by the sum over all processes.
 
-        The sum and not the mean: losses are shares of the whole batch's already. One for which nobody has a gradient
-        stays without, so that no optimizer moves it.
+        A sum, not a mean: each process's loss is already its share of the whole batch's loss. A parameter without a
+        gradient in any process keeps None, so that the optimizer does not update it.
         """
         if self.size == 1:
             return

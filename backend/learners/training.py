@@ -1,4 +1,4 @@
-"""Fine-tune a LoRA adapter with a head for each target, and the committee beside it, into a folder."""
+"""Fine-tune a LoRA adapter with a head for each target, and its committee, and save them to a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from backend.learners.learner import Learner
 from backend.learners.team import ALONE, Team
 from backend.targets import Target, Values
 
-Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and what each teaches
+Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name
 
 
 def train(
@@ -42,13 +42,12 @@ def train(
     team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> None:
-    """Fine-tune an adapter with its heads on labeled texts into `folder`, with the committee if one is wanted.
+    """Fine-tune an adapter with its heads on labeled texts and save it to `folder`, with its committee if configured.
 
-    values: what each text teaches, by the target's name; a text need not have a value of every target. `warm_start` is
-    a folder of an earlier version to go on from. `frozen_view` is what the embeddings' view of a `views` committee
-    learns from, where it differs. A `team` trains together, each of it calling this. A committee is about the only
-    target. Equal seeds give equal weights on the same
-    machine. Raises `ModelError` if the loss is no longer a number.
+    values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
+    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. team: the processes of
+    data-parallel training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on
+    the same machine. Raises `ModelError` if the loss is not finite.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
@@ -117,7 +116,7 @@ def _train_one(
                 if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
                     head.carry_over(known)
         try:
-            if team.rank:  # dropout: other draws for other texts. What was drawn before is the same for all
+            if team.rank:  # processes need different dropout, but the same initial weights
                 torch.manual_seed(options.seed + team.rank)
             with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
                 _fit(base, parameters, heads, texts, values, options, team, progress)
@@ -138,7 +137,7 @@ def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[An
 def _member_options(
     base: BaseModel, options: TrainingOptions, targets: Sequence[Target], member: int
 ) -> TrainingOptions:
-    """A seed of its own, and ranks and step sizes around the chosen ones, in turn."""
+    """Options of a committee member: its own seed, and rank and learning rate varied around the configured ones."""
     rank, rate = ((2.0, 0.7), (0.5, 1.4), (1.0, 1.0))[(member - 1) % 3]
     return replace(
         options,
@@ -151,19 +150,18 @@ def _member_options(
 
 
 def _part(progress: Progress, number: int, of: int) -> Progress:
-    """One of several equal parts of a bar."""
+    """Map the progress of run `number` of `of` equal runs to the whole progress bar."""
     return lambda done, total: progress(number * total + done, of * total)
 
 
 def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
-    """Attention's query and value where peft knows their names (Hu et al. 2021, 4.2), every linear layer elsewhere.
+    """Adapt attention's query and value (Hu et al. 2021, 4.2) if peft knows their names, else every linear layer.
 
-    Spans and written answers ask for every linear layer, too: what each word piece is, or the next one will be, takes
-    more than attending in another way does.
+    Spans and generation also need every linear layer: predictions for each token need more than changed attention.
     """
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
     every = any(target.kind in ("spans", "generation") for target in targets)
-    dropout = 0.0 if every else 0.05  # on every layer it costs a fifth of the time, and gains nothing (10 epochs)
+    dropout = 0.0 if every else 0.05  # on every layer, dropout takes 20 % of the time and gains nothing (10 epochs)
     return LoraConfig(
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
@@ -174,7 +172,7 @@ def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Tar
 
 
 def default_learning_rate(base: BaseModel, targets: Sequence[Target]) -> float:
-    """Small models take large steps: 2e-3 up to 50 M parameters, or 500 M to write, 5e-4 up to 500 M, 2e-4 above."""
+    """By parameter count: 2e-3 up to 50 M (generation: up to 500 M), 5e-4 up to 500 M, 2e-4 above."""
     small = 500e6 if any(target.kind == "generation" for target in targets) else 50e6
     return 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
 
@@ -232,7 +230,10 @@ def _fit(
 def _loss(
     heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values], of: Mapping[str, int]
 ) -> torch.Tensor:
-    """The sum over the targets of the mean loss of those texts that have a value: this part's share in `of` so many."""
+    """A micro-batch's share of the batch loss: the sum over targets of the mean loss of the labeled texts.
+
+    of: number of labeled texts in the whole batch, by target name.
+    """
     total = torch.zeros((), device=reading.base.device)
     for head in heads:
         name = head.target.name
@@ -244,5 +245,5 @@ def _loss(
 
 
 def _autocast(device: torch.device) -> torch.autocast:
-    """Half precision on GPUs; full precision elsewhere, where half is slower."""
+    """bfloat16 on CUDA GPUs; full precision elsewhere, where half precision is slower."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

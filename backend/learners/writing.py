@@ -1,6 +1,6 @@
-"""A decoder that writes: prompts, the likelihood of given answers, and answers of its own.
+"""Text generation with a decoder: prompts, the loss of given answers, and generated answers.
 
-Each call goes through whichever adapter is active; the caller holds the base model's lock.
+Each call uses the active adapter. The caller holds the base model's lock.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from backend.errors import ModelError
 from backend.learners.base_model import WRITERS, BaseModel
 
-_IGNORED = -100  # the label of pieces that are not part of the answer
+_IGNORED = -100  # label of tokens outside the answer
 
 
 class Written(NamedTuple):
-    """Answers to B prompts."""
+    """Generated answers to B prompts."""
 
     texts: list[str]
-    log_probs: torch.Tensor  # (B,) mean of the log probabilities of an answer's pieces, its end among them
-    entropies: torch.Tensor  # (B,) mean entropy, in nats, of the distributions that the pieces were chosen from
+    log_probs: torch.Tensor  # (B,) mean log-probability of an answer's tokens, end token included
+    entropies: torch.Tensor  # (B,) mean entropy, in nats, of the tokens' distributions
 
 
 def prompts(base: BaseModel, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """What the model is to answer, in its chat template if it has one, else followed by a line break.
+    """Token ids of a prompt per text: the text in the model's chat template, or else followed by a line break.
 
-    A text is cut so that at most `max_length` pieces remain, those of the template among them. Raises `ModelError` if
-    that leaves no room for the text.
+    Texts are truncated so that a prompt has at most `max_length` tokens, template included. Raises `ModelError` if the
+    template alone has as many.
     """
     with base.tokenizing:
         around = len(_prompt(base.tokenizer, ""))
         if around >= max_length:
             raise ModelError(
-                f"a prompt of base model '{base.name}' has {around} pieces before any text, and {max_length} may be "
-                "read: set extra_params.max_length above that"
+                f"a prompt of base model '{base.name}' has {around} tokens without any text, and the limit is "
+                f"{max_length}; set extra_params.max_length above that"
             )
         found = []
         for text in texts:
@@ -50,14 +50,14 @@ def prompts(base: BaseModel, texts: Sequence[str], max_length: int) -> list[list
 
 
 def answers(base: BaseModel, texts: Sequence[str]) -> list[list[int]]:
-    """The pieces of answers, with the one that ends them."""
+    """Token ids of given answers, end token included."""
     with base.tokenizing:
         return [[*base.tokenizer(text, add_special_tokens=False)["input_ids"], _end(base)] for text in texts]
 
 
-def losses(base: BaseModel, asked: Sequence[list[int]], given: Sequence[list[int]]) -> torch.Tensor:
-    """The mean negative log likelihood of an answer's pieces, (B,), with gradients. The prompts teach nothing."""
-    input_ids, mask = _padded(base, [[*prompt, *answer] for prompt, answer in zip(asked, given, strict=True)])
+def losses(base: BaseModel, prompt_ids: Sequence[list[int]], given: Sequence[list[int]]) -> torch.Tensor:
+    """Mean negative log-likelihood of each answer's tokens, (B,), with gradients. Prompts do not count."""
+    input_ids, mask = _padded(base, [[*prompt, *answer] for prompt, answer in zip(prompt_ids, given, strict=True)])
     longest = max(map(len, given))
     wanted = torch.full((len(given), longest), _IGNORED, device=base.device)
     for row, answer in enumerate(given):
@@ -65,33 +65,34 @@ def losses(base: BaseModel, asked: Sequence[list[int]], given: Sequence[list[int
     places = {"position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0)} if _has_places(base.writer) else {}
     logits = base.writer(
         input_ids=input_ids, attention_mask=mask, logits_to_keep=longest + 1, use_cache=False, **places
-    ).logits[:, -longest - 1 : -1]  # a piece is foretold by the one before it
+    ).logits[:, -longest - 1 : -1]  # logits at a token predict the next one
     each = torch.nn.functional.cross_entropy(logits.float().mT, wanted, reduction="none", ignore_index=_IGNORED)
     return torch.as_tensor(each.sum(dim=1) / (wanted != _IGNORED).sum(dim=1))
 
 
-def write(base: BaseModel, asked: Sequence[list[int]], most: int) -> Written:
-    """The likeliest piece each time, until the model ends its answer or has written `most` pieces."""
-    watched = _Watched()
-    ids = _generate(base, asked, most, LogitsProcessorList([watched]), do_sample=False)
+def write(base: BaseModel, prompt_ids: Sequence[list[int]], most: int) -> Written:
+    """Greedy decoding, until the end token or `most` tokens."""
+    recorder = _Recorder()
+    ids = _generate(base, prompt_ids, most, LogitsProcessorList([recorder]), do_sample=False)
     end = _end(base)
     ended = (ids == end).cumsum(dim=1)
-    said = (ended == 0) | ((ids == end) & (ended == 1))  # up to the first end, and that one
-    count = said.sum(dim=1)
-    log_probs, entropies = (torch.stack(each, dim=1) * said for each in (watched.log_probs, watched.entropies))
+    kept = (ended == 0) | ((ids == end) & (ended == 1))  # tokens up to and including the first end token
+    count = kept.sum(dim=1)
+    log_probs, entropies = (torch.stack(each, dim=1) * kept for each in (recorder.log_probs, recorder.entropies))
     return Written(_decoded(base, ids), log_probs.sum(dim=1) / count, entropies.sum(dim=1) / count)
 
 
-def sample(base: BaseModel, asked: Sequence[list[int]], most: int, times: int, seed: int) -> list[list[str]]:
-    """Answers drawn as the model thinks them likely, so many to each prompt. Equal seeds and batches, equal draws."""
+def sample(base: BaseModel, prompt_ids: Sequence[list[int]], most: int, times: int, seed: int) -> list[list[str]]:
+    """Sample `times` answers to each prompt. Equal seeds and batches give equal samples."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        found = _decoded(base, _generate(base, asked, most, None, do_sample=True, top_k=0, num_return_sequences=times))
-    return [found[row * times : (row + 1) * times] for row in range(len(asked))]
+        ids = _generate(base, prompt_ids, most, None, do_sample=True, top_k=0, num_return_sequences=times)
+    found = _decoded(base, ids)
+    return [found[row * times : (row + 1) * times] for row in range(len(prompt_ids))]
 
 
-class _Watched(LogitsProcessor):
-    """Sees every distribution that a piece is chosen from, and changes none."""
+class _Recorder(LogitsProcessor):
+    """Record log-probability and entropy of each generated token's distribution, which stays unchanged."""
 
     def __init__(self) -> None:
         self.log_probs: list[torch.Tensor] = []
@@ -105,20 +106,20 @@ class _Watched(LogitsProcessor):
 
 
 def _generate(
-    base: BaseModel, asked: Sequence[list[int]], most: int, watched: LogitsProcessorList | None, **how: Any
+    base: BaseModel, prompt_ids: Sequence[list[int]], most: int, recorder: LogitsProcessorList | None, **how: Any
 ) -> torch.Tensor:
-    """The pieces after the prompts: (B, K), which end in padding."""
+    """Generated token ids without the prompts: (B, K), padded on the right."""
     end = _end(base)
-    input_ids, mask = _padded(base, asked)
+    input_ids, mask = _padded(base, prompt_ids)
     config = GenerationConfig(max_new_tokens=most, eos_token_id=end, pad_token_id=end, **how)
     found = base.writer.generate(
-        input_ids=input_ids, attention_mask=mask, generation_config=config, logits_processor=watched
+        input_ids=input_ids, attention_mask=mask, generation_config=config, logits_processor=recorder
     )
     return torch.as_tensor(found[:, input_ids.shape[1] :])
 
 
 def _padded(base: BaseModel, ids: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Padded on the left, so that what is written stands at the end of every row; and the mask of what is not."""
+    """Token ids padded on the left, so that every row ends with its last token; and the attention mask."""
     longest, end = max(map(len, ids)), _end(base)
     input_ids = torch.tensor([[end] * (longest - len(each)) + each for each in ids], device=base.device)
     mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in ids], device=base.device)
@@ -126,7 +127,7 @@ def _padded(base: BaseModel, ids: Sequence[list[int]]) -> tuple[torch.Tensor, to
 
 
 def _has_places(writer: Any) -> bool:
-    """Whether the model counts the places of pieces, and would count padding, too."""
+    """Whether the model takes position ids, which left padding would shift."""
     return "position_ids" in signature(writer.forward).parameters
 
 
@@ -147,8 +148,8 @@ def _prompt(tokenizer: Any, text: str) -> list[int]:
 
 def _end(base: BaseModel) -> int:
     if not base.is_decoder:
-        raise ModelError(f"base model '{base.name}' reads but cannot write; {WRITERS}")
+        raise ModelError(f"base model '{base.name}' cannot generate text; {WRITERS}")
     end = base.tokenizer.eos_token_id
     if not isinstance(end, int):
-        raise ModelError(f"base model '{base.name}' has no piece that ends a text; choose another to write answers")
+        raise ModelError(f"base model '{base.name}' has no end token; choose another one for <TextArea>")
     return end

@@ -1,4 +1,4 @@
-"""The kinds of targets: one file each for the head, its loss, its outputs and its uncertainty."""
+"""Target kinds: one file each, with the head, its loss, its outputs and its uncertainty."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ BY_KIND: Mapping[Kind, type[TargetHead]] = {
 
 
 def head_of(target: Target, dimensions: int, state: Mapping[str, Any] | None = None) -> TargetHead:
-    """A fresh head for a target on D-dimensional vectors, with the state that another of it had."""
+    """A new head for a target on D-dimensional vectors. state: as saved from an earlier head of the target."""
     return BY_KIND[target.kind](target, dimensions, state or {})
 
 
 def output_names(targets: Sequence[Target]) -> list[str]:
-    """What `Learner` calls the outputs of these targets."""
+    """Names of the output arrays of `Learner` for these targets."""
     return [f"{target.name}/{array}" for target in targets for array in BY_KIND[target.kind].keeps]

@@ -1,4 +1,4 @@
-"""What the heads of every kind of target share: a linear layer of our own on what the base model read."""
+"""Base class of all heads: a linear layer on the base model's output, outside peft."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from backend.targets import MARK, Target, sides
 
 @dataclass(frozen=True)
 class Reading:
-    """What the base model makes of a batch of B texts, L word pieces long; what no head asks for is not computed."""
+    """Base model outputs for a batch of B texts, padded to L tokens. Each is computed on first access only."""
 
     base: BaseModel
     batch: Batch
-    texts: Sequence[str]  # (B,) as they stand in the batch
+    texts: Sequence[str]  # (B,) in batch order
     max_length: int
-    notes: dict[str, Any] = field(default_factory=dict)  # what a head wants to know again of this batch
+    notes: dict[str, Any] = field(default_factory=dict)  # cache: results that a head reuses for this batch
 
     @cached_property
     def _read(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,49 +39,49 @@ class Reading:
 
     @property
     def pooled(self) -> torch.Tensor:
-        """One vector a text: (B, D)."""
+        """One vector per text: (B, D)."""
         return self._read[1]
 
     @cached_property
     def sides(self) -> torch.Tensor:
-        """One vector for each of a text's two answers, each read after their context: (2, B, D)."""
+        """One vector for each of a text's two answers, encoded after their context: (2, B, D)."""
         parts = [sides(text) for text in self.texts]
-        between = "\n" if self.base.is_decoder else ""  # encoders have a piece of their own for that
+        between = "\n" if self.base.is_decoder else ""  # encoders insert a separator token
         pairs = [(part[0], part[side]) for side in (1, 2) for part in parts]
         ids: list[list[int]] = [[]] * len(pairs)
         for alone in (True, False):
             rows = [row for row, (context, _) in enumerate(pairs) if alone is not bool(context)]
             first = [pairs[row][1] if alone else pairs[row][0] + between for row in rows]
             second = None if alone else [pairs[row][1] for row in rows]
-            for row, found in zip(rows, self.base.tokenize(first, self.max_length, second), strict=True):
-                ids[row] = found
+            for row, tokens in zip(rows, self.base.tokenize(first, self.max_length, second), strict=True):
+                ids[row] = tokens
         pooled = self.base.pooled(pad(self.base.tokenizer, ids, np.arange(len(ids))))
         return pooled.view(2, len(parts), -1)
 
     @cached_property
     def offsets(self) -> torch.Tensor:
-        """First character of each word piece and the one after its last: (B, L, 2); 0, 0 for special ones.
+        """Character range of each token, end exclusive: (B, L, 2); (0, 0) for special tokens.
 
-        As spans count them: the marks between blocks do not count.
+        As in span values, marks between blocks are not counted.
         """
-        found = self.base.offsets(self.texts, self.batch.input_ids.shape[1])
+        ranges = self.base.offsets(self.texts, self.batch.input_ids.shape[1])
         for row, text in enumerate(self.texts):
             if MARK in text:
                 marks = torch.tensor([0, *(each == MARK for each in text)]).cumsum(dim=0)
-                found[row] -= marks[found[row]]
-        return found
+                ranges[row] -= marks[ranges[row]]
+        return ranges
 
 
 class TargetHead(ABC):
-    """A linear layer on the base model's output that learns one target."""
+    """A linear layer on the base model's output for one target."""
 
-    asks: ClassVar[frozenset[str]] = frozenset({"features", "uncertainty"})  # arrays for strategies it can compute
+    asks: ClassVar[frozenset[str]] = frozenset({"features", "uncertainty"})  # strategy inputs that it can compute
 
-    keeps: ClassVar[tuple[str, ...]] = ("probs",)  # the names of its outputs
+    keeps: ClassVar[tuple[str, ...]] = ("probs",)  # names of its output arrays
 
     def __init__(self, target: Target, dimensions: int, state: Mapping[str, Any]) -> None:
         self.target = target
-        self.state = dict(state)  # plain values that are kept beside the layer
+        self.state = dict(state)  # plain JSON values, saved with the layer
         self.linear: Any = torch.nn.Identity()
         if width := self.width(target):
             self.linear = torch.nn.Linear(dimensions, width)
@@ -90,45 +90,45 @@ class TargetHead(ABC):
     @staticmethod
     @abstractmethod
     def width(target: Target) -> int:
-        """How many numbers the layer gives; 0 if the kind needs none."""
+        """Output size of the layer; 0 if the kind has no layer of its own."""
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:  # noqa: B027 (most kinds need nothing)
-        """Look at all values before the first step of training."""
+        """Compute what depends on all training values, such as class weights. Called before training."""
 
     @abstractmethod
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """The loss of each of those texts of the batch that have a value: (len(rows),)."""
+        """Loss of each labeled text: (len(rows),). rows: positions in the batch; values: their labels."""
 
     @abstractmethod
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
-        """What is kept of each text, to make predictions of: arrays by name, one text a row."""
+        """Output arrays by name, one row per text, from which predictions are made."""
 
     @abstractmethod
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
-        """How unsure the head is of each text: (B,), higher = less sure."""
+        """Uncertainty of each text: (B,), higher = less certain."""
 
     def features(self, reading: Reading) -> torch.Tensor:
-        """What its layer reads of each text: (B, D)."""
+        """Input of the linear layer for each text: (B, D)."""
         return reading.pooled
 
     def meanings(self) -> Sequence[Any]:
-        """What each of its numbers stands for, by which a later head knows them again."""
+        """Names of the output units, used to copy weights on a warm start."""
         return self.target.classes
 
     def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
-        """What it says as a member of a committee: (B, C) or (B,)."""
-        raise ModelError(f"'{self.target.name}' ({self.target.kind}) can have no committee; choose another strategy")
+        """Prediction as a committee member: (B, C), or (B,) for regression."""
+        raise ModelError(f"'{self.target.name}' ({self.target.kind}) supports no committee; choose another strategy")
 
     def carry_over(self, former: TargetHead) -> None:
-        """Take over what an earlier head of the same target knows, class by class."""
-        known = {what: row for row, what in enumerate(former.meanings())}
+        """Copy the weights of output units that an earlier head of the same target has, too."""
+        known = {name: row for row, name in enumerate(former.meanings())}
         with torch.no_grad():
-            for row, what in enumerate(self.meanings()):
-                if what in known:
-                    self.linear.weight[row] = former.linear.weight[known[what]]
-                    self.linear.bias[row] = former.linear.bias[known[what]]
+            for row, name in enumerate(self.meanings()):
+                if name in known:
+                    self.linear.weight[row] = former.linear.weight[known[name]]
+                    self.linear.bias[row] = former.linear.bias[known[name]]
 
 
 def binary_entropy(probs: torch.Tensor) -> torch.Tensor:
-    """Entropy of each probability by itself, in nats."""
+    """Elementwise binary entropy, in nats."""
     return torch.as_tensor(torch.special.entr(probs) + torch.special.entr(1 - probs))

@@ -1,4 +1,4 @@
-"""One class a text."""
+"""One class per text."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from backend.targets import Target
 class ClassificationHead(TargetHead):
     """Softmax over the classes. Outputs: `probs` (B, C), rows sum to 1.
 
-    Rare classes weigh more in training, by 1/√count (normalised to mean 1 over the examples): enough that they are
-    learned, less than 1/count, which would make the model shout them.
+    The loss weighs classes by 1/√count, normalised to mean 1 over the examples: enough to learn rare classes, while
+    1/count would make the model predict them too often.
     """
 
     asks = frozenset({"features", "uncertainty", "probs", "committee_probs", "gradient_lengths"})
 
     @staticmethod
     def width(target: Target) -> int:
-        """One a class."""
+        """Number of classes."""
         return len(target.classes)
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
-        """Weigh the classes: ∝ 1/√count, with mean 1 over the examples."""
+        """Compute class weights: ∝ 1/√count, with mean 1 over the examples."""
         self._rows = {name: row for row, name in enumerate(self.target.classes)}
         counts = torch.bincount(
             torch.tensor([self._rows[value] for value in values]), minlength=len(self.target.classes)
@@ -51,10 +51,10 @@ class ClassificationHead(TargetHead):
         return {"probs": self.opinion(reading.pooled)}
 
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
-        """One less the margin between the two likeliest classes, as the strategy `margin` has it."""
+        """1 − margin between the two most probable classes, as in the strategy `margin`."""
         first, second = self.opinion(reading.pooled).topk(2, dim=1).values.T
         return torch.as_tensor(1 - (first - second))
 
     def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
-        """(B, C)."""
+        """Class probabilities: (B, C)."""
         return softmax(self.linear, pooled)

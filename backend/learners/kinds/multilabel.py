@@ -1,4 +1,4 @@
-"""Any number of labels a text."""
+"""Any number of labels per text."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
 from backend.targets import Target
 
-_MOST = 10.0  # times that a rare label's presence weighs at most
+_MAX_WEIGHT = 10.0  # upper bound of the weight of a rare label's presence
 
 
 class MultilabelHead(TargetHead):
     """A sigmoid for each label. Outputs: `probs` (B, C), each in [0, 1].
 
-    A label's presence weighs more in training where it is rare, by √(absent / present), ten times at most: most labels
-    are absent from most texts, and a head that never says one would be right nearly always.
+    In the loss, presence of a label has the weight √(absent / present), clamped to [1, 10]: most labels are absent
+    from most texts, so that a head which never predicts them would nearly always be right.
     """
 
     @staticmethod
     def width(target: Target) -> int:
-        """One a label."""
+        """Number of labels."""
         return len(target.classes)
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
-        """Weigh the labels' presence."""
+        """Compute the weight of each label's presence."""
         present = torch.stack([self._hot(value) for value in values]).sum(dim=0)
-        self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MOST)
+        self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MAX_WEIGHT)
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
         """Binary cross-entropy, summed over the labels."""

@@ -1,6 +1,6 @@
 """Which of two answers is better.
 
-The model of Bradley and Terry (Biometrika 1952), as rewards are learned from people (Ouyang et al., NeurIPS 2022, 3.5).
+Bradley–Terry model (Biometrika 1952), as in reward models for RLHF (Ouyang et al., NeurIPS 2022, section 3.5).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from backend.targets import SIDES, Target
 
 
 class PairwiseHead(TargetHead):
-    """A reward for each answer, read after what both answer; the better one wins with the logistic of the difference.
+    """A reward for each answer, encoded after the context. P(left is better) = σ(reward left − reward right).
 
-    Outputs: `probs` (B, 2), left and right. Exchanged answers have exchanged probabilities, by construction.
+    Outputs: `probs` (B, 2), left and right. By construction, exchanging the answers exchanges the probabilities.
     """
 
     asks = frozenset({"features", "uncertainty", "probs"})
 
     @staticmethod
     def width(target: Target) -> int:
-        """The reward."""
+        """One: the reward."""
         return 1
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Cross-entropy of the winner."""
+        """Cross-entropy of the better answer."""
         margins = self._margins(reading)[list(rows)]
         won = torch.tensor([float(value == SIDES[0]) for value in values], device=margins.device)
         return torch.nn.functional.binary_cross_entropy_with_logits(margins, won, reduction="none")
@@ -40,11 +40,11 @@ class PairwiseHead(TargetHead):
         return {"probs": torch.sigmoid(torch.stack([margins, -margins], dim=1))}
 
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
-        """One less the margin between the two probabilities."""
+        """1 − margin between the two probabilities."""
         return 1 - torch.tanh(self._margins(reading).abs() / 2)
 
     def features(self, reading: Reading) -> torch.Tensor:
-        """The difference of both answers' vectors, of which the margin is linear: (B, D)."""
+        """The difference of the two answers' vectors: (B, D). The margin is linear in it."""
         return reading.sides[0] - reading.sides[1]
 
     def meanings(self) -> Sequence[Any]:
@@ -53,4 +53,4 @@ class PairwiseHead(TargetHead):
 
     def _margins(self, reading: Reading) -> torch.Tensor:
         weight: torch.Tensor = self.linear.weight[0]
-        return (self.features(reading) @ weight).float()  # the bias, added to both, cancels
+        return (self.features(reading) @ weight).float()  # the bias cancels: both rewards have it

@@ -1,4 +1,4 @@
-"""A number a text."""
+"""One number per text."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from backend.targets import Target
 
 
 class RegressionHead(TargetHead):
-    """The standardised number by least squares. Outputs: `value` (B,), within the target's range."""
+    """Least squares on the standardised number. Outputs: `value` (B,), clamped to the target's range."""
 
     keeps = ("value",)
     asks = frozenset({"features", "uncertainty", "predictions"})
 
     @staticmethod
     def width(target: Target) -> int:
-        """One, and the logarithm of its variance."""
+        """Two: the mean and the logarithm of the variance."""
         return 2
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
-        """Mean and standard deviation of the labels."""
+        """Compute mean and standard deviation of the labels."""
         found = torch.tensor(values, dtype=torch.float64)
         self.state = {"mean": float(found.mean()), "sd": float(found.std(correction=0)) or 1.0}
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Squared error of the mean, and the Gaussian likelihood of the variance around a mean held still.
+        """Squared error of the mean, plus 0.1 × Gaussian negative log-likelihood of the variance, mean detached.
 
-        Kept apart, the variance cannot excuse the mean from learning (Seitzer et al., ICLR 2022, on why it else does).
+        Without the separation, a large predicted variance would slow learning of the mean (Seitzer et al., ICLR 2022).
         """
         wanted = (torch.tensor(values, dtype=torch.float64) - self.state["mean"]) / self.state["sd"]
         mean, log_variance = self.linear(reading.pooled[list(rows)]).float().T
@@ -47,11 +47,11 @@ class RegressionHead(TargetHead):
         return {"value": self.opinion(reading.pooled).clamp(low, high)}
 
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
-        """The variance that the head itself predicts, in standard deviations of the labels squared."""
+        """Predicted variance of the standardised label."""
         return torch.exp(self.linear(reading.pooled)[:, 1].float())
 
     def opinion(self, pooled: torch.Tensor) -> torch.Tensor:
-        """(B,), in the labels' unit."""
+        """Predicted mean in the labels' unit: (B,)."""
         return torch.as_tensor(self.linear(pooled)[:, 0].float() * self.state["sd"] + self.state["mean"])
 
     def meanings(self) -> Sequence[Any]:

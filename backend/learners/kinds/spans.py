@@ -1,4 +1,4 @@
-"""Spans of characters: BIO tags over word pieces (Ramshaw & Marcus, Text Chunking, 1995)."""
+"""Character spans, as BIO tags of tokens (Ramshaw & Marcus, Text Chunking, 1995)."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.targets import Target, unmarked
 
-_IGNORED = -100  # the tag of pieces that stand for no character
+_IGNORED = -100  # tag of tokens without characters, such as special tokens
 _OUTSIDE = 0
-_MOST = 10.0  # times that the pieces of spans weigh at most
+_MAX_WEIGHT = 10.0  # upper bound of the weight of tokens in spans
 
 
 class _Found(NamedTuple):
     start: int  # first character
-    end: int  # the one after the last
-    row: int  # of the classes
-    probability: float  # geometric mean over its pieces: long spans are not less sure for being long
+    end: int  # exclusive
+    row: int  # index of the class
+    probability: float  # geometric mean over its tokens, so that it does not depend on length
 
 
 class SpansHead(TargetHead):
-    """A softmax over 2C + 1 tags for each piece: outside, and beginning and inside of each class.
+    """A softmax over 2C + 1 tags for each token: outside, and beginning and inside of each class.
 
-    Outputs: `spans` (B, K, 3), first character, the one after the last, row of the class, filled up with zeros, and
-    `span_probs` (B, K). K is the largest number of spans in the batch.
+    Outputs: `spans` (B, K, 3), [start, end, class index], end exclusive, and `span_probs` (B, K), both padded with
+    zeros. K is the largest number of spans in the batch.
     """
 
     keeps = ("spans", "span_probs")
 
     @staticmethod
     def width(target: Target) -> int:
-        """Beginning and inside of each class, and outside."""
+        """Number of tags: outside, and beginning and inside of each class."""
         return 2 * len(target.classes) + 1
 
     def meanings(self) -> Sequence[Any]:
@@ -44,18 +44,18 @@ class SpansHead(TargetHead):
         return ["outside", *((place, name) for name in self.target.classes for place in ("begin", "inside"))]
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
-        """Weigh the pieces of spans: by √(characters outside / inside), ten times at most, as rare labels are."""
+        """Compute the weight of tokens in spans: √(characters outside / inside), clamped to [1, 10]."""
         inside = sum(end - start for spans in values for start, end, _ in spans)
         outside = sum(map(len, texts)) - inside
         self._weights = torch.full(
-            (self.width(self.target),), min(_MOST, max(1.0, math.sqrt(outside / max(1, inside))))
+            (self.width(self.target),), min(_MAX_WEIGHT, max(1.0, math.sqrt(outside / max(1, inside))))
         )
         self._weights[_OUTSIDE] = 1.0
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Weighted cross-entropy, summed over a text's pieces, over the mean number of pieces of a text.
+        """Weighted cross-entropy, summed over a text's tokens and divided by the mean number of tokens per text.
 
-        So that each piece counts alike, not those of short texts more.
+        Each token has equal weight, in long and short texts.
         """
         rows = list(rows)
         offsets = reading.offsets[rows]
@@ -65,8 +65,8 @@ class SpansHead(TargetHead):
         losses = torch.nn.functional.cross_entropy(
             logits.mT, wanted, weight=self._weights.to(logits.device), reduction="none", ignore_index=_IGNORED
         )
-        pieces = (wanted != _IGNORED).sum() / len(rows)
-        return torch.as_tensor(losses.sum(dim=1) / pieces.clamp(min=1))
+        tokens = (wanted != _IGNORED).sum() / len(rows)
+        return torch.as_tensor(losses.sum(dim=1) / tokens.clamp(min=1))
 
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
         """`spans` and `span_probs`."""
@@ -80,9 +80,9 @@ class SpansHead(TargetHead):
         return {"spans": spans, "span_probs": probs}
 
     def uncertainty(self, reading: Reading, options: UncertaintyOptions) -> torch.Tensor:
-        """By option: mean entropy of the pieces, of the k least sure ones, or that of the least confident span.
+        """By option: mean entropy of all or the k least certain tokens, or 1 − probability of the least confident span.
 
-        All are means or a single span's, so that long texts are not chosen for being long.
+        None grows with the length of the text, so that long texts are not preferred.
         """
         if options.spans == "least_confident_span":
             return torch.tensor([max((1 - span.probability for span in each), default=0.0)
@@ -96,7 +96,7 @@ class SpansHead(TargetHead):
         return torch.as_tensor(entropies.sum(dim=1) / count)
 
     def tags(self, offsets: torch.Tensor, spans: Sequence[Sequence[Any]]) -> torch.Tensor:
-        """The tag of each piece, (L,), for spans by place. offsets: (L, 2). A piece that a span touches is in it."""
+        """The tag of each token, (L,). spans: [start, end, class]; offsets: (L, 2). Overlapping tokens are inside."""
         start, end = offsets.T
         tags = torch.where(start < end, _OUTSIDE, _IGNORED)
         for first, after, name in spans:
@@ -120,29 +120,29 @@ class SpansHead(TargetHead):
 
 
 def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequence[int]], text: str) -> list[_Found]:
-    """Tags of L pieces → spans. An inside tag without a beginning before it begins a span; outer white space goes."""
+    """Tags of L tokens → spans. An inside tag without a beginning starts a span. Outer white space is removed."""
     spans: list[_Found] = []
     open_class = -1
-    pieces: list[int] = []
+    tokens: list[int] = []
 
     def close() -> None:
         if open_class < 0:
             return
-        start, end = offsets[pieces[0]][0], offsets[pieces[-1]][1]
+        start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
         inner = text[start:end]
         start, end = start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
-        if start < end and (not spans or spans[-1].end <= start):  # pieces of one character may share their place
-            logs = torch.tensor([probs[piece] for piece in pieces]).clamp(min=1e-30).log()
+        if start < end and (not spans or spans[-1].end <= start):  # tokens of one character may have the same offsets
+            logs = torch.tensor([probs[token] for token in tokens]).clamp(min=1e-30).log()
             spans.append(_Found(start, end, open_class, float(logs.mean().exp())))
 
-    for piece, tag in enumerate(tags):
-        if offsets[piece][0] >= offsets[piece][1]:
+    for token, tag in enumerate(tags):
+        if offsets[token][0] >= offsets[token][1]:
             continue
         row = -1 if tag == _OUTSIDE else (tag - 1) // 2
         if row >= 0 and tag % 2 == 0 and row == open_class:
-            pieces.append(piece)
+            tokens.append(token)
             continue
         close()
-        open_class, pieces = row, [piece]
+        open_class, tokens = row, [token]
     close()
     return spans

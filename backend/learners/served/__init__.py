@@ -1,1 +1,1 @@
-"""Language models behind a server that speaks OpenAI's protocol: asked by prompts, with heads on what they answer."""
+"""Language models served through the OpenAI API: few-shot prompts, and heads fitted to the answers' probabilities."""

@@ -1,4 +1,4 @@
-"""Heads on a served model's answers: the most probable weights, around a prior that believes the answers."""
+"""MAP estimation of heads on a served model's answers. The prior mean reproduces the model's own probabilities."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from backend.learners.kinds.base import TargetHead
 from backend.learners.served.model import Answered
 from backend.learners.served.prompts import Prompt
 
-_OF_ANSWERS = 0.25  # variance of what labels may change of an answer's weight, 1 at first
-_OF_BIASES = 1.0
-_OF_MEMBERS = 0.5  # how far the members' own priors lie apart, in standard deviations
+_OF_ANSWERS = 0.25  # prior variance of the weights on answers, whose prior means are 1, 0.5, −1 or 0
+_OF_BIASES = 1.0  # prior variance of the biases, around 0
+_OF_MEMBERS = 0.5  # spread of the members' prior means, in prior standard deviations
 
-Given = Sequence[tuple[int, Any]]  # the row of a text in the reading, and what it teaches
+Given = Sequence[tuple[int, Any]]  # (row of the text in the reading, label)
 Prior = tuple[torch.Tensor, torch.Tensor]  # mean and variance of the weights: (C, D) each
 
 
 def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Prior:
-    """What a head's weights are before any label: the probability that it gives is the model's.
+    """Prior over a head's weights. With the mean as weights, the head returns the model's own probabilities.
 
-    Of several labels, each against none of them. Of two answers, the mean over both orders.
+    multilabel: each label against "none of these". pairwise: mean of the log-odds over both answer orders.
     """
     mean = torch.zeros(head.width(head.target), dimensions)
     variance = torch.full_like(mean, linear_heads.prior_variance(len(head.target.classes)))
@@ -53,9 +53,9 @@ def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Pr
 def fit(
     head: TargetHead, prior: Prior, reading: Answered, given: Given, times: NDArray[np.int64] | None = None
 ) -> None:
-    """The most probable weights, by L-BFGS. times: how often each example counts.
+    """Fit the MAP weights by L-BFGS. times: weight of each example.
 
-    Classes that no example has stay as they were: what the others learn of each other says nothing of them.
+    Classes without examples keep the prior mean: comparisons between the other classes carry no information on them.
     """
     counts = np.ones(len(given), np.int64) if times is None else times
     used = [(*each, count) for each, count in zip(given, counts.tolist(), strict=True) if count]
@@ -78,7 +78,7 @@ def fit(
 def fit_members(
     head: TargetHead, prior: Prior, reading: Answered, given: Given, members: int, seed: int, folder: Path
 ) -> None:
-    """Heads on bootstrap samples, each drawn towards a prior of its own, as `heads.fit_committee` has it."""
+    """Fit heads to bootstrap samples, each with its own random prior mean, as in `heads.fit_committee`."""
     rng = np.random.default_rng(seed)
     samples = linear_heads.bootstrap(len(given), members, rng) if given else np.zeros((members, 0), np.int64)
     weights, biases = [], []

@@ -1,4 +1,4 @@
-"""Prompts and heads on a served model's answers, ready to predict: what `Learner` is for weights in this process."""
+"""Inference with prompts and heads on a served model's answers: the counterpart of `Learner` for local models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backend.targets import Target
 
 
 class ServedLearner:
-    """As `Learner`, whose names for what it says of texts it shares."""
+    """`Learner` for a served model. Output arrays have the same names."""
 
     def __init__(
         self, base: ServedModel, folder: Path, prompts: tuple[Prompt, ...], heads: tuple[TargetHead, ...],
@@ -37,33 +37,33 @@ class ServedLearner:
         self.max_length = max_length
         self.committee = committee
         self._memory = memory
-        self.halvings = 0  # of the batches that are embedded at once
+        self.halvings = 0  # how often to halve embedding batches, after memory ran out
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What it has learned."""
+        """The targets that it predicts."""
         return tuple(head.target for head in self.heads)
 
     @classmethod
     def load(cls, base: ServedModel, folder: Path, memory: Memory | None = None) -> Self:
-        """Read a folder that `train` wrote. Raises `DamagedError` if it cannot."""
+        """Load a folder written by `train`. Raises `DamagedError` on failure."""
         try:
             prompts = read_prompts(folder)
             heads = saved.read_heads(folder, base.dimensions(prompts), base.device)
             max_length, committee = saved.describe(folder)
         except ModelError:
             raise
-        except Exception as error:  # whatever json, safetensors or torch find wrong with a file
+        except Exception as error:  # any error of json, safetensors or torch
             if ran_out(error):  # the files are sound
                 raise
             raise DamagedError(f"adapter {folder.name} cannot be loaded: {type(error).__name__}: {error}") from error
         return cls(base, folder, prompts, heads, max_length, committee, memory)
 
     def unload(self) -> None:
-        """Nothing to take out of memory."""
+        """Do nothing: no weights are in memory."""
 
     def predict(self, texts: Sequence[str]) -> Arrays:
-        """The outputs of each text, in the order asked."""
+        """The outputs of each text, in input order."""
         return self.score(texts)
 
     def score(
@@ -75,7 +75,7 @@ class ServedLearner:
         uncertainty: UncertaintyOptions = UncertaintyOptions(),
         progress: Progress = no_progress,
     ) -> Arrays:
-        """As `Learner.score`. A gradient is the head's, the only one there is."""
+        """As `Learner.score`. Gradients are those of the head, as the model's are not available."""
         reading = self._read(texts or [""], progress)
         with torch.no_grad():
             found = look(self.heads, reading, wanted, uncertainty)
@@ -88,7 +88,7 @@ class ServedLearner:
         return {name: values.numpy()[: len(texts)] for name, values in found.items()}
 
     def _opinions(self, reading: Answered) -> torch.Tensor:
-        """(B, S, C)."""
+        """Predictions of the committee members: (B, S, C)."""
         if self.committee is None:
             raise ModelError(f"adapter {self.folder.name} was trained without a committee; start a round again")
         members = load_file(self.folder / HEADS)

@@ -1,4 +1,4 @@
-"""A language model behind a server, and what is known of texts by asking it."""
+"""A served language model, and its answers and embeddings of texts as features for the heads."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ from backend.learners.served.prompts import Prompt, mass
 from backend.learners.served.server import Server
 from backend.targets import sides, with_sides
 
-EMBEDDER = "minilm"  # what gives their texts' embeddings, here
-_ASKED_AT_ONCE = 1024  # texts whose answers are kept together, so that a failure loses no more
-_EMBEDDED_AT_ONCE = 16_384
-_CHARACTERS = 16  # that a word piece may have on average
-_ENOUGH = 0.01  # of an answer's probability, in the median, that letters have if the model understands
+EMBEDDER = "minilm"  # local model for the embeddings of texts
+_QUERIED_AT_ONCE = 1024  # texts per cache write, the most that a failure loses
+_EMBEDDED_AT_ONCE = 16_384  # texts per cache write of embeddings
+_CHARACTERS = 16  # per token, assumed as maximum on average: the rest is cut before tokenization
+_ENOUGH = 0.01  # least median probability of the option letters, below which the model is refused
 
 Array = NDArray[Any]
 
 
 class Kept(Protocol):
-    """What was computed of texts before, (N, W), so that none is asked about twice."""
+    """Cache of results per text, (N, W), so that no text is sent twice."""
 
     def found(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Array]:
-        """Which texts are there, (N,), and the rows of those."""
+        """Mask of the cached texts, (N,), and the rows of those."""
 
     def add(self, texts: Sequence[str], rows: Array) -> None:
-        """Keep some more."""
+        """Add results to the cache."""
 
 
-Memory = Callable[[str], Kept]  # by what it was computed with
+Memory = Callable[[str], Kept]  # cache by a key for how its results were computed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered(Reading):
-    """What is known of texts, for the heads: D numbers each, the answers to every prompt and the embedding."""
+    """Features of texts for the heads: D numbers each, the answers to all prompts followed by the embedding."""
 
     vectors: torch.Tensor  # (B, D)
     of_sides: torch.Tensor  # (2, B, D)
 
     @cached_property
     def pooled(self) -> torch.Tensor:
-        """(B, D)."""
+        """Features of each text: (B, D)."""
         return self.vectors
 
     @cached_property
     def sides(self) -> torch.Tensor:
-        """(2, B, D), one the other's opposite: of the answers about two sides, and of nothing else."""
+        """Features of the two answers, (2, B, D): one is minus the other. Only pairwise prompts' columns are not 0."""
         return self.of_sides
 
 
 class ServedModel:
-    """A model of the server, under the name that base models have here."""
+    """A model on the server, named `openai:…` as a base model."""
 
-    device = torch.device("cpu")  # of the heads
+    device = torch.device("cpu")  # device of the heads
 
     def __init__(self, name: str, server: Server, embedder: Callable[[], BaseModel]) -> None:
         self.name = name
@@ -73,16 +73,16 @@ class ServedModel:
 
     @property
     def served_as(self) -> str:
-        """Its name on the server."""
+        """The model's name on the server."""
         return self.name.removeprefix(SERVED)
 
     @property
     def identity(self) -> str:
-        """Equal exactly where the same is asked in the same way, as far as can be known here."""
+        """Cache key: equal for equal model names, server addresses and extra request fields."""
         return f"{self.name}-{self.server.digest}"
 
     def dimensions(self, prompts: Sequence[Prompt]) -> int:
-        """D."""
+        """D, the number of features."""
         return sum(prompt.width for prompt in prompts) + self._embedder().dimensions
 
     def read(
@@ -95,19 +95,19 @@ class ServedModel:
         halvings: int = 0,
         progress: Progress = no_progress,
     ) -> Answered:
-        """Ask about texts, cut to `max_length` word pieces, what has not been asked before.
+        """Query the model about texts, truncated to `max_length` tokens. Only results missing in `kept` are computed.
 
-        halvings: how often to halve the batches that are embedded at once.
+        halvings: how often to halve embedding batches.
         """
         base, total = self._embedder(), (len(prompts) + 1) * len(texts)
         parts = [
-            _known(
+            _cached(
                 None if kept is None else kept(f"{self.identity}-{max_length}-{prompt.key}"), texts, prompt.width,
-                partial(self._ask, prompt, max_length), _part(progress, number * len(texts), total), _ASKED_AT_ONCE,
+                partial(self._query, prompt, max_length), _part(progress, number * len(texts), total), _QUERIED_AT_ONCE,
             )
             for number, prompt in enumerate(prompts)
         ]  # fmt: skip
-        embedding = _known(
+        embedding = _cached(
             None if kept is None else kept(f"{base.name}-{max_length}"), texts, base.dimensions,
             partial(base.embed, max_length=max_length, tokens_a_batch=TOKENS_A_BATCH >> halvings),
             _part(progress, len(prompts) * len(texts), total), _EMBEDDED_AT_ONCE,
@@ -122,42 +122,42 @@ class ServedModel:
         )  # fmt: skip
 
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
-        """Raise `ModelError` if the model begins its answers otherwise than with a letter, as those that think do."""
-        asked = [prompt.conversations(text)[0] for text in texts]
-        answers = self.server.first_tokens(self.served_as, asked)
+        """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models."""
+        conversations = [prompt.conversations(text)[0] for text in texts]
+        answers = self.server.first_tokens(self.served_as, conversations)
         if np.median([mass(answer, prompt.width) for answer in answers]) < _ENOUGH:
             likely = next((max(answer, key=lambda token: answer[token]) for answer in answers if answer), "")
             raise ModelError(
-                f"'{self.served_as}' was asked for a letter and begins with {likely[:20]!r}. If it thinks before it "
-                "answers, have the server turn that off, as OPENAI_EXTRA_BODY="
-                '{"chat_template_kwargs": {"enable_thinking": false}} does for many; or choose another model'
+                f"'{self.served_as}' should answer with an option letter, but begins with {likely[:20]!r}. If it is a "
+                "reasoning model, turn reasoning off, for many models with OPENAI_EXTRA_BODY="
+                '{"chat_template_kwargs": {"enable_thinking": false}}; or choose another model'
             )
 
     def cut(self, text: str, max_length: int) -> str:
-        """The text without what comes after so many word pieces; of two answers and their context, each."""
+        """The text truncated to `max_length` tokens. For pairs, context and answers are truncated separately."""
         context, left, right = sides(text)
         if left or right:
             return with_sides(*(self.cut(part, max_length) for part in (context, left, right)))
-        text = text[: _CHARACTERS * max_length]  # of what is no words, a piece may be any number
+        text = text[: _CHARACTERS * max_length]  # a token of a text without words can be very long
         if len(text) <= max_length:
             return text
         return text[: int(self._embedder().offsets([text], max_length)[0, :, 1].max())]
 
-    def _ask(self, prompt: Prompt, max_length: int, texts: Sequence[str], progress: Progress) -> Array:
-        """(N, W)."""
+    def _query(self, prompt: Prompt, max_length: int, texts: Sequence[str], progress: Progress) -> Array:
+        """The model's answers to one prompt for N texts: (N, W)."""
         several = [prompt.conversations(self.cut(text, max_length)) for text in texts]
         each = len(several[0])
         answers = self.server.first_tokens(
-            self.served_as, [asked for of_text in several for asked in of_text],
+            self.served_as, [conversation for of_text in several for conversation in of_text],
             lambda done, total: progress(done // each, total // each),
         )  # fmt: skip
         return np.stack([prompt.read(answers[place : place + each]) for place in range(0, len(answers), each)])
 
 
-def _known(
+def _cached(
     kept: Kept | None, texts: Sequence[str], width: int, compute: Callable[..., Array], progress: Progress, at_once: int
 ) -> Array:
-    """What is kept of each text, (N, W), and of the others what is computed now, which is kept then."""
+    """Results of each text, (N, W): from the cache, else computed and added to it. at_once: texts per computation."""
     out = np.zeros((len(texts), width), np.float32)
     missing: NDArray[np.int64] = np.arange(len(texts))
     if kept is not None and len(texts):
@@ -176,7 +176,7 @@ def _known(
 
 
 def _part(progress: Progress, before: int, total: int) -> Progress:
-    """A bar's part that others came before."""
+    """Map the progress of one part to the whole bar. before: done by earlier parts."""
     return lambda done, _: progress(before + done, total)
 
 

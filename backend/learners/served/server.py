@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol, as vLLM, SGLang and llama.cpp do. The only file that knows `openai`."""
+"""Client of a server with the OpenAI API, such as vLLM, SGLang or llama.cpp. The only file that imports `openai`."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 
 Message = Mapping[str, str]  # role, content
-FirstTokens = Mapping[str, float]  # the likeliest first tokens of an answer, and their natural log-probabilities
+FirstTokens = Mapping[str, float]  # most probable first tokens of an answer → natural log-probabilities
 
 log = logging.getLogger(__name__)
 
-_MOST = 20  # tokens that the protocol lets one ask for
+_TOP_LOGPROBS = 20  # maximum of the API
 
 
 class _RefusedError(ModelError):
-    """A question that the server will not answer, though it is well."""
+    """The server refuses this one request, but works otherwise."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where it is, and how it is asked."""
+    """Address, credentials and request settings of the server."""
 
     address: str
-    key: str | None = field(default=None, repr=False)  # that it wants
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what else each question says
-    at_once: int = 32  # questions under way, of all threads together
-    tries: int = 5  # of each, where it is busy or away, ever later, as the library does it
-    patience: float = 120.0  # seconds for an answer
+    key: str | None = field(default=None, repr=False)  # API key, if the server needs one
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # additional fields of each request body
+    at_once: int = 32  # concurrent requests, over all threads
+    tries: int = 5  # per request, if the server is busy or unreachable, with the library's backoff
+    patience: float = 120.0  # timeout of a request in seconds
     _turns: threading.BoundedSemaphore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,28 +45,28 @@ class Server:
 
     @property
     def digest(self) -> str:
-        """Equal for servers that may be trusted to give the same answers: of one address, asked alike."""
-        asked = json.dumps([self.address, self.extra], sort_keys=True)
-        return blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        """Cache key: equal for servers with the same address and extra fields, which should answer alike."""
+        settings = json.dumps([self.address, self.extra], sort_keys=True)
+        return blake2b(settings.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
     ) -> list[FirstTokens]:
-        """How each answer would begin, in the order asked; nothing for a question that the server will not answer.
+        """First-token log-probabilities of each answer, in input order. Empty for a request that the server refuses.
 
-        Raises `ModelError` with what to do if the server cannot be reached, tells no probabilities, or refuses more
-        than half of the questions.
+        Raises `ModelError` with a remedy if the server cannot be reached, returns no log-probabilities, or refuses more
+        than half of the requests.
         """
         done, counting = 0, threading.Lock()
         refused: list[_RefusedError] = []
 
-        def ask(conversation: Sequence[Message]) -> FirstTokens:
+        def request(conversation: Sequence[Message]) -> FirstTokens:
             nonlocal done
             found: FirstTokens = {}
             try:
                 with self._turns:
-                    found = self._ask(model, conversation)
-            except _RefusedError as error:  # a filter of contents, or one text too long for it
+                    found = self._first_tokens_of(model, conversation)
+            except _RefusedError as error:  # content filter, or text too long for the model
                 refused.append(error)
             with counting:
                 done += 1
@@ -75,65 +75,65 @@ class Server:
 
         threads = ThreadPoolExecutor(max(1, min(self.at_once, len(conversations))))
         try:
-            found = list(threads.map(ask, conversations))
+            found = list(threads.map(request, conversations))
         finally:
-            threads.shutdown(cancel_futures=True)  # what has not begun when one failed
+            threads.shutdown(cancel_futures=True)  # after a failure, drop requests that have not started
         if 2 * len(refused) > len(conversations):
             raise refused[0]
         if refused:
-            log.warning("%d of %d questions: %s", len(refused), len(conversations), refused[0])
+            log.warning("%d of %d requests: %s", len(refused), len(conversations), refused[0])
         return found
 
     def models(self) -> list[str]:
-        """The names of what it serves."""
-        with self._understood(""):
+        """Names of the served models."""
+        with self._with_remedy(""):
             return [str(each.id) for each in self._client.models.list()]
 
-    def _ask(self, model: str, conversation: Sequence[Message]) -> FirstTokens:
+    def _first_tokens_of(self, model: str, conversation: Sequence[Message]) -> FirstTokens:
         messages: Any = list(conversation)
-        with self._understood(model):
+        with self._with_remedy(model):
             answer = self._client.chat.completions.create(
-                model=model, messages=messages, max_tokens=1, logprobs=True, top_logprobs=_MOST,
+                model=model, messages=messages, max_tokens=1, logprobs=True, top_logprobs=_TOP_LOGPROBS,
                 temperature=1.0, top_p=1.0, extra_body=dict(self.extra),
             )  # fmt: skip
-            told = answer.choices[0].logprobs
-            tops = told.content[0].top_logprobs if told is not None and told.content else None
+            logprobs = answer.choices[0].logprobs
+            tops = logprobs.content[0].top_logprobs if logprobs is not None and logprobs.content else None
             found: dict[str, float] = {}
             for each in tops or ():
                 found[each.token] = max(each.logprob, found.get(each.token, each.logprob))
         if not found:
             raise ModelError(
-                f"'{model}' at {self.address} tells no log-probabilities of its answers (top_logprobs), which this "
-                "backend learns from; choose a model or server that does, such as vLLM"
+                f"'{model}' at {self.address} returns no log-probabilities (top_logprobs), which this backend needs; "
+                "choose a model or server that does, such as vLLM"
             )
         return found
 
     @contextmanager
-    def _understood(self, model: str) -> Iterator[None]:
-        """Inside the block what goes wrong becomes a `ModelError` that says what to do."""
+    def _with_remedy(self, model: str) -> Iterator[None]:
+        """Inside the block errors are raised as a `ModelError` with a remedy."""
         openai = _library()
         try:
             yield
         except openai.OpenAIError as error:
             raise self._refusal(error, model) from None
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # pages of people, or no JSON
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # an HTML page, or no JSON
             raise ModelError(
-                f"{self.address} answers something else than OpenAI's protocol; check OPENAI_BASE_URL, which mostly "
-                "ends in /v1"
+                f"{self.address} does not answer as the OpenAI API does; check OPENAI_BASE_URL, which usually ends in "
+                "/v1"
             ) from None
 
     @cached_property
     def _client(self) -> Any:
         openai = _library()
-        for name in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):  # they log requests, and those hold texts
+        for name in ("openai", "httpx", "httpcore", "httpx2", "httpcore2"):  # their request logs would contain texts
             logging.getLogger(name).setLevel(logging.WARNING)
         return openai.OpenAI(
             base_url=self.address, api_key=self.key or "none", max_retries=self.tries - 1, timeout=self.patience,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False),  # texts and key go to this address only
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),  # send texts and key to this address only
         )  # fmt: skip
 
     def _refusal(self, error: Exception, model: str) -> ModelError:
-        """What to do about it. What the server says is left out: it may quote the text."""
+        """The error with a remedy. Without the server's message, which may quote the text."""
         openai = _library()
         if isinstance(error, openai.APIConnectionError):
             slow = isinstance(error, openai.APITimeoutError)
@@ -146,26 +146,24 @@ class Server:
             return ModelError(f"the language model's server at {self.address} refused the key; set OPENAI_API_KEY")
         if status == 404:
             return ModelError(
-                f"the language model's server at {self.address} does not know '{model}'{self._known()}; name one that "
-                "it serves as in openai:NAME, and check that OPENAI_BASE_URL ends as it should, mostly in /v1"
+                f"the language model's server at {self.address} does not know '{model}'{self._served_models()}; name a "
+                "served model as openai:NAME, and check the path of OPENAI_BASE_URL, usually /v1"
             )
         if status is not None and 300 <= status < 400:
             return ModelError(
-                f"{self.address} sends questions elsewhere (status {status}), where they were not sent; set "
-                "OPENAI_BASE_URL to that address if it is right"
+                f"{self.address} redirects requests (status {status}), and redirects are not followed; set "
+                "OPENAI_BASE_URL to the target address if it is right"
             )
         if status is not None and 400 <= status < 500 and status not in (408, 409, 429):
             return _RefusedError(
-                f"the language model's server at {self.address} refused a question to '{model}' (status {status}); its "
-                "log tells why. The prompt may be too long for it (lower shots or max_length), or it may not tell "
-                "log-probabilities"
+                f"the language model's server at {self.address} refused a request to '{model}' (status {status}); see "
+                "its log. The prompt may be too long (lower shots or max_length), or log-probabilities unsupported"
             )
         return ModelError(
-            f"the language model's server at {self.address} failed {self.tries} times (status {status}); its log tells "
-            "why"
+            f"the language model's server at {self.address} failed {self.tries} times (status {status}); see its log"
         )
 
-    def _known(self) -> str:
+    def _served_models(self) -> str:
         try:
             return f"; it serves {', '.join(self.models()[:10])}"
         except (ModelError, ValueError):
@@ -177,6 +175,6 @@ def _library() -> Any:
         import openai
     except ImportError:
         raise ModelError(
-            "a base model named openai:… needs a package more; pip install 'label-studio-active-learning[openai]'"
+            "base models named openai:… need another package; pip install 'label-studio-active-learning[openai]'"
         ) from None
     return openai

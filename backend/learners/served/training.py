@@ -1,4 +1,4 @@
-"""Learn from labels what a served model's answers mean: examples for its prompts, and heads on what it answers."""
+"""Train on a served model: choose few-shot examples for its prompts, and fit heads to its answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backend.learners.served.prompts import NONE, Prompt
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
-_TRIED = 8  # texts by whose answers the model is tried before all are asked about
+_TRIED = 8  # texts for a test of the prompt before all are sent
 
 
 def train(
@@ -34,22 +34,22 @@ def train(
     memory: Memory | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Choose examples for the prompts, and fit a head for each target on the answers to the other texts.
+    """Choose few-shot examples for the prompts, and fit a head per target to the answers for the other texts.
 
-    A head begins by believing the answers as they are, and is drawn towards that (a Gaussian prior), so that few labels
-    do little harm and many correct the model: calibration as of Zhao et al., Calibrate Before Use (ICML 2021), learned
-    from labels, with the texts' embeddings beside. former: an earlier version, whose prompts stay while they are right
-    and show at least half of the examples that they could: what was asked once need not be asked again.
-    Raises `ModelError` if the server does.
+    A head's Gaussian prior is centred on the model's own probabilities, so that few labels change little and many
+    correct the model. This is calibration (Zhao et al., Calibrate Before Use, ICML 2021), fitted to labels, with text
+    embeddings as additional features. former: an earlier version. Its prompts are reused while their examples are
+    correct and more than half of those available, so that cached answers stay valid. memory: cache of answers. Raises
+    `ModelError` if the server does.
     """
     short = [base.cut(text, options.max_length) for text in texts]
-    asked_of, known = _read(former)
+    former_model, known = _read(former)
     prompts = [_prompt(target, short, values, options, known.get(target.name)) for target in targets]
     for prompt in prompts:
-        if asked_of != base.identity or prompt != known.get(prompt.target.name):
+        if former_model != base.identity or prompt != known.get(prompt.target.name):
             base.require_letters(prompt, short[:_TRIED] or ["A text."])
     shown = {text for prompt in prompts for text, _ in prompt.examples}
-    rest = [row for row, text in enumerate(short) if text not in shown]  # a shown one's answer is copied
+    rest = [row for row, text in enumerate(short) if text not in shown]  # no few-shot examples: the model would copy
     reading = base.read(
         prompts, [texts[row] for row in rest], options.max_length, memory, halvings=options.halvings, progress=progress
     )  # fmt: skip
@@ -68,17 +68,17 @@ def train(
 
 
 def read_prompts(folder: Path) -> tuple[Prompt, ...]:
-    """What an adapter asks, in the order of its targets."""
+    """The prompts of an adapter, in the order of its targets."""
     return tuple(Prompt.from_json(each) for each in json.loads((folder / PROMPTS).read_text("utf-8"))["prompts"])
 
 
 def _read(folder: Path | None) -> tuple[str, dict[str, Prompt]]:
-    """Of which model an earlier version asked, and what, by target."""
+    """Model identity and prompts, by target name, of an earlier version."""
     try:
         if folder is not None:
-            asked_of = json.loads((folder / PROMPTS).read_text("utf-8"))["asked_of"]
-            return asked_of, {prompt.target.name: prompt for prompt in read_prompts(folder)}
-    except (OSError, ValueError, KeyError, TypeError):  # of another kind of base model, or damaged
+            model = json.loads((folder / PROMPTS).read_text("utf-8"))["asked_of"]
+            return model, {prompt.target.name: prompt for prompt in read_prompts(folder)}
+    except (OSError, ValueError, KeyError, TypeError):  # trained with another kind of base model, or damaged
         pass
     return "", {}
 
@@ -86,41 +86,44 @@ def _read(folder: Path | None) -> tuple[str, dict[str, Prompt]]:
 def _prompt(
     target: Target, texts: Sequence[str], values: Sequence[Values], options: TrainingOptions, former: Prompt | None
 ) -> Prompt:
-    """The target's prompt; the former one if it is still right, and shows at least half of the examples that it could.
+    """The target's prompt: the former one, if `_stays` allows it, else one with newly drawn examples.
 
-    Of each class at most half of the texts are shown, so that the head has others, and of all classes equally many
-    where there are; of a text with several labels, the rarest.
+    At most half of the texts of a class become examples, to leave others for the head. Classes are balanced as far as
+    possible. A text with several labels is an example of the rarest one.
     """
-    right: dict[str, set[str]] = defaultdict(set)  # equal texts may have different labels
+    correct: dict[str, set[str]] = defaultdict(set)  # by text; duplicates may have different labels
     for text, each in zip(texts, values, strict=True):
         if target.name in each:
-            right[text] |= _answers(each[target.name])
-    counts = Counter(answer for answers in right.values() for answer in answers)
+            correct[text] |= _answers(each[target.name])
+    counts = Counter(answer for answers in correct.values() for answer in answers)
     by_answer: dict[str, list[str]] = defaultdict(list)
-    order, rng = list(right), np.random.default_rng(options.seed)
+    order, rng = list(correct), np.random.default_rng(options.seed)
     for row in rng.permutation(len(order)):
-        by_answer[min(sorted(right[order[row]]), key=lambda answer: counts[answer])].append(order[row])
-    turns = [
+        by_answer[min(sorted(correct[order[row]]), key=lambda answer: counts[answer])].append(order[row])
+    candidates = [
         (turn, answer, text)
         for answer, some in by_answer.items()
         for turn, text in enumerate(some[: len(some) // 2])
     ]  # fmt: skip
-    could = min(options.shots, len(turns))
-    if former is not None and _stays(former, target, options, right, could):
+    possible = min(options.shots, len(candidates))
+    if former is not None and _stays(former, target, options, correct, possible):
         return former
-    chosen = sorted(turns, key=lambda each: each[0])[:could]  # a class each, then another each
+    chosen = sorted(candidates, key=lambda each: each[0])[:possible]  # one per class, then another
     rng.shuffle(chosen)
     return Prompt(target, options.instructions, tuple((text, answer) for _, answer, text in chosen))
 
 
-def _stays(former: Prompt, target: Target, options: TrainingOptions, right: Mapping[str, set[str]], could: int) -> bool:
+def _stays(
+    former: Prompt, target: Target, options: TrainingOptions, correct: Mapping[str, set[str]], possible: int
+) -> bool:
+    """Whether the former prompt can be reused. possible: how many examples a new one would have."""
     if (former.target, former.instructions) != (target, options.instructions):
         return False
-    if any(answer not in right.get(text, ()) for text, answer in former.examples):
+    if any(answer not in correct.get(text, ()) for text, answer in former.examples):
         return False
-    return could / 2 < len(former.examples) <= options.shots or (could == 0 and not former.examples)
+    return possible / 2 < len(former.examples) <= options.shots or (possible == 0 and not former.examples)
 
 
 def _answers(value: Any) -> set[str]:
-    """The options that would be right."""
+    """The correct options."""
     return {value} if isinstance(value, str) else set(value) or {NONE}

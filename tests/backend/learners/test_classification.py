@@ -251,6 +251,6 @@ def test_a_model_that_cannot_checkpoint_stays_as_it_was(tiny_albert: Path, tmp_p
     base = BaseModel(str(tiny_albert), device="cpu")
     if base.adapters.model.supports_gradient_checkpointing:
         base.adapters.model.supports_gradient_checkpointing = False
-    with pytest.raises(ModelError, match="base models of kind AlbertModel cannot do gradient_checkpointing"):
+    with pytest.raises(ModelError, match="base models of kind AlbertModel do not support gradient_checkpointing"):
         train(base, TEXTS, topics(LABELS), [TOPIC], replace(OPTIONS, checkpointing=True), tmp_path)
     assert not base.adapters.model.training

@@ -91,7 +91,7 @@ def test_what_failed_is_told(config: Path, tiny_encoder: Path, tmp_path: Path) -
         ("- 1", "cannot be read"),
         ("num_processes: 2\nnum_machines: 3\ndistributed_type: MULTI_GPU", "MULTI_GPU on 3 machines"),
         ("num_processes: 2\ndistributed_type: DEEPSPEED", "DEEPSPEED on 1 machines"),
-        ("num_processes: 99\ndistributed_type: MULTI_GPU", r"asks for 99 GPUs; this machine has \d"),
+        ("num_processes: 99\ndistributed_type: MULTI_GPU", r"needs 99 GPUs; this machine has \d"),
     ],
 )
 def test_a_configuration_that_is_not_what_it_says_is_refused(

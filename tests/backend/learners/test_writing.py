@@ -114,7 +114,7 @@ def test_a_decoder_can_write_and_an_encoder_says_that_it_cannot(
     assert not can_write(str(tiny_encoder))
     assert not can_write("minilm")
     encoder = BaseModel(str(tiny_encoder), device="cpu")
-    with pytest.raises(ModelError, match="reads but cannot write; to learn what <TextArea> asks, name a causal"):
+    with pytest.raises(ModelError, match="cannot generate text; to learn from <TextArea>, name a causal"):
         train(encoder, KNOWN.texts, KNOWN.values, [KNOWN.target], TrainingOptions(max_steps=1), tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_a_model_that_predicted_first_can_be_trained(tiny_decoder: Path, learner
 
 
 def test_a_prompt_without_room_for_a_text_is_refused(base: BaseModel) -> None:
-    with pytest.raises(ModelError, match="has 2 pieces before any text, and 2 may be read"):
+    with pytest.raises(ModelError, match="has 2 tokens without any text, and the limit is 2;"):
         writing.prompts(base, ["a"], 2)
 
 
@@ -134,7 +134,7 @@ def test_many_texts_are_written_a_few_at_a_time_with_the_same_answers(
 ) -> None:
     texts, answers = KNOWN.texts[:30], [value["answer"] for value in KNOWN.values[:30]]
     together = learner.score(texts, ["uncertainty"]), learner.nll(KNOWN.target, texts, answers)
-    monkeypatch.setattr("backend.learners.kinds.generation._TOGETHER", 60)
+    monkeypatch.setattr("backend.learners.kinds.generation._TOKENS_A_BATCH", 60)
     monkeypatch.setattr("backend.learners.learner._LOGITS", 3)
     for name, values in learner.score(texts, ["uncertainty"]).items():
         np.testing.assert_allclose(values, together[0][name], atol=1e-5)

@@ -47,7 +47,7 @@ def test_a_busy_server_is_asked_again(toy: LanguageModel) -> None:
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (400, "lower shots"), (500, "its log tells"), (429, "429")],
+    [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (400, "lower shots"), (500, "see its log"), (429, "429")],
 )
 def test_refusals_say_what_to_do_and_not_what_was_asked(toy: LanguageModel, status: int, said: str) -> None:
     toy.failures = [status] * 30
@@ -78,10 +78,10 @@ def test_a_server_that_tells_no_probabilities(toy: LanguageModel) -> None:
 )
 def test_something_else_than_the_protocol(toy: LanguageModel, page: str) -> None:
     toy.page = page
-    with pytest.raises(ModelError, match=r"check OPENAI_BASE_URL, which mostly ends in /v1|no log-probabilities"):
+    with pytest.raises(ModelError, match=r"check OPENAI_BASE_URL, which usually ends in /v1|no log-probabilities"):
         toy.server().first_tokens(MODEL, [HELLO])
     if "choices" not in page:
-        with pytest.raises(ModelError, match="something else than OpenAI's protocol"):
+        with pytest.raises(ModelError, match="does not answer as the OpenAI API does"):
             toy.server().models()
 
 
@@ -91,13 +91,13 @@ def test_a_question_that_is_refused_is_left_out_among_many(
     toy.failures = [400]
     found = toy.server(at_once=1).first_tokens(MODEL, [HELLO] * 3)
     assert [bool(each) for each in found] == [False, True, True]
-    assert "1 of 3 questions: the language model's server" in caplog.text
+    assert "1 of 3 requests: the language model's server" in caplog.text
     assert "apple" not in caplog.text
 
 
 def test_questions_are_not_sent_elsewhere(toy: LanguageModel) -> None:
     toy.failures = [307] * 9
-    with pytest.raises(ModelError, match=r"sends questions elsewhere \(status 307\)"):
+    with pytest.raises(ModelError, match=r"redirects requests \(status 307\)"):
         toy.server().first_tokens(MODEL, [HELLO])
 
 
