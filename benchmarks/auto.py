@@ -1,10 +1,9 @@
-"""What `auto` keeps of the gain of the best strategy in hindsight, and whether it ever does harm.
+"""The gain of `auto`, compared with the best fixed strategy in hindsight and with `random`.
 
     python -m benchmarks.auto --data FOLDER [--table]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Ten seeds of each strategy, a linear
-head on MiniLM's embeddings; what is there already is not run again, and --table only writes the table anew. About half
-an hour of one core.
+head on MiniLM's embeddings. Existing runs are kept; --table only rewrites the table. About half an hour of one core.
 """
 
 from __future__ import annotations

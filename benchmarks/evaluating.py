@@ -1,4 +1,4 @@
-"""What evaluating costs: the share of a round that goes into `evaluate` and `judge`.
+"""Cost of evaluation: the share of a round spent in `evaluate` and `judge`.
 
     python -m benchmarks.evaluating --data FOLDER
 

@@ -1,10 +1,10 @@
-"""Whether the numbers can be trusted: how often 95 % intervals hold the truth, over many simulated projects.
+"""Validity of the estimates: coverage of the 95 % intervals over many simulated projects.
 
     python -m benchmarks.evaluation --data FOLDER [--projects 1000]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project draws 2,000 texts of one
-data set, holds a tenth of them out as the backend does, and labels from the rest by `sampled` margins, batch after
-batch; what it did not draw is the world that its model is measured on: the truth. About 40 minutes of two cores.
+data set, holds out a tenth of them as the backend does, and labels the rest in batches selected by `sampled` margins.
+The true accuracy is measured on all texts that the project did not draw. About 40 minutes of two cores.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ Array = NDArray[Any]
 _RESULT = Path(__file__).parent / "results" / "evaluation.md"
 _POOL = 2000
 _BATCH = 40
-_QUEUES = 3  # that the backend looks back by default
-_BATCHES = (5, 10, 20)  # batches of labels after which a project is looked at
+_QUEUES = 3  # past queues that the backend uses by default
+_BATCHES = (5, 10, 20)  # batches of labels after which a project is measured
 _DATA = ("trec6", "sst2", "banking77")
 
 
 class Look(NamedTuple):
-    """What one project tells of its model, and the truth."""
+    """Estimates of one project, and the truth."""
 
     data: str
     labels: int  # held-out ones included
-    truth: float  # accuracy on the world
+    truth: float  # accuracy on the texts outside the project
     audit: tuple[float, float, float]  # score, low, high
-    naive: float  # the mean over the folds of a cross-validation on the chosen labels
-    corrected: tuple[float, float, float]  # R_LURE of the last models, each on the batch that it chose
-    former: float  # the truth of those models on what was waiting then
-    raw: list[dict[str, float]]  # reliability on the world
+    naive: float  # cross-validation accuracy on the selected labels
+    corrected: tuple[float, float, float]  # R_LURE of the last models, each on the batch that it selected
+    former: float  # the truth of those models on the candidates at that time
+    raw: list[dict[str, float]]  # reliability on the texts outside the project
     tempered: list[dict[str, float]]  # the same after temperature scaling on held-out labels
 
 
 def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) -> Look:
-    """One project's labels, its model, and every estimate."""
+    """Simulate one project, and compute every estimate."""
     rng = np.random.default_rng([seed, _DATA.index(data), batches])
     order = rng.permutation(len(vectors))
     pool, world = order[:_POOL], order[_POOL:]
@@ -99,7 +99,7 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
 
 
 def _cross_validated(vectors: Array, targets: Array, chosen: Array, classes: int, seed: int) -> float:
-    """The accuracy that a team would read off the labels it has."""
+    """Cross-validated accuracy on the selected labels."""
     right = []
     for train, test in KFold(5, shuffle=True, random_state=seed).split(chosen):
         head = heads.fit(vectors[chosen[train]], targets[chosen[train]], classes)
@@ -165,7 +165,7 @@ def _table(looks: list[Look]) -> str:
 
 
 def _draw_intervals(looks: list[Look]) -> None:
-    """Sixty projects of one data set: the intervals, the truth, and what the chosen labels seem to say."""
+    """Sixty projects of one data set: intervals, truth, and cross-validation on the selected labels."""
     of = sorted((each for each in looks if each.data == "trec6"), key=lambda each: (each.labels, each.truth))
     of = of[:: max(1, len(of) // 60)]
     picture = Figure(figsize=(9, 4.5), layout="constrained")
@@ -185,7 +185,7 @@ def _draw_intervals(looks: list[Look]) -> None:
 
 
 def _draw_reliability(looks: list[Look]) -> None:
-    """What confidences meant before and after temperature scaling, over the projects of most labels."""
+    """Reliability diagrams before and after temperature scaling, over the projects with the most labels."""
     picture = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, data in zip(picture.subplots(1, 3, sharey=True), _DATA, strict=True):
         of = [each for each in looks if each.data == data]

@@ -1,8 +1,8 @@
-"""How many of the labels that `lsal review` shows first are wrong, where a tenth was turned on purpose.
+"""Precision of `lsal review`: how many of the labels shown first are wrong, with a tenth flipped on purpose.
 
     python -m benchmarks.labels --data FOLDER
 
-FOLDER holds trec6/ and banking77/ with train.jsonl and test.jsonl each. Five draws of each number of labels; a minute.
+FOLDER holds trec6/ and banking77/ with train.jsonl and test.jsonl each. Five draws per number of labels; one minute.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST = (10, 50, 100)
 
 
 def found(vectors: Array, targets: Array, size: int, seed: int) -> tuple[Array, int]:
-    """Whether each suspect was turned, the likeliest first; how many were turned."""
+    """Whether each suspect was flipped, the most likely error first; the number of flipped labels."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(vectors))[:size]
     classes = int(targets.max()) + 1

@@ -1,11 +1,11 @@
-"""What an index of vectors would gain `shortlist_by: neighbors`, which looks at all of them instead.
+"""What a vector index would gain for `shortlist_by: neighbors`, which scans all vectors instead.
 
     pip install usearch
     python -m benchmarks.neighbors [--most 100000]
 
-The hundred nearest of a thousand labeled texts among 384-dimensional vectors: our look, and usearch's graph (HNSW),
-two threads each. Vectors lie around 500 centres, as texts' do around topics. An index is built once, and asked anew
-each round, as our look is taken.
+The hundred nearest neighbours of a thousand labeled texts among 384-dimensional vectors: our full scan, and usearch's
+HNSW graph, two threads each. Vectors lie around 500 centres, as those of texts lie around topics. An index is built
+once and queried in each round; the full scan runs in each round.
 """
 
 from __future__ import annotations

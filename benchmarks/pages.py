@@ -1,9 +1,9 @@
-"""How fast the dashboard's pages load for a large project.
+"""Loading times of the dashboard's pages for a large project.
 
     python -m benchmarks.pages [--tasks 100000] [--rounds 50] [--shots FOLDER]
 
-A project is written straight into the store, as many rounds would have left it, and served by the real web process.
-Chromium loads each page five times; counted is the time until everything is drawn. Writes results/pages.md.
+A project with many rounds is written directly into the store and served by the real web process. Chromium loads each
+page five times; the time counts until everything is drawn. Writes results/pages.md.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--shots", type=Path, help="where to keep pictures of the pages")
+    parser.add_argument("--shots", type=Path, help="folder for screenshots of the pages")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
-    """A project of so many tasks after so many rounds of twenty labels."""
+    """Write a project of so many tasks after so many rounds of twenty labels."""
     rng = np.random.default_rng(0)
     store.projects.connect(project_id, label_config=_CONFIG, options={"target": 0.9}, host="localhost")
     words = [f"word{n}" for n in range(2000)]
@@ -144,7 +144,7 @@ def _evaluation(number: int) -> dict[str, Any]:
 
 
 def _scores(store: Store, project_id: int, every: dict[int, Any], truth: Any, version: int, rng: Any) -> None:
-    """What the adapter gave, and the map: a cloud a class."""
+    """Write the adapter's scores, and the map with one cloud per class."""
     digests = [every[task].digest for task in sorted(every)]
     logits = rng.normal(size=(len(every), len(_CLASSES)))
     logits[np.arange(len(every)), truth] += 2.5

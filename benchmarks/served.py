@@ -1,11 +1,11 @@
-"""What labels add to a language model behind a server: its answers alone, with heads, and small models without it.
+"""What labels add to a language model behind a server: its answers alone, with heads, and small models.
 
     make smollm2
     python -m benchmarks.served --data FOLDER [--seeds 3]
 
-FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. The language model is SmolLM2-135M-Instruct in this
-process, which stands for a large one on a server: the smallest that could, so that what it says alone is little.
-Labels are drawn at random. Half an hour of two cores.
+FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. SmolLM2-135M-Instruct in this process stands for a
+large language model on a server. It is very small, so its answers alone are weak. Labels are drawn at random. Half an
+hour of two cores.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from backend.rounds.answers import kept_answers
 from backend.store import Store
 from backend.targets import Target
 
-Found = dict[tuple[str, int, str], list[float]]  # of data, labels and arm, a seed each
+Found = dict[tuple[str, int, str], list[float]]  # by data, labels and arm: accuracy per seed
 
 _RESULTS = Path(__file__).parent / "results" / "served.md"
 _LABELS, _TEST, _BATCH = (20, 50, 100, 200), 300, 32
@@ -57,7 +57,7 @@ _TOLD = {
 
 
 class _InProcess:
-    """As `Server`, without a server: texts of one prompt share what the model keeps of their beginning."""
+    """In-process replacement for `Server`: texts of one prompt share the cache of their common beginning."""
 
     digest = "in this process"
 
@@ -70,7 +70,7 @@ class _InProcess:
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
     ) -> list[FirstTokens]:
-        """The twenty likeliest of each."""
+        """The twenty most probable first tokens of each conversation, with log probabilities."""
         ids = [
             self._tokenizer.encode(
                 self._tokenizer.apply_chat_template(list(each), tokenize=False, add_generation_prompt=True),
@@ -93,7 +93,7 @@ class _InProcess:
             cache = deepcopy(beginning)
             if shared:
                 cache.batch_repeat_interleave(len(rows))
-            logits = self._model(padded, past_key_values=cache).logits  # padding comes after what is read
+            logits = self._model(padded, past_key_values=cache).logits  # padding is on the right and not read
             last = logits[torch.arange(len(rows)), torch.tensor([len(each) - 1 for each in rest])]
             tops = torch.log_softmax(last.float(), dim=1).topk(20)
             for row, values, tokens in zip(rows, tops.values.tolist(), tops.indices.tolist(), strict=True):

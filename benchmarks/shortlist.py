@@ -1,9 +1,9 @@
-"""What is lost if the adapter reads a tenth of the pool: label efficiency and cost with `shortlist`, and without.
+"""Label efficiency and cost with and without `shortlist`, where the adapter scores a tenth of the pool.
 
     python -m benchmarks.shortlist --data FOLDER [--seeds 3]
 
 FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. Adapters on MiniLM, `margin`, twelve rounds of 20
-labels from 3,000 texts. Paired by seed; what is there already is not run again. About two hours of two cores.
+labels from 3,000 texts. Paired by seed; existing runs are kept. About two hours of two cores.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""When it stops: how often too early, and how many labels later than the target was reached.
+"""The stopping rule: how often it stops too early, and how many labels after the target was reached.
 
     python -m benchmarks.stopping --data FOLDER [--projects 1000]
 
-FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project chooses labels by `margin`
+FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project selects texts by `margin`
 and trains a linear head on MiniLM's embeddings whenever its labels have grown by a seventh. Its target is 95 % of the
-accuracy that all its texts together would give; the truth is measured on thousands of texts outside. About 30 minutes
-of two cores.
+accuracy with all its texts labeled; the truth is measured on thousands of other texts. About 30 minutes of two cores.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from strategies import Pool
 Array = NDArray[Any]
 _RESULT = Path(__file__).parent / "results" / "stopping.md"
 _GROWTH = 1.15  # of labels between models
-_SHARE = 0.1  # held out of the labels
-_STABLE, _WINDOW = 0.99, 3  # Bloodgood & Vijay-Shanker 2009
+_SHARE = 0.1  # fraction of the labels that is held out
+_STABLE, _WINDOW = 0.99, 3  # stabilizing predictions: Bloodgood & Vijay-Shanker 2009
 
 
 class Data(NamedTuple):
-    """How a data set is played: texts to choose from, held out, labels of a round, and the most to learn from."""
+    """Setup of a data set: candidates, held-out texts, labels per round, and maximum number of training labels."""
 
     candidates: int
     held_out: int
@@ -55,41 +54,43 @@ _DATA = {
 
 
 class Played(NamedTuple):
-    """What a project's models were worth, one after the other."""
+    """Quality of a project's J successive models."""
 
-    sizes: list[int]  # labels that each learned from
-    truth: Array  # accuracy of each on the world: (J,)
-    right: Array  # whether each is right on each held-out text, in the order in which those are labeled: (J, H)
-    stable_at: int  # which model was the first whose predictions had settled; −1 none
-    full: float  # the accuracy that all candidates give
+    sizes: list[int]  # training labels of each
+    truth: Array  # accuracy of each on the texts outside the project: (J,)
+    right: Array  # whether each is correct on each held-out text, in order of labeling: (J, H)
+    stable_at: int  # index of the first model with stable predictions; −1: none
+    full: float  # accuracy with all candidates labeled
 
 
 class Stop(NamedTuple):
-    """When a rule stopped, and when it should have."""
+    """Where a rule stopped, and where it should have stopped."""
 
-    labels: float  # infinite: not at all
+    labels: float  # infinite: never stopped
     early: bool
     held_out: int
     reached: float  # labels at which the truth reached the target
-    oracle: float  # labels at which the truth less the width of the interval did
-    told: tuple[float, Forecast | None] | None  # labels still needed half-way, and the forecast then
+    oracle: float  # labels at which the rule's interval around the truth lay above the target
+    told: tuple[float, Forecast | None] | None  # labels still needed half-way, and the forecast at that point
 
 
-Rule = Callable[[float, int, int], float | None]  # score, labels, labels at the last look → lower end, if it looks
+Rule = Callable[
+    [float, int, int], float | None
+]  # score, labels, labels at the last check → lower bound, if a check is due
 
 
 def ours(score: float, labels: int, last: int, *, risk: float = RISK) -> float | None:
-    """The rule of the backend."""
+    """The backend's rule."""
     return lower_end(score, labels, level(labels, last, risk)) if due(labels, last) else None
 
 
 def plain(score: float, labels: int, _last: int) -> float | None:
-    """The lower end of the usual interval, looked at in every round."""
+    """Lower end of the usual interval, checked in every round."""
     return wilson(round(score * labels), labels)[0] if labels >= 10 else None
 
 
 def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
-    """Play one project's learning."""
+    """Train one project's models."""
     plan = _DATA[data]
     rng = np.random.default_rng([seed, list(_DATA).index(data)])
     order = rng.permutation(len(vectors))
@@ -127,9 +128,9 @@ def _said(head: Any, vectors: Array) -> Array:
 
 
 def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, tell: float | None = None) -> Stop:
-    """Label until the rule stops. near: share of held-out labels once the score reaches the target.
+    """Label until the rule stops. near: fraction of held-out labels once the score reaches the target.
 
-    tell: the labels after which to ask for a forecast.
+    tell: number of labels at which to make a forecast.
     """
     learned, measured, last = 0.0, 0.0, 0
     reached, oracle, stopped, early, held_out = np.inf, np.inf, np.inf, False, 0
@@ -165,12 +166,12 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, 
 
 
 class Project(NamedTuple):
-    """Every rule on one project."""
+    """Results of every rule on one project."""
 
     data: str
     stops: dict[str, Stop]
-    never: dict[str, bool]  # whether the rule stops although the target is just out of reach
-    stable: tuple[float, float]  # labels at which predictions settled, and the truth then, as a share of the target
+    never: dict[str, bool]  # whether the rule stops although the target is just above the best accuracy
+    stable: tuple[float, float]  # labels at which predictions became stable, and accuracy / target then
     reached: float
 
 
@@ -184,7 +185,7 @@ _OURS = "valid interval, half held out near the target"
 
 
 def project(data: str, vectors: Array, targets: Array, seed: int) -> Project:
-    """Play one project, and stop it by every rule."""
+    """Simulate one project, and apply every rule to it."""
     plan, played = _DATA[data], path(data, vectors, targets, seed)
     target = 0.95 * played.full
     stops = {name: stop(played, plan, target, rule, near) for name, (rule, near) in _RULES.items()}
@@ -272,14 +273,14 @@ def _median(values: list[float]) -> str:
 
 
 def _ratio(pairs: list[tuple[float, float]]) -> str:
-    """The median of ratios; infinite ones of both are equal."""
+    """Median of ratios; a ratio of two infinite values is 1."""
     ratios = [1.0 if a == b else a / b for a, b in pairs]
     middle = float(np.median(ratios)) if ratios else np.inf
     return f"{middle:.2f}" if np.isfinite(middle) else "∞"
 
 
 def _draw(projects: list[Project]) -> None:
-    """By data set: the share of projects that have stopped, over their labels as a multiple of those at the target."""
+    """By data set: fraction of stopped projects over labels, relative to those at which the target was reached."""
     picture = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, data in zip(picture.subplots(1, len(_DATA), sharey=True), _DATA, strict=True):
         of = [each for each in projects if each.data == data]

@@ -1,9 +1,9 @@
-"""How fast queries are and what memory they take: beside other libraries, and over the size of the pool.
+"""Time and memory of queries, compared with other libraries and by pool size.
 
     python -m benchmarks.strategies [--repeats 3] [--parts peers million sizes loss]
 
-Each figure is from a process of its own with two threads; hands take turns within each repeat. Only ratios within one
-run count. N × 384 float32, 100 chosen with 100 labeled.
+Each figure is from a separate process with two threads; implementations alternate within each repeat. Only ratios
+within one run are meaningful. N × 384 float32, 100 selected with 100 labeled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PEERS = [
 ]  # fmt: skip
 _SIZES = (10_000, 30_000, 100_000)
 _CLASSES, _MEMBERS = 20, 10
-_SLOW = 30.0  # seconds: what takes longer is not measured again, nor at a larger size
+_SLOW = 30.0  # seconds: a slower query is neither repeated nor measured at a larger size
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def peers(repeats: int) -> None:
-    """Side by side."""
+    """Compare with other implementations."""
     print("\n| query | N | hand | seconds | least to most | extra memory | seconds / ours |\n|---" + "|---" * 6 + "|")
     too_slow: set[tuple[str, str]] = set()
     for query, size in _PEERS:
@@ -64,7 +64,7 @@ def peers(repeats: int) -> None:
 
 
 def million(repeats: int) -> None:
-    """`core_set` on a pool of a million: time and memory against the floor's loop, without clusters too."""
+    """Time and memory of `core_set` relative to a plain numpy loop: a million texts in clusters, 50,000 without."""
     del repeats
     for size, clustered in ((50_000, False), (1_000_000, True)):
         ours, floor = (
@@ -79,7 +79,7 @@ def million(repeats: int) -> None:
 
 
 def sizes(repeats: int) -> None:
-    """Every strategy over the size of the pool."""
+    """Every strategy by pool size."""
     import strategies
 
     print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, choose {CHOSEN}, {LABELED} labeled\n")
@@ -100,7 +100,7 @@ def sizes(repeats: int) -> None:
 
 
 def prepare_strategy(name: str, options: dict[str, Any], size: int) -> Callable[[], Any]:
-    """A strategy's call on the arrays it requires and no others; the call's result is their size in bytes."""
+    """A call of the strategy on the arrays that it requires; the result is their size in bytes."""
     import strategies
 
     strategy = strategies.get(name, **options)
@@ -136,7 +136,7 @@ def _pool(requires: frozenset[str], size: int, members: int) -> Any:
 
 
 def loss(repeats: int) -> None:
-    """What the quadratic strategies lose by looking at 20,000 of 40,000 candidates."""
+    """What the quadratic strategies lose by reading only 20,000 of 40,000 candidates."""
     del repeats
     exact, part = (measure(prepare_cover, limit) for limit in (40_000, 20_000))
     print(
@@ -152,7 +152,7 @@ def loss(repeats: int) -> None:
 
 
 def prepare_cover(limit: int) -> Callable[[], Any]:
-    """The share of 40,000 texts that a selection covers, within the radius that the pool itself suggests."""
+    """Fraction of 40,000 texts covered by a selection, within a radius of 1."""
     import strategies
     from strategies.distances import to_nearest
 
@@ -169,7 +169,7 @@ def prepare_cover(limit: int) -> Callable[[], Any]:
 
 
 def prepare_density(limit: int) -> Callable[[], Any]:
-    """What a density by neighbours chooses."""
+    """Selection with density by neighbours."""
     import strategies
 
     rows = vectors(40_000)

@@ -1,4 +1,4 @@
-"""When to change from the cold start to the strategy, and to which: the product's default with other settings.
+"""When to switch from the cold start to the strategy, and to which: variants of the product's default.
 
     python -m benchmarks.switch --data FOLDER
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _tried(folder: Path, setup: Setup) -> dict[tuple[str, int], tuple[float, float]]:
-    """Mean and standard error over the seeds of each setting's lead on random."""
+    """Gain over random of each setting: mean and standard error over the seeds."""
     train, test = (read(folder / f"{part}.jsonl", "text", setup.label) for part in ("train", "test"))
     classes = sorted({*train.labels, *test.labels})
     targets = [np.array([classes.index(label) for label in each.labels]) for each in (train, test)]
