@@ -101,7 +101,7 @@ def gradients(base: BaseModel, texts: list[str], folder: Path, repeats: int) -> 
             f"egl, expected over {_TOP_K}": lengths(GradientOptions(label="expected", top_k=_TOP_K)),
             "egl, pseudo, head alone": lengths(GradientOptions(parameters="head")),
             "probabilities alone": probabilities,
-            "a backward pass for each text": alone,
+            "one backward pass per text": alone,
         },
         repeats,
     )
@@ -172,7 +172,7 @@ def _compare(title: str, kinds: dict[str, Callable[[], int]], repeats: int) -> N
             if repeat:
                 found[kind].append((time.perf_counter() - started) / count * 1000)
     first = statistics.median(next(iter(found.values())))
-    print(f"\n| {title} | ms a text | least to most | × {next(iter(found))} |\n|---|---|---|---|")
+    print(f"\n| {title} | ms per text | min to max | × {next(iter(found))} |\n|---|---|---|---|")
     for kind, each in found.items():
         middle = statistics.median(each)
         print(f"| {kind} | {middle:.2f} | {min(each):.2f} to {max(each):.2f} | {middle / first:.2f} |", flush=True)

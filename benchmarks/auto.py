@@ -47,8 +47,8 @@ def _table() -> str:
     lines = [
         "# auto\n",
         "`python -m benchmarks.auto`: area under the learning curve over that of `random`, in points of accuracy, mean "
-        "of the seeds ± standard error, paired by seed. *kept*: of the gain of the best fixed strategy, chosen "
-        "in hindsight. *shares*: of the last batch by margin, badge, k_means and at random.\n",
+        "of the seeds ± standard error, paired by seed. *kept*: relative to the gain of the best fixed "
+        "strategy in hindsight. *shares*: of margin, badge, k_means and random in the last batch.\n",
         f"| data | seeds | auto | {' | '.join(_FIXED)} | best fixed | kept | shares |",
         f"|---|---|---|{'---|' * len(_FIXED)}---|---|---|",
     ]

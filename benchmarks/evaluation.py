@@ -61,33 +61,33 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
     candidates, chosen = pool[~audit], np.empty(0, np.int64)
     classes = int(targets.max()) + 1
     strategy = strategies.get("sampled", base="margin")
-    head, told, truths = None, [], []
+    head, drawn_before, truths = None, [], []
     for _ in range(batches):
         if head is None:
             drawn = rng.permutation(len(candidates))[:_BATCH]
         else:
-            said = head.alone(vectors[candidates])
-            selection = strategy.select(Pool(size=len(candidates), probs=said), _BATCH, rng)
+            probs = head.alone(vectors[candidates])
+            selection = strategy.select(Pool(size=len(candidates), probs=probs), _BATCH, rng)
             drawn = selection.indices
-            wrong = said.argmax(axis=1) != targets[candidates]
+            wrong = probs.argmax(axis=1) != targets[candidates]
             truths.append(1.0 - float(wrong.mean()))
             assert selection.probabilities is not None
-            told.append(draws(wrong[drawn].astype(np.float64), selection.probabilities, len(candidates)))
+            drawn_before.append(draws(wrong[drawn].astype(np.float64), selection.probabilities, len(candidates)))
         chosen = np.concatenate([chosen, candidates[drawn]])
         candidates = np.delete(candidates, drawn)
         head = heads.fit(vectors[chosen], targets[chosen], classes)
     assert head is not None
 
-    def says(rows: Array) -> Array:
+    def probabilities(rows: Array) -> Array:
         return head.alone(vectors[rows])
 
     measured = rng.permutation(pool[audit])[: round(len(chosen) / 9)]  # a tenth of all labels
-    of_audit, of_world = says(measured), says(world)
+    of_audit, of_world = probabilities(measured), probabilities(world)
     right = int((of_audit.argmax(axis=1) == targets[measured]).sum())
     correct = of_world.argmax(axis=1) == targets[world]
     temperature = best_temperature(of_audit, targets[measured])
     raw, scaled = (reliability(probs.max(axis=1), correct) for probs in (of_world, tempered(of_world, temperature)))
-    found = risk(told[-_QUEUES:])
+    found = risk(drawn_before[-_QUEUES:])
     assert found is not None
     corrected = 1.0 - found.mean, 1.0 - found.interval[1], 1.0 - found.interval[0]
     former = statistics.mean(truths[-_QUEUES:])
@@ -103,8 +103,8 @@ def _cross_validated(vectors: Array, targets: Array, chosen: Array, classes: int
     right = []
     for train, test in KFold(5, shuffle=True, random_state=seed).split(chosen):
         head = heads.fit(vectors[chosen[train]], targets[chosen[train]], classes)
-        said = head.alone(vectors[chosen[test]]).argmax(axis=1)
-        right.append(said == targets[chosen[test]])
+        predicted = head.alone(vectors[chosen[test]]).argmax(axis=1)
+        right.append(predicted == targets[chosen[test]])
     return float(np.concatenate(right).mean())
 
 
@@ -134,13 +134,13 @@ def _table(looks: list[Look]) -> str:
         return f"{100 * statistics.mean(values):+.1f}"
 
     lines = [
-        "# Are the numbers true?\n",
+        "# Validity of the estimates\n",
         f"`python -m benchmarks.evaluation`: {len(looks)} simulated projects of 2,000 texts, a linear head on MiniLM's "
-        "embeddings, texts chosen by `sampled` margins. The truth is the accuracy on the thousands of texts outside "
-        "the project, for the correction that of the last three models on what waited then. Biases are in points of "
-        "accuracy; the calibration error is of the predicted class's confidence.\n",
+        "embeddings, texts selected by `sampled` margins. The truth is the accuracy on the thousands of texts outside "
+        "the project; for the correction, that of the last three models on the candidates at the time. Biases are in "
+        "points of accuracy; the calibration error is of the predicted class's confidence.\n",
         "| data, labels | projects | accuracy | audit: truth in the interval | its width | audit: bias "
-        "| cross-validation on the chosen labels: bias | correction (R_LURE): truth in the interval | bias "
+        "| cross-validation on the selected labels: bias | correction (R_LURE): truth in the interval | bias "
         "| calibration error | after temperature scaling |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -177,7 +177,7 @@ def _draw_intervals(looks: list[Look]) -> None:
     axes.plot([], [], color="tab:blue", linewidth=3, alpha=0.5, label="95 % interval of the held-out labels")
     axes.plot([], [], color="tab:red", linewidth=3, alpha=0.5, label="one that misses the truth")
     axes.plot(places, [each.truth for each in of], "k_", label="the truth")
-    axes.plot(places, [each.naive for each in of], "x", color="tab:orange", label="cross-validation on chosen labels")
+    axes.plot(places, [each.naive for each in of], "x", color="tab:orange", label="cross-validation on selected labels")
     axes.set(xlabel="simulated projects: fewer labels on the left, more on the right", ylabel="accuracy", xticks=[])
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize="small", loc="lower right")
@@ -197,12 +197,12 @@ def _draw_reliability(looks: list[Look]) -> None:
                 means[:, 1],
                 ".-",
                 color=color,
-                label="as the model says" if name == "raw" else "after temperature scaling",
+                label="uncalibrated" if name == "raw" else "after temperature scaling",
             )
-        axes.plot([0, 1], [0, 1], "k--", linewidth=1, label="as it should be")
+        axes.plot([0, 1], [0, 1], "k--", linewidth=1, label="perfect calibration")
         axes.set(title=f"{data}, {of[0].labels} labels", xlabel="confidence", xlim=(0, 1), ylim=(0, 1))
         axes.grid(alpha=0.3)
-    picture.axes[0].set_ylabel("share that is right")
+    picture.axes[0].set_ylabel("accuracy")
     picture.axes[0].legend(fontsize="small", loc="lower right")
     picture.savefig(_RESULT.parent / "reliability.png", dpi=110)
 

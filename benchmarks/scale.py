@@ -92,8 +92,10 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
             found["store"] += _seconds(put_texts)
         last = 0
         for number, labels in enumerate((_FIRST, _FIRST + _MORE), 1):
-            said = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)]
-            put = _seconds(partial(store.tasks.put_annotations, size, said))
+            annotations = [
+                (task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)
+            ]
+            put = _seconds(partial(store.tasks.put_annotations, size, annotations))
             found["store again"] = put if number == 2 else 0.0
             _round(context, size, number)
             last = labels
@@ -158,7 +160,7 @@ def main() -> None:
     parser.add_argument("--database-url", help="URL of an empty PostgreSQL database, to measure it as well")
     arguments = parser.parse_args()
     sizes = [size for size in _SIZES if size <= arguments.most]
-    written = "# What a round costs as a project grows\n\n`python -m benchmarks.scale`, 2 threads.\n"
+    written = "# Cost of a round as a project grows\n\n`python -m benchmarks.scale`, 2 threads.\n"
     for name, url in (("SQLite", None), ("PostgreSQL", arguments.database_url)):
         if name == "SQLite" or url:
             found = {size: measure(rounds, size, url).result for size in sizes}
@@ -166,9 +168,9 @@ def main() -> None:
             if name == "SQLite":
                 rate = measure(speed).result
                 written += f"\n{_further(found, rate)}"
-                looked = {size: measure(looks, size).result for size in sizes}
-                written += f"\n## The looks of `shortlist`\n\n{_LABELED:,} labels, {_DIMENSIONS} dimensions.\n\n"
-                written += _table(looked)
+                scans = {size: measure(looks, size).result for size in sizes}
+                written += f"\n## Scans of `shortlist`\n\n{_LABELED:,} labels, {_DIMENSIONS} dimensions.\n\n"
+                written += _table(scans)
             print(written)
             _RESULT.write_text(written, "utf-8")
 
@@ -177,7 +179,7 @@ def _table(found: dict[int, dict[str, float]]) -> str:
     """Seconds by step and size, and the exponent of growth between the two largest sizes."""
     sizes = list(found)
     lines = [
-        f"| step | {' | '.join(f'{size:,} texts' for size in sizes)} | grows with texts to the |",
+        f"| step | {' | '.join(f'{size:,} texts' for size in sizes)} | exponent of growth |",
         f"|---|{'---|' * (len(sizes) + 1)}",
     ]
     for name in found[sizes[0]]:
@@ -198,9 +200,9 @@ def _further(found: dict[int, dict[str, float]], rate: float) -> str:
     before, last = list(found)[-2:]
     each = max(0.0, (found[last]["memory"] - found[before]["memory"]) / (last - before))  # bytes per additional text
     lines = [
-        "A later round of larger pools, extrapolated, with MiniLM in place of the tiny model "
-        f"({rate:,.0f} texts of ten words a second and replica, here):\n",
-        "| texts | replicas | hours | of which longest | memory of the worker |",
+        "A later round on larger pools, extrapolated, with MiniLM in place of the tiny model "
+        f"({rate:,.0f} texts of ten words per second and replica in this run):\n",
+        "| texts | replicas | hours | longest step | memory of the worker |",
         "|---|---|---|---|---|",
     ]
     for size in _LARGER:

@@ -93,7 +93,7 @@ def main() -> None:
     middle = {kind: statistics.median(found) for kind, found in speeds.items()}
     print(f"{len(texts)} texts, {pieces / len(texts):.0f} word pieces each, {arguments.threads} threads, "
           f"median of {arguments.repeats}")  # fmt: skip
-    print("| kind | texts/s | least to most |\n|---|---|---|")
+    print("| kind | texts/s | min to max |\n|---|---|---|")
     for kind, found in speeds.items():
         print(f"| {kind} | {middle[kind]:.0f} | {min(found):.0f} to {max(found):.0f} |")
     print(f"scoring / bound: {middle['scoring'] / middle['bound (bare forward)']:.2f}")

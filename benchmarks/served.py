@@ -50,7 +50,7 @@ _NAMES = {
         "LOC": "a place", "NUM": "a number or date",
     },
 }  # fmt: skip
-_TOLD = {
+_INSTRUCTIONS = {
     "sst2": "The text is from a film review. Is it positive or negative?",
     "trec6": "The text is a question. What is asked for?",
 }
@@ -137,10 +137,10 @@ def _measure(
     order = rng.permutation(len(train_part))[: max(_LABELS)]
     test = [test[row] for row in rng.permutation(len(test))[:_TEST]]
     texts, labels = [train_part[r]["text"] for r in order], [names[str(train_part[r]["label"])] for r in order]
-    asked, truth = [each["text"] for each in test], np.array([names[str(each["label"])] for each in test])
+    test_texts, truth = [each["text"] for each in test], np.array([names[str(each["label"])] for each in test])
     classes = tuple(names.values())
     target = Target("kind", "classification", classes)
-    options = TrainingOptions(instructions=_TOLD[name], seed=seed)
+    options = TrainingOptions(instructions=_INSTRUCTIONS[name], seed=seed)
     with tempfile.TemporaryDirectory() as place:
         former, memory = None, kept_answers(Store(Path(place) / "store"), 0)
         for count in _LABELS:
@@ -150,18 +150,18 @@ def _measure(
             train_served(base, *given, ours, former=former, memory=memory)
             former = ours
             learner = ServedLearner.load(base, ours, memory)
-            answers = learner.score(asked, ["features"])["features"][:, : len(classes)]
+            answers = learner.score(test_texts, ["features"])["features"][:, : len(classes)]
             lora = Path(place) / f"lora-{count}"
             lora.mkdir()
             train(small, *given, lora)
             tuned = Learner.load(small, "tuned", lora)
-            vectors, of_test = (small.embed(some, max_length=256) for some in (texts[:count], asked))
+            vectors, of_test = (small.embed(some, max_length=256) for some in (texts[:count], test_texts))
             rows = np.array([classes.index(label) for label in labels[:count]])
             for arm, probs in {
                 "answers alone": answers,
-                "answers with heads": learner.predict(asked)["kind/probs"],
+                "answers with heads": learner.predict(test_texts)["kind/probs"],
                 "MiniLM, linear head": heads.fit(vectors, rows, len(classes)).alone(of_test),
-                "MiniLM, adapter": tuned.predict(asked)["kind/probs"],
+                "MiniLM, adapter": tuned.predict(test_texts)["kind/probs"],
             }.items():
                 right = np.array(classes)[probs.argmax(axis=1)] == truth
                 found[name, count, arm].append(float(right.mean()))

@@ -78,9 +78,9 @@ def _simulate(base: BaseModel, folder: Path, name: str, seed: int) -> None:
 
 def _table() -> str:
     lines = [
-        "# The adapter reads a tenth of the pool\n",
-        "`python -m benchmarks.shortlist`: area under the learning curve (mean accuracy over the rounds), that of `all`"
-        " paired by seed, mean ± standard error, and seconds of scoring as a share of those of `all`.\n",
+        "# The adapter scores a tenth of the pool\n",
+        "`python -m benchmarks.shortlist`: area under the learning curve (mean accuracy over the rounds), its "
+        "difference from `all` paired by seed (mean ± standard error), and scoring time relative to `all`.\n",
         "| data | arm | seeds | area | against all | scoring |",
         "|---|---|---|---|---|---|",
     ]

@@ -91,14 +91,14 @@ def _table() -> str:
     about = [
         f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {_seeds(found[name])} seeds, learner {s.learner}; "
         f"random's AULC {found[name]['random']['aulc_mean']:.3f}, "
-        f"its last accuracy {found[name]['random']['last_accuracy']:.3f}"
+        f"its final accuracy {found[name]['random']['last_accuracy']:.3f}"
         for name, s in SETUPS.items()
         if name in found
     ]
     intro = (
         "# What each strategy saves\n\nPoints of area under the learning curve (mean accuracy over the labels, in %) "
-        "above `random`, seed by seed, ± standard error; in brackets the share of labels saved until random's last "
-        "accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
+        "above `random`, paired by seed, ± standard error; in brackets the share of labels saved to reach random's "
+        "final accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
     )
     return "\n".join([intro, *lines, "", *about, ""])
 

@@ -71,7 +71,7 @@ class Stop(NamedTuple):
     held_out: int
     reached: float  # labels at which the truth reached the target
     oracle: float  # labels at which the rule's interval around the truth lay above the target
-    told: tuple[float, Forecast | None] | None  # labels still needed half-way, and the forecast at that point
+    half_way: tuple[float, Forecast | None] | None  # labels when the forecast was made, and the forecast
 
 
 Rule = Callable[
@@ -98,7 +98,7 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
     world = order[plan.candidates + plan.held_out :]
     classes, margin = int(targets.max()) + 1, strategies.get("margin")
     everything = heads.fit(vectors[candidates], targets[candidates], classes)
-    full = float((_said(everything, vectors[world]) == targets[world]).mean())
+    full = float((_predicted(everything, vectors[world]) == targets[world]).mean())
     chosen, head, size = np.empty(0, np.int64), None, 2 * plan.batch
     sizes, truth, right, agreed = [], [], [], []
     before: Array | None = None
@@ -111,30 +111,32 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
             drawn = margin.select(Pool(size=len(candidates), probs=probs), wanted, rng).indices
         chosen, candidates = np.concatenate([chosen, candidates[drawn]]), np.delete(candidates, drawn)
         head = heads.fit(vectors[chosen], targets[chosen], classes)
-        says = _said(head, vectors[held_out])
+        predictions = _predicted(head, vectors[held_out])
         if before is not None:
-            agreed.append(cohen_kappa_score(before, says))
-        before = says
+            agreed.append(cohen_kappa_score(before, predictions))
+        before = predictions
         sizes.append(size)
-        truth.append((_said(head, vectors[world]) == targets[world]).mean())
-        right.append(says == targets[held_out])
+        truth.append((_predicted(head, vectors[world]) == targets[world]).mean())
+        right.append(predictions == targets[held_out])
         size = max(size + plan.batch, round(size * _GROWTH))
     settled = [k for k in range(_WINDOW, len(sizes)) if np.mean(agreed[k - _WINDOW : k]) >= _STABLE]
     return Played(sizes, np.array(truth), np.array(right), settled[0] if settled else -1, full)
 
 
-def _said(head: Any, vectors: Array) -> Array:
+def _predicted(head: Any, vectors: Array) -> Array:
     return np.asarray(head.alone(vectors).argmax(axis=1))
 
 
-def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, tell: float | None = None) -> Stop:
+def stop(
+    played: Played, plan: Data, target: float, rule: Rule, near: float, *, forecast_at: float | None = None
+) -> Stop:
     """Label until the rule stops. near: fraction of held-out labels once the score reaches the target.
 
-    tell: number of labels at which to make a forecast.
+    forecast_at: number of labels at which to make a forecast.
     """
     learned, measured, last = 0.0, 0.0, 0
     reached, oracle, stopped, early, held_out = np.inf, np.inf, np.inf, False, 0
-    score, told, points = 0.0, None, []
+    score, half_way, points = 0.0, None, []
     seen = -1
     while learned < played.sizes[-1] and not (np.isfinite(stopped) and np.isfinite(oracle)):
         fresh = min(plan.batch * (near if score >= target else _SHARE), plan.held_out - measured)
@@ -156,13 +158,13 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, 
                 oracle = min(oracle, total)
             if low >= target and not np.isfinite(stopped):
                 stopped, early, held_out = total, truth < target, labels
-        if tell is not None and told is None and total >= tell:
+        if forecast_at is not None and half_way is None and total >= forecast_at:
             left = plan.candidates - learned, plan.held_out - measured
-            told = (
+            half_way = (
                 total,
                 forecast(points, Plan(target, RISK, last, plan.batch, _SHARE, near, int(left[0]), int(left[1]))),
             )
-    return Stop(stopped, early, held_out, reached, oracle, told)
+    return Stop(stopped, early, held_out, reached, oracle, half_way)
 
 
 class Project(NamedTuple):
@@ -192,7 +194,7 @@ def project(data: str, vectors: Array, targets: Array, seed: int) -> Project:
     first = stops[_OURS].labels
     if np.isfinite(first):
         rule, near = _RULES[_OURS]
-        stops[_OURS] = stop(played, plan, target, rule, near, tell=first / 2)
+        stops[_OURS] = stop(played, plan, target, rule, near, forecast_at=first / 2)
     out_of_reach = float(played.truth.max()) + 1e-6
     never = {name: np.isfinite(stop(played, plan, out_of_reach, rule, near).labels)
              for name, (rule, near) in _RULES.items()}  # fmt: skip
@@ -223,12 +225,12 @@ def _table(projects: list[Project]) -> str:
     lines = [
         "# When to stop\n",
         f"`python -m benchmarks.stopping`: {len(projects)} simulated projects, a linear head on MiniLM's embeddings, "
-        "texts chosen by `margin`. The target is 95 % of the accuracy that all texts together give, the truth is "
+        "texts selected by `margin`. The target is 95 % of the accuracy with all texts labeled; the truth is "
         "measured on thousands of others. `oracle` knows the truth and stops as soon as the rule's interval around it "
-        "lies above the target. A project that its rule does not stop counts as infinitely many labels; all figures of "
-        "labels are medians.\n",
+        "lies above the target. A project that its rule does not stop counts as infinitely many labels; all label "
+        "counts are medians.\n",
         "| data | rule | stops before the target is reached | stops though the target is just out of reach "
-        "| does not stop | labels at the stop | held out of them | target reached at | oracle | stop / oracle "
+        "| does not stop | labels at the stop | of them held out | target reached at | oracle | stop / oracle "
         "| stop / reached |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -243,19 +245,21 @@ def _table(projects: list[Project]) -> str:
                      _ratio([(s.labels, s.reached) for s in stops])]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     lines.append(
-        "\nForecasts, asked for after half of the labels that the third rule needs: how many are still needed; and "
-        "where predictions had settled (mean kappa of three models in a row at least 0.99, Bloodgood & Vijay-Shanker "
+        "\nForecasts of the labels still needed, after half of the labels that the third rule needs; and the point "
+        "where predictions became stable (mean kappa of three models in a row at least 0.99, Bloodgood & Vijay-Shanker "
         "2009).\n\n"
-        "| data | unknown | truth between low and high | median forecast / truth | predictions settle at | never "
-        "| accuracy then, of the target |\n|---|---|---|---|---|---|---|"
+        "| data | unknown | truth between low and high | median forecast / truth | predictions stable at | never "
+        "| accuracy then / target |\n|---|---|---|---|---|---|---|"
     )
     for data in [*_DATA, None]:
         of = [each for each in projects if data in (None, each.data)]
-        told = [(each.stops[_OURS].labels - t[0], t[1]) for each in of if (t := each.stops[_OURS].told) is not None]
-        known = [(truth, found) for truth, found in told if found is not None]
+        half_way = [
+            (each.stops[_OURS].labels - t[0], t[1]) for each in of if (t := each.stops[_OURS].half_way) is not None
+        ]
+        known = [(truth, found) for truth, found in half_way if found is not None]
         held = [found.low <= truth <= (found.high or np.inf) for truth, found in known]
         settled = [each.stable for each in of if np.isfinite(each.stable[0])]
-        cells = [data or "**all**", _share([found is None for _, found in told]), _share(held),
+        cells = [data or "**all**", _share([found is None for _, found in half_way]), _share(held),
                  _ratio([(found.labels, truth) for truth, found in known]), _median([s[0] for s in settled]),
                  _share([not np.isfinite(each.stable[0]) for each in of]),
                  f"{np.median([s[1] for s in settled]):.2f}" if settled else "-"]  # fmt: skip

@@ -40,7 +40,11 @@ def main() -> None:
 
 def peers(repeats: int) -> None:
     """Compare with other implementations."""
-    print("\n| query | N | hand | seconds | least to most | extra memory | seconds / ours |\n|---" + "|---" * 6 + "|")
+    print(
+        "\n| query | N | implementation | seconds | min to max | extra memory | seconds / ours |\n|---"
+        + "|---" * 6
+        + "|"
+    )
     too_slow: set[tuple[str, str]] = set()
     for query, size in _PEERS:
         costs: dict[str, list[Cost]] = {}
@@ -60,7 +64,7 @@ def peers(repeats: int) -> None:
             )  # fmt: skip
         if query == "k-center":
             same = len({tuple(found[0].result) for found in costs.values()}) == 1
-            print(f"| | {size:,} | all choose the same: {same} | | | | |", flush=True)
+            print(f"| | {size:,} | all select the same: {same} | | | | |", flush=True)
 
 
 def million(repeats: int) -> None:
@@ -82,7 +86,7 @@ def sizes(repeats: int) -> None:
     """Every strategy by pool size."""
     import strategies
 
-    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, choose {CHOSEN}, {LABELED} labeled\n")
+    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, select {CHOSEN}, {LABELED} labeled\n")
     heads = [f"{size:,}: s" for size in _SIZES]
     print(f"| strategy | {' | '.join(heads)} | exponent | extra memory / input |\n|---" + "|---" * 5 + "|")
     variants: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in strategies.names()]

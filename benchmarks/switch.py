@@ -36,16 +36,16 @@ def main() -> None:
     data = parser.parse_args().data
     quiet_libraries()
     found = {name: _tried(data / setup.data, setup) for name, setup in SETUPS.items() if setup.learner == "probe"}
-    lines = [f"| strategy | labels for each class | {' | '.join(found)} | mean |", "|---" * (len(found) + 3) + "|"]
+    lines = [f"| strategy | labels per class | {' | '.join(found)} | mean |", "|---" * (len(found) + 3) + "|"]
     for strategy, per_class in _TRIED:
         over = [rows[strategy, per_class] for rows in found.values()]
         cells = [f"{100 * mean:+.1f} ± {100 * error:.1f}" for mean, error in over]
         mean = 100 * statistics.mean(mean for mean, _ in over)
         lines.append(f"| `{strategy}` | {per_class} | {' | '.join(cells)} | {mean:+.1f} |")
     intro = (
-        "# When to change from the cold start\n\nPoints of area under the learning curve above `random` (5 seeds, ± "
-        "standard error) of the cold start `k_means` followed by a strategy, from so many labels for each class on.\n"
-        "Written by `python -m benchmarks.switch`.\n\n"
+        "# When to switch from the cold start\n\nPoints of area under the learning curve above `random` (5 seeds, ± "
+        "standard error) of the cold start `k_means` followed by a strategy, by the number of labels per class at "
+        "the switch.\nWritten by `python -m benchmarks.switch`.\n\n"
     )
     _RESULT.write_text(intro + "\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))

@@ -3,7 +3,7 @@
     python -m benchmarks.webhook [--rate 50] [--seconds 60]
 
 Open-loop load: each event is sent when it is due, whether or not earlier ones were answered, and its latency counts
-from the time it was due. Meanwhile the worker trains on the demo's tickets. At the end, every event must be in the store.
+from the time it was due. Meanwhile the worker trains on the demo's tickets. In the end the store must hold every event.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def _write(rows: Sequence[str]) -> None:
         f"SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, {written.test} test texts.\n"
         "One seed; in brackets 95 % intervals over the test texts. Trivial: majority class, most frequent label, mean, "
         "names seen in training, the longer answer, a copy of the prompt.\nThe last three columns are LoRA over full "
-        "fine-tuning. For the mean absolute error (mae) less is better, and the share "
-        "is turned round.\n",
+        "fine-tuning. For the mean absolute error (mae), lower is better, and the share "
+        "is inverted.\n",
         "| data | kind | score | trivial | full fine-tuning | LoRA | share of the score | time | memory |",
         "|---" * 9 + "|",
         *rows,
