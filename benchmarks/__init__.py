@@ -1,1 +1,1 @@
-"""Runnable measurements: each prints a table and a ratio. `python -m benchmarks.<name>`."""
+"""Benchmarks: `python -m benchmarks.<name>`. Each prints a table and a ratio."""

@@ -1,10 +1,10 @@
-"""What it costs to ask a model for more than its probabilities: gradient lengths, and committees.
+"""Cost of model outputs beyond probabilities: gradient lengths and committees.
 
     python -m benchmarks.asking [--texts 100] [--repeats 3] [--threads 2]
 
-Expected gradient length is timed against the bound, the plain batched forward and backward passes that training does,
-and against a backward pass for each text by itself, which is how other libraries do it. A committee is timed against
-scoring with one model. The kinds take turns within each repeat.
+Expected gradient length is compared with a lower bound, the batched forward and backward passes of training, and with
+one backward pass per text, as in other libraries. A committee is compared with scoring by one model. The variants
+alternate within each repeat.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from backend.targets import Target
 from benchmarks.measure import measure
 
 TOPIC = Target("topic", "classification", tickets.TOPICS)
-_ALONE = 100  # texts, one by one: each costs the same, so that fewer will do
+_ALONE = 100  # texts, one by one: each costs the same, so fewer suffice
 _TOP_K = 5
 
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def gradients(base: BaseModel, texts: list[str], folder: Path, repeats: int) -> None:
-    """Expected gradient length against its bound and against one text at a time."""
+    """Expected gradient length, compared with its bound and with one text at a time."""
     classifier = _trained(base, folder / "plain", None)
     batches = list(by_length(base.tokenizer, base.tokenize(texts, classifier.max_length)))
     parameters = [p for n, p in base.adapters.model.named_parameters() if f".{classifier.adapter}." in n]
@@ -101,14 +101,14 @@ def gradients(base: BaseModel, texts: list[str], folder: Path, repeats: int) -> 
             f"egl, expected over {_TOP_K}": lengths(GradientOptions(label="expected", top_k=_TOP_K)),
             "egl, pseudo, head alone": lengths(GradientOptions(parameters="head")),
             "probabilities alone": probabilities,
-            "a backward pass for each text": alone,
+            "one backward pass per text": alone,
         },
         repeats,
     )
 
 
 def committees(base: BaseModel, texts: list[str], folder: Path, repeats: int) -> None:
-    """Committees against one model."""
+    """Committees, compared with one model."""
     kinds: dict[str, Callable[[], int]] = {}
     sizes = {"bootstrap": 10, "dropout": 10, "views": 2, "lora": 5}
     for kind, members in sizes.items():
@@ -129,7 +129,7 @@ def committees(base: BaseModel, texts: list[str], folder: Path, repeats: int) ->
 
 
 def memory() -> None:
-    """Five adapters on one base model against the base model and five adapters' weights."""
+    """Memory of five adapters on one base model, compared with the size of the base model and of their weights."""
     base = BaseModel("minilm")
     with tempfile.TemporaryDirectory() as name:
         _trained(base, Path(name) / "lora", CommitteeOptions(kind="lora", members=5))
@@ -142,7 +142,7 @@ def memory() -> None:
 
 
 def prepare_members(folder: str, wanted: str) -> Callable[[], None]:
-    """Load the base model; scoring with the committee is the call."""
+    """Load the base model; the call scores with the committee."""
     torch.set_num_threads(2)
     base = BaseModel("minilm")
     texts = [ticket.text for ticket in tickets.write(200, seed=1)]
@@ -163,16 +163,16 @@ def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) 
 
 
 def _compare(title: str, kinds: dict[str, Callable[[], int]], repeats: int) -> None:
-    """Milliseconds a text, each kind against the first."""
+    """Milliseconds per text, and the ratio of each kind to the first."""
     found: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for repeat in range(repeats + 1):  # the first warms up
+    for repeat in range(repeats + 1):  # the first is a warm-up
         for kind, run in kinds.items():
             started = time.perf_counter()
             count = run()
             if repeat:
                 found[kind].append((time.perf_counter() - started) / count * 1000)
     first = statistics.median(next(iter(found.values())))
-    print(f"\n| {title} | ms a text | least to most | × {next(iter(found))} |\n|---|---|---|---|")
+    print(f"\n| {title} | ms per text | min to max | × {next(iter(found))} |\n|---|---|---|---|")
     for kind, each in found.items():
         middle = statistics.median(each)
         print(f"| {kind} | {middle:.2f} | {min(each):.2f} to {max(each):.2f} | {middle / first:.2f} |", flush=True)

@@ -1,10 +1,9 @@
-"""What `auto` keeps of the gain of the best strategy in hindsight, and whether it ever does harm.
+"""The gain of `auto`, compared with the best fixed strategy in hindsight and with `random`.
 
     python -m benchmarks.auto --data FOLDER [--table]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Ten seeds of each strategy, a linear
-head on MiniLM's embeddings; what is there already is not run again, and --table only writes the table anew. About half
-an hour of one core.
+head on MiniLM's embeddings. Existing runs are kept; --table only rewrites the table. About half an hour of one core.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ def _table() -> str:
     lines = [
         "# auto\n",
         "`python -m benchmarks.auto`: area under the learning curve over that of `random`, in points of accuracy, mean "
-        "of the seeds ± standard error, paired by seed. *kept*: of the gain of the best fixed strategy, chosen "
-        "in hindsight. *shares*: of the last batch by margin, badge, k_means and at random.\n",
+        "of the seeds ± standard error, paired by seed. *kept*: relative to the gain of the best fixed "
+        "strategy in hindsight. *shares*: of margin, badge, k_means and random in the last batch.\n",
         f"| data | seeds | auto | {' | '.join(_FIXED)} | best fixed | kept | shares |",
         f"|---|---|---|{'---|' * len(_FIXED)}---|---|---|",
     ]

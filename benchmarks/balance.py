@@ -1,4 +1,4 @@
-"""What `balance` does where some classes are rare: macro-F1 and accuracy on the 50 classes of TREC.
+"""Effect of `balance` with rare classes: macro-F1 and accuracy on the 50 classes of TREC.
 
     python -m benchmarks.balance --data FOLDER
 

@@ -1,4 +1,4 @@
-"""What evaluating costs: the share of a round that goes into `evaluate` and `judge`.
+"""Cost of evaluation: the share of a round spent in `evaluate` and `judge`.
 
     python -m benchmarks.evaluating --data FOLDER
 
@@ -41,10 +41,10 @@ def main() -> None:
     choices = "".join(f'<Choice value="{name}"/>' for name in sorted(set(labels)))
     config = f'<View><Text name="text" value="$text"/><Choices name="topic" toName="text">{choices}</Choices></View>'
     lines = [
-        "# What evaluating costs\n",
+        "# Cost of evaluation\n",
         f"`python -m benchmarks.evaluating`: seconds by step of rounds over {_TEXTS} TREC questions with a target and "
-        "strategy `auto`, all of which has to be measured, 2 threads.\n",
-        f"| labels | {' | '.join(_STEPS)} | evaluate and judge, of the rest |",
+        "strategy `auto`, which both need measurements, 2 threads.\n",
+        f"| labels | {' | '.join(_STEPS)} | (evaluate + judge) / rest |",
         f"|---|{'---|' * len(_STEPS)}---|",
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -55,8 +55,8 @@ def main() -> None:
         store.projects.connect(_PROJECT, label_config=config, options=options, host="localhost")
         store.tasks.put_texts(_PROJECT, list(enumerate(texts, 1)), seed=0, audit_share=0.1)
         for number, known in enumerate(_LABELS, 1):
-            said = [(task, {"topic": labels[task - 1]}, True, False) for task in range(1, known + 1)]
-            store.tasks.put_annotations(_PROJECT, said)
+            annotations = [(task, {"topic": labels[task - 1]}, True, False) for task in range(1, known + 1)]
+            store.tasks.put_annotations(_PROJECT, annotations)
             assert one_round(context, _PROJECT).number == number
             done = store.rounds.get(_PROJECT, number)
             assert done is not None

@@ -1,10 +1,10 @@
-"""Whether the numbers can be trusted: how often 95 % intervals hold the truth, over many simulated projects.
+"""Validity of the estimates: coverage of the 95 % intervals over many simulated projects.
 
     python -m benchmarks.evaluation --data FOLDER [--projects 1000]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project draws 2,000 texts of one
-data set, holds a tenth of them out as the backend does, and labels from the rest by `sampled` margins, batch after
-batch; what it did not draw is the world that its model is measured on: the truth. About 40 minutes of two cores.
+data set, holds out a tenth of them as the backend does, and labels the rest in batches selected by `sampled` margins.
+The true accuracy is measured on all texts that the project did not draw. About 40 minutes of two cores.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ Array = NDArray[Any]
 _RESULT = Path(__file__).parent / "results" / "evaluation.md"
 _POOL = 2000
 _BATCH = 40
-_QUEUES = 3  # that the backend looks back by default
-_BATCHES = (5, 10, 20)  # batches of labels after which a project is looked at
+_QUEUES = 3  # past queues that the backend uses by default
+_BATCHES = (5, 10, 20)  # batches of labels after which a project is measured
 _DATA = ("trec6", "sst2", "banking77")
 
 
 class Look(NamedTuple):
-    """What one project tells of its model, and the truth."""
+    """Estimates of one project, and the truth."""
 
     data: str
     labels: int  # held-out ones included
-    truth: float  # accuracy on the world
+    truth: float  # accuracy on the texts outside the project
     audit: tuple[float, float, float]  # score, low, high
-    naive: float  # the mean over the folds of a cross-validation on the chosen labels
-    corrected: tuple[float, float, float]  # R_LURE of the last models, each on the batch that it chose
-    former: float  # the truth of those models on what was waiting then
-    raw: list[dict[str, float]]  # reliability on the world
+    naive: float  # cross-validation accuracy on the selected labels
+    corrected: tuple[float, float, float]  # R_LURE of the last models, each on the batch that it selected
+    former: float  # the truth of those models on the candidates at that time
+    raw: list[dict[str, float]]  # reliability on the texts outside the project
     tempered: list[dict[str, float]]  # the same after temperature scaling on held-out labels
 
 
 def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) -> Look:
-    """One project's labels, its model, and every estimate."""
+    """Simulate one project, and compute every estimate."""
     rng = np.random.default_rng([seed, _DATA.index(data), batches])
     order = rng.permutation(len(vectors))
     pool, world = order[:_POOL], order[_POOL:]
@@ -61,33 +61,33 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
     candidates, chosen = pool[~audit], np.empty(0, np.int64)
     classes = int(targets.max()) + 1
     strategy = strategies.get("sampled", base="margin")
-    head, told, truths = None, [], []
+    head, drawn_before, truths = None, [], []
     for _ in range(batches):
         if head is None:
             drawn = rng.permutation(len(candidates))[:_BATCH]
         else:
-            said = head.alone(vectors[candidates])
-            selection = strategy.select(Pool(size=len(candidates), probs=said), _BATCH, rng)
+            probs = head.alone(vectors[candidates])
+            selection = strategy.select(Pool(size=len(candidates), probs=probs), _BATCH, rng)
             drawn = selection.indices
-            wrong = said.argmax(axis=1) != targets[candidates]
+            wrong = probs.argmax(axis=1) != targets[candidates]
             truths.append(1.0 - float(wrong.mean()))
             assert selection.probabilities is not None
-            told.append(draws(wrong[drawn].astype(np.float64), selection.probabilities, len(candidates)))
+            drawn_before.append(draws(wrong[drawn].astype(np.float64), selection.probabilities, len(candidates)))
         chosen = np.concatenate([chosen, candidates[drawn]])
         candidates = np.delete(candidates, drawn)
         head = heads.fit(vectors[chosen], targets[chosen], classes)
     assert head is not None
 
-    def says(rows: Array) -> Array:
+    def probabilities(rows: Array) -> Array:
         return head.alone(vectors[rows])
 
     measured = rng.permutation(pool[audit])[: round(len(chosen) / 9)]  # a tenth of all labels
-    of_audit, of_world = says(measured), says(world)
+    of_audit, of_world = probabilities(measured), probabilities(world)
     right = int((of_audit.argmax(axis=1) == targets[measured]).sum())
     correct = of_world.argmax(axis=1) == targets[world]
     temperature = best_temperature(of_audit, targets[measured])
     raw, scaled = (reliability(probs.max(axis=1), correct) for probs in (of_world, tempered(of_world, temperature)))
-    found = risk(told[-_QUEUES:])
+    found = risk(drawn_before[-_QUEUES:])
     assert found is not None
     corrected = 1.0 - found.mean, 1.0 - found.interval[1], 1.0 - found.interval[0]
     former = statistics.mean(truths[-_QUEUES:])
@@ -99,12 +99,12 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
 
 
 def _cross_validated(vectors: Array, targets: Array, chosen: Array, classes: int, seed: int) -> float:
-    """The accuracy that a team would read off the labels it has."""
+    """Cross-validated accuracy on the selected labels."""
     right = []
     for train, test in KFold(5, shuffle=True, random_state=seed).split(chosen):
         head = heads.fit(vectors[chosen[train]], targets[chosen[train]], classes)
-        said = head.alone(vectors[chosen[test]]).argmax(axis=1)
-        right.append(said == targets[chosen[test]])
+        predicted = head.alone(vectors[chosen[test]]).argmax(axis=1)
+        right.append(predicted == targets[chosen[test]])
     return float(np.concatenate(right).mean())
 
 
@@ -134,13 +134,13 @@ def _table(looks: list[Look]) -> str:
         return f"{100 * statistics.mean(values):+.1f}"
 
     lines = [
-        "# Are the numbers true?\n",
+        "# Validity of the estimates\n",
         f"`python -m benchmarks.evaluation`: {len(looks)} simulated projects of 2,000 texts, a linear head on MiniLM's "
-        "embeddings, texts chosen by `sampled` margins. The truth is the accuracy on the thousands of texts outside "
-        "the project, for the correction that of the last three models on what waited then. Biases are in points of "
-        "accuracy; the calibration error is of the predicted class's confidence.\n",
+        "embeddings, texts selected by `sampled` margins. The truth is the accuracy on the thousands of texts outside "
+        "the project; for the correction, that of the last three models on the candidates at the time. Biases are in "
+        "points of accuracy; the calibration error is of the predicted class's confidence.\n",
         "| data, labels | projects | accuracy | audit: truth in the interval | its width | audit: bias "
-        "| cross-validation on the chosen labels: bias | correction (R_LURE): truth in the interval | bias "
+        "| cross-validation on the selected labels: bias | correction (R_LURE): truth in the interval | bias "
         "| calibration error | after temperature scaling |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -165,7 +165,7 @@ def _table(looks: list[Look]) -> str:
 
 
 def _draw_intervals(looks: list[Look]) -> None:
-    """Sixty projects of one data set: the intervals, the truth, and what the chosen labels seem to say."""
+    """Sixty projects of one data set: intervals, truth, and cross-validation on the selected labels."""
     of = sorted((each for each in looks if each.data == "trec6"), key=lambda each: (each.labels, each.truth))
     of = of[:: max(1, len(of) // 60)]
     picture = Figure(figsize=(9, 4.5), layout="constrained")
@@ -177,7 +177,7 @@ def _draw_intervals(looks: list[Look]) -> None:
     axes.plot([], [], color="tab:blue", linewidth=3, alpha=0.5, label="95 % interval of the held-out labels")
     axes.plot([], [], color="tab:red", linewidth=3, alpha=0.5, label="one that misses the truth")
     axes.plot(places, [each.truth for each in of], "k_", label="the truth")
-    axes.plot(places, [each.naive for each in of], "x", color="tab:orange", label="cross-validation on chosen labels")
+    axes.plot(places, [each.naive for each in of], "x", color="tab:orange", label="cross-validation on selected labels")
     axes.set(xlabel="simulated projects: fewer labels on the left, more on the right", ylabel="accuracy", xticks=[])
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize="small", loc="lower right")
@@ -185,7 +185,7 @@ def _draw_intervals(looks: list[Look]) -> None:
 
 
 def _draw_reliability(looks: list[Look]) -> None:
-    """What confidences meant before and after temperature scaling, over the projects of most labels."""
+    """Reliability diagrams before and after temperature scaling, over the projects with the most labels."""
     picture = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, data in zip(picture.subplots(1, 3, sharey=True), _DATA, strict=True):
         of = [each for each in looks if each.data == data]
@@ -197,12 +197,12 @@ def _draw_reliability(looks: list[Look]) -> None:
                 means[:, 1],
                 ".-",
                 color=color,
-                label="as the model says" if name == "raw" else "after temperature scaling",
+                label="uncalibrated" if name == "raw" else "after temperature scaling",
             )
-        axes.plot([0, 1], [0, 1], "k--", linewidth=1, label="as it should be")
+        axes.plot([0, 1], [0, 1], "k--", linewidth=1, label="perfect calibration")
         axes.set(title=f"{data}, {of[0].labels} labels", xlabel="confidence", xlim=(0, 1), ylim=(0, 1))
         axes.grid(alpha=0.3)
-    picture.axes[0].set_ylabel("share that is right")
+    picture.axes[0].set_ylabel("accuracy")
     picture.axes[0].legend(fontsize="small", loc="lower right")
     picture.savefig(_RESULT.parent / "reliability.png", dpi=110)
 

@@ -1,8 +1,8 @@
-"""How many of the labels that `lsal review` shows first are wrong, where a tenth was turned on purpose.
+"""Precision of `lsal review`: how many of the labels shown first are wrong, with a tenth flipped on purpose.
 
     python -m benchmarks.labels --data FOLDER
 
-FOLDER holds trec6/ and banking77/ with train.jsonl and test.jsonl each. Five draws of each number of labels; a minute.
+FOLDER holds trec6/ and banking77/ with train.jsonl and test.jsonl each. Five draws per number of labels; one minute.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST = (10, 50, 100)
 
 
 def found(vectors: Array, targets: Array, size: int, seed: int) -> tuple[Array, int]:
-    """Whether each suspect was turned, the likeliest first; how many were turned."""
+    """Whether each suspect was flipped, the most likely error first; the number of flipped labels."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(vectors))[:size]
     classes = int(targets.max()) + 1
@@ -51,11 +51,11 @@ def main() -> None:
     quiet_libraries()
     data = embedded(arguments.data, list(_SIZES), arguments.base_model)
     lines = [
-        "# Are the labels right?\n",
-        f"`python -m benchmarks.labels`: a tenth of the labels was turned to another class at random; mean of {_DRAWS} "
-        "draws. Precision: how many of the first labels shown were turned; the data sets' own errors count as right.\n",
-        f"| data | labels | turned | shown | {' | '.join(f'precision of the first {k}' for k in _FIRST)} "
-        "| of the turned, shown |",
+        "# Finding label errors\n",
+        f"`python -m benchmarks.labels`: a tenth of the labels was flipped to another class at random; mean of "
+        f"{_DRAWS} draws. Precision: fraction of the first labels shown that was flipped; the data sets' own errors "
+        "count as correct.\n",
+        f"| data | labels | flipped | shown | {' | '.join(f'precision of the first {k}' for k in _FIRST)} | recall |",
         f"|---|---|---|---|{'---|' * len(_FIRST)}---|",
     ]
     picture = Figure(figsize=(8, 4), layout="constrained")
@@ -76,8 +76,8 @@ def main() -> None:
     written = "\n".join(lines) + "\n"
     print(written)
     _RESULT.write_text(written, "utf-8")
-    axes.axhline(_TURNED, color="k", linewidth=1, linestyle=":", label="looking at labels at random")
-    axes.set(xlabel="labels looked at, the likeliest first", ylabel="share that is wrong", ylim=(0, 1.02))
+    axes.axhline(_TURNED, color="k", linewidth=1, linestyle=":", label="labels in random order")
+    axes.set(xlabel="labels checked, most likely errors first", ylabel="fraction that is wrong", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     picture.savefig(_RESULT.parent / "labels.png", dpi=110)

@@ -1,4 +1,4 @@
-"""Seconds and extra memory of a call, in a fresh process of its own, so that nothing before it leaves a mark."""
+"""Seconds and extra memory of a call, measured in a fresh process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 
 class Cost(NamedTuple):
-    """What one call took."""
+    """Cost of one call."""
 
     seconds: float
-    extra: int  # bytes of memory at its highest, beyond what was there before the call
+    extra: int  # peak memory in bytes, beyond that before the call
     result: Any
 
 
 def measure(prepare: Callable[..., Callable[[], Any]], *arguments: Any, threads: int = 2) -> Cost:
-    """The cost of the call that `prepare(*arguments)` returns; preparing, and a first call of it on little, are free.
+    """Cost of the call that `prepare(*arguments)` returns. `prepare` and its warm-up call are not counted.
 
-    `prepare` must be a function of a module: it runs in a process that is started for it. Linux only (/proc).
+    `prepare` must be a module-level function: it runs in a spawned process. Linux only (/proc).
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -41,7 +41,7 @@ def measure(prepare: Callable[..., Callable[[], Any]], *arguments: Any, threads:
 
 def _run(pipe: Connection, prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> None:
     call = prepare(*arguments)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the highest memory so far
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak memory
     before = status("VmRSS")
     started = time.perf_counter()
     result = call()
@@ -50,6 +50,6 @@ def _run(pipe: Connection, prepare: Callable[..., Callable[[], Any]], arguments:
 
 
 def status(name: str) -> int:
-    """A figure of this process in bytes, such as VmRSS or VmHWM, the most so far."""
+    """A memory figure of this process in bytes, such as VmRSS (current) or VmHWM (peak)."""
     line = next(each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith(name))
     return int(line.split()[1]) * 1024

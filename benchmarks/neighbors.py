@@ -1,11 +1,11 @@
-"""What an index of vectors would gain `shortlist_by: neighbors`, which looks at all of them instead.
+"""What a vector index would gain for `shortlist_by: neighbors`, which scans all vectors instead.
 
     pip install usearch
     python -m benchmarks.neighbors [--most 100000]
 
-The hundred nearest of a thousand labeled texts among 384-dimensional vectors: our look, and usearch's graph (HNSW),
-two threads each. Vectors lie around 500 centres, as texts' do around topics. An index is built once, and asked anew
-each round, as our look is taken.
+The hundred nearest neighbours of a thousand labeled texts among 384-dimensional vectors: our full scan, and usearch's
+HNSW graph, two threads each. Vectors lie around 500 centres, as those of texts lie around topics. An index is built
+once and queried in each round; the full scan runs in each round.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     lines = [
-        "# An index of vectors, or a look at all", "",
+        "# Vector index or full scan", "",
         f"`python -m benchmarks.neighbors`: the {shortlist.NEIGHBORS} nearest of {_LABELED:,} labeled texts, "
         f"{_DIMENSIONS} dimensions, 2 threads; median of {_TIMES}. usearch's index is approximate.", "",
-        "| texts | look at all, each round | index: build, once | ask, each round | it finds | rounds until it pays |",
+        "| texts | full scan, each round | index: build, once | query, each round | recall | rounds to break even |",
         "|---|---|---|---|---|---|",
     ]  # fmt: skip
     with threadpool_limits(2):
@@ -62,24 +62,24 @@ def _row(size: int) -> str:
         for start in range(0, size, ROWS):
             yield pool[start : start + ROWS]
 
-    looked, all_at = [], np.empty(0)
+    scan_seconds, all_at = [], np.empty(0)
     for _ in range(_TIMES):
         began = time.perf_counter()
         all_at = shortlist.neighbors(blocks(), labeled, size)
-        looked.append(time.perf_counter() - began)
+        scan_seconds.append(time.perf_counter() - began)
     index = Index(ndim=_DIMENSIONS, metric="cos", dtype="f32")
     began = time.perf_counter()
     index.add(np.arange(size), pool, threads=2)
     built = time.perf_counter() - began
-    asked, found = [], np.empty(0)
+    query_seconds, found = [], np.empty(0)
     for _ in range(_TIMES):
         began = time.perf_counter()
         found = np.unique(index.search(labeled, shortlist.NEIGHBORS, threads=2).keys)
-        asked.append(time.perf_counter() - began)
+        query_seconds.append(time.perf_counter() - began)
     recall = len(np.intersect1d(found, all_at)) / len(all_at)
-    look, ask = float(np.median(looked)), float(np.median(asked))
-    pays = f"{built / (look - ask):.0f}" if look > ask else "never"
-    return f"| {size:,} | {look:.2f} s | {built:.1f} s | {ask:.2f} s | {recall:.0%} | {pays} |"
+    scan, query = float(np.median(scan_seconds)), float(np.median(query_seconds))
+    pays = f"{built / (scan - query):.0f}" if scan > query else "never"
+    return f"| {size:,} | {scan:.2f} s | {built:.1f} s | {query:.2f} s | {recall:.0%} | {pays} |"
 
 
 def _around(centres: Vectors, size: int, rng: np.random.Generator) -> Vectors:

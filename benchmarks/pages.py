@@ -1,9 +1,9 @@
-"""How fast the dashboard's pages load for a large project.
+"""Loading times of the dashboard's pages for a large project.
 
     python -m benchmarks.pages [--tasks 100000] [--rounds 50] [--shots FOLDER]
 
-A project is written straight into the store, as many rounds would have left it, and served by the real web process.
-Chromium loads each page five times; counted is the time until everything is drawn. Writes results/pages.md.
+A project with many rounds is written directly into the store and served by the real web process. Chromium loads each
+page five times; the time counts until everything is drawn. Writes results/pages.md.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--shots", type=Path, help="where to keep pictures of the pages")
+    parser.add_argument("--shots", type=Path, help="folder for screenshots of the pages")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
@@ -69,10 +69,10 @@ def main() -> None:
             server.terminate()
             server.wait()
     heading = [
-        "# How fast the pages load\n",
+        "# Loading times of the pages\n",
         f"`python -m benchmarks.pages`: {arguments.tasks:,} tasks, {arguments.rounds} rounds, {_TIMES} loads of each "
-        "page in Chromium without a GPU, 2 cores, with an empty cache unless it comes again; medians. `answered` is "
-        "the HTML or JSON alone, `loaded` the page to be read and used, `drawn` with its charts, too.\n",
+        "page in Chromium without a GPU, 2 cores; medians. The cache is empty, except for *drawn again*. `answered`: "
+        "HTML or JSON alone; `loaded`: the page can be read and used; `drawn`: with its charts.\n",
         "| page | answered, ms | loaded, ms | drawn, ms | worst of these, ms | drawn again, ms |",
         "|---|---|---|---|---|---|",
     ]
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
-    """A project of so many tasks after so many rounds of twenty labels."""
+    """Write a project of so many tasks after so many rounds of twenty labels."""
     rng = np.random.default_rng(0)
     store.projects.connect(project_id, label_config=_CONFIG, options={"target": 0.9}, host="localhost")
     words = [f"word{n}" for n in range(2000)]
@@ -97,11 +97,11 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
     for number in range(1, rounds + 1):
         known = [int(task) for task in order[: _BATCH * (number - 1)]]
         new = known[-_BATCH:]
-        said = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in new]
-        store.tasks.put_annotations(project_id, said)
+        labels_of = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in new]
+        store.tasks.put_annotations(project_id, labels_of)
         store.annotations.put(project_id, {
             task: [{"id": task, "annotator": task % 3 + 1, "skipped": False, "labels": labels, "seconds": 9.0}]
-            for task, labels, _, _ in said
+            for task, labels, _, _ in labels_of
         })  # fmt: skip
         store.rounds.begin(project_id, number, reason=f"{len(new)} newly labeled tasks", labels=len(known), tasks=tasks)
         queue = [Place(int(task), bool(n % 10 == 5), 0.5) for n, task in enumerate(order[len(known) :][:60])]
@@ -123,15 +123,15 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
             Adapter(project_id=project_id, number=number, base_model="minilm", fingerprint="", examples=len(known),
                     targets=[_TARGET.as_json()], created_at=time.time())
         )  # fmt: skip
-    says = {
+    prediction = {
         "control": "topic",
         "value": "billing",
         "confidence": 0.41,
         "between": [["billing", 0.41], ["refund", 0.38]],
     }
-    told = {item.task_id: {"says": [says], "novelty": 0.95, "density": 0.8}
+    explanations = {item.task_id: {"says": [prediction], "novelty": 0.95, "density": 0.8}
             for item in store.rounds.queue(project_id, rounds)}  # fmt: skip
-    store.rounds.explain(project_id, rounds, told)
+    store.rounds.explain(project_id, rounds, explanations)
     store.projects.set(project_id, title="A large project", adapter=rounds, queue=rounds, round=rounds)
     store.workers.beat("worker-1", None)
     _scores(store, project_id, every, truth, rounds, rng)
@@ -144,7 +144,7 @@ def _evaluation(number: int) -> dict[str, Any]:
 
 
 def _scores(store: Store, project_id: int, every: dict[int, Any], truth: Any, version: int, rng: Any) -> None:
-    """What the adapter gave, and the map: a cloud a class."""
+    """Write the adapter's scores, and the map with one cloud per class."""
     digests = [every[task].digest for task in sorted(every)]
     logits = rng.normal(size=(len(every), len(_CLASSES)))
     logits[np.arange(len(every)), truth] += 2.5

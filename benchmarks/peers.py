@@ -1,4 +1,4 @@
-"""The same query by several hands: ours, a plain floor where there is one, and other libraries, on equal arrays."""
+"""The same query by several implementations, on equal arrays: ours, a minimal one if possible, and other libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLUSTERS = 50
 
 
 def vectors(size: int, seed: int = 0, *, clustered: bool = True) -> Array:
-    """(size, 384) float32: clouds around 50 centers, as sentence embeddings lie, or one cloud."""
+    """(size, 384) float32: clouds around 50 centers, similar to sentence embeddings, or one cloud."""
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((size, DIMENSIONS), dtype=np.float32)
     if clustered:
@@ -27,7 +27,7 @@ def vectors(size: int, seed: int = 0, *, clustered: bool = True) -> Array:
 
 
 def probabilities(size: int, classes: int, seed: int = 0) -> Array:
-    """(size, classes) float32, from sure to unsure."""
+    """(size, classes) float32, from confident to uncertain rows."""
     logits = np.random.default_rng(seed).standard_normal((size, classes), dtype=np.float32) * 3
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
@@ -35,7 +35,7 @@ def probabilities(size: int, classes: int, seed: int = 0) -> Array:
 
 
 def prepare(query: str, hand: str, size: int, clustered: bool = True) -> Callable[[], Any]:
-    """The call of one hand, after a first one on little data."""
+    """The call of one implementation, after a warm-up call on little data."""
     warnings.simplefilter("ignore")
     make = _QUERIES[query][hand]
     make(300, clustered)()
@@ -43,7 +43,7 @@ def prepare(query: str, hand: str, size: int, clustered: bool = True) -> Callabl
 
 
 def hands(query: str) -> list[str]:
-    """Who can do this query, ours first."""
+    """Implementations of this query, ours first."""
     return list(_QUERIES[query])
 
 
@@ -107,7 +107,7 @@ def _activeml(name: str, **options: Any) -> Callable[[int, bool], Callable[[], A
         from skactiveml.base import SkactivemlClassifier
 
         class Given(SkactivemlClassifier):  # type: ignore[misc]
-            """A classifier whose probabilities are there already: what is timed is the query."""
+            """A classifier with precomputed probabilities, so that only the query is timed."""
 
             def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:  # noqa: N803 (scikit-learn's name)
                 return self

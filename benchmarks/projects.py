@@ -1,4 +1,4 @@
-"""What benchmarks share that simulate projects on real data: texts as vectors, and two processes that play."""
+"""Common code of benchmarks that simulate projects on real data: embeddings, and two worker processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    """Vectors and classes of every text of each data set, which are folders with train.jsonl and test.jsonl."""
+    """Embedding and class index of every text, by data set; each is a folder with train.jsonl and test.jsonl."""
     base, found = BaseModel(base_model), {}
     for name in names:
         parts = [read(folder / name / f"{part}.jsonl") for part in ("train", "test")]
@@ -31,7 +31,7 @@ def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, t
 
 
 def played(project: Callable[..., _T], arguments: Sequence[tuple[Any, ...]]) -> list[_T]:
-    """What each project gives, two at a time, under a progress bar."""
+    """Result of each project, in order; two run at a time, with a progress bar."""
     found = []
     with bar(f"{len(arguments)} projects") as progress, ProcessPoolExecutor(2, initializer=_alone) as workers:
         waiting = [workers.submit(project, *each) for each in arguments]
@@ -42,5 +42,5 @@ def played(project: Callable[..., _T], arguments: Sequence[tuple[Any, ...]]) -> 
 
 
 def _alone() -> None:
-    """One thread: the other process uses the other core."""
+    """Use one thread: the other process uses the other core."""
     torch.set_num_threads(1)

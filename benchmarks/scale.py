@@ -1,12 +1,13 @@
-"""What a round costs as a project grows: seconds and memory by step, how they grow, and what bounds first.
+"""Cost of a round as a project grows: seconds and memory by step, their growth, and the first bottleneck.
 
     python -m benchmarks.scale [--most 1000000] [--database-url postgresql://…]
 
-A round's steps without Label Studio, on 100 labels, then a second round on 8 more, which is what most rounds are: texts
-are there already and embedded, and scored anew by its adapter. The model is tiny (one layer, 32 dimensions), so that
-what is not the model shows. Each size in a process of its own; two threads. Then the looks of `shortlist` at vectors of
-384 dimensions. What is said of larger pools is extrapolated from the two largest sizes (seconds by their power of
-growth, memory by the bytes of a text), with a real model's speed as measured in the same run, and is not measured.
+Runs the steps of a round without Label Studio: a first round on 100 labels, then a second on 8 more. The second is
+typical: texts are stored and embedded already, and are scored again by the new adapter. The model is tiny (one layer,
+32 dimensions), so that the cost of everything else shows. Each size runs in a separate process with two threads. Then
+the scans of `shortlist` over vectors of 384 dimensions. Figures of larger pools are extrapolated, not measured: from
+the two largest sizes (seconds by their power of growth, memory by bytes per text) and a real model's speed in the same
+run.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ _CONFIG = (
     + "".join(f'<Choice value="{name}"/>' for name in _CLASSES)
     + "</Choices></View>"
 )
-_PAGE = 1000  # tasks that Label Studio hands out at once
+_PAGE = 1000  # tasks per page of Label Studio's API
 _FIRST, _MORE = 100, 8  # labels
 _STEPS = ("train", "evaluate", "score", "select", "judge")
 _LARGER = (10_000_000, 100_000_000)
 _REPLICAS = (1, 8, 64)
-_LABELED, _DIMENSIONS = 1000, 384  # of the looks
+_LABELED, _DIMENSIONS = 1000, 384  # of the scans
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def tiny(folder: Path) -> str:
 
 
 def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
-    """Two rounds of a project of so many texts; seconds by step, and the most memory in bytes."""
+    """Two rounds of a project of so many texts: seconds by step, and peak memory in bytes."""
     quiet_libraries()
     folder = tempfile.TemporaryDirectory()
     base_model = tiny(Path(folder.name) / "model")
@@ -91,8 +92,10 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
             found["store"] += _seconds(put_texts)
         last = 0
         for number, labels in enumerate((_FIRST, _FIRST + _MORE), 1):
-            said = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)]
-            put = _seconds(partial(store.tasks.put_annotations, size, said))
+            annotations = [
+                (task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)
+            ]
+            put = _seconds(partial(store.tasks.put_annotations, size, annotations))
             found["store again"] = put if number == 2 else 0.0
             one_round(context, size)
             last = labels
@@ -109,9 +112,9 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
 
 
 def looks(size: int) -> Callable[[], dict[str, float]]:
-    """Seconds of a look at so many vectors: a probe's, and the neighbours of a thousand labels."""
+    """Seconds of a scan over so many vectors: by a probe, and for the neighbours of a thousand labels."""
     rng = np.random.default_rng(0)
-    block = rng.normal(size=(min(ROWS, size), _DIMENSIONS)).astype(np.float32)  # again and again: it is to be read only
+    block = rng.normal(size=(min(ROWS, size), _DIMENSIONS)).astype(np.float32)  # reused: only reading is timed
     labeled = rng.normal(size=(_LABELED, _DIMENSIONS)).astype(np.float32)
 
     def blocks() -> Iterator[Any]:
@@ -129,7 +132,7 @@ def looks(size: int) -> Callable[[], dict[str, float]]:
 
 
 def speed() -> Callable[[], float]:
-    """Texts a second that MiniLM reads, of ten words."""
+    """MiniLM's speed: texts of ten words per second."""
     base = BaseModels().get("minilm")
     rng, words = np.random.default_rng(0), [f"word{n}" for n in range(2000)]
     texts = [" ".join(rng.choice(words, 10)) for _ in range(2000)]
@@ -146,11 +149,11 @@ def _seconds(call: Callable[[], Any]) -> float:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most", type=int, default=_SIZES[-1], help="texts of the largest project")
-    parser.add_argument("--database-url", help="an empty PostgreSQL, to be measured too")
+    parser.add_argument("--most", type=int, default=_SIZES[-1], help="number of texts of the largest project")
+    parser.add_argument("--database-url", help="URL of an empty PostgreSQL database, to measure it as well")
     arguments = parser.parse_args()
     sizes = [size for size in _SIZES if size <= arguments.most]
-    written = "# What a round costs as a project grows\n\n`python -m benchmarks.scale`, 2 threads.\n"
+    written = "# Cost of a round as a project grows\n\n`python -m benchmarks.scale`, 2 threads.\n"
     for name, url in (("SQLite", None), ("PostgreSQL", arguments.database_url)):
         if name == "SQLite" or url:
             found = {size: measure(rounds, size, url).result for size in sizes}
@@ -158,9 +161,9 @@ def main() -> None:
             if name == "SQLite":
                 rate = measure(speed).result
                 written += f"\n{_further(found, rate)}"
-                looked = {size: measure(looks, size).result for size in sizes}
-                written += f"\n## The looks of `shortlist`\n\n{_LABELED:,} labels, {_DIMENSIONS} dimensions.\n\n"
-                written += _table(looked)
+                scans = {size: measure(looks, size).result for size in sizes}
+                written += f"\n## Scans of `shortlist`\n\n{_LABELED:,} labels, {_DIMENSIONS} dimensions.\n\n"
+                written += _table(scans)
             print(written)
             _RESULT.write_text(written, "utf-8")
 
@@ -169,7 +172,7 @@ def _table(found: dict[int, dict[str, float]]) -> str:
     """Seconds by step and size, and the exponent of growth between the two largest sizes."""
     sizes = list(found)
     lines = [
-        f"| step | {' | '.join(f'{size:,} texts' for size in sizes)} | grows with texts to the |",
+        f"| step | {' | '.join(f'{size:,} texts' for size in sizes)} | exponent of growth |",
         f"|---|{'---|' * (len(sizes) + 1)}",
     ]
     for name in found[sizes[0]]:
@@ -180,19 +183,19 @@ def _table(found: dict[int, dict[str, float]]) -> str:
 
 
 def _power(found: dict[int, dict[str, float]], name: str) -> float:
-    """Of the growth between the two largest sizes."""
+    """Exponent of growth between the two largest sizes."""
     (before, last), values = list(found)[-2:], [max(each[name], 1e-9) for each in list(found.values())[-2:]]
     return float(np.log(values[1] / values[0]) / np.log(last / before))
 
 
 def _further(found: dict[int, dict[str, float]], rate: float) -> str:
-    """Of larger pools: hours of a later round, by step and replicas, and what takes longest."""
+    """Extrapolation to larger pools: hours of a later round by replicas, and the longest step."""
     before, last = list(found)[-2:]
-    each = max(0.0, (found[last]["memory"] - found[before]["memory"]) / (last - before))  # bytes of a text more
+    each = max(0.0, (found[last]["memory"] - found[before]["memory"]) / (last - before))  # bytes per additional text
     lines = [
-        "A later round of larger pools, extrapolated, with MiniLM in place of the tiny model "
-        f"({rate:,.0f} texts of ten words a second and replica, here):\n",
-        "| texts | replicas | hours | of which longest | memory of the worker |",
+        "A later round on larger pools, extrapolated, with MiniLM in place of the tiny model "
+        f"({rate:,.0f} texts of ten words per second and replica in this run):\n",
+        "| texts | replicas | hours | longest step | memory of the worker |",
         "|---|---|---|---|---|",
     ]
     for size in _LARGER:

@@ -1,11 +1,11 @@
-"""How fast a pool is scored, against the bound and against prediction text by text.
+"""Scoring speed of a pool, compared with an upper bound and with prediction text by text.
 
     python -m benchmarks.scoring [--texts 5000] [--repeats 3] [--threads 2]
 
-The bound is the base model's bare forward pass on batches that are tokenised, sorted and padded beforehand. What is
-timed against it is all that a round does: tokenise, sort, pad, forward with the LoRA adapter, head, softmax, and the
-result file. "One by one" is how the official BERT example for Label Studio predicts: the tokenizer and the model called
-for each text by itself. The kinds take turns within each repeat, so that a change in the machine's speed hits all.
+The bound is the base model's forward pass on batches that are tokenised, sorted and padded beforehand. Scoring is all
+that a round does: tokenise, sort, pad, forward with the LoRA adapter, head, softmax, and the result file. "One by one"
+is how Label Studio's official BERT example predicts: one call of tokenizer and model per text. The variants alternate
+within each repeat, so that changes of the machine's speed affect all of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from backend.store.texts import TaskText, digest
 from backend.targets import Target
 
 TOPIC = Target("topic", "classification", tickets.TOPICS)
-_ONE_BY_ONE = 300  # texts: each costs the same, so that fewer will do
+_ONE_BY_ONE = 300  # texts: each costs the same, so fewer suffice
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
 
         kinds = {"bound (bare forward)": bound, "scoring": ours, "one by one": one_by_one}
         speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for repeat in range(arguments.repeats + 1):  # the first warms up
+        for repeat in range(arguments.repeats + 1):  # the first is a warm-up
             for kind, run in kinds.items():
                 speed = _texts_a_second(run)
                 if repeat:
@@ -93,7 +93,7 @@ def main() -> None:
     middle = {kind: statistics.median(found) for kind, found in speeds.items()}
     print(f"{len(texts)} texts, {pieces / len(texts):.0f} word pieces each, {arguments.threads} threads, "
           f"median of {arguments.repeats}")  # fmt: skip
-    print("| kind | texts/s | least to most |\n|---|---|---|")
+    print("| kind | texts/s | min to max |\n|---|---|---|")
     for kind, found in speeds.items():
         print(f"| {kind} | {middle[kind]:.0f} | {min(found):.0f} to {max(found):.0f} |")
     print(f"scoring / bound: {middle['scoring'] / middle['bound (bare forward)']:.2f}")

@@ -1,11 +1,11 @@
-"""What labels add to a language model behind a server: its answers alone, with heads, and small models without it.
+"""What labels add to a language model behind a server: its answers alone, with heads, and small models.
 
     make smollm2
     python -m benchmarks.served --data FOLDER [--seeds 3]
 
-FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. The language model is SmolLM2-135M-Instruct in this
-process, which stands for a large one on a server: the smallest that could, so that what it says alone is little.
-Labels are drawn at random. Half an hour of two cores.
+FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. SmolLM2-135M-Instruct in this process stands for a
+large language model on a server. It is very small, so its answers alone are weak. Labels are drawn at random. Half an
+hour of two cores.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from backend.rounds.answer_cache import cached_answers
 from backend.store import Store
 from backend.targets import Target
 
-Found = dict[tuple[str, int, str], list[float]]  # of data, labels and arm, a seed each
+Found = dict[tuple[str, int, str], list[float]]  # by data, labels and arm: accuracy per seed
 
 _RESULTS = Path(__file__).parent / "results" / "served.md"
 _LABELS, _TEST, _BATCH = (20, 50, 100, 200), 300, 32
@@ -50,14 +50,14 @@ _NAMES = {
         "LOC": "a place", "NUM": "a number or date",
     },
 }  # fmt: skip
-_TOLD = {
+_INSTRUCTIONS = {
     "sst2": "The text is from a film review. Is it positive or negative?",
     "trec6": "The text is a question. What is asked for?",
 }
 
 
 class _InProcess:
-    """As `Server`, without a server: texts of one prompt share what the model keeps of their beginning."""
+    """In-process replacement for `Server`: texts of one prompt share the cache of their common beginning."""
 
     digest = "in this process"
 
@@ -70,7 +70,7 @@ class _InProcess:
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
     ) -> list[FirstTokens]:
-        """The twenty likeliest of each."""
+        """The twenty most probable first tokens of each conversation, with log probabilities."""
         ids = [
             self._tokenizer.encode(
                 self._tokenizer.apply_chat_template(list(each), tokenize=False, add_generation_prompt=True),
@@ -93,7 +93,7 @@ class _InProcess:
             cache = deepcopy(beginning)
             if shared:
                 cache.batch_repeat_interleave(len(rows))
-            logits = self._model(padded, past_key_values=cache).logits  # padding comes after what is read
+            logits = self._model(padded, past_key_values=cache).logits  # padding is on the right and not read
             last = logits[torch.arange(len(rows)), torch.tensor([len(each) - 1 for each in rest])]
             tops = torch.log_softmax(last.float(), dim=1).topk(20)
             for row, values, tokens in zip(rows, tops.values.tolist(), tops.indices.tolist(), strict=True):
@@ -137,10 +137,10 @@ def _measure(
     order = rng.permutation(len(train_part))[: max(_LABELS)]
     test = [test[row] for row in rng.permutation(len(test))[:_TEST]]
     texts, labels = [train_part[r]["text"] for r in order], [names[str(train_part[r]["label"])] for r in order]
-    asked, truth = [each["text"] for each in test], np.array([names[str(each["label"])] for each in test])
+    test_texts, truth = [each["text"] for each in test], np.array([names[str(each["label"])] for each in test])
     classes = tuple(names.values())
     target = Target("kind", "classification", classes)
-    options = TrainingOptions(instructions=_TOLD[name], seed=seed)
+    options = TrainingOptions(instructions=_INSTRUCTIONS[name], seed=seed)
     with tempfile.TemporaryDirectory() as place:
         former, memory = None, cached_answers(Store(Path(place) / "store"), 0)
         for count in _LABELS:
@@ -150,18 +150,18 @@ def _measure(
             train_served(base, *given, ours, former=former, memory=memory)
             former = ours
             learner = ServedLearner.load(base, ours, memory)
-            answers = learner.score(asked, ["features"])["features"][:, : len(classes)]
+            answers = learner.score(test_texts, ["features"])["features"][:, : len(classes)]
             lora = Path(place) / f"lora-{count}"
             lora.mkdir()
             train(small, *given, lora)
             tuned = Learner.load(small, "tuned", lora)
-            vectors, of_test = (small.embed(some, max_length=256) for some in (texts[:count], asked))
+            vectors, of_test = (small.embed(some, max_length=256) for some in (texts[:count], test_texts))
             rows = np.array([classes.index(label) for label in labels[:count]])
             for arm, probs in {
                 "answers alone": answers,
-                "answers with heads": learner.predict(asked)["kind/probs"],
+                "answers with heads": learner.predict(test_texts)["kind/probs"],
                 "MiniLM, linear head": heads.fit(vectors, rows, len(classes)).alone(of_test),
-                "MiniLM, adapter": tuned.predict(asked)["kind/probs"],
+                "MiniLM, adapter": tuned.predict(test_texts)["kind/probs"],
             }.items():
                 right = np.array(classes)[probs.argmax(axis=1)] == truth
                 found[name, count, arm].append(float(right.mean()))

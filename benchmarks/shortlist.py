@@ -1,9 +1,9 @@
-"""What is lost if the adapter reads a tenth of the pool: label efficiency and cost with `shortlist`, and without.
+"""Label efficiency and cost with and without `shortlist`, where the adapter scores a tenth of the pool.
 
     python -m benchmarks.shortlist --data FOLDER [--seeds 3]
 
 FOLDER holds trec6/ and sst2/ with train.jsonl and test.jsonl each. Adapters on MiniLM, `margin`, twelve rounds of 20
-labels from 3,000 texts. Paired by seed; what is there already is not run again. About two hours of two cores.
+labels from 3,000 texts. Paired by seed; existing runs are kept. About two hours of two cores.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def _simulate(base: BaseModel, folder: Path, name: str, seed: int) -> None:
 
 def _table() -> str:
     lines = [
-        "# The adapter reads a tenth of the pool\n",
-        "`python -m benchmarks.shortlist`: area under the learning curve (mean accuracy over the rounds), that of `all`"
-        " paired by seed, mean ± standard error, and seconds of scoring as a share of those of `all`.\n",
+        "# The adapter scores a tenth of the pool\n",
+        "`python -m benchmarks.shortlist`: area under the learning curve (mean accuracy over the rounds), its "
+        "difference from `all` paired by seed (mean ± standard error), and scoring time relative to `all`.\n",
         "| data | arm | seeds | area | against all | scoring |",
         "|---|---|---|---|---|---|",
     ]

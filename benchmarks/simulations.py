@@ -1,9 +1,9 @@
-"""What each strategy saves on real data: every simulation of benchmarks/results/simulations, and their common table.
+"""Labels saved by each strategy on real data: all of benchmarks/results/simulations, and their common table.
 
     python -m benchmarks.simulations --data FOLDER [--learner probe] [--only trec6 sst2] [--table]
 
-FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. What is there already is not run again;
---table only writes the common table anew. The probes take about two hours of one core, the adapters five.
+FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Existing runs are kept; --table only
+rewrites the common table. The probes take about two hours of one core, the adapters five.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _table() -> str:
     strategies = {strategy for rows in found.values() for strategy in rows}
 
     def mean(strategy: str) -> float:
-        """Over all probes; nothing for a strategy that one of them lacks: the data sets differ too much."""
+        """Mean over all probes; −∞ if one of them lacks the strategy, since the data sets differ too much."""
         rows = [found[name].get(strategy) for name in probes]
         return statistics.mean(row["over_random_mean"] for row in rows if row) if all(rows) else float("-inf")
 
@@ -91,20 +91,20 @@ def _table() -> str:
     about = [
         f"- `{name}`: {s.rounds} rounds of {s.batch} labels, {_seeds(found[name])} seeds, learner {s.learner}; "
         f"random's AULC {found[name]['random']['aulc_mean']:.3f}, "
-        f"its last accuracy {found[name]['random']['last_accuracy']:.3f}"
+        f"its final accuracy {found[name]['random']['last_accuracy']:.3f}"
         for name, s in SETUPS.items()
         if name in found
     ]
     intro = (
         "# What each strategy saves\n\nPoints of area under the learning curve (mean accuracy over the labels, in %) "
-        "above `random`, seed by seed, ± standard error; in brackets the share of labels saved until random's last "
-        "accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
+        "above `random`, paired by seed, ± standard error; in brackets the share of labels saved to reach random's "
+        "final accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
     )
     return "\n".join([intro, *lines, "", *about, ""])
 
 
 def _seeds(rows: dict[str, dict[str, Any]]) -> str:
-    """How many runs of each strategy there are; a range while some are to come."""
+    """Number of runs per strategy; a range while some are missing."""
     counts = {row["seeds"] for row in rows.values()}
     return str(*counts) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 

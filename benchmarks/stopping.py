@@ -1,11 +1,10 @@
-"""When it stops: how often too early, and how many labels later than the target was reached.
+"""The stopping rule: how often it stops too early, and how many labels after the target was reached.
 
     python -m benchmarks.stopping --data FOLDER [--projects 1000]
 
-FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project chooses labels by `margin`
+FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project selects texts by `margin`
 and trains a linear head on MiniLM's embeddings whenever its labels have grown by a seventh. Its target is 95 % of the
-accuracy that all its texts together would give; the truth is measured on thousands of texts outside. About 30 minutes
-of two cores.
+accuracy with all its texts labeled; the truth is measured on thousands of other texts. About 30 minutes of two cores.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from strategies import Pool
 Array = NDArray[Any]
 _RESULT = Path(__file__).parent / "results" / "stopping.md"
 _GROWTH = 1.15  # of labels between models
-_SHARE = 0.1  # held out of the labels
-_STABLE, _WINDOW = 0.99, 3  # Bloodgood & Vijay-Shanker 2009
+_SHARE = 0.1  # fraction of the labels that is held out
+_STABLE, _WINDOW = 0.99, 3  # stabilizing predictions: Bloodgood & Vijay-Shanker 2009
 
 
 class Data(NamedTuple):
-    """How a data set is played: texts to choose from, held out, labels of a round, and the most to learn from."""
+    """Setup of a data set: candidates, held-out texts, labels per round, and maximum number of training labels."""
 
     candidates: int
     held_out: int
@@ -55,41 +54,43 @@ _DATA = {
 
 
 class Played(NamedTuple):
-    """What a project's models were worth, one after the other."""
+    """Quality of a project's J successive models."""
 
-    sizes: list[int]  # labels that each learned from
-    truth: Array  # accuracy of each on the world: (J,)
-    right: Array  # whether each is right on each held-out text, in the order in which those are labeled: (J, H)
-    stable_at: int  # which model was the first whose predictions had settled; −1 none
-    full: float  # the accuracy that all candidates give
+    sizes: list[int]  # training labels of each
+    truth: Array  # accuracy of each on the texts outside the project: (J,)
+    right: Array  # whether each is correct on each held-out text, in order of labeling: (J, H)
+    stable_at: int  # index of the first model with stable predictions; −1: none
+    full: float  # accuracy with all candidates labeled
 
 
 class Stop(NamedTuple):
-    """When a rule stopped, and when it should have."""
+    """Where a rule stopped, and where it should have stopped."""
 
-    labels: float  # infinite: not at all
+    labels: float  # infinite: never stopped
     early: bool
     held_out: int
     reached: float  # labels at which the truth reached the target
-    oracle: float  # labels at which the truth less the width of the interval did
-    told: tuple[float, Forecast | None] | None  # labels still needed half-way, and the forecast then
+    oracle: float  # labels at which the rule's interval around the truth lay above the target
+    half_way: tuple[float, Forecast | None] | None  # labels when the forecast was made, and the forecast
 
 
-Rule = Callable[[float, int, int], float | None]  # score, labels, labels at the last look → lower end, if it looks
+Rule = Callable[
+    [float, int, int], float | None
+]  # score, labels, labels at the last check → lower bound, if a check is due
 
 
 def ours(score: float, labels: int, last: int, *, risk: float = RISK) -> float | None:
-    """The rule of the backend."""
+    """The backend's rule."""
     return lower_end(score, labels, level(labels, last, risk)) if due(labels, last) else None
 
 
 def plain(score: float, labels: int, _last: int) -> float | None:
-    """The lower end of the usual interval, looked at in every round."""
+    """Lower end of the usual interval, checked in every round."""
     return wilson(round(score * labels), labels)[0] if labels >= 10 else None
 
 
 def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
-    """Play one project's learning."""
+    """Train one project's models."""
     plan = _DATA[data]
     rng = np.random.default_rng([seed, list(_DATA).index(data)])
     order = rng.permutation(len(vectors))
@@ -97,7 +98,7 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
     world = order[plan.candidates + plan.held_out :]
     classes, margin = int(targets.max()) + 1, strategies.get("margin")
     everything = heads.fit(vectors[candidates], targets[candidates], classes)
-    full = float((_said(everything, vectors[world]) == targets[world]).mean())
+    full = float((_predicted(everything, vectors[world]) == targets[world]).mean())
     chosen, head, size = np.empty(0, np.int64), None, 2 * plan.batch
     sizes, truth, right, agreed = [], [], [], []
     before: Array | None = None
@@ -110,30 +111,32 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
             drawn = margin.select(Pool(size=len(candidates), probs=probs), wanted, rng).indices
         chosen, candidates = np.concatenate([chosen, candidates[drawn]]), np.delete(candidates, drawn)
         head = heads.fit(vectors[chosen], targets[chosen], classes)
-        says = _said(head, vectors[held_out])
+        predictions = _predicted(head, vectors[held_out])
         if before is not None:
-            agreed.append(cohen_kappa_score(before, says))
-        before = says
+            agreed.append(cohen_kappa_score(before, predictions))
+        before = predictions
         sizes.append(size)
-        truth.append((_said(head, vectors[world]) == targets[world]).mean())
-        right.append(says == targets[held_out])
+        truth.append((_predicted(head, vectors[world]) == targets[world]).mean())
+        right.append(predictions == targets[held_out])
         size = max(size + plan.batch, round(size * _GROWTH))
     settled = [k for k in range(_WINDOW, len(sizes)) if np.mean(agreed[k - _WINDOW : k]) >= _STABLE]
     return Played(sizes, np.array(truth), np.array(right), settled[0] if settled else -1, full)
 
 
-def _said(head: Any, vectors: Array) -> Array:
+def _predicted(head: Any, vectors: Array) -> Array:
     return np.asarray(head.alone(vectors).argmax(axis=1))
 
 
-def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, tell: float | None = None) -> Stop:
-    """Label until the rule stops. near: share of held-out labels once the score reaches the target.
+def stop(
+    played: Played, plan: Data, target: float, rule: Rule, near: float, *, forecast_at: float | None = None
+) -> Stop:
+    """Label until the rule stops. near: fraction of held-out labels once the score reaches the target.
 
-    tell: the labels after which to ask for a forecast.
+    forecast_at: number of labels at which to make a forecast.
     """
     learned, measured, last = 0.0, 0.0, 0
     reached, oracle, stopped, early, held_out = np.inf, np.inf, np.inf, False, 0
-    score, told, points = 0.0, None, []
+    score, half_way, points = 0.0, None, []
     seen = -1
     while learned < played.sizes[-1] and not (np.isfinite(stopped) and np.isfinite(oracle)):
         fresh = min(plan.batch * (near if score >= target else _SHARE), plan.held_out - measured)
@@ -155,22 +158,22 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, near: float, *, 
                 oracle = min(oracle, total)
             if low >= target and not np.isfinite(stopped):
                 stopped, early, held_out = total, truth < target, labels
-        if tell is not None and told is None and total >= tell:
+        if forecast_at is not None and half_way is None and total >= forecast_at:
             left = plan.candidates - learned, plan.held_out - measured
-            told = (
+            half_way = (
                 total,
                 forecast(points, Plan(target, RISK, last, plan.batch, _SHARE, near, int(left[0]), int(left[1]))),
             )
-    return Stop(stopped, early, held_out, reached, oracle, told)
+    return Stop(stopped, early, held_out, reached, oracle, half_way)
 
 
 class Project(NamedTuple):
-    """Every rule on one project."""
+    """Results of every rule on one project."""
 
     data: str
     stops: dict[str, Stop]
-    never: dict[str, bool]  # whether the rule stops although the target is just out of reach
-    stable: tuple[float, float]  # labels at which predictions settled, and the truth then, as a share of the target
+    never: dict[str, bool]  # whether the rule stops although the target is just above the best accuracy
+    stable: tuple[float, float]  # labels at which predictions became stable, and accuracy / target then
     reached: float
 
 
@@ -184,14 +187,14 @@ _OURS = "valid interval, half held out near the target"
 
 
 def project(data: str, vectors: Array, targets: Array, seed: int) -> Project:
-    """Play one project, and stop it by every rule."""
+    """Simulate one project, and apply every rule to it."""
     plan, played = _DATA[data], path(data, vectors, targets, seed)
     target = 0.95 * played.full
     stops = {name: stop(played, plan, target, rule, near) for name, (rule, near) in _RULES.items()}
     first = stops[_OURS].labels
     if np.isfinite(first):
         rule, near = _RULES[_OURS]
-        stops[_OURS] = stop(played, plan, target, rule, near, tell=first / 2)
+        stops[_OURS] = stop(played, plan, target, rule, near, forecast_at=first / 2)
     out_of_reach = float(played.truth.max()) + 1e-6
     never = {name: np.isfinite(stop(played, plan, out_of_reach, rule, near).labels)
              for name, (rule, near) in _RULES.items()}  # fmt: skip
@@ -222,12 +225,12 @@ def _table(projects: list[Project]) -> str:
     lines = [
         "# When to stop\n",
         f"`python -m benchmarks.stopping`: {len(projects)} simulated projects, a linear head on MiniLM's embeddings, "
-        "texts chosen by `margin`. The target is 95 % of the accuracy that all texts together give, the truth is "
+        "texts selected by `margin`. The target is 95 % of the accuracy with all texts labeled; the truth is "
         "measured on thousands of others. `oracle` knows the truth and stops as soon as the rule's interval around it "
-        "lies above the target. A project that its rule does not stop counts as infinitely many labels; all figures of "
-        "labels are medians.\n",
+        "lies above the target. A project that its rule does not stop counts as infinitely many labels; all label "
+        "counts are medians.\n",
         "| data | rule | stops before the target is reached | stops though the target is just out of reach "
-        "| does not stop | labels at the stop | held out of them | target reached at | oracle | stop / oracle "
+        "| does not stop | labels at the stop | of them held out | target reached at | oracle | stop / oracle "
         "| stop / reached |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -242,19 +245,21 @@ def _table(projects: list[Project]) -> str:
                      _ratio([(s.labels, s.reached) for s in stops])]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     lines.append(
-        "\nForecasts, asked for after half of the labels that the third rule needs: how many are still needed; and "
-        "where predictions had settled (mean kappa of three models in a row at least 0.99, Bloodgood & Vijay-Shanker "
+        "\nForecasts of the labels still needed, after half of the labels that the third rule needs; and the point "
+        "where predictions became stable (mean kappa of three models in a row at least 0.99, Bloodgood & Vijay-Shanker "
         "2009).\n\n"
-        "| data | unknown | truth between low and high | median forecast / truth | predictions settle at | never "
-        "| accuracy then, of the target |\n|---|---|---|---|---|---|---|"
+        "| data | unknown | truth between low and high | median forecast / truth | predictions stable at | never "
+        "| accuracy then / target |\n|---|---|---|---|---|---|---|"
     )
     for data in [*_DATA, None]:
         of = [each for each in projects if data in (None, each.data)]
-        told = [(each.stops[_OURS].labels - t[0], t[1]) for each in of if (t := each.stops[_OURS].told) is not None]
-        known = [(truth, found) for truth, found in told if found is not None]
+        half_way = [
+            (each.stops[_OURS].labels - t[0], t[1]) for each in of if (t := each.stops[_OURS].half_way) is not None
+        ]
+        known = [(truth, found) for truth, found in half_way if found is not None]
         held = [found.low <= truth <= (found.high or np.inf) for truth, found in known]
         settled = [each.stable for each in of if np.isfinite(each.stable[0])]
-        cells = [data or "**all**", _share([found is None for _, found in told]), _share(held),
+        cells = [data or "**all**", _share([found is None for _, found in half_way]), _share(held),
                  _ratio([(found.labels, truth) for truth, found in known]), _median([s[0] for s in settled]),
                  _share([not np.isfinite(each.stable[0]) for each in of]),
                  f"{np.median([s[1] for s in settled]):.2f}" if settled else "-"]  # fmt: skip
@@ -272,14 +277,14 @@ def _median(values: list[float]) -> str:
 
 
 def _ratio(pairs: list[tuple[float, float]]) -> str:
-    """The median of ratios; infinite ones of both are equal."""
+    """Median of ratios; a ratio of two infinite values is 1."""
     ratios = [1.0 if a == b else a / b for a, b in pairs]
     middle = float(np.median(ratios)) if ratios else np.inf
     return f"{middle:.2f}" if np.isfinite(middle) else "∞"
 
 
 def _draw(projects: list[Project]) -> None:
-    """By data set: the share of projects that have stopped, over their labels as a multiple of those at the target."""
+    """By data set: fraction of stopped projects over labels, relative to those at which the target was reached."""
     picture = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, data in zip(picture.subplots(1, len(_DATA), sharey=True), _DATA, strict=True):
         of = [each for each in projects if each.data == data]

@@ -1,9 +1,9 @@
-"""How fast queries are and what memory they take: beside other libraries, and over the size of the pool.
+"""Time and memory of queries, compared with other libraries and by pool size.
 
     python -m benchmarks.strategies [--repeats 3] [--parts peers million sizes loss]
 
-Each figure is from a process of its own with two threads; hands take turns within each repeat. Only ratios within one
-run count. N × 384 float32, 100 chosen with 100 labeled.
+Each figure is from a separate process with two threads; implementations alternate within each repeat. Only ratios
+within one run are meaningful. N × 384 float32, 100 selected with 100 labeled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PEERS = [
 ]  # fmt: skip
 _SIZES = (10_000, 30_000, 100_000)
 _CLASSES, _MEMBERS = 20, 10
-_SLOW = 30.0  # seconds: what takes longer is not measured again, nor at a larger size
+_SLOW = 30.0  # seconds: a slower query is neither repeated nor measured at a larger size
 
 
 def main() -> None:
@@ -39,8 +39,12 @@ def main() -> None:
 
 
 def peers(repeats: int) -> None:
-    """Side by side."""
-    print("\n| query | N | hand | seconds | least to most | extra memory | seconds / ours |\n|---" + "|---" * 6 + "|")
+    """Compare with other implementations."""
+    print(
+        "\n| query | N | implementation | seconds | min to max | extra memory | seconds / ours |\n|---"
+        + "|---" * 6
+        + "|"
+    )
     too_slow: set[tuple[str, str]] = set()
     for query, size in _PEERS:
         costs: dict[str, list[Cost]] = {}
@@ -60,11 +64,11 @@ def peers(repeats: int) -> None:
             )  # fmt: skip
         if query == "k-center":
             same = len({tuple(found[0].result) for found in costs.values()}) == 1
-            print(f"| | {size:,} | all choose the same: {same} | | | | |", flush=True)
+            print(f"| | {size:,} | all select the same: {same} | | | | |", flush=True)
 
 
 def million(repeats: int) -> None:
-    """`core_set` on a pool of a million: time and memory against the floor's loop, without clusters too."""
+    """Time and memory of `core_set` relative to a plain numpy loop: a million texts in clusters, 50,000 without."""
     del repeats
     for size, clustered in ((50_000, False), (1_000_000, True)):
         ours, floor = (
@@ -79,10 +83,10 @@ def million(repeats: int) -> None:
 
 
 def sizes(repeats: int) -> None:
-    """Every strategy over the size of the pool."""
+    """Every strategy by pool size."""
     import strategies
 
-    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, choose {CHOSEN}, {LABELED} labeled\n")
+    print(f"\nN × {DIMENSIONS}, {_CLASSES} classes, {_MEMBERS} members, select {CHOSEN}, {LABELED} labeled\n")
     heads = [f"{size:,}: s" for size in _SIZES]
     print(f"| strategy | {' | '.join(heads)} | exponent | extra memory / input |\n|---" + "|---" * 5 + "|")
     variants: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in strategies.names()]
@@ -100,7 +104,7 @@ def sizes(repeats: int) -> None:
 
 
 def prepare_strategy(name: str, options: dict[str, Any], size: int) -> Callable[[], Any]:
-    """A strategy's call on the arrays it requires and no others; the call's result is their size in bytes."""
+    """A call of the strategy on the arrays that it requires; the result is their size in bytes."""
     import strategies
 
     strategy = strategies.get(name, **options)
@@ -136,7 +140,7 @@ def _pool(requires: frozenset[str], size: int, members: int) -> Any:
 
 
 def loss(repeats: int) -> None:
-    """What the quadratic strategies lose by looking at 20,000 of 40,000 candidates."""
+    """What the quadratic strategies lose by reading only 20,000 of 40,000 candidates."""
     del repeats
     exact, part = (measure(prepare_cover, limit) for limit in (40_000, 20_000))
     print(
@@ -152,7 +156,7 @@ def loss(repeats: int) -> None:
 
 
 def prepare_cover(limit: int) -> Callable[[], Any]:
-    """The share of 40,000 texts that a selection covers, within the radius that the pool itself suggests."""
+    """Fraction of 40,000 texts covered by a selection, within a radius of 1."""
     import strategies
     from strategies.distances import to_nearest
 
@@ -169,7 +173,7 @@ def prepare_cover(limit: int) -> Callable[[], Any]:
 
 
 def prepare_density(limit: int) -> Callable[[], Any]:
-    """What a density by neighbours chooses."""
+    """Selection with density by neighbours."""
     import strategies
 
     rows = vectors(40_000)

@@ -1,4 +1,4 @@
-"""When to change from the cold start to the strategy, and to which: the product's default with other settings.
+"""When to switch from the cold start to the strategy, and to which: variants of the product's default.
 
     python -m benchmarks.switch --data FOLDER
 
@@ -36,23 +36,23 @@ def main() -> None:
     data = parser.parse_args().data
     quiet_libraries()
     found = {name: _tried(data / setup.data, setup) for name, setup in SETUPS.items() if setup.learner == "probe"}
-    lines = [f"| strategy | labels for each class | {' | '.join(found)} | mean |", "|---" * (len(found) + 3) + "|"]
+    lines = [f"| strategy | labels per class | {' | '.join(found)} | mean |", "|---" * (len(found) + 3) + "|"]
     for strategy, per_class in _TRIED:
         over = [rows[strategy, per_class] for rows in found.values()]
         cells = [f"{100 * mean:+.1f} ± {100 * error:.1f}" for mean, error in over]
         mean = 100 * statistics.mean(mean for mean, _ in over)
         lines.append(f"| `{strategy}` | {per_class} | {' | '.join(cells)} | {mean:+.1f} |")
     intro = (
-        "# When to change from the cold start\n\nPoints of area under the learning curve above `random` (5 seeds, ± "
-        "standard error) of the cold start `k_means` followed by a strategy, from so many labels for each class on.\n"
-        "Written by `python -m benchmarks.switch`.\n\n"
+        "# When to switch from the cold start\n\nPoints of area under the learning curve above `random` (5 seeds, ± "
+        "standard error) of the cold start `k_means` followed by a strategy, by the number of labels per class at "
+        "the switch.\nWritten by `python -m benchmarks.switch`.\n\n"
     )
     _RESULT.write_text(intro + "\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
 
 
 def _tried(folder: Path, setup: Setup) -> dict[tuple[str, int], tuple[float, float]]:
-    """Mean and standard error over the seeds of each setting's lead on random."""
+    """Gain over random of each setting: mean and standard error over the seeds."""
     train, test = (read(folder / f"{part}.jsonl", "text", setup.label) for part in ("train", "test"))
     classes = sorted({*train.labels, *test.labels})
     targets = [np.array([classes.index(label) for label in each.labels]) for each in (train, test)]

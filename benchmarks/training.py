@@ -1,9 +1,9 @@
-"""Warm start or from scratch, and how many epochs: accuracy over the rounds of a project, and seconds of training.
+"""Warm start or training from scratch, and number of epochs: accuracy by round, and seconds of training.
 
     python -m benchmarks.training --data FOLDER [--seeds 3] [--rounds 100 200 300]
 
-FOLDER holds train.jsonl and test.jsonl, an object with `text` and `label` a line. Labels are added at random, so that
-nothing but training differs.
+FOLDER holds train.jsonl and test.jsonl, one object with `text` and `label` per line. Labels are added at random, so
+that only the training differs.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""How quickly webhooks are answered while a round trains, and whether any is lost.
+"""Latency of webhooks while a round trains, and the number of lost events.
 
     python -m benchmarks.webhook [--rate 50] [--seconds 60]
 
-An open loop: each event is sent at its time whether or not those before it were answered, and its latency counts from
-the time it was due. The worker trains on the demo's tickets all the while. At the end every event must have been
-counted by the store.
+Open-loop load: each event is sent when it is due, whether or not earlier ones were answered, and its latency counts
+from the time it was due. Meanwhile the worker trains on the demo's tickets. In the end the store must hold every event.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def main() -> None:
 
 
 def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
-    """Connect a project, label a batch, and return its number when its training is under way."""
+    """Connect a project, label a batch, and return the project's id once training runs."""
     http = httpx.Client(base_url=ls.url, headers={"Authorization": f"Token {ls.owner.token}"}, timeout=60)
     while True:
         try:
@@ -101,7 +100,7 @@ def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
 
 
 def _send(project_id: int, rate: float, seconds: float) -> tuple[list[float], int]:
-    """Latencies in seconds of the events that were taken, and how many were not."""
+    """Latencies in seconds of the accepted events, and the number of rejected ones."""
     latencies: list[float] = []
     failures = 0
     lock = threading.Lock()
@@ -113,7 +112,7 @@ def _send(project_id: int, rate: float, seconds: float) -> tuple[list[float], in
         nonlocal failures
         due = start + number / rate
         time.sleep(max(0.0, due - time.perf_counter()))
-        connection = HTTPConnection("localhost", _PORT, timeout=10)  # a new one each, as Label Studio does
+        connection = HTTPConnection("localhost", _PORT, timeout=10)  # a new one for each event, as in Label Studio
         try:
             connection.request("POST", "/webhook", body, {"Content-Type": "application/json"})
             taken = connection.getresponse().status == 201
@@ -134,7 +133,7 @@ def _send(project_id: int, rate: float, seconds: float) -> tuple[list[float], in
 
 
 def _events_ever(folder: Path) -> int:
-    """How many events the store has numbered since it was made."""
+    """Number of events stored since the store was created."""
     with sqlite3.connect(folder / "state.sqlite3") as connection:
         (count,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return int(count)

@@ -1,4 +1,4 @@
-"""Query strategies: arrays in, indices out. Knows neither Label Studio nor language models."""
+"""Query strategies: arrays in, indices out. Independent of Label Studio and of language models."""
 
 from strategies.base import (
     Pool,

@@ -1,8 +1,8 @@
-"""BADGE: texts whose gradients are long and point in different directions.
+"""BADGE: batches of texts with long and diverse gradient embeddings.
 
 Ash et al., Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds (ICLR 2020), algorithm 1. The
-gradient of the loss at the predicted label with respect to the last layer is g = a ⊗ h with a = p − onehot(ŷ). Its C·D
-numbers are never written down: |g|² = |a|²|h|² and g·g′ = (a·a′)(h·h′).
+gradient embedding is the gradient of the loss at the predicted label with respect to the last layer: g = a ⊗ h with
+a = p − onehot(ŷ). Its C·D entries are never materialized: |g|² = |a|²|h|² and g·g′ = (a·a′)(h·h′).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from strategies.base import Array, Pool, PoolError, Selection, check
 from strategies.distances import squared_norms
 
-_AHEAD = 8  # rows that are drawn, and their distances computed, together
-_ROUNDING = 1e-6  # squared distances below this share of the squared norms are rounding of 0
+_AHEAD = 8  # rows drawn per pass over the pool
+_ROUNDING = 1e-6  # squared distances below this fraction of the squared norms count as 0
 
 
 def k_means_plus_plus(
     residuals: Array, features: Array, k: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """k-means++ seeding on the rows residuals ⊗ features: (N, C), (N, D) → k row numbers, distances, probabilities.
+    """k-means++ seeding on the rows residuals ⊗ features: (N, C), (N, D) → k row indices, distances, probabilities.
 
-    The first is the longest gradient, as in the authors' code; each next is drawn with a probability proportional to
-    its squared distance to the nearest chosen one. Several rows are drawn at once and their distances computed in one
-    pass; each is then accepted with the probability (its distance now / when drawn)², which gives the same
-    distribution as drawing them one after the other.
+    The first seed is the longest gradient, as in the authors' code. Each next seed is drawn with probability
+    proportional to its squared distance to the nearest selected one. Several rows are drawn per pass, and their
+    distances computed together. Rejection sampling, which accepts a row with probability (distance now / distance when
+    drawn)², gives the same distribution as drawing one by one.
     """
     norms = squared_norms(residuals).astype(np.float64) * squared_norms(features)
     nearest = np.full(len(norms), np.inf)
@@ -49,7 +49,7 @@ def k_means_plus_plus(
     while len(chosen) < k:
         drawn_from = nearest.copy()
         total = drawn_from.sum()
-        if not total > 0:  # all that is left equals what is chosen: any of it
+        if not total > 0:  # all remaining rows equal a selected one: draw uniformly
             left = np.flatnonzero(free)
             for index in rng.permutation(left)[: k - len(chosen)]:
                 choose(int(index), 0.0, 1.0 / (len(norms) - len(chosen)), nearest)
@@ -64,7 +64,7 @@ def k_means_plus_plus(
 
 
 def _distances(residuals: Array, features: Array, norms: Array, chosen: Array | list[int]) -> Array:
-    """Squared distances of the chosen gradients to all: (B, N) float64, ≥ 0."""
+    """Squared distances of the B chosen gradients to all: (B, N) float64, ≥ 0."""
     products = (residuals[chosen] @ residuals.T).astype(np.float64)
     products *= features[chosen] @ features.T
     products *= -2
@@ -77,16 +77,16 @@ def _distances(residuals: Array, features: Array, norms: Array, chosen: Array | 
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """Samples gradients as k-means++ samples its seeds."""
+    """Draws a batch by k-means++ seeding on the gradient embeddings."""
 
     name: str = "badge"
     requires: frozenset[str] = frozenset({"probs", "features"})
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is the distance to the nearest gradient chosen before."""
+        """Select min(n, N); score: distance to the nearest gradient selected before, for the first its length."""
         fields = check(self, pool, n)
         if pool.multilabel:
-            raise PoolError("strategy 'badge' reads class probabilities; the pool holds several labels a text")
+            raise PoolError("strategy 'badge' needs single-label class probabilities; the pool is multi-label")
         residuals = fields["probs"].copy()  # (p − onehot(ŷ)): (N, C)
         residuals[np.arange(pool.size), residuals.argmax(axis=1)] -= 1
         return Selection(*k_means_plus_plus(residuals, fields["features"], min(n, pool.size), rng))

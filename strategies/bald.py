@@ -1,9 +1,9 @@
-"""BALD: ask about the texts whose label tells most about the model's parameters.
+"""BALD: select texts by the mutual information between their label and the model parameters.
 
 Houlsby et al., Bayesian Active Learning for Classification and Preference Learning (2011), equation 2; with dropout
-passes as members Gal, Islam & Ghahramani, Deep Bayesian Active Learning with Image Data (ICML 2017). For one set of
-members this is the same number as `consensus_kl`, which is written as the mean divergence; the two names are the
-papers'.
+passes as committee members: Gal, Islam & Ghahramani, Deep Bayesian Active Learning with Image Data (ICML 2017). For the
+same committee the value equals that of `consensus_kl`, which is computed as a mean divergence; the literature uses both
+names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from strategies.ranking import Ranking
 
 
 def mutual_information(committee_probs: Array) -> Array:
-    """H(mean) − mean H, between label and parameters: (S, N, C) → (N,) float64 in nats, ≥ 0."""
+    """H(mean) − mean H over S members: (S, N, C) → (N,) float64 in nats, ≥ 0."""
     own = np.zeros(committee_probs.shape[1])
     for member in committee_probs:
         own += entropy(member)

@@ -1,4 +1,4 @@
-"""What every query strategy agrees on: the pool it reads, the selection it returns, the errors it raises."""
+"""Common types of query strategies: the pool they read, the selection they return, the errors they raise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class StrategyError(ValueError):
-    """A strategy was asked for something it cannot do; the message says what to change."""
+    """A request that a strategy cannot fulfil; the message states what to change."""
 
 
 class UnknownStrategyError(StrategyError):
@@ -21,58 +21,58 @@ class UnknownStrategyError(StrategyError):
 
 
 class StrategyOptionError(StrategyError):
-    """An option is unknown to the strategy or has a value it cannot use."""
+    """The strategy has no such option, or cannot use its value."""
 
 
 class PoolError(StrategyError):
-    """The pool lacks a field that the strategy requires, or a field is malformed."""
+    """The pool lacks a required field, a field is malformed, or n < 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """N unlabeled candidates and M labeled examples; C classes, D dimensions, S committee members. M may be 0."""
+    """N unlabeled candidates and M ≥ 0 labeled examples; C classes, D dimensions, S committee members."""
 
     size: int  # N
-    multilabel: bool = False  # how to read probs
-    probs: Array | None = None  # (N, C) rows sum to 1, or independent probabilities if multilabel
+    multilabel: bool = False  # whether each text may have several labels
+    probs: Array | None = None  # (N, C) rows sum to 1; if multilabel, independent probabilities
     labeled_probs: Array | None = None  # (M, C)
     committee_probs: Array | None = None  # (S, N, C)
     predictions: Array | None = None  # (S, N) regression outputs of S members or dropout passes
     features: Array | None = None  # (N, D) last hidden state of the current model
     labeled_features: Array | None = None  # (M, D)
-    embeddings: Array | None = None  # (N, D) base model
+    embeddings: Array | None = None  # (N, D) from the frozen base model
     labeled_embeddings: Array | None = None  # (M, D)
     gradient_lengths: Array | None = None  # (N,) expected gradient length
-    uncertainty: Array | None = None  # (N,) already aggregated by the learner
-    class_counts: Array | None = None  # (C,) labels so far
+    uncertainty: Array | None = None  # (N,) aggregated per text by the learner
+    class_counts: Array | None = None  # (C,) labels per class so far
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen candidates, best first; k = min(n, N)."""
+    """The selected candidates, best first; k = min(n, N)."""
 
     indices: Array  # (k,) int64, unique
-    scores: Array  # (k,) float64, the value when chosen, higher = more informative
-    probabilities: Array | None = None  # (k,) chance of each draw given those before, for strategies that sample
-    members: Array | None = None  # (k,) int64, which member of a strategy that combines several chose each
+    scores: Array  # (k,) float64, value when selected; higher = more informative
+    probabilities: Array | None = None  # (k,) chance of each draw given the earlier ones; None unless sampled
+    members: Array | None = None  # (k,) int64, index of the selecting member of a combined strategy
 
 
 class Strategy(Protocol):
-    """Chooses the candidates whose labels are worth most."""
+    """Selects the most informative candidates."""
 
     @property
     def name(self) -> str:
-        """The name by which `strategies.get` finds it."""
+        """The name for `strategies.get`."""
 
     @property
     def requires(self) -> frozenset[str]:
-        """The `Pool` fields that `select` reads; nothing else needs to be computed."""
+        """The `Pool` fields that `select` reads; no others need to be computed."""
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N) candidates. Raises `PoolError` on a missing or malformed field and on n < 1."""
+        """Select min(n, N) candidates. Raises `PoolError` on a missing or malformed field and on n < 1."""
 
 
-# Along which axis each field counts the N candidates; every other field has its own length.
+# The axis of length N of each candidate field; all other fields have no such axis.
 CANDIDATE_AXIS = {
     "probs": 0,
     "features": 0,
@@ -88,11 +88,11 @@ _DIMENSIONS = {
     "class_counts": 1,
     "committee_probs": 3,
 }
-_BLOCK = 1 << 22  # values looked at together, so that looking costs no memory
+_BLOCK = 1 << 22  # values checked at a time, so that the check needs little memory
 
 
 def subset(pool: Pool, indices: Array, wanted: Collection[str]) -> Pool:
-    """The same pool with only these candidates and of their fields the wanted ones. indices: (k,) int64."""
+    """The pool restricted to these candidates; of the candidate fields only `wanted` are kept. indices: (k,) int64."""
     values: dict[str, Any] = {}
     for field, axis in CANDIDATE_AXIS.items():
         value = getattr(pool, field)
@@ -102,14 +102,14 @@ def subset(pool: Pool, indices: Array, wanted: Collection[str]) -> Pool:
 
 
 def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
-    """The required fields by name. Refuses a pool or batch size that `strategy` cannot use, and says why."""
+    """The required fields by name. Raises `PoolError` on a missing or malformed field and on n < 1."""
     if n < 1:
-        raise PoolError(f"strategy '{strategy.name}' was asked for {n} candidates; ask for at least 1")
+        raise PoolError(f"strategy '{strategy.name}' selects at least 1 candidate; n is {n}")
     known = {field.name for field in fields(Pool)}
     arrays: dict[str, Array] = {}
     for field in sorted(strategy.requires):
         if field not in known:
-            raise PoolError(f"strategy '{strategy.name}' requires '{field}', which is no field of Pool")
+            raise PoolError(f"strategy '{strategy.name}' requires '{field}', which is not a field of Pool")
         value = getattr(pool, field)
         if value is None:
             raise PoolError(f"strategy '{strategy.name}' needs pool.{field}, which was not given")
@@ -127,7 +127,7 @@ def check(strategy: Strategy, pool: Pool, n: int) -> dict[str, Array]:
 
 
 def _finite(array: Array, axis: int) -> bool:
-    """Whether all values are finite, looked at block by block along the axis."""
+    """Whether all values are finite, checked block by block along the axis."""
     count = array.shape[axis]
     rows = max(1, _BLOCK * count // max(1, array.size))
     blocks = (slice(start, start + rows) for start in range(0, count, rows))

@@ -1,7 +1,7 @@
-"""CAL: texts that the model judges otherwise than labeled texts that look like them.
+"""CAL (contrastive active learning): texts whose predictions differ from those of their nearest labeled texts.
 
 Margatina, Vernikos, Barrault & Aletras, Active Learning by Acquiring Contrastive Examples (EMNLP 2021), algorithm 1.
-Neighbours are labeled texts only, as in the paper.
+As in the paper, neighbours are labeled texts only.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from strategies.base import Array, Pool, PoolError, Selection, StrategyOptionErr
 from strategies.distances import squared_norms
 from strategies.ranking import top
 
-_BLOCK = 4096
-_SMALLEST = 1e-12  # probability; a float32 softmax may give 0
+_BLOCK = 4096  # candidates per block
+_SMALLEST = 1e-12  # lower bound of a probability: a float32 softmax can return 0
 
 
 def contrast(probs: Array, features: Array, labeled_probs: Array, labeled_features: Array, neighbors: int) -> Array:
-    """Mean KL(p_l ‖ p_x) over the nearest labeled l of each x: (N, C), (N, D), (M, C), (M, D) → (N,) float64, in nats.
+    """Mean KL(p_l ‖ p_x) over the nearest labeled l of each x: (N, C), (N, D), (M, C), (M, D) → (N,) float64 in nats.
 
-    KL(p_l ‖ p_x) = −H(p_l) − p_l · ln p_x, so that a block costs two matrix products. 0 without labeled texts.
+    KL(p_l ‖ p_x) = −H(p_l) − p_l · ln p_x, so a block costs two matrix products. Without labeled texts: 0.
     """
     out = np.zeros(len(probs))
     k = min(neighbors, len(labeled_probs))
@@ -32,39 +32,39 @@ def contrast(probs: Array, features: Array, labeled_probs: Array, labeled_featur
     norms = squared_norms(labeled_features)
     for start in range(0, len(probs), _BLOCK):
         block = slice(start, start + _BLOCK)
-        distances = norms - 2 * (features[block] @ labeled_features.T)  # (B, M), but for a constant in each row
+        distances = norms - 2 * (features[block] @ labeled_features.T)  # (B, M) squared, up to a constant per row
         nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
         log_probs = np.log(np.maximum(probs[block].astype(np.float64), _SMALLEST))
         divergences = negative_entropy - log_probs @ labels.T  # (B, M)
         out[block] = np.take_along_axis(divergences, nearest, axis=1).mean(axis=1)
-    return np.maximum(out, 0, out=out)  # rounding may leave a little less
+    return np.maximum(out, 0, out=out)  # rounding can give small negative values
 
 
 @dataclass(frozen=True, slots=True)
 class Cal:
-    """Ranks by the contrast to the nearest labeled texts in the model's own feature space."""
+    """Ranks by the divergence from the nearest labeled texts in the current model's feature space."""
 
     neighbors: int = 10
     name: str = "cal"
     requires: frozenset[str] = frozenset({"probs", "features", "labeled_probs", "labeled_features"})
 
     def scores(self, pool: Pool) -> Array:
-        """(N,) float64, in nats."""
+        """(N,) float64 in nats."""
         fields = check(self, pool, 1)
         if pool.multilabel:
-            raise PoolError("strategy 'cal' reads class probabilities; the pool holds several labels a text")
+            raise PoolError("strategy 'cal' needs single-label class probabilities; the pool is multi-label")
         return contrast(
             fields["probs"], fields["features"], fields["labeled_probs"], fields["labeled_features"], self.neighbors
         )
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is the mean divergence."""
+        """Select min(n, N); score: mean divergence."""
         check(self, pool, n)
         return top(self.scores(pool), n, rng)
 
 
 def create(neighbors: int = 10) -> Cal:
-    """The strategy `cal`; neighbors: labeled texts that each candidate is compared with, 10 as in the paper."""
+    """The strategy `cal`; neighbors: labeled neighbours per candidate, 10 as in the paper."""
     if neighbors < 1:
         raise StrategyOptionError(f"cal: neighbors must be at least 1, not {neighbors}")
     return Cal(neighbors)

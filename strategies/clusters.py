@@ -1,4 +1,4 @@
-"""A text of each cluster that is not yet labeled: what the strategies for the first labels share."""
+"""Cluster-based selection, shared by the cold-start strategies."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.distances import unit_rows
 
-_SMALL = 50  # at most so many clusters use exact k-means, as in TypiClust's own code
+_SMALL = 50  # exact k-means up to this many clusters, then mini-batches, as in TypiClust's own code
 
 
 def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array:
-    """A cluster number for each row: (n, D) → (n,), below `clusters` and below the number of distinct rows."""
+    """Cluster index of each row: (n, D) → (n,). At most `clusters` clusters, and no more than distinct rows."""
     seed = int(rng.integers(2**31 - 1))
     distinct: set[bytes] = set()
-    for row in embeddings:  # as far as it takes to see that there are enough
+    for row in embeddings:  # stops once there are enough distinct rows
         if len(distinct) == clusters:
             break
         distinct.add(row.tobytes())
@@ -32,9 +32,9 @@ def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array
 
 @dataclass(frozen=True, slots=True)
 class OfEachCluster:
-    """Clusters labeled and unlabeled texts into M + n groups and walks through them, largest uncovered first.
+    """Clusters labeled and unlabeled texts into M + n groups and selects from the least covered, then largest cluster.
 
-    represents: the rows of a cluster, (n, D) of length 1 → (n,), how well each stands for it.
+    represents: unit vectors of one cluster's candidates, (n, D) → (n,) representativeness.
     """
 
     name: str
@@ -44,7 +44,7 @@ class OfEachCluster:
     requires: frozenset[str] = frozenset({"embeddings", "labeled_embeddings"})
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is how well the text stands for its cluster."""
+        """Select min(n, N); score: representativeness within the cluster."""
         fields = check(self, pool, n)
         k = min(n, pool.size)
         if k == 0:
@@ -55,13 +55,13 @@ class OfEachCluster:
         member_of = cluster(every, min(len(labeled) + k, self.max_clusters), rng)
         clusters = int(member_of.max()) + 1
 
-        covered = np.bincount(member_of[: len(labeled)], minlength=clusters)  # labeled or chosen texts a cluster
+        covered = np.bincount(member_of[: len(labeled)], minlength=clusters)  # labeled or selected texts per cluster
         sizes = np.bincount(member_of, minlength=clusters)
         ranked = self._ranked_members(candidates, member_of[len(labeled) :], clusters)
         indices = np.empty(k, np.int64)
         scores = np.empty(k, np.float64)
         for position in range(k):
-            # Fewest covered first, then clusters large enough to be no outliers, then the largest.
+            # Fewest labeled or selected texts first, then clusters that are not outliers, then the largest.
             choice = min(
                 (c for c in range(clusters) if ranked[c]),
                 key=lambda c: (covered[c], sizes[c] < self.min_cluster_size, -sizes[c]),
@@ -71,7 +71,7 @@ class OfEachCluster:
         return Selection(indices=indices, scores=scores)
 
     def _ranked_members(self, candidates: Array, member_of: Array, clusters: int) -> list[list[tuple[int, float]]]:
-        """Each cluster's candidates with their values, the best last."""
+        """Each cluster's candidates with their representativeness, ascending, so that `pop` returns the best."""
         ranked: list[list[tuple[int, float]]] = []
         for number in range(clusters):
             members = np.flatnonzero(member_of == number)
@@ -84,7 +84,7 @@ class OfEachCluster:
 def of_each_cluster(
     name: str, represents: Callable[[Array], Array], max_clusters: int, min_cluster_size: int
 ) -> OfEachCluster:
-    """The strategy, its options checked."""
+    """Build the strategy. Raises `StrategyOptionError` if max_clusters < 1."""
     if max_clusters < 1:
         raise StrategyOptionError(f"{name}: max_clusters must be at least 1, not {max_clusters}")
     return OfEachCluster(name, represents, max_clusters, min_cluster_size)

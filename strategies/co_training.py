@@ -1,8 +1,9 @@
-"""Co-training: texts on which two views of the data are both sure, and disagree.
+"""Co-training: contention points, where two views of the data are confident and disagree.
 
-Blum & Mitchell, Combining Labeled and Unlabeled Data with Co-Training (COLT 1998); as a query strategy Muslea, Minton &
-Knoblock, Selective Sampling with Redundant Views (AAAI 2000), whose aggressive variant asks where the less confident
-view is most confident. The learner's `committee="views"` gives the two: the frozen embeddings and the fine-tuned model.
+Blum & Mitchell, Combining Labeled and Unlabeled Data with Co-Training (COLT 1998); as a query strategy:
+Muslea, Minton & Knoblock, Selective Sampling with Redundant Views (AAAI 2000), whose aggressive variant selects the
+contention points where the less confident view is most confident. The learner's `committee="views"` provides the two
+views: frozen embeddings and the fine-tuned model.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from strategies.ranking import Ranking
 
 
 def contention(committee_probs: Array) -> Array:
-    """(2, N, C) → (N,) float64: 1 + the smaller of the two confidences where the views disagree, which is above 1.
+    """(2, N, C) → (N,) float64. With c the smaller of the two confidences: 1 + c where the views disagree.
 
-    Where they agree there is no contention: 1 − the smaller confidence then ranks the rest, in [0, 1).
+    Where they agree: 1 − c in [0, 1), so that these texts rank after all contention points.
     """
     if len(committee_probs) != 2:
         raise PoolError(f"strategy 'co_training' compares 2 views; the committee has {len(committee_probs)} members")

@@ -1,6 +1,6 @@
-"""Consensus entropy: ask about the texts on which the committee as a whole is least sure.
+"""Consensus entropy: select texts with the highest entropy of the committee's mean distribution.
 
-Settles, Active Learning Literature Survey (2009), section 3.2, soft vote entropy: the entropy of the members' mean.
+Settles, Active Learning Literature Survey (2009), section 3.2, there called soft vote entropy.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from strategies.ranking import Ranking
 
 
 def consensus(committee_probs: Array) -> Array:
-    """The members' mean distribution: (S, N, C) → (N, C) float64."""
+    """Mean distribution of the members: (S, N, C) → (N, C) float64."""
     return np.asarray(committee_probs.mean(axis=0, dtype=np.float64))
 
 
 def consensus_entropy(committee_probs: Array) -> Array:
-    """H of the members' mean: (S, N, C) → (N,) float64 in nats."""
+    """Entropy of the mean distribution: (S, N, C) → (N,) float64 in nats."""
     return entropy(consensus(committee_probs))
 
 

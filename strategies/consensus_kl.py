@@ -1,4 +1,4 @@
-"""Consensus KL: ask about the texts on which members differ most from the committee's mean.
+"""Consensus KL: select texts with the highest mean KL divergence of the members from the committee's mean.
 
 McCallum & Nigam, Employing EM and Pool-Based Active Learning for Text Classification (ICML 1998), section 3.
 """
@@ -15,7 +15,7 @@ from strategies.ranking import Ranking
 
 def consensus_kl(committee_probs: Array) -> Array:
     """(1/S) Σ_s KL(p_s ‖ mean): (S, N, C) → (N,) float64 in nats, ≥ 0."""
-    mean = np.maximum(consensus(committee_probs), np.finfo(np.float64).tiny)  # the mean may underflow where p does not
+    mean = np.maximum(consensus(committee_probs), np.finfo(np.float64).tiny)  # the mean can underflow where p does not
     total = np.zeros(mean.shape[0])
     for member in committee_probs:
         total += rel_entr(member.astype(np.float64), mean).sum(axis=1)

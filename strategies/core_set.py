@@ -1,4 +1,4 @@
-"""Core-set: greedy k-center, each time the text farthest from all that are labeled or chosen.
+"""Core-set: greedy k-center; each step selects the text farthest from all labeled and selected texts.
 
 Sener & Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach (ICLR 2018), algorithm 1.
 """
@@ -13,15 +13,15 @@ from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.distances import squared_norms, to_nearest
 
 _SPACES = {"embeddings": "labeled_embeddings", "features": "labeled_features"}
-_AHEAD = 8  # farthest rows whose distances to all others are computed in one product
+_AHEAD = 8  # farthest rows whose distances to all rows are computed in one matrix product
 
 
 def k_center(rows: Array, centers: Array, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Greedy k-center: (N, D), (M, D) → k row numbers and the distance of each to the nearest center when chosen.
+    """Greedy k-center: (N, D), (M, D) → k row indices, and each one's distance to its nearest center when selected.
 
-    Exact. The next farthest row is most often among the few that are farthest now, so that their distances to all
-    rows are computed together: one pass over the array serves several choices. Without centers the first row is drawn
-    at random; its distance counts as 0.
+    Exact. The next center is usually among the few rows that are farthest now, so their distances to all rows are
+    computed together: one pass over the array serves several selections. Without centers the first row is drawn at
+    random, with distance 0.
     """
     norms = squared_norms(rows)
     nearest = to_nearest(rows, centers)
@@ -35,18 +35,18 @@ def k_center(rows: Array, centers: Array, k: int, rng: np.random.Generator) -> t
         if index not in ahead:
             ahead = _distances_to_all(rows, norms, [index] if first else _farthest(nearest, index, k - position))
         np.minimum(nearest, ahead.pop(index), out=nearest)
-        nearest[indices[: position + 1]] = -np.inf  # never again, whatever rounding leaves of 0
+        nearest[indices[: position + 1]] = -np.inf  # exclude selected rows: rounding can leave a distance above 0
     return indices, distances
 
 
 def _farthest(nearest: Array, index: int, left: int) -> list[int]:
-    """The rows that are farthest now, `index` among them."""
+    """The rows farthest from their nearest center, `index` included."""
     count = min(_AHEAD, left, len(nearest))
     return list({index, *np.argpartition(nearest, -count)[-count:].tolist()})
 
 
 def _distances_to_all(rows: Array, norms: Array, chosen: list[int]) -> dict[int, Array]:
-    """The squared distances of all rows to each chosen one."""
+    """Squared distances of each chosen row to all rows, by row index: (N,) each."""
     products = rows[chosen] @ rows.T  # (B, N)
     products *= -2
     products += norms
@@ -56,18 +56,18 @@ def _distances_to_all(rows: Array, norms: Array, chosen: list[int]) -> dict[int,
 
 @dataclass(frozen=True, slots=True)
 class CoreSet:
-    """Covers the pool: the largest distance of any text to a labeled one becomes small."""
+    """Reduces the coverage radius: the largest distance of any text to its nearest labeled or selected text."""
 
     space: str = "embeddings"
     name: str = "core_set"
 
     @property
     def requires(self) -> frozenset[str]:
-        """The space it works in, of candidates and labeled texts."""
+        """The candidates' and the labeled texts' arrays of `space`."""
         return frozenset({self.space, _SPACES[self.space]})
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is the distance to the nearest labeled or chosen text."""
+        """Select min(n, N); score: distance to the nearest labeled or selected text."""
         fields = check(self, pool, n)
         rows = fields[self.space]
         centers = fields[_SPACES[self.space]].astype(rows.dtype, copy=False)
@@ -76,7 +76,7 @@ class CoreSet:
 
 
 def create(space: str = "embeddings") -> CoreSet:
-    """The strategy `core_set`; space: `embeddings` of the base model or `features` of the current one."""
+    """The strategy `core_set`; space: `embeddings` of the base model or `features` of the current model."""
     if space not in _SPACES:
         raise StrategyOptionError(f"core_set: space must be one of {', '.join(_SPACES)}, not '{space}'")
     return CoreSet(space)

@@ -1,4 +1,4 @@
-"""Density-weighted: informative texts, weighted by how typical of the pool they are, so that outliers lose.
+"""Density-weighted (information density): informativeness times similarity to the pool, which penalizes outliers.
 
 Settles & Craven, An Analysis of Active Learning Strategies for Sequence Labeling Tasks (EMNLP 2008), equation 13.
 """
@@ -15,12 +15,12 @@ from strategies.distances import squared_norms
 from strategies.ranking import Scorer, top
 from strategies.registry import scorer
 
-_BLOCK = 256
+_BLOCK = 256  # rows per block
 _DENSITIES = ("pool", "neighbors")
 
 
 def mean_similarity(rows: Array) -> Array:
-    """The mean cosine similarity of each row to all rows: (N, D) → (N,) float64. O(N·D): x·Σy / N."""
+    """Mean cosine similarity of each row to all rows: (N, D) → (N,) float64. O(N·D), as x·Σy / N."""
     norms = np.sqrt(squared_norms(rows))
     norms[norms == 0] = 1
     direction = (rows.T @ (1 / norms)).astype(np.float64)  # Σ y/|y|
@@ -28,7 +28,7 @@ def mean_similarity(rows: Array) -> Array:
 
 
 def neighbor_similarity(rows: Array, others: Array, neighbors: int) -> Array:
-    """The mean cosine similarity of each row to the nearest of `others` but itself: (N, D), (M, D) → (N,)."""
+    """Mean cosine similarity of each row to its nearest `others`, itself excluded: (N, D), (M, D) → (N,)."""
     others = others / np.maximum(np.sqrt(squared_norms(others)), 1e-12)[:, None]
     k = min(neighbors + 1, len(others))
     out = np.empty(len(rows))
@@ -46,7 +46,7 @@ def neighbor_similarity(rows: Array, others: Array, neighbors: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class DensityWeighted:
-    """score = base score × density^β. A negative mean similarity counts as 0."""
+    """score = base score × density^β. A negative mean similarity counts as density 0."""
 
     base: Scorer
     beta: float = 1.0
@@ -57,11 +57,11 @@ class DensityWeighted:
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the base strategy reads, and embeddings."""
+        """The base strategy's fields, and embeddings."""
         return self.base.requires | {"embeddings"}
 
     def scores(self, pool: Pool) -> Array:
-        """(N,) float64. Raises `PoolError` if a base score is negative: it could not be weighted."""
+        """(N,) float64. Raises `PoolError` if a base score is negative and so cannot be weighted."""
         rows = check(self, pool, 1)["embeddings"]
         scores = self.base.scores(pool)
         if not pool.size:
@@ -73,7 +73,11 @@ class DensityWeighted:
         return np.asarray(scores * self._by_neighbors(rows, scores) ** self.beta)
 
     def _by_neighbors(self, rows: Array, scores: Array) -> Array:
-        """Quadratic: of a large pool only the best by base score get a density, measured on an even part of it."""
+        """Density by nearest neighbours: (N, D), (N,) → (N,).
+
+        Quadratic. Above `max_candidates`, only the best by base score get a density, computed on every k-th row of the
+        pool; for all others it is 0.
+        """
         density = np.zeros(len(rows))
         best = (
             np.argpartition(-scores, self.max_candidates)[: self.max_candidates]
@@ -85,7 +89,7 @@ class DensityWeighted:
         return density
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N) with the highest weighted score."""
+        """Select the min(n, N) candidates with the highest weighted score."""
         check(self, pool, n)
         return top(self.scores(pool), n, rng)
 
@@ -98,9 +102,11 @@ def create(
     max_candidates: int = 20_000,
     base_options: dict[str, Any] | None = None,
 ) -> DensityWeighted:
-    """The strategy `density_weighted`; density: mean similarity to the `pool`, or to the nearest `neighbors`."""
+    """The strategy `density_weighted`; density: mean similarity to the whole `pool` or to the nearest `neighbors`."""
     if density not in _DENSITIES:
         raise StrategyOptionError(f"density_weighted: density must be one of {', '.join(_DENSITIES)}, not '{density}'")
     if beta < 0 or neighbors < 1 or max_candidates <= neighbors:
-        raise StrategyOptionError("density_weighted: beta ≥ 0, neighbors ≥ 1 and max_candidates > neighbors are needed")
+        raise StrategyOptionError(
+            "density_weighted: beta ≥ 0, neighbors ≥ 1 and max_candidates > neighbors are required"
+        )
     return DensityWeighted(scorer("density_weighted", base, base_options), beta, density, neighbors, max_candidates)

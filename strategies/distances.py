@@ -1,4 +1,4 @@
-"""Rows of numbers and how far they are from each other, in blocks: no array of N × M, no copy of the input."""
+"""Euclidean distances between rows, computed in blocks: no N × M array, no copy of the input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sklearn.preprocessing import normalize
 
 from strategies.base import Array
 
-_BLOCK = 16_384  # rows a block
+_BLOCK = 16_384  # rows per block
 
 
 def squared_norms(rows: Array) -> Array:
@@ -16,7 +16,7 @@ def squared_norms(rows: Array) -> Array:
 
 
 def to_nearest(rows: Array, centers: Array) -> Array:
-    """The squared distance of each row to its nearest center: (N, D), (M, D) → (N,) ≥ 0; infinite without centers."""
+    """Squared distance of each row to its nearest center: (N, D), (M, D) → (N,) ≥ 0; infinite without centers."""
     out = np.full(len(rows), np.inf, dtype=rows.dtype)
     if not len(centers):
         return out
@@ -31,6 +31,6 @@ def to_nearest(rows: Array, centers: Array) -> Array:
 
 
 def unit_rows(*parts: Array) -> Array:
-    """All rows of the parts, in the last one's precision and of length 1, in one new array."""
+    """Rows of all parts, scaled to unit length, in one new array of the last part's precision."""
     rows = np.concatenate(parts, dtype=np.result_type(parts[-1], np.float32))
     return np.asarray(normalize(rows, copy=False)) if len(rows) else rows

@@ -1,8 +1,8 @@
-"""Expected gradient length: ask about the texts whose label would change the model most.
+"""Expected gradient length (EGL): select texts whose label would change the model most.
 
-Settles, Craven & Ray, Multiple-Instance Active Learning (NIPS 2007), section 4; for text Zhang, Lease & Wallace, Active
-Discriminative Text Representation Learning (AAAI 2017). The learner computes the lengths, in the form that its option
-`egl_label` says.
+Settles, Craven & Ray, Multiple-Instance Active Learning (NIPS 2007), section 4; for text: Zhang, Lease & Wallace,
+Active Discriminative Text Representation Learning (AAAI 2017). The learner computes the lengths, at the predicted label
+or as an expectation over labels (its option `egl_label`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from strategies.ranking import Ranking
 
 
 def gradient_length(lengths: Array) -> Array:
-    """The learner's L2 norms: (N,) → (N,) float64."""
+    """L2 norms from the learner: (N,) → (N,) float64."""
     return np.asarray(lengths, dtype=np.float64)
 
 

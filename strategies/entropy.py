@@ -1,4 +1,4 @@
-"""Entropy: ask about the texts whose class distribution is most spread out.
+"""Entropy: select texts with the highest entropy of the predicted class distribution.
 
 Shannon (1948); as a query strategy Dagan & Engelson, Committee-Based Sampling (ICML 1995); Settles (2009), section 3.1.
 """

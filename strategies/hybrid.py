@@ -1,7 +1,7 @@
-"""Hybrid: a shortlist of uncertain texts, and among them different ones.
+"""Hybrid: shortlist the most uncertain texts, then select a diverse batch from the shortlist.
 
 Zhdanov, Diverse Mini-Batch Active Learning (2019), algorithm 1: k-means on the shortlist, weighted by informativeness,
-and the text nearest to each center. `k_center` takes the greedy core-set of the shortlist instead.
+then the text nearest to each center. With `k_center`: the greedy core-set of the shortlist instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DIVERSITIES = ("k_means", "k_center")
 
 @dataclass(frozen=True, slots=True)
 class Hybrid:
-    """The `factor` · n most uncertain texts, of which n far from each other."""
+    """Selects n diverse texts among the `factor` · n most uncertain ones."""
 
     base: Scorer
     factor: float = 10.0
@@ -32,12 +32,12 @@ class Hybrid:
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the base strategy reads, and embeddings; for k-center those of labeled texts, too."""
+        """The base strategy's fields, and embeddings; for k-center also those of labeled texts."""
         embeddings = {"embeddings"} if self.diversity == "k_means" else {"embeddings", "labeled_embeddings"}
         return self.base.requires | embeddings
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N), most uncertain first; a score is the base strategy's."""
+        """Select min(n, N), most uncertain first; score: the base strategy's."""
         fields = check(self, pool, n)
         scores = self.base.scores(pool)
         shortlist = top(scores, max(n, round(self.factor * n)), rng).indices
@@ -51,13 +51,13 @@ class Hybrid:
         else:
             labeled = unit_rows(fields["labeled_embeddings"].astype(rows.dtype))
             chosen, _ = k_center(rows, labeled, k, rng)
-        order = np.sort(chosen)  # the shortlist is in the order of the base strategy
+        order = np.sort(chosen)  # the shortlist is sorted by base score
         return Selection(indices=shortlist[order], scores=scores[shortlist[order]])
 
 
 def _nearest_to_centers(rows: Array, weights: Array, k: int, rng: np.random.Generator) -> Array:
-    """One row for each of k weighted k-means centers, the nearest that is not taken: (L, D), (L,) → (k,)."""
-    shifted = weights - weights.min()  # informativeness has no common zero; the least informative counts a little
+    """For each of k weighted k-means centers the nearest row not taken before: (L, D), (L,) → (k,) row indices."""
+    shifted = weights - weights.min()  # scores have no common zero; the lowest gets a small weight
     model = KMeans(k, n_init=1, random_state=int(rng.integers(2**31 - 1)))
     model.fit(rows, sample_weight=shifted + 1e-3 * max(float(shifted.max()), 1e-12))
     centers = model.cluster_centers_
@@ -72,7 +72,7 @@ def _nearest_to_centers(rows: Array, weights: Array, k: int, rng: np.random.Gene
 def create(
     base: str = "margin", factor: float = 10.0, diversity: str = "k_means", base_options: dict[str, Any] | None = None
 ) -> Hybrid:
-    """The strategy `hybrid`; factor: how many times n texts are shortlisted; diversity: `k_means` or `k_center`."""
+    """The strategy `hybrid`; factor: shortlist size as a multiple of n; diversity: `k_means` or `k_center`."""
     if factor < 1:
         raise StrategyOptionError(f"hybrid: factor must be at least 1, not {factor}")
     if diversity not in _DIVERSITIES:

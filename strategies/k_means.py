@@ -1,10 +1,10 @@
-"""k-means: the text nearest the center of each cluster not yet labeled. The product's cold start.
+"""k-means: the text nearest to the center of each cluster without labels. The default cold start.
 
-The center is that of the cluster's unlabeled texts.
+The center is the mean of the cluster's unlabeled texts.
 
 Kang, Ryu & Kwon, Using Cluster-Based Sampling to Select Initial Training Set for Active Learning in Text Classification
-(PAKDD 2004). It walks through the clusters as TypiClust does. Where a densest spot holds texts of one mould, which
-TypiClust prefers, the middle of the cluster teaches more: docs/reference/strategies.md has the comparison.
+(PAKDD 2004). Clusters are visited in TypiClust's order. TypiClust selects from the densest spot of a cluster; where
+that spot holds near-identical texts, the text nearest to the center teaches more. Comparison: docs/reference/strategies.md.
 """
 
 from __future__ import annotations
@@ -21,5 +21,5 @@ def closeness(rows: Array) -> Array:
 
 
 def create(max_clusters: int = 500, min_cluster_size: int = 5) -> OfEachCluster:
-    """The strategy `k_means`; clusters smaller than `min_cluster_size` come last."""
+    """The strategy `k_means`; clusters smaller than `min_cluster_size` are visited last."""
     return of_each_cluster("k_means", closeness, max_clusters, min_cluster_size)

@@ -1,4 +1,4 @@
-"""Margin sampling: ask about the texts whose two best classes are closest.
+"""Margin sampling: select texts with the smallest difference between the two highest class probabilities.
 
 Scheffer, Decomain & Wrobel, Active Hidden Markov Models for Information Extraction (IDA 2001); Settles (2009),
 section 3.1.
@@ -13,7 +13,7 @@ from strategies.ranking import Ranking
 
 
 def margin(probs: Array) -> Array:
-    """1 − (p₁ − p₂) for the two likeliest classes: (N, C) → (N,) float64 in [0, 1]. With one class, 0."""
+    """1 − (p₁ − p₂) for the two most probable classes: (N, C) → (N,) float64 in [0, 1]. With one class: 0."""
     probs = np.asarray(probs, dtype=np.float64)
     if probs.shape[1] < 2:
         return np.zeros(probs.shape[0])

@@ -1,7 +1,7 @@
-"""Mixed: shares of the batch by several strategies; by default nine tenths by one and a tenth at random (ε-greedy).
+"""Mixed: split the batch among several strategies; by default 90 % `margin` and 10 % `random` (ε-greedy).
 
-Exploration keeps a model from asking only where it already looks: Osugi, Kun & Scott, Balancing Exploration and
-Exploitation (ICDM 2005).
+Random exploration finds texts outside the regions that the model already samples: Osugi, Kun & Scott, Balancing
+Exploration and Exploitation (ICDM 2005).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from strategies.registry import get, nested
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Each of `members` chooses its share from what those before it left, spread evenly through the order."""
+    """Each of `members` selects its share from the candidates that earlier members left; the parts are interleaved."""
 
     members: tuple[Strategy, ...]
     shares: tuple[float, ...]  # sum to 1
@@ -26,11 +26,11 @@ class Mixed:
 
     @property
     def requires(self) -> frozenset[str]:
-        """What all members read."""
+        """The fields of all members."""
         return frozenset().union(*(member.requires for member in self.members))
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); scores are those of the member that chose, so that they do not fall steadily."""
+        """Select min(n, N); score: that of the selecting member, so scores are not monotone."""
         check(self, pool, n)
         k = min(n, pool.size)
         indices: Array = np.empty(0, np.int64)
@@ -47,7 +47,7 @@ class Mixed:
 
 
 def parts(shares: Sequence[float], k: int) -> Array:
-    """K in whole parts of these shares: the largest remainders are rounded up."""
+    """Split k into whole numbers by these shares (largest-remainder method)."""
     exact = np.asarray(shares) * k
     counts: Array = np.floor(exact + 1e-9).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: k - counts.sum()]] += 1
@@ -55,7 +55,7 @@ def parts(shares: Sequence[float], k: int) -> Array:
 
 
 def _spread(by: Array) -> Array:
-    """An order in which each member's choices are spread evenly, each in their own order: (k,) → (k,)."""
+    """A permutation that interleaves the members evenly and keeps the order within each: (k,) member indices → (k,)."""
     places = np.empty(len(by))
     for number in np.unique(by):
         mine = by == number
@@ -70,7 +70,7 @@ def create(
     base_options: dict[str, Any] | None = None,
     other_options: dict[str, Any] | None = None,
 ) -> Mixed:
-    """The strategy `mixed`; share: how much of the batch `other` chooses."""
+    """The strategy `mixed`; share: fraction of the batch that `other` selects."""
     if not 0 <= share <= 1:
         raise StrategyOptionError(f"mixed: share must be between 0 and 1, not {share}")
     members = get(base, **nested("mixed", base_options)), get(other, **nested("mixed", other_options))

@@ -1,7 +1,7 @@
-"""ProbCover: for the first labels, cover as many texts as possible by balls around those chosen.
+"""ProbCover: for cold start, cover as many texts as possible by balls around the selected ones.
 
-Yehuda, Dekel, Hacohen & Weinshall, Active Learning Through a Covering Lens (NeurIPS 2022), algorithm 1; the radius by
-its section 3.3: the largest for which balls are pure, judged by k-means clusters in place of the unknown classes.
+Yehuda, Dekel, Hacohen & Weinshall, Active Learning Through a Covering Lens (NeurIPS 2022), algorithm 1. The
+radius is by section 3.3: the largest at which balls are pure, with k-means clusters in place of the unknown classes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.clusters import cluster
 from strategies.distances import to_nearest, unit_rows
 
-_BLOCK = 256
-_SAMPLE = 2000  # rows whose purity is looked at to choose the radius
+_BLOCK = 256  # rows per block
+_SAMPLE = 2000  # rows sampled to estimate purity
 
 
 def radius(rows: Array, clusters: int, purity: float, rng: np.random.Generator) -> float:
-    """The largest Euclidean radius for which the share `purity` of balls holds one cluster only. rows: (N, D).
+    """The largest Euclidean radius at which the fraction `purity` of balls holds one cluster only. rows: (N, D).
 
-    A ball is pure up to the distance of its center's nearest row of another cluster, so that this is a quantile.
+    A ball is pure up to the distance from its center to the nearest row of another cluster; the radius is a
+    quantile of these distances.
     """
     member_of = cluster(rows, clusters, rng)
     sample = rng.permutation(len(rows))[:_SAMPLE]
@@ -35,7 +36,7 @@ def radius(rows: Array, clusters: int, purity: float, rng: np.random.Generator) 
 
 
 def neighbourhoods(rows: Array, delta: float) -> Array:
-    """Which rows lie within `delta` of each: (N, D) unit vectors → (N, N) bits, packed to (N, ⌈N/8⌉) uint8."""
+    """Which rows lie within `delta` of each row: (N, D) unit vectors → (N, N) bits, packed to (N, ⌈N/8⌉) uint8."""
     out = np.empty((len(rows), -(-len(rows) // 8)), dtype=np.uint8)
     least = 1 - delta * delta / 2  # cosine
     for start in range(0, len(rows), _BLOCK):
@@ -46,7 +47,7 @@ def neighbourhoods(rows: Array, delta: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class ProbCover:
-    """Greedy maximum coverage. Above `max_candidates` a random part of the pool stands for all of it."""
+    """Greedy maximum coverage. Above `max_candidates`, a random sample represents the pool."""
 
     clusters: int = 20
     purity: float = 0.95
@@ -56,7 +57,7 @@ class ProbCover:
     requires: frozenset[str] = frozenset({"embeddings", "labeled_embeddings"})
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is the share of texts newly covered."""
+        """Select min(n, N); score: fraction of texts newly covered."""
         fields = check(self, pool, n)
         k = min(n, pool.size)
         if not k:
@@ -71,9 +72,10 @@ class ProbCover:
 
 
 def _cover(near: Array, covered: Array, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Take k times the row with the most uncovered neighbours: packed (N, N) bits, (N,) → row numbers, counts gained.
+    """Select k times the row with the most uncovered neighbours: packed (N, N) bits, (N,) → row indices, their gains.
 
-    A row leaves the counts of its neighbours once, when it is covered: all k choices together unpack each row once.
+    A row is subtracted from its neighbours' gains once, when it becomes covered: all k selections together unpack
+    each row once.
     """
     size = len(covered)
     order = rng.permutation(size)  # ties are broken at random
@@ -95,7 +97,7 @@ def _cover(near: Array, covered: Array, k: int, rng: np.random.Generator) -> tup
 
 
 def create(clusters: int = 20, purity: float = 0.95, delta: float = 0.0, max_candidates: int = 20_000) -> ProbCover:
-    """The strategy `prob_cover`; `delta` > 0 sets the radius, otherwise `clusters` and `purity` find it."""
+    """The strategy `prob_cover`; `delta` > 0 sets the radius; 0 estimates it from `clusters` and `purity`."""
     if clusters < 1 or max_candidates < 1 or delta < 0:
         raise StrategyOptionError("prob_cover: clusters and max_candidates must be at least 1, delta at least 0")
     if not 0 < purity <= 1:

@@ -1,4 +1,4 @@
-"""Random sampling: the baseline that every other strategy has to beat."""
+"""Random sampling: the baseline for all other strategies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Random:
     requires: frozenset[str] = frozenset()
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Draw min(n, N) candidates; every score is 0, and each draw states its probability."""
+        """Draw min(n, N) candidates; scores are 0, and the probability of each draw is returned."""
         check(self, pool, n)
         k = min(n, pool.size)
         indices = rng.permutation(pool.size)[:k].astype(np.int64)

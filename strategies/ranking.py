@@ -1,4 +1,4 @@
-"""Turn a score per candidate into a selection: what all score-based strategies share."""
+"""Turn a score per candidate into a selection; shared by all score-based strategies."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 
 from strategies.base import CANDIDATE_AXIS, Array, Pool, PoolError, Selection, Strategy, check
 
-_BLOCK = 8192  # candidates scored at once: the float64 copies of a block stay small whatever the pool's size
+_BLOCK = 8192  # candidates scored at a time, so that float64 copies stay small for any pool size
 
 
 @runtime_checkable
 class Scorer(Strategy, Protocol):
-    """A strategy that has a score for each candidate by itself, so that others can build on it."""
+    """A strategy that scores each candidate independently, so that others can build on it."""
 
     def scores(self, pool: Pool) -> Array:
         """(N,) float64, finite, higher = more informative."""
 
 
 def top(scores: Array | Iterable[Array], n: int, rng: np.random.Generator) -> Selection:
-    """The n highest scores, best first; ties are broken at random, so that pool order never decides.
+    """The n highest scores, best first; ties are broken at random, independently of pool order.
 
-    scores: (N,) finite, at once or block by block. O(N + n log n), with memory for a block only: what lies below the
-    nth best so far is never looked at again.
+    scores: (N,) finite, as one array or block by block. O(N + n log n) time and memory for one block: scores below the
+    n-th best so far are dropped.
     """
     best: Array = np.empty(0)
     keys: Array = np.empty(0)
@@ -60,7 +60,7 @@ class Ranking:
 
     @property
     def requires(self) -> frozenset[str]:
-        """The one field."""
+        """The field that `score` reads."""
         return frozenset({self.field})
 
     def scores(self, pool: Pool) -> Array:
@@ -74,7 +74,7 @@ class Ranking:
     def _by_block(self, pool: Pool, n: int) -> Iterator[Array]:
         values = check(self, pool, n)[self.field]
         if pool.multilabel and self.field in ("probs", "committee_probs"):
-            raise PoolError(f"strategy '{self.name}' reads class probabilities; the pool holds several labels a text")
+            raise PoolError(f"strategy '{self.name}' needs single-label class probabilities; the pool is multi-label")
         axis = CANDIDATE_AXIS[self.field]
         for start in range(0, pool.size, _BLOCK):
             block = slice(start, start + _BLOCK)

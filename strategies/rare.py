@@ -1,10 +1,9 @@
-"""Rare: unsure texts that may belong to classes with few labels so far.
+"""Rare: uncertain texts that may belong to classes with few labels so far.
 
-A text's score is the label that each class still lacks, Σ_c p_c / (1 + n_c), times how near its two likeliest classes
-are. What was chosen counts as labeled by its probabilities, so that one class does not take the whole batch. Weights
-that fall with a class's count are the usual remedy for imbalance (Cui et al., Class-Balanced Loss Based on Effective
-Number of Samples, CVPR 2019, section 3, where their β is near 1); the product with uncertainty is ours, measured in
-benchmarks/results/balance.md.
+Score: expected class rarity Σ_c p_c / (1 + n_c), with n_c the label counts, times the score of `margin`. A selected
+text adds its class probabilities to n, so that one class does not fill the batch. Weights that fall with a class's
+count are the usual remedy for imbalance (Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR
+2019, section 3, with β near 1); the product with uncertainty is our own, measured in benchmarks/results/balance.md.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from strategies.margin import margin
 
 @dataclass(frozen=True, slots=True)
 class Rare:
-    """One text after the other, each the best for the classes that then have few labels."""
+    """Selects one text after another, each with the highest score under the current class counts."""
 
     name: str = "rare"
     requires: frozenset[str] = frozenset({"probs", "class_counts"})
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Choose min(n, N); a score is that at the moment of choosing."""
+        """Select min(n, N); score: value when selected."""
         fields = check(self, pool, n)
         if pool.multilabel:
-            raise PoolError("strategy 'rare' reads class probabilities; the pool holds several labels a text")
+            raise PoolError("strategy 'rare' needs single-label class probabilities; the pool is multi-label")
         if fields["class_counts"].shape[0] != fields["probs"].shape[1]:
             raise PoolError(
                 f"pool.class_counts has {fields['class_counts'].shape[0]} classes; pool.probs has "
@@ -38,7 +37,7 @@ class Rare:
 
 
 def lacking(probs: Array, counts: Array, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The rows and their scores, in the order in which they are chosen: (N, C), (C,) → (k,), (k,)."""
+    """Row indices and scores in order of selection: (N, C) probabilities, (C,) counts → (k,), (k,)."""
     probs, counts = np.asarray(probs, np.float64), np.asarray(counts, np.float64)
     unsure, ties = margin(probs), rng.random(len(probs))
     left = np.ones(len(probs), bool)

@@ -1,7 +1,7 @@
-"""Sampled: draw by the rank of another strategy's score, so that each draw states its probability.
+"""Sampled: draw by the rank of a base strategy's score, with a known probability for each draw.
 
-What was drawn with a known probability can be counted by it, and so measure a model without bias; and a batch of draws
-is more diverse than the top of the ranking. Soft-rank acquisition: Kirsch et al., Stochastic Batch Acquisition: A
+Labels weighted by their draw probabilities estimate model quality without selection bias, and a drawn batch is more
+diverse than the top of the ranking. Soft-rank acquisition: Kirsch et al., Stochastic Batch Acquisition: A
 Simple Baseline for Deep Active Learning (TMLR 2023), section 3.
 """
 
@@ -19,19 +19,19 @@ from strategies.registry import scorer
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Draws without replacement, with probabilities in proportion to rank^−beta: 1 is the best, N the worst."""
+    """Draws without replacement, with probability proportional to rank^−beta; rank 1 is the best."""
 
     base: Scorer
-    beta: float = 1.0  # 0 draws uniformly, large values take the best
+    beta: float = 1.0  # 0 draws uniformly, large values approach the top n
     name: str = "sampled"
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the base strategy reads."""
+        """The base strategy's fields."""
         return self.base.requires
 
     def select(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
-        """Draw min(n, N) candidates, in the order of the draws; scores are the base's."""
+        """Draw min(n, N) candidates, in the order of the draws; score: the base strategy's."""
         check(self, pool, n)
         scores = self.base.scores(pool)
         indices, probabilities = draw(soft_ranks(scores, self.beta, rng), min(n, pool.size), rng)
@@ -39,7 +39,7 @@ class Sampled:
 
 
 def soft_ranks(scores: Array, beta: float, rng: np.random.Generator) -> Array:
-    """The logarithms of the weights: −beta · log rank, (N,) → (N,); ties are ranked at random."""
+    """Log-weights −beta · log rank: (N,) → (N,); ties are ranked at random."""
     order = np.lexsort((rng.random(len(scores)), -scores))
     ranks = np.empty(len(scores))
     ranks[order] = np.arange(1, len(scores) + 1)
@@ -47,15 +47,15 @@ def soft_ranks(scores: Array, beta: float, rng: np.random.Generator) -> Array:
 
 
 def draw(log_weights: Array, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """K of N without replacement in proportion to their weights: the rows in order, and the probability of each draw.
+    """Draw k of N without replacement in proportion to the weights: row indices in order, probability of each draw.
 
-    The k largest of log-weights with Gumbel noise are such draws, in their order (Vieira 2014; Kool et al., ICML 2019).
+    Gumbel top-k: the k largest log-weights plus Gumbel noise, in order (Vieira 2014; Kool et al., ICML 2019).
     """
     noisy = log_weights + rng.gumbel(size=len(log_weights))
     rows = np.argsort(-noisy, kind="stable")[:k].astype(np.int64)
     weights = np.exp(log_weights - log_weights.max(initial=-np.inf))
     undrawn = np.delete(weights, rows).sum()
-    left = undrawn + np.cumsum(weights[rows][::-1])[::-1]  # summed from the last on: differences would cancel
+    left = undrawn + np.cumsum(weights[rows][::-1])[::-1]  # summed from the end: differences would lose precision
     return rows, weights[rows] / left
 
 

@@ -1,7 +1,7 @@
-"""TypiClust: the most typical text of each cluster not yet labeled. For the first queue and small budgets.
+"""TypiClust: the most typical text of each cluster without labels. For cold start and small budgets.
 
 Hacohen, Dekel & Weinshall, Active Learning on a Budget: Opposite Strategies Suit High and Low Budgets (ICML 2022),
-section 3 and algorithm 1. Embeddings are normalised here, so that Euclidean and cosine neighbours are the same.
+section 3 and algorithm 1. Embeddings are scaled to unit length, so that Euclidean and cosine neighbours agree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from strategies.clusters import OfEachCluster, of_each_cluster
 
 
 def typicality(embeddings: Array, neighbors: int) -> Array:
-    """1 / mean Euclidean distance to the nearest `neighbors` others: (n, D) → (n,). A lone text has typicality 0."""
+    """1 / mean Euclidean distance to the nearest `neighbors` others: (n, D) → (n,). A single text has typicality 0."""
     count = embeddings.shape[0]
     k = min(neighbors, count - 1)
     if k < 1:
@@ -26,7 +26,7 @@ def typicality(embeddings: Array, neighbors: int) -> Array:
 
 
 def create(max_clusters: int = 500, neighbors: int = 20, min_cluster_size: int = 5) -> OfEachCluster:
-    """The strategy `typiclust`; the options are those of the paper."""
+    """The strategy `typiclust`; options and defaults are those of the paper."""
     if neighbors < 1:
         raise StrategyOptionError(f"typiclust: neighbors must be at least 1, not {neighbors}")
     return of_each_cluster("typiclust", partial(typicality, neighbors=neighbors), max_clusters, min_cluster_size)

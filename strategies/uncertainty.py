@@ -1,6 +1,6 @@
-"""Uncertainty: ask about the texts of which the learner itself is least sure.
+"""Uncertainty sampling by the learner's own measure.
 
-For structured labels (spans, answers, pairs) the learner aggregates an uncertainty over a text; Settles & Craven, An
+For structured labels (spans, answers, pairs) the learner aggregates uncertainty per text: Settles & Craven, An
 Analysis of Active Learning Strategies for Sequence Labeling Tasks (EMNLP 2008), section 3.1.
 """
 
@@ -13,7 +13,7 @@ from strategies.ranking import Ranking
 
 
 def uncertainty(values: Array) -> Array:
-    """The learner's own numbers: (N,) → (N,) float64."""
+    """The learner's uncertainties: (N,) → (N,) float64."""
     return np.asarray(values, dtype=np.float64)
 
 

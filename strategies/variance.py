@@ -1,4 +1,4 @@
-"""Variance: for regression, ask about the texts on which members or dropout passes disagree most.
+"""Variance: for regression, select texts on which committee members or dropout passes disagree most.
 
 Burbidge, Rowland & King, Active Learning for Regression Based on Query by Committee (IDEAL 2007), section 2.
 """
@@ -12,7 +12,7 @@ from strategies.ranking import Ranking
 
 
 def variance(predictions: Array) -> Array:
-    """The variance over S members: (S, N) → (N,) float64, in the target's unit squared."""
+    """Variance over S members: (S, N) → (N,) float64, in the target's unit squared."""
     return np.asarray(predictions.astype(np.float64).var(axis=0))
 
 

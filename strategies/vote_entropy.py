@@ -1,4 +1,4 @@
-"""Vote entropy: ask about the texts on which the votes of a committee are most divided.
+"""Vote entropy (query by committee): select texts with the highest entropy of the committee's votes.
 
 Dagan & Engelson, Committee-Based Sampling for Training Probabilistic Classifiers (ICML 1995), section 4; Settles,
 Active Learning Literature Survey (2009), equation 3.4.

@@ -1,1 +1,1 @@
-"""How good a model is, from labels and what it said of them: arrays in, numbers out."""
+"""Model quality from labels and predictions: arrays in, numbers out."""

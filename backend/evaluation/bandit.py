@@ -1,9 +1,9 @@
-"""Which strategy teaches most: a belief about each, moved by what its texts of the last batch taught.
+"""Bandit over strategies: estimate whose texts lower the held-out loss most, and derive shares of the next batch.
 
-A Bayesian bandit: beliefs are normal and fade from round to round towards what is known of strategies in general, since
-what helps changes as a model learns; each strategy's share is the probability that it is the best (Thompson, Biometrika
-1933; for changing ones Gupta, Granmo & Agrawala, ICMLA 2011). What a strategy's texts teach is told a text, so that a
-share does not count twice.
+Beliefs are normal and decay from round to round towards the prior, since the best strategy changes as a model learns.
+A strategy's share is the probability that it is the best: Thompson sampling (Thompson, Biometrika 1933; for bandits
+that change over time Gupta, Granmo & Agrawala, ICMLA 2011). Gain is measured per text, so that it does not depend on
+the share.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 Targets = NDArray[np.int64]
-Losses = Callable[[Vectors, Targets, Vectors, Targets], Array]  # learn from the first two; the loss on each other text
+Losses = Callable[[Vectors, Targets, Vectors, Targets], Array]  # fit on the first two; loss on each of the others
 
-_BEFORE = (0.6, 0.2, 0.2)  # what the first members are believed to teach beyond the average, as a share of it; then 0
-_SPREAD = 0.35  # standard deviation of that belief
-_KEPT = 0.8  # of what was learned, from round to round
-_NOISE = 0.3  # standard deviation of what a batch happens to teach, beside that of the measurement
-_MOST = 2.0  # beyond the average that is believed of one batch, either way
-_LEAST = 0.05  # of the batch for every member: what is never tried cannot become the best
-_DRAWS = 10_000
-_FEW = 2  # texts of a member that tell anything
+_BEFORE = (0.6, 0.2, 0.2)  # prior mean gain above the average, relative to it; 0 for further members
+_SPREAD = 0.35  # standard deviation of the prior
+_KEPT = 0.8  # fraction of the deviation from the prior that is kept from round to round
+_NOISE = 0.3  # standard deviation of a batch's gain, in addition to the measurement error
+_MOST = 2.0  # limit of one batch's gain above or below the average
+_LEAST = 0.05  # minimum share of each member: one that is never tried cannot become the best
+_DRAWS = 10_000  # to estimate the shares
+_FEW = 2  # minimum number of texts to measure a gain
 
 
 class Belief(NamedTuple):
-    """What each member is believed to teach beyond the average, as a share of it: (K,) each."""
+    """Belief in each member's gain above the average, relative to the average: (K,) each."""
 
     mean: Array
     variance: Array
 
 
 def beforehand(members: int) -> Belief:
-    """What is believed before anything was taught."""
+    """The prior."""
     mean = np.zeros(members)
     mean[: len(_BEFORE)] = _BEFORE[:members]
     return Belief(mean, np.full(members, _SPREAD**2))
 
 
 def shares(belief: Belief) -> Array:
-    """The share of the next batch for each member: (K,), sums to 1."""
+    """Share of each member in the next batch: (K,), sums to 1."""
     members = len(belief.mean)
     drawn = belief.mean + np.sqrt(belief.variance) * np.random.default_rng(0).normal(size=(_DRAWS, members))
     best = np.bincount(drawn.argmax(axis=1), minlength=members) / _DRAWS
@@ -55,9 +55,9 @@ def taught(
     known: tuple[Vectors, Targets], batch: tuple[Vectors, Targets], by: Targets, members: int,
     held_out: tuple[Vectors, Targets], losses: Losses,
 ) -> Array:  # fmt: skip
-    """By how much each member's texts of a batch lower the loss on each held-out text, a text: (K, H).
+    """Reduction of the loss on each held-out text per text of each member: (K, H).
 
-    NaN for a member with fewer than two. by: (B,) which member chose each text of the batch.
+    NaN for a member with fewer than two texts in the batch. by: (B,) index of the member that selected each text.
     """
     vectors, targets = known
     before = losses(vectors, targets, *held_out)
@@ -71,9 +71,9 @@ def taught(
 
 
 def learn(belief: Belief, gains: Array) -> Belief:
-    """The belief after a batch. gains: (K, H), what `taught` found.
+    """Belief after a batch. gains: (K, H) from `taught`.
 
-    Members are compared on the same held-out texts, so that what all have in common falls out.
+    Members are compared on the same held-out texts, so that effects common to all cancel.
     """
     before = beforehand(len(belief.mean))
     mean = before.mean + _KEPT * (belief.mean - before.mean)
@@ -96,10 +96,10 @@ def learn(belief: Belief, gains: Array) -> Belief:
 
 
 def in_words(names: list[str], belief: Belief, gains: Array | None) -> str:
-    """Why the shares are what they are."""
+    """Reason for the current shares, as a sentence."""
     leader = names[int(np.argmax(shares(belief)))]
     if gains is None or np.isnan(gains).all():
-        return f"most by {leader}: nothing was taught yet that could be compared"
+        return f"largest share: {leader}; no gains measured yet"
     means: list[Any] = [None if np.isnan(row).any() else row.mean() for row in gains]
     best = max((m, n) for m, n in zip(means, names, strict=True) if m is not None)[1]
-    return f"most by {leader}; of the last batch the texts of {best} taught most"
+    return f"largest share: {leader}; highest gain per text in the last batch: {best}"

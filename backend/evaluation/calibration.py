@@ -1,4 +1,4 @@
-"""Make confidences mean what they say: of predictions with confidence 0.8, eight in ten should be right.
+"""Calibrate confidences: of predictions with confidence 0.8, 80 % should be correct.
 
 Temperature scaling: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), section 4.2.
 """
@@ -11,17 +11,17 @@ from scipy.optimize import minimize_scalar
 
 Array = NDArray[np.float64]
 
-_HOTTEST = 20.0  # and 1 / 20 the coldest
-_PRIOR = 0.5  # standard deviation of the logarithm of temperatures: a few labels change little
-_LEAST = 1e-12  # of a probability
-_A_BIN = 10  # labels, at least
-_BINS = 10
+_HOTTEST = 20.0  # maximum temperature; the minimum is its inverse
+_PRIOR = 0.5  # prior standard deviation of the log temperature, so that few labels change little
+_LEAST = 1e-12  # lower bound of a probability
+_A_BIN = 10  # minimum number of labels per bin
+_BINS = 10  # maximum number of bins
 
 
 def tempered(probs: NDArray[np.floating], temperature: float) -> Array:
-    """Probabilities as their logits divided by the temperature would give them: (…, C) → (…, C), rows sum to 1.
+    """Probabilities after dividing their logits by the temperature: (…, C) → (…, C), rows sum to 1.
 
-    Above 1 they are less sure, below 1 surer; their order stays.
+    A temperature above 1 lowers the confidence, below 1 raises it; the ranking of the classes does not change.
     """
     logits = np.log(np.clip(np.asarray(probs, np.float64), _LEAST, None)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -29,15 +29,15 @@ def tempered(probs: NDArray[np.floating], temperature: float) -> Array:
 
 
 def two_sided(probs: NDArray[np.floating]) -> Array:
-    """Independent probabilities as pairs of it and its opposite: (…) → (…, 2)."""
+    """Independent probabilities p as pairs (p, 1 − p): (…) → (…, 2)."""
     there = np.asarray(probs, np.float64)
     return np.stack([there, 1.0 - there], axis=-1)
 
 
 def best_temperature(probs: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
-    """The temperature under which held-out labels are likeliest, with a prior at 1.
+    """The most probable temperature given held-out labels, with a prior centered at 1.
 
-    probs: (N, C) rows sum to 1; truth: (N,) the class of each.
+    probs: (N, C) rows sum to 1; truth: (N,) class indices.
     """
 
     def cost(log_temperature: float) -> float:
@@ -50,10 +50,10 @@ def best_temperature(probs: NDArray[np.floating], truth: NDArray[np.integer]) ->
 
 
 def reliability(confidence: Array, correct: NDArray[np.bool_]) -> list[dict[str, float]]:
-    """What a reliability diagram shows: mean `confidence`, `accuracy` and number of `labels` of each bin.
+    """Data of a reliability diagram: mean `confidence`, `accuracy` and number of `labels` of each bin.
 
-    confidence, correct: (N,). Bins of equal size (Nguyen & O'Connor, EMNLP 2015, section 3), at most ten and with at
-    least ten labels each: few labels make one bin.
+    confidence, correct: (N,). Bins of equal size (Nguyen & O'Connor, EMNLP 2015, section 3), at most ten, of at
+    least ten labels each; fewer than 20 labels make one bin.
     """
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split(order, max(1, min(_BINS, len(order) // _A_BIN)))
@@ -64,7 +64,7 @@ def reliability(confidence: Array, correct: NDArray[np.bool_]) -> list[dict[str,
 
 
 def error_by_chance(bins: list[dict[str, float]]) -> float:
-    """The calibration error to expect of confidences that mean exactly what they say, with so few labels."""
+    """Expected calibration error of perfectly calibrated confidences, from sampling noise at this number of labels."""
     total = sum(each["labels"] for each in bins)
     of_bins = (each["labels"] * np.sqrt(2 / np.pi * each["confidence"] * (1 - each["confidence"]) / each["labels"])
                for each in bins)  # fmt: skip
@@ -72,6 +72,6 @@ def error_by_chance(bins: list[dict[str, float]]) -> float:
 
 
 def calibration_error(bins: list[dict[str, float]]) -> float:
-    """The expected calibration error: by how much confidence and accuracy differ, averaged over the labels."""
+    """Expected calibration error (ECE): |confidence − accuracy|, averaged over the labels."""
     total = sum(each["labels"] for each in bins)
     return sum(each["labels"] * abs(each["confidence"] - each["accuracy"]) for each in bins) / total

@@ -1,7 +1,7 @@
-"""What choosing texts saves: the held-out labels are a random sample, so that they can also play a project without it.
+"""Control arm: how many labels selection saves. Held-out labels are a random sample, so they stand for random labeling.
 
-A model fitted on k labels that were chosen is compared with one fitted on k labels that were drawn at random, both on
-held-out texts that neither learned from.
+A model fitted on k selected labels is compared with one fitted on k random labels, both on held-out texts that neither
+was trained on.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Targets = NDArray[np.int64]
-Fit = Callable[[Vectors, Targets], Callable[[Vectors], Targets]]  # learn from these; then name the class of others
+Fit = Callable[[Vectors, Targets], Callable[[Vectors], Targets]]  # fit on these; the result predicts classes
 
-ENOUGH = 100  # held-out labels
-MOST = 200  # labels to learn from: more only takes longer
+ENOUGH = 100  # minimum number of held-out labels
+MOST = 200  # maximum number of training labels: more only takes longer
 _SPLITS = 12
-_SIZES = 6
-_T = 2.2  # 97.5 % of Student's distribution, for so many splits
+_SIZES = 6  # points of the learning curve of selected labels
+_T = 2.2  # 97.5 % quantile of Student's t-distribution for this number of splits
 
 
 def compare(chosen: tuple[Vectors, Targets], random: tuple[Vectors, Targets], fit: Fit) -> dict[str, Any] | None:
-    """How much better k chosen labels teach than k random ones and, if they surely do, how many teach as much.
+    """Accuracy gain of k selected over k random labels and, if significant, the selected labels needed to match random.
 
-    chosen, random: vectors and classes, the chosen ones in the order in which they were labeled. k is half of the
-    random ones, at most 200: of each of twelve splits one half teaches and the other measures. None below 100 random
-    labels, or while fewer than k were chosen. Intervals are of 95 %, by the spread over the splits, which for halves is
-    that of the mean (Shao & Wu, Annals of Statistics 1989, the delete-d jackknife); the chosen labels are as given.
+    chosen, random: vectors and classes, `chosen` in order of labeling. k is half of the random labels, at most 200: in
+    each of twelve splits one half is for training and the other for testing. None below 100 random labels or fewer than
+    k selected ones. 95 % intervals, from the spread over the splits, which for halves equals that of the mean (Shao &
+    Wu, Annals of Statistics 1989, the delete-d jackknife); the selected labels are treated as fixed.
     """
     vectors, targets = random
     k = min(len(targets) // 2, MOST)
@@ -59,7 +59,7 @@ def compare(chosen: tuple[Vectors, Targets], random: tuple[Vectors, Targets], fi
 
 
 def _first(sizes: Targets, curve: NDArray[np.float64]) -> float:
-    """The smallest size at which a curve reaches 0, which it does at the last; between two sizes in a straight line."""
+    """The smallest size at which a curve reaches 0, linearly interpolated. The curve must reach 0 at the last size."""
     place = int(np.argmax(curve >= 0))
     if place == 0:
         return float(sizes[0])

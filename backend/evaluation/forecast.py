@@ -1,7 +1,8 @@
-"""How many labels are still needed until the target is surely reached, by the learning curve so far.
+"""Forecast the labels needed until the stopping rule confirms the target, from the learning curve so far.
 
-Errors are taken to fall as a power law towards a floor (Hestness et al., Deep Learning Scaling is Predictable,
-Empirically, 2017, section 2). Every such curve is weighed by how likely it makes the held-out scores, and played on.
+Model: errors fall as a power law towards a floor (Hestness et al., Deep Learning Scaling is Predictable, Empirically,
+2017, section 2). Such curves are drawn by their posterior probability given the held-out scores, and labeling is
+simulated along each.
 """
 
 from __future__ import annotations
@@ -16,49 +17,49 @@ from backend.evaluation.stopping import due, level, lower_end
 
 Array = NDArray[np.float64]
 
-ENOUGH = 4  # points of the curve
-_CURVES = 200  # that are played on
-_STEP = 0.02  # of the labels so far, at least, from round to round
+ENOUGH = 4  # minimum number of points of the curve
+_CURVES = 200  # curves drawn
+_STEP = 0.02  # minimum size of a simulated round, relative to the labels so far
 _FLOORS = np.array([0.0, *np.geomspace(0.005, 0.4, 15)])
-_FIRST = np.linspace(0.02, 0.98, 49)  # error at the first point, above the floor
+_FIRST = np.linspace(0.02, 0.98, 49)  # error above the floor at the first point
 _POWERS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7])
 
 
 class Point(NamedTuple):
-    """What was known of one adapter."""
+    """Held-out score of one adapter."""
 
-    examples: int  # that it learned from
-    labels: float  # held-out ones, at least 1
+    examples: int  # training labels
+    labels: float  # held-out labels, at least 1
     score: float  # from 0 to 1
 
 
 class Forecast(NamedTuple):
-    """Labels still needed, held-out ones included: the median, and where it is in eight of ten cases."""
+    """Labels still needed, held-out ones included: median and 80 % interval."""
 
     labels: int
     low: int
-    high: int | None  # None: more than there are
+    high: int | None  # None: more than there are tasks
 
 
 class Plan(NamedTuple):
-    """How labeling goes on."""
+    """Settings and state of labeling from now on."""
 
     target: float
     risk: float
-    last_look: int  # held-out labels at it
-    batch: int  # labels a round
-    share: float  # of them that are held out
-    near: float  # and from the target on
-    candidates: int  # tasks that are left to learn from
-    held_out: int  # and to measure with
+    last_look: int  # held-out labels at the last check
+    batch: int  # labels per round
+    share: float  # fraction of them that is held out
+    near: float  # that fraction once the score has reached the target
+    candidates: int  # unlabeled tasks for training
+    held_out: int  # unlabeled tasks for measuring
 
 
 def forecast(points: Sequence[Point], plan: Plan) -> Forecast | None:
-    """None while it is unknown: below four points, or where more than half of the likely curves never get there."""
+    """The forecast. None below four points, or if more than half of the drawn curves never reach the target."""
     if len(points) < ENOUGH:
         return None
     rng = np.random.default_rng(0)
-    needed = np.array([_played(curve, points[-1], plan, rng) for curve in _likely(points, rng)])
+    needed = np.array([_labels_needed(curve, points[-1], plan, rng) for curve in _drawn_curves(points, rng)])
     low, middle, high = np.quantile(needed, [0.1, 0.5, 0.9], method="higher")
     if not np.isfinite(middle):
         return None
@@ -75,10 +76,10 @@ class _Curve(NamedTuple):
         return np.asarray(1.0 - self.floor - self.first * (np.asarray(examples) / self.start) ** -self.power)
 
 
-def _likely(points: Sequence[Point], rng: np.random.Generator) -> list[_Curve]:
-    """Curves drawn by their posterior probability, all alike beforehand.
+def _drawn_curves(points: Sequence[Point], rng: np.random.Generator) -> list[_Curve]:
+    """Curves drawn from their posterior under a uniform prior.
 
-    The points share most of their held-out labels, so that together they count as many as the last one has.
+    The points share most of their held-out labels, so together they weigh as many labels as the last point has.
     """
     examples, labels, scores = (np.array(each, np.float64) for each in zip(*points, strict=True))
     floors, firsts, powers = (each.ravel() for each in np.meshgrid(_FLOORS, _FIRST, _POWERS, indexing="ij"))
@@ -91,17 +92,17 @@ def _likely(points: Sequence[Point], rng: np.random.Generator) -> list[_Curve]:
     return [_Curve(floors[i], firsts[i], powers[i], float(examples[0])) for i in drawn]
 
 
-def _played(curve: _Curve, now: Point, plan: Plan, rng: np.random.Generator) -> float:
-    """Labels until the target's lower end passes if this is the curve; infinite if tasks run out before."""
-    examples, measured, looked = float(now.examples), float(now.labels), plan.last_look
-    lucky = now.score * now.labels - float(curve.score(examples)) * now.labels  # which stays so with these texts
+def _labels_needed(curve: _Curve, now: Point, plan: Plan, rng: np.random.Generator) -> float:
+    """Labels until the lower bound reaches the target if this is the curve; infinite if the tasks run out before."""
+    examples, measured, last_look = float(now.examples), float(now.labels), plan.last_look
+    excess = now.score * now.labels - float(curve.score(examples)) * now.labels  # constant for the measured texts
     right_of_new, new = 0.0, 0.0
     left, to_measure = float(plan.candidates), float(plan.held_out)
     total = 0.0
     while left > 0 or to_measure > 0:
         score = float(curve.score(examples))
-        near = lucky + score * measured + right_of_new >= plan.target * (measured + new)
-        step = max(plan.batch, _STEP * (examples + new))  # far ahead, rounds need not be told apart
+        near = excess + score * measured + right_of_new >= plan.target * (measured + new)
+        step = max(plan.batch, _STEP * (examples + new))  # several rounds at once where many labels are needed
         fresh = min(to_measure, step * (plan.near if near else plan.share))
         learned = min(left, step - fresh)
         if fresh + learned < 1e-9:
@@ -111,9 +112,9 @@ def _played(curve: _Curve, now: Point, plan: Plan, rng: np.random.Generator) -> 
         score = float(curve.score(examples))
         right_of_new += score * fresh + rng.normal() * np.sqrt(max(0.0, score * (1 - score)) * fresh)
         labels = int(measured + new)
-        if due(labels, looked):
-            found = min(1.0, max(0.0, (lucky + score * measured + right_of_new) / (measured + new)))
-            if lower_end(found, labels, level(labels, looked, plan.risk)) >= plan.target:
+        if due(labels, last_look):
+            found = min(1.0, max(0.0, (excess + score * measured + right_of_new) / (measured + new)))
+            if lower_end(found, labels, level(labels, last_look, plan.risk)) >= plan.target:
                 return total
-            looked = labels
+            last_look = labels
     return np.inf

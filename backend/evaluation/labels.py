@@ -1,4 +1,4 @@
-"""Are the labels right? Those that are likely wrong, and how well annotators agree."""
+"""Label quality: likely label errors and inter-annotator agreement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 Array = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 Targets = NDArray[np.int64]
-Probs = Callable[[Vectors, Targets, Vectors], Array]  # learn from the first two; class probabilities of the others
+Probs = Callable[[Vectors, Targets, Vectors], Array]  # fit on the first two; class probabilities of the last
 
 _FOLDS = 5
 
@@ -25,20 +25,20 @@ class Suspect(NamedTuple):
     """A label that is likely wrong."""
 
     row: int
-    quality: float  # the probability that a model gives it that did not learn from this text
-    instead: int  # the class that this model would give
+    quality: float  # probability of the label by a model that was not trained on this text
+    instead: int  # the class that this model predicts
 
 
 def enough(labels: Targets) -> bool:
-    """Whether labels can be judged by each other: ten of them, and two classes."""
+    """Whether there are enough labels to find errors among them: at least ten, of at least two classes."""
     return len(labels) >= 2 * _FOLDS and len(np.unique(labels)) > 1
 
 
 def suspects(vectors: Vectors, labels: Targets, probs: Probs) -> list[Suspect]:
-    """The labels that are likely wrong, the likeliest first. vectors: (N, D); labels: (N,) classes.
+    """Likely label errors, the most likely first. vectors: (N, D); labels: (N,) class indices.
 
     Confident learning on out-of-fold probabilities, ranked by that of the given label (Northcutt, Jiang & Chuang, JAIR
-    2021, section 3), as cleanlab does it. None if there are not enough.
+    2021, section 3), as implemented by cleanlab. Empty if there are not enough labels.
     """
     if not enough(labels):
         return []
@@ -47,21 +47,22 @@ def suspects(vectors: Vectors, labels: Targets, probs: Probs) -> list[Suspect]:
     for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
         found[others] = probs(vectors[learned], labels[learned], vectors[others])[:, present]
     found /= found.sum(axis=1, keepdims=True)
-    with warnings.catch_warnings():  # one for each small class
+    with warnings.catch_warnings():  # one warning for each small class
         warnings.simplefilter("ignore", UserWarning)
         rows = find_label_issues(given, found, return_indices_ranked_by="self_confidence", n_jobs=1)
     return [Suspect(int(row), float(found[row, given[row]]), int(present[found[row].argmax()])) for row in rows]
 
 
-def agreement(said: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | None:
-    """How well annotators agree where several labeled one task: (task, annotator, value) each. None where none did.
+def agreement(annotations: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | None:
+    """Inter-annotator agreement on tasks with several annotations of (task, annotator, value). None without such tasks.
 
-    `alpha` is Krippendorff's for nominal values (Content Analysis, 2004, section 11.3): 1 if all agree, 0 as if they
-    drew lots; None where all values are the same. Each annotator's `disagrees` counts the tasks on which most of the
-    others agree on something else.
+    `share` is the fraction of agreeing pairs per task, on average. `alpha` is Krippendorff's for nominal values
+    (Content Analysis, 2004, section 11.3): 1 for perfect agreement, 0 for chance; None where all values are the same.
+    Per annotator, `compared` counts the tasks on which the others have one most frequent value, and `disagrees` those
+    on which the annotator chose another.
     """
     by_task: dict[int, list[tuple[int | None, str]]] = defaultdict(list)
-    for task, annotator, value in said:
+    for task, annotator, value in annotations:
         by_task[task].append((annotator, json.dumps(value, sort_keys=True)))
     several = {task: votes for task, votes in by_task.items() if len(votes) > 1}
     if not several:
@@ -69,12 +70,12 @@ def agreement(said: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | N
     people: dict[str, dict[str, int]] = defaultdict(lambda: {"labels": 0, "compared": 0, "disagrees": 0})
     for task, votes in by_task.items():
         for place, (annotator, value) in enumerate(votes):
-            told = people[str(annotator)]
-            told["labels"] += 1
+            person = people[str(annotator)]
+            person["labels"] += 1
             others = Counter(v for other, (_, v) in enumerate(votes) if other != place).most_common(2)
             if task in several and (len(others) == 1 or others[0][1] > others[1][1]):
-                told["compared"] += 1
-                told["disagrees"] += value != others[0][0]
+                person["compared"] += 1
+                person["disagrees"] += value != others[0][0]
     counts = [Counter(value for _, value in votes) for votes in several.values()]
     return {
         "tasks": len(several),
@@ -85,7 +86,7 @@ def agreement(said: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | N
 
 
 def _alike(votes: Counter[str]) -> float:
-    """The share of pairs of one task's values that are the same."""
+    """Share of equal pairs among one task's values."""
     total = votes.total()
     return sum(n * (n - 1) for n in votes.values()) / (total * (total - 1))
 

@@ -1,4 +1,4 @@
-"""How right predicted values are: a score that fits the kind of target, each with a 95 % interval."""
+"""Score predictions against labels: a metric for each kind of target, with a 95 % interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESAMPLES = 1000
 
 
 def measure(kind: Kind, truth: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
-    """`metric` and its `score` with `low` and `high`, how many `labels`, and what else is told of the kind."""
+    """`metric`, its `score` with interval `low` to `high`, the number of `labels`, and further metrics of the kind."""
     return {"labels": len(truth), **_MEASURES[kind](truth, predicted)}
 
 
@@ -34,13 +34,13 @@ def _classification(truth: Sequence[str], predicted: Sequence[str | None]) -> di
 
 
 def _pairwise(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
-    """How often the better of two was named, with Wilson's interval."""
+    """Accuracy of choosing the better of two, with Wilson's interval."""
     right = _classification(truth, predicted)
     return {"metric": "pair_accuracy", **{name: right[name] for name in ("score", "low", "high", "correct")}}
 
 
 def _sets(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> Array:
-    """Right, superfluous and missing elements of each text: (N, 3)."""
+    """True positives, false positives and false negatives of each text: (N, 3)."""
     counts = []
     for t, p in zip(truth, predicted, strict=True):
         wanted, given = ({tuple(each) if isinstance(each, list) else each for each in values} for values in (t, p))
@@ -49,14 +49,14 @@ def _sets(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) ->
 
 
 def _micro(counts: Array) -> Array:
-    """F1 of summed counts: (…, N, 3) → (…)."""
+    """Micro-F1: F1 of the summed counts, (…, N, 3) → (…)."""
     right, superfluous, missing = np.moveaxis(counts.sum(axis=-2), -1, 0)
     both = 2 * right + superfluous + missing
     return np.asarray(np.divide(2 * right, both, out=np.ones_like(both), where=both > 0))
 
 
 def _f1(counts: Array) -> dict[str, float]:
-    """Micro-F1. Where all texts are alike the bootstrap knows no spread: then Wilson's interval over their elements."""
+    """Micro-F1. If the bootstrap interval is empty because all texts are alike: Wilson's interval over the elements."""
     found = _bootstrapped(counts, _micro)
     if found["low"] == found["high"]:
         right, superfluous, missing = counts.sum(axis=0)
@@ -75,12 +75,12 @@ def _multilabel(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> d
 
 
 def _spans(truth: Sequence[list[Any]], predicted: Sequence[list[Any]]) -> dict[str, Any]:
-    """F1 of exact spans with the right class, as seqeval and CoNLL count."""
+    """F1 of exact spans with the correct class, as in seqeval and CoNLL."""
     return {"metric": "span_f1", **_f1(_sets(truth, predicted))}
 
 
 def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
-    """Mean absolute error, where less is better, and Spearman's rank correlation."""
+    """Mean absolute error (lower is better) and Spearman's rank correlation."""
     pairs = np.array([truth, predicted], dtype=np.float64).T
     error = _bootstrapped(pairs, lambda p: np.abs(p[..., 0] - p[..., 1]).mean(axis=-1))
     ranks = _bootstrapped(pairs, spearman)
@@ -97,26 +97,26 @@ def spearman(pairs: Array) -> Array:
 
 
 def _generation(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
-    """ChrF of each answer (Popović, WMT 2015) as sacrebleu counts it, from 0 to 1, the mean over the texts."""
+    """Mean chrF of the answers (Popović, WMT 2015) by sacrebleu, scaled to 0 to 1."""
     metric = CHRF()
     each = [metric.sentence_score(p or "", [t]).score / 100 for t, p in zip(truth, predicted, strict=True)]
     return {"metric": "chrf", **_bootstrapped(np.array(each), lambda scores: scores.mean(axis=-1))}
 
 
 def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str, float]:
-    """A statistic with its percentile bootstrap interval over the texts (Efron 1979), the same for equal rows."""
+    """A statistic with its percentile bootstrap interval over the texts (Efron 1979). Deterministic."""
     chosen = np.random.default_rng(0).integers(0, len(rows), (_RESAMPLES, len(rows)))
     low, high = np.quantile(statistic(rows[chosen]), [0.025, 0.975])
     return {"score": float(statistic(rows)), "low": float(low), "high": float(high)}
 
 
 def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson, JASA 1927): sensible also for few labels and near 0 and 1."""
+    """Score interval of a proportion (Wilson, JASA 1927): valid also for few labels and near 0 and 1."""
     return score_interval(correct / total, total, confidence)
 
 
 def score_interval(share: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval around a share, for so many labels, or so many as weighted ones are worth."""
+    """Wilson's interval around a share. total: number of labels, or effective number of weighted labels."""
     z = float(ndtri(0.5 + confidence / 2))
     center = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
@@ -124,9 +124,9 @@ def score_interval(share: float, total: float, confidence: float = 0.95) -> tupl
 
 
 def best_threshold(probs: NDArray[Any], present: NDArray[np.bool_]) -> float:
-    """The threshold of the best micro-F1 on held-out texts: one for all labels, since few are held out.
+    """The threshold of the highest micro-F1 on held-out texts: one for all labels, since few labels are held out.
 
-    probs, present: (N, C). Of equal ones that nearest to 0.5, between two probabilities that occur.
+    probs, present: (N, C). Midway between two occurring probabilities; of equally good ones the nearest to 0.5.
     """
     flat, truth = probs.ravel(), present.ravel()
     order = np.argsort(-flat, kind="stable")
@@ -134,7 +134,7 @@ def best_threshold(probs: NDArray[Any], present: NDArray[np.bool_]) -> float:
     f1 = 2 * right / (np.arange(1, len(flat) + 1) + max(1, truth.sum()))
     ranked = flat[order].astype(np.float64)
     between = (ranked + np.append(ranked[1:], 0.0)) / 2
-    f1[np.append(ranked[1:] == ranked[:-1], False)] = -1.0  # no threshold parts equal probabilities
+    f1[np.append(ranked[1:] == ranked[:-1], False)] = -1.0  # no threshold separates equal probabilities
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     return float(between[best[np.argmin(np.abs(between[best] - 0.5))]].clip(0.01, 0.99))
 

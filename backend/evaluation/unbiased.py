@@ -1,4 +1,4 @@
-"""A model's risk from texts that were chosen to be hard: each counts by how unlikely it was to be chosen.
+"""Estimate a model's risk from actively selected texts, weighted by their draw probabilities.
 
 The levelled unbiased risk estimator, R_LURE: Farquhar, Gal & Rainforth, On Statistical Bias in Active Learning: How and
 When to Fix It (ICLR 2021), section 3.2.
@@ -18,12 +18,12 @@ Array = NDArray[np.float64]
 
 
 class Draws(NamedTuple):
-    """What some draws from one pool tell of one model, in sums over those that were answered."""
+    """Sums over the labeled draws from one pool, for one model."""
 
-    answered: int
+    answered: int  # labeled draws
     losses: float  # Σ v·l
     weights: float  # Σ v
-    squares: float  # Σ v², less the share that no chance is left in
+    squares: float  # Σ v² with finite-population correction
 
 
 class Risk(NamedTuple):
@@ -31,19 +31,19 @@ class Risk(NamedTuple):
 
     mean: float
     draws: int
-    effective: float  # as many uniform draws tell as much (Kish, Survey Sampling, 1965, section 8.2)
+    effective: float  # effective number of uniform draws (Kish, Survey Sampling, 1965, section 8.2)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of 95 %: Wilson's. The normal one is too narrow where no draw of large weight happened to be wrong."""
+        """Wilson's 95 % interval. The normal interval is too narrow if no draw of large weight happens to be wrong."""
         return score_interval(self.mean, self.effective)
 
 
 def weights(probabilities: Array, pool: int) -> Array:
-    """How much each draw counts, 1 on average: (M,) → (M,).
+    """Weight of each draw, 1 on average: (M,) → (M,).
 
-    probabilities: of each draw given those before, in their order, from `pool` texts without replacement, M ≤ pool.
-    Drawn uniformly, or all of the pool, each counts 1.
+    probabilities: of each draw given the earlier ones, in order, from `pool` texts without replacement, M ≤ pool. If
+    draws are uniform, or the whole pool is drawn, all weights are 1.
     """
     drawn = len(probabilities)
     m = np.arange(1, drawn + 1)
@@ -53,22 +53,22 @@ def weights(probabilities: Array, pool: int) -> Array:
 
 
 def draws(losses: Array, probabilities: Array, pool: int) -> Draws:
-    """Sum up draws from a pool for a model that did not learn from these texts.
+    """Sum up draws from a pool for a model that was not trained on these texts.
 
-    losses: (M,) 0 or 1, in the order of the draws; NaN for a text that was drawn and not answered, which tells nothing
-    but was drawn all the same.
+    losses: (M,) 0 or 1, in the order of the draws; NaN for a text that was drawn but not labeled: it keeps its place
+    among the draws and adds no loss.
     """
     counts, answered = weights(probabilities, pool), ~np.isnan(losses)
     counts, losses = counts[answered], losses[answered]
-    left = 1.0 - len(counts) / pool  # of a pool that was drawn whole nothing is unknown
+    left = 1.0 - len(counts) / pool  # a pool labeled completely has no sampling error
     return Draws(len(counts), float(counts @ losses), float(counts.sum()), float(left * (counts**2).sum()))
 
 
 def risk(parts: Sequence[Draws]) -> Risk | None:
-    """The mean loss of the models behind all these draws; None for fewer than two answers.
+    """Mean loss of the models over all these draws; None for fewer than two labeled draws.
 
-    The sum of weighted losses over the sum of weights, not over the number of draws: hardly biased, never outside
-    [0, 1], and of less variance.
+    Self-normalized: weighted losses are divided by the sum of weights, not by the number of draws. Nearly unbiased,
+    within [0, 1], and of lower variance.
     """
     answered, losses, total, squares = (sum(each) for each in zip(*parts, strict=True)) if parts else (0, 0, 0, 0)
     if answered < 2 or total <= 0:

@@ -1,1 +1,1 @@
-"""`lsal simulate`: replay the loop on labeled data, to see what each strategy would have saved."""
+"""`lsal simulate`: replay the active-learning loop on labeled data, to compare what strategies save."""

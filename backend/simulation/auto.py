@@ -1,4 +1,4 @@
-"""The strategy `auto` in a simulation: what its members taught, measured on texts that are held out for it."""
+"""The strategy `auto` in a simulation: its members' gains, measured on texts held out for it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from backend.simulation.learners import Learner
 from backend.simulation.runs import Rows, Run, Task
 from strategies.mixed import Mixed
 
-_SHARE = 0.1  # of the texts: every project holds out as many
+_SHARE = 0.1  # fraction of the texts held out, as in a project
 
 
 def held_out(task: Task, seed: int) -> Rows:
-    """Rows that are never chosen, in the order in which they are labeled."""
+    """Rows that are never selected, in order of labeling."""
     order = np.random.default_rng([seed, 1]).permutation(len(task.train_targets))
     return order[: round(_SHARE * len(order))]
 
 
 def adapted(strategy: Mixed, run: Run, learner: Learner, task: Task, options: ProjectOptions, measured: Rows) -> Mixed:
-    """With the shares that its members earned by the last batch, as a round would give them.
+    """The strategy with its members' shares updated by the last batch, as in a round.
 
-    measured: held-out rows that are labeled by now.
+    measured: held-out rows labeled by now.
     """
     members = len(strategy.members) - (options.balance > 0)
     belief = beforehand(members)
     if run.choosing:
         belief = Belief(*(np.array(run.choosing[-1][name]) for name in ("mean", "variance")))
-    by = np.array(run.by[-(len(run.by) % task.batch or task.batch) :], np.int64)  # the last may have been short
+    by = np.array(run.by[-(len(run.by) % task.batch or task.batch) :], np.int64)  # the last batch may be shorter
     if (by >= 0).any():
         chosen = np.array(run.chosen, np.int64)
 

@@ -1,4 +1,4 @@
-"""Learning curves: a page to hover over, and a picture for a document."""
+"""Learning curves: an interactive page and a picture."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-Curves = dict[str, list[list[dict[str, float]]]]  # of each strategy, one a seed
+Curves = dict[str, list[list[dict[str, float]]]]  # by strategy, one per seed
 
-_BANDS = 5
+_BANDS = 5  # strategies that get a band
 
 
 def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None:
-    """Write curves.html and curves.png. `order`: the strategies as the legend has them, best first.
+    """Write curves.html and curves.png. `order`: strategies in the order of the legend, best first.
 
-    random is black and dashed. Of many strategies only the best few and random get a band: more would hide the lines.
+    random is black and dashed. Only random and the best few get a band of one standard deviation: more bands would
+    hide the lines.
     """
     bands, lines = [], []
     picture = Figure(figsize=(9, 5.5), layout="constrained")
@@ -53,7 +54,7 @@ def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None
         title={"text": title, "subtitle": {"text": "Mean over seeds; bands are one standard deviation"}},
         xaxis_title="labels", yaxis_title="accuracy on the test texts", template="plotly_white", hovermode="x unified",
     )  # fmt: skip
-    config = {"responsive": True, "showSendToCloud": False}  # nothing leaves this machine by a button
+    config = {"responsive": True, "showSendToCloud": False}  # no button that uploads the data
     page.write_html(folder / "curves.html", include_plotlyjs=True, default_height="95vh", config=config)
 
 

@@ -18,7 +18,7 @@ from backend.targets import Target
 
 
 class DataError(BackendError):
-    """A file cannot be read as labeled texts; the message says what was expected."""
+    """A file cannot be read as labeled texts; the message states what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class Labeled:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal texts and labels."""
+        """Hash of texts and labels."""
         return sha256(json.dumps([list(self.texts), list(self.labels)]).encode()).hexdigest()[:16]
 
 
 def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
-    """The texts and labels of a file, by the names of its fields; rows without a text or a label are left out.
+    """Read texts and labels from a file by field names; rows without a text or a label are skipped.
 
-    In a full JSON export of Label Studio `text` names the field of a task's data, and `label` the control whose choices
-    are read, which need not be named if there is only one. Raises `DataError`.
+    In a full JSON export of Label Studio, `text` names a field of the task's data, and `label` the control whose
+    choices are read; it may be omitted if there is only one. Raises `DataError`.
     """
     try:
         content = path.read_bytes().decode("utf-8-sig")
@@ -52,7 +52,7 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
     found: list[tuple[str, str]] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
-            raise DataError(f"{path}, row {number}: an object with '{text}' and '{label}' was expected")
+            raise DataError(f"{path}, row {number}: expected an object with '{text}' and '{label}'")
         source = row["data"] if isinstance(row.get("data"), Mapping) else row
         if text not in source:
             names = ", ".join(sorted(map(str, source)))
@@ -64,7 +64,7 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
         else:
             raise DataError(f"{path}, row {number} has no field '{label}'. Name the field with --label")
         if isinstance(value, list | Mapping):
-            raise DataError(f"{path}, row {number}: '{label}' holds several values; one class a text is expected")
+            raise DataError(f"{path}, row {number}: '{label}' holds several values; expected one class per text")
         if value not in (None, "") and source[text] is not None:
             found.append((str(source[text]), str(value)))
     if len({value for _, value in found}) < 2:
@@ -82,7 +82,7 @@ def _rows(path: Path, content: str) -> Iterable[Any]:
 
 
 def _spec(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
-    """The control whose choices are the labels: the one called `label`, or the only one there is."""
+    """The control whose choices are the labels: the one named `label`, or the only one."""
     regions = (
         region
         for row in rows

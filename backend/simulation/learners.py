@@ -1,4 +1,4 @@
-"""What a simulation can train: the product's LoRA adapters, or a linear head on frozen embeddings."""
+"""Learners of a simulation: the product's LoRA adapters, or a linear head on frozen embeddings."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _NAME = "label"
 
 
 class Learner(Protocol):
-    """Learns from rows of the training texts, and scores others of them."""
+    """Trains on some rows of the training texts, and scores others."""
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
-        """Forget what was, and learn from these rows; the strategy chooses next. targets: the class of each."""
+        """Train from scratch on these rows. targets: class of each; strategy: that of the next selection."""
 
     def test(self) -> Array:
-        """Class probabilities of the test texts, (T, C)."""
+        """Class probabilities of the test texts: (T, C)."""
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
-        """The wanted arrays of these rows, as a trained adapter gives them, and `embeddings`."""
+        """The `wanted` arrays of these rows: those that a trained adapter computes, and `embeddings`."""
 
 
 class Probe:
-    """A logistic regression on the base model's embeddings: a run takes seconds."""
+    """Logistic regression on the base model's embeddings; a run takes seconds."""
 
     def __init__(self, train_embeddings: Array, test_embeddings: Array, classes: Sequence[str]) -> None:
         self._train = train_embeddings
@@ -51,7 +51,7 @@ class Probe:
         self._classes = len(classes)
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
-        """The head, and its bootstrap committee if one is wanted."""
+        """Fit the head, and a bootstrap committee if the strategy needs one."""
         committee = committee_options(options, strategy)
         vectors = self._train[rows]
         self._head = heads.fit(vectors, targets, self._classes)
@@ -62,12 +62,12 @@ class Probe:
             self._committee = heads.fit_committee(vectors, targets, self._classes, samples, rng)
 
     def test(self) -> Array:
-        """Of the head."""
+        """Class probabilities by the head: (T, C)."""
         return self._head.alone(self._test)
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
-        """Its features are the directions of the embeddings, and its gradients are the head's."""
-        vectors = normalize(self._train[rows])  # what the head sees
+        """As `Learner.score`. `features` are normalized embeddings; `gradient_lengths` are of the head alone."""
+        vectors = normalize(self._train[rows])  # the head's input
         found: dict[str, Array] = {}
         if "embeddings" in wanted:
             found["embeddings"] = self._train[rows]
@@ -85,7 +85,7 @@ class Probe:
 
 
 class Lora:
-    """The product's own learner: an adapter fine-tuned from the base model for each fit."""
+    """The product's learner: each fit fine-tunes an adapter from the base model."""
 
     def __init__(
         self, base: BaseModel, train_texts: Sequence[str], test_texts: Sequence[str], classes: Sequence[str],
@@ -98,11 +98,11 @@ class Lora:
         self._target = Target(_NAME, "classification", tuple(classes))
         self._embeddings = train_embeddings
         self._learner: TrainedLearner | None = None
-        self._views: tuple[Rows, Array] | None = None  # the rows scored last, and what both views said of them
+        self._views: tuple[Rows, Array] | None = None  # the rows scored last, and both views' probabilities
         self._folder = tempfile.TemporaryDirectory(prefix="lsal-simulate-")
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
-        """Fine-tune an adapter, and its committee if one is wanted; views lend each other what they are sure of."""
+        """Fine-tune an adapter, and a committee if the strategy needs one; co-training views exchange pseudo-labels."""
         folder = Path(self._folder.name)
         if self._learner is not None:
             self._learner.unload()
@@ -116,11 +116,11 @@ class Lora:
         self._learner = TrainedLearner.load(self._base, "simulated", folder)
 
     def test(self) -> Array:
-        """Of the adapter."""
+        """Class probabilities by the adapter: (T, C)."""
         return self._trained().score(self._test)[f"{_NAME}/probs"]
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
-        """As the backend scores a pool."""
+        """As `Learner.score`, computed as the backend scores a pool."""
         found: dict[str, Array] = {"embeddings": self._embeddings[rows]} if "embeddings" in wanted else {}
         if learned := set(wanted) & SCORED:
             texts = [self._train[row] for row in rows]
@@ -143,7 +143,7 @@ class Lora:
 
     def _trained(self) -> TrainedLearner:
         if self._learner is None:
-            raise RuntimeError("fit comes first")
+            raise RuntimeError("call fit first")
         return self._learner
 
 

@@ -1,4 +1,4 @@
-"""One run: the loop of rounds on texts whose labels are known, for one strategy and one seed."""
+"""One run: replay the rounds on labeled texts, for one strategy and one seed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from backend.targets import Target, learnable
 from strategies import Pool, Strategy, StrategyError
 from strategies.mixed import Mixed
 
-DEFAULT = "default"  # what the product does when nobody chooses: its cold start, then its strategy
-AUTO = "auto"  # begins in the same way
+DEFAULT = "default"  # the product's defaults: cold start, then default strategy
+AUTO = "auto"  # same cold start
 
 
 def replay(run: Run, learner: Learner, task: Task, options: ProjectOptions, after_round: Callable[[Run], None]) -> Run:
-    """Play the rounds that `run` still lacks. `options.strategy` chooses; `after_round` may keep what there is.
+    """Play the rounds missing in `run`. `options.strategy` selects; `after_round` is called after each, e.g. to save.
 
-    Before anything can be trained, a strategy that asks nothing of a model chooses the first batch itself; for all
-    others it is a random one, the same for every strategy of a seed. Equal runs, however often interrupted, are equal.
+    While no model is trained, a strategy that needs no model outputs selects the first batch itself; for all others the
+    batch is random, the same for every strategy of a seed. Interruptions do not change the results.
     """
-    if options.strategy == "co_training":  # what its views lent each other is not kept: from the beginning
+    if options.strategy == "co_training":  # its pseudo-labels are not saved: start over
         run = Run(run.strategy, run.seed)
-    if run.curve:  # taken up again: the model of the last round is needed
+    if run.curve:  # resumed: the model of the last round is needed
         _fit(learner, run, task, options)
     for number in range(len(run.curve), task.rounds):
         _choose(run, learner, task, options, number)
@@ -89,7 +89,7 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
 
 
 def _shortlist(learner: Learner, task: Task, options: ProjectOptions, candidates: Rows, labeled: Rows) -> Rows:
-    """Places of the candidates that the adapter is to read, as in the product."""
+    """Positions of the candidates that the adapter scores, as in the product."""
     size = max(task.batch, int(np.ceil(options.shortlist * len(candidates))))
     both = [learner.score(rows, {"embeddings"}, options)["embeddings"] for rows in (candidates, labeled)]
     if options.shortlist_by == "neighbors":
@@ -99,7 +99,7 @@ def _shortlist(learner: Learner, task: Task, options: ProjectOptions, candidates
 
 
 def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
-    """Who chooses next; as in the product, nothing is trained on labels of fewer than two classes."""
+    """The strategy of the next batch. As in the product, labels of fewer than two classes train nothing."""
     labels = [{"label": str(target)} for target in task.train_targets[run.chosen]] if run.chosen else []
     target = Target("label", "classification", tuple(map(str, range(task.classes))))
     if run.strategy in (DEFAULT, AUTO):

@@ -1,4 +1,4 @@
-"""`lsal simulate` from files to files: read, simulate, draw, and print the table."""
+"""`lsal simulate`: read the data, simulate, write the results, and print the table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report(
     extra_params: str,
     bar: Callable[[str], AbstractContextManager[Progress]],
 ) -> None:
-    """Simulate, and leave results.json, results.csv, table.md, curves.html and curves.png in `out`."""
+    """Simulate, and write results.json, results.csv, table.md, curves.html and curves.png to `out`."""
     plan = Plan(
         train=read(train, text, label), test=read(test, text, label), strategies=[s.strip() for s in strategies],
         rounds=rounds, batch=batch, seeds=seeds, learner=learner,
@@ -59,7 +59,7 @@ def _parsed(extra_params: str) -> dict[str, Any]:
     try:
         found = json.loads(extra_params)
     except json.JSONDecodeError as error:
-        raise BackendError(f"--extra-params is no JSON: {error}") from None
+        raise BackendError(f"--extra-params is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise BackendError('--extra-params must be a JSON object such as {"committee": "lora"}')
     return found

@@ -1,4 +1,4 @@
-"""The runs of a simulation on disk, and what they amount to."""
+"""The runs of a simulation on disk, and their summary."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from backend.simulation.runs import Run
 
 
 class Results:
-    """The folder of a simulation. What is there is kept: finished runs, and the rounds of the one at work."""
+    """The folder of a simulation: finished runs, and the completed rounds of unfinished ones."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        """`settings` are what all runs share. Raises `BackendError` if the folder holds runs of others."""
+        """`settings` are common to all runs. Raises `BackendError` if the folder holds runs with other settings."""
         self.folder = folder
         self._settings = settings
         self._runs: dict[tuple[str, int], Run] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "results.json").exists():
-            self._write()  # the settings are known from the start, also to runs that are taken up again
+            self._write()  # settings are stored before the first run, so that a resumed simulation is checked
             return
         found = json.loads((folder / "results.json").read_text("utf-8"))
         if found["settings"] != settings:
@@ -43,12 +43,12 @@ class Results:
         return (strategy, seed) in self._runs
 
     def run(self, strategy: str, seed: int) -> Run:
-        """The run as far as it is done."""
+        """The run with its completed rounds."""
         path = self._unfinished(strategy, seed)
         return Run(**json.loads(path.read_text("utf-8"))) if path.exists() else Run(strategy, seed)
 
     def keep(self, run: Run, *, finished: bool) -> None:
-        """Write the run down as far as it is done."""
+        """Save the run with its completed rounds."""
         path = self._unfinished(run.strategy, run.seed)
         if not finished:
             _write(path, json.dumps(run.as_json()))
@@ -71,14 +71,14 @@ class Results:
             table.writerows([r.strategy, r.seed, *point.values()] for r in runs for point in r.curve)
 
     def curves(self) -> dict[str, list[list[dict[str, float]]]]:
-        """The finished runs' curves by strategy."""
+        """Learning curves of the finished runs, by strategy."""
         found: dict[str, list[list[dict[str, float]]]] = {}
         for run in self._runs.values():
             found.setdefault(run.strategy, []).append(run.curve)
         return found
 
     def summary(self) -> list[dict[str, Any]]:
-        """One row a strategy, the best area under the learning curve first."""
+        """One row per strategy, the highest area under the learning curve first."""
         by_strategy: dict[str, list[Run]] = {}
         for run in self._runs.values():
             by_strategy.setdefault(run.strategy, []).append(run)
@@ -91,12 +91,12 @@ class Results:
 
 
 def _left(run: Run) -> dict[str, Any]:
-    """What is kept of a finished run in place of all that it would need to go on."""
+    """Reduced fields of a finished run, which no longer needs the data to resume."""
     return {"chosen": [], "by": [], "choosing": run.choosing[-1:]}
 
 
 def aulc(curve: Sequence[dict[str, float]]) -> float:
-    """Area under accuracy over labels by the trapezoid rule, divided by the range of labels: a mean accuracy."""
+    """Area under accuracy over labels (trapezoid rule), divided by the range of labels: a mean accuracy."""
     labels, accuracy = [point["labels"] for point in curve], [point["accuracy"] for point in curve]
     if labels[-1] == labels[0]:
         return accuracy[0]
@@ -104,7 +104,7 @@ def aulc(curve: Sequence[dict[str, float]]) -> float:
 
 
 def labels_to_reach(target: float, labels: Sequence[float], accuracy: Sequence[float]) -> float | None:
-    """Where a curve first reaches the target, straight between its points; None if it never does."""
+    """Labels at which a curve first reaches the target, linearly interpolated; None if it never does."""
     for place, value in enumerate(accuracy):
         if value >= target:
             if place == 0:
@@ -116,7 +116,7 @@ def labels_to_reach(target: float, labels: Sequence[float], accuracy: Sequence[f
 
 
 def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run]) -> dict[str, Any]:
-    """Of all its runs; compared with random over the seeds that both have."""
+    """Summary of one strategy; compared with random over the seeds that both have."""
     areas = [aulc(run.curve) for run in runs]
     pairs = [(run, baseline[run.seed]) for run in runs if run.seed in baseline]
     over = [aulc(run.curve) - aulc(other.curve) for run, other in pairs]
@@ -132,11 +132,11 @@ def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run]) -> dict[str, 
         "seeds": len(runs),
         "aulc_mean": statistics.mean(areas),
         "aulc_sd": _sd(areas),
-        "over_random_mean": statistics.mean(over) if over else None,  # of the differences seed by seed
+        "over_random_mean": statistics.mean(over) if over else None,  # of the differences per seed
         "over_random_se": None if spread is None else spread / len(over) ** 0.5,
         "last_accuracy": statistics.mean(run.curve[-1]["accuracy"] for run in runs),
         "last_macro_f1": statistics.mean(run.curve[-1]["macro_f1"] for run in runs),
-        "labels_to_random": needed,  # to reach what random reaches with the full budget
+        "labels_to_random": needed,  # to reach random's final accuracy
         "saved": None if needed is None else 1 - needed / runs[0].curve[-1]["labels"],
         "seconds_scoring": statistics.median(run.seconds_scoring for run in runs),
         "seconds_choosing": statistics.median(run.seconds_choosing for run in runs),
@@ -144,7 +144,7 @@ def _row(name: str, runs: Sequence[Run], baseline: dict[int, Run]) -> dict[str, 
 
 
 def _sd(values: Sequence[float]) -> float | None:
-    """The sample's standard deviation; None for fewer than two."""
+    """Sample standard deviation; None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 

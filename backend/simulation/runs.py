@@ -1,4 +1,4 @@
-"""A run of a simulation, and what it plays on."""
+"""A run of a simulation, and the task that it runs on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(slots=True)
 class Run:
-    """How one strategy did with one seed, round by round; complete after the last round."""
+    """Results of one strategy with one seed, round by round; complete after the last round."""
 
     strategy: str
     seed: int
     curve: list[dict[str, float]] = field(default_factory=list)  # labels, accuracy, macro_f1 after each round
-    chosen: list[int] = field(default_factory=list)  # rows in the order they were labeled
-    by: list[int] = field(default_factory=list)  # which member of `auto` chose each; −1: the cold start
-    choosing: list[dict[str, Any]] = field(default_factory=list)  # what `auto` decided, round by round
-    seconds_scoring: float = 0.0  # computing what the strategy asks for
-    seconds_choosing: float = 0.0  # choosing from it
+    chosen: list[int] = field(default_factory=list)  # row indices in order of labeling
+    by: list[int] = field(default_factory=list)  # index of the member of `auto` that selected each; −1: cold start
+    choosing: list[dict[str, Any]] = field(default_factory=list)  # decisions of `auto`, one per round
+    seconds_scoring: float = 0.0  # computing the arrays that the strategy requires
+    seconds_choosing: float = 0.0  # selecting
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is simulated: the class of each training and test text as a number, and the shape of the rounds."""
+    """Class index of each training and test text, number of classes, number of rounds, and labels per round."""
 
     train_targets: Rows
     test_targets: Rows

@@ -1,4 +1,4 @@
-"""All runs of a simulation, one after another: strategies × seeds."""
+"""All runs of a simulation in sequence: strategies × seeds."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from backend.simulation.replay import DEFAULT, replay
 from backend.simulation.results import Results
 from backend.simulation.runs import Run, Task
 
-# Options that change nothing where labels are given and all are used.
+# Options without effect in a simulation, where all labels are given.
 _LIVE = {"seed", "warm_start", "pre_annotate", "ground_truth", "target", "target_risk", "budget", "budget_hours"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to simulate."""
+    """Settings of a simulation."""
 
     train: Labeled
     test: Labeled
@@ -39,11 +39,11 @@ class Plan:
     batch: int
     seeds: int
     learner: Literal["probe", "lora"]
-    extra_params: dict[str, Any]  # as a project would have them; `strategy` comes from above
+    extra_params: dict[str, Any]  # project options; `strategy` is replaced by each of `strategies`
 
 
 def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Results:
-    """Run what `folder` lacks, seed by seed so that early results compare all strategies. Raises `BackendError`."""
+    """Run what `folder` lacks, seed by seed, so that early results compare all strategies. Raises `BackendError`."""
     if plan.rounds * plan.batch > len(plan.train.texts):
         raise BackendError(
             f"{plan.rounds} rounds of {plan.batch} labels need {plan.rounds * plan.batch} texts; there are "
@@ -72,7 +72,7 @@ def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManag
 
 
 def _names(plan: Plan) -> list[str]:
-    """The strategies in the order asked, random first; `all` stands for all that the learner serves."""
+    """Strategy names in the given order, `random` first; `all` expands to all that the learner supports."""
     names = ["random"]
     for name in plan.strategies:
         names += [*_served(plan), DEFAULT] if name == "all" else [name]
@@ -80,13 +80,13 @@ def _names(plan: Plan) -> list[str]:
 
 
 def _served(plan: Plan) -> list[str]:
-    alone = plan.learner == "probe" or {"committee", "members"} & set(plan.extra_params)  # no place for two views
+    alone = plan.learner == "probe" or {"committee", "members"} & set(plan.extra_params)  # no committee of two views
     found = [name for name in strategies.names() if not (alone and name == "co_training")]
     return [name for name in found if works(strategies.get(name), ["classification"]) and name != "uncertainty"]
 
 
 def _options(plan: Plan, name: str) -> ProjectOptions:
-    """A project's options with this strategy; the plan's own options of a strategy are for that one only."""
+    """Project options with this strategy. `strategy_options` apply only to the `strategy` of `extra_params`."""
     params = dict(plan.extra_params)
     if name != DEFAULT:
         if params.get("strategy") != name:
@@ -94,20 +94,20 @@ def _options(plan: Plan, name: str) -> ProjectOptions:
         params["strategy"] = name
     options = ProjectOptions.from_extra_params(params)
     if options.warm_start or "seed" in params:
-        raise BackendError("a simulation trains from the base model each round, with seeds of its own: leave out seed "
+        raise BackendError("a simulation trains from the base model each round, with its own seeds: leave out seed "
                            "and warm_start")  # fmt: skip
     strategy = strategies.get(options.strategy or "margin", **options.strategy_options)
     committee = committee_options(options, strategy)
     if plan.learner == "probe" and committee is not None and committee.kind != "bootstrap":
         raise BackendError(
-            f"strategy '{name}' asks for committee '{committee.kind}', which the learner probe does not have; choose "
+            f"strategy '{name}' needs committee '{committee.kind}', which the learner probe does not have; choose "
             "--learner lora"
         )
     return options
 
 
 def _shared(plan: Plan) -> dict[str, Any]:
-    """What all runs of a folder share, options that come from the environment or by default among them."""
+    """Settings common to all runs of a folder, including options from the environment and defaults."""
     return {
         "train": plan.train.fingerprint,
         "test": plan.test.fingerprint,
@@ -121,12 +121,12 @@ def _shared(plan: Plan) -> dict[str, Any]:
 def _learners(
     plan: Plan, classes: Sequence[str], bar: Callable[[str], AbstractContextManager[Progress]]
 ) -> Callable[[], Learner]:
-    """What makes a new learner for each run, over embeddings that all share."""
+    """Factory of a new learner for each run; all share the embeddings."""
     options = _options(plan, DEFAULT)
     if is_served(options.base_model):
         raise BackendError(
-            f"extra_params.base_model: '{options.base_model}' is behind a server, and a simulation would ask it about "
-            "every text for each prompt; simulate with a model that has weights here, such as minilm"
+            f"extra_params.base_model: '{options.base_model}' is behind a server, and a simulation would send it "
+            "every text for each prompt; use a model with local weights, such as minilm"
         )
     base = BaseModel(options.base_model)
     with bar(f"embedding {len(plan.train.texts)} texts") as progress:

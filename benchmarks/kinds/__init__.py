@@ -1,1 +1,1 @@
-"""Each kind of label on real data: LoRA, full fine-tuning by transformers' own Trainer, and a trivial baseline."""
+"""Each kind of label on real data: LoRA, full fine-tuning with transformers' Trainer, and a trivial baseline."""

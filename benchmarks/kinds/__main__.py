@@ -1,11 +1,11 @@
-"""Each kind of label on real data: LoRA, full fine-tuning by transformers' own Trainer, and a trivial baseline.
+"""Each kind of label on real data: LoRA, full fine-tuning with transformers' Trainer, and a trivial baseline.
 
     python -m benchmarks.kinds --data FOLDER [--only trec6 goemotions] [--threads 2]
 
 FOLDER holds trec6/, goemotions/, stsb/, restaurant8k/, wnut17/, pandalm_pref/ and e2e_nlg/ with train.jsonl and
-test.jsonl each. Both train the same base model on the same texts, each in a process of its own; the Trainer may choose
-the better of two learning rates by its test score, which favours it (of comparisons and answers, one). Writes
-benchmarks/results/kinds.md row by row: rows that are there already are kept.
+test.jsonl each. Both train the same base model on the same texts, in separate processes. The Trainer gets the better of
+two learning rates by test score, which favours it (one rate for comparisons and answers). Writes
+benchmarks/results/kinds.md row by row; existing rows are kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Setup(NamedTuple):
     epochs: int
     test: int
     rates: tuple[float, ...]  # of full fine-tuning
-    length: int = 256  # word pieces a text
+    length: int = 256  # word pieces per text
 
 
 _READ = _Setup("minilm", labels=400, epochs=10, test=800, rates=(1e-4, 4e-4))
@@ -73,8 +73,8 @@ def _write(rows: Sequence[str]) -> None:
         f"SmolLM2-135M-Instruct, {written.labels} texts, {written.epochs} epochs, {written.test} test texts.\n"
         "One seed; in brackets 95 % intervals over the test texts. Trivial: majority class, most frequent label, mean, "
         "names seen in training, the longer answer, a copy of the prompt.\nThe last three columns are LoRA over full "
-        "fine-tuning. For the mean absolute error (mae) less is better, and the share "
-        "is turned round.\n",
+        "fine-tuning. For the mean absolute error (mae), lower is better, and the share "
+        "is inverted.\n",
         "| data | kind | score | trivial | full fine-tuning | LoRA | share of the score | time | memory |",
         "|---" * 9 + "|",
         *rows,

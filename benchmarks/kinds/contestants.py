@@ -1,4 +1,4 @@
-"""What is compared: the product's adapters, and transformers' own Trainer on all weights of the same model."""
+"""The compared trainings: the product's adapters, and transformers' Trainer on all weights of the same model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Outputs = Callable[[Sequence[str]], dict[str, Any]]
 
 
 def prepare_ours(data: Data, base_model: str, epochs: int, length: int) -> Callable[[], dict[str, Any]]:
-    """The product's training."""
+    """Training by the product."""
     quiet_libraries()
     base = BaseModel(base_model)
     kept = tempfile.TemporaryDirectory()
@@ -63,7 +63,7 @@ def prepare_ours(data: Data, base_model: str, epochs: int, length: int) -> Calla
 
 
 def prepare_theirs(data: Data, base_model: str, epochs: int, length: int, rate: float) -> Callable[[], dict[str, Any]]:
-    """All weights, by transformers' Trainer with its head for the kind."""
+    """Training of all weights by transformers' Trainer, with its head for the kind."""
     quiet_libraries()
     base = BaseModel(base_model)
     torch.manual_seed(0)
@@ -88,7 +88,7 @@ def prepare_theirs(data: Data, base_model: str, epochs: int, length: int, rate: 
 
 
 class _PairTrainer(Trainer):
-    """Rewards of left and right in one batch, by the loss of Bradley and Terry."""
+    """Bradley-Terry loss over the rewards of left and right, computed in one batch."""
 
     def compute_loss(self, model: Any, inputs: Any, **_: Any) -> torch.Tensor:
         won = inputs.pop("labels")
@@ -97,7 +97,7 @@ class _PairTrainer(Trainer):
 
 
 def _setup(data: Data, base: BaseModel, length: int) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
-    """Model, training rows, how they become a batch, and how its outputs are spelled as ours."""
+    """Model, training rows, their collate function, and a function that gives its outputs in our format."""
     target, tokenizer, path = data.target, base.tokenizer, resolve(base.name)
     if target.kind == "generation":
         return _writer(data, base, length)
@@ -154,10 +154,10 @@ def _setup(data: Data, base: BaseModel, length: int) -> tuple[Any, list[Any], Ca
 
 
 def _writer(data: Data, base: BaseModel, length: int) -> tuple[Any, list[Any], Callable[[Any], Any], Outputs]:
-    """The causal language model; prompts and decoding are the product's, so that only the training differs."""
+    """The causal language model. Prompts and decoding are the product's, so that only the training differs."""
     model = AutoModelForCausalLM.from_pretrained(resolve(base.name), dtype=torch.float32)
     model.generation_config = GenerationConfig()
-    base.writer = model  # what the functions of `writing` write with
+    base.writer = model  # the model that the functions of `writing` use
     most = int(1.5 * max(map(len, writing.answers(base, [value for _, value in data.train]))))
 
     def collate(examples: list[tuple[str, Any]]) -> dict[str, torch.Tensor]:
@@ -204,7 +204,7 @@ def _spans(texts: Sequence[str], logits: Sequence[torch.Tensor], places: Sequenc
 
 
 def _score(data: Data, outputs: Outputs) -> dict[str, Any]:
-    """On the test texts; the threshold of several labels is tuned on the held-out ones."""
+    """Score on the test texts; the multi-label threshold is tuned on the held-out texts."""
     target = data.target
     if target.kind == "multilabel":
         present = np.array([[name in value for name in target.classes] for _, value in data.held_out])

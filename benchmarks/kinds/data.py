@@ -1,4 +1,4 @@
-"""Data sets, one or two of each kind, and what a trivial answer to them is."""
+"""Data sets, one or two of each kind, and a trivial baseline for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HELD_OUT = 150
 
 
 class Data(NamedTuple):
-    """A target, and texts with the value of each: to train on, to tune a threshold on, to test on."""
+    """A target, and texts with their values: to train on, to tune a threshold on, and to test on."""
 
     target: Target
     train: list[tuple[str, Any]]
@@ -31,7 +31,7 @@ class Data(NamedTuple):
 
 
 def read(folder: Path, name: str, labels: int, test: int) -> Data:
-    """The first texts of a shuffled training set, and of the test set."""
+    """The first texts of the shuffled training and test sets."""
     rows = {part: [e for line in (folder / f"{part}.jsonl").open(encoding="utf-8") if (e := _read(name, line))]
             for part in ("train", "test")}  # fmt: skip
     for part in rows.values():
@@ -56,7 +56,7 @@ def _read(name: str, line: str) -> tuple[str, Any] | None:
         return row["text"], row["label"]
     if name == "goemotions":
         return row["text"], sorted(row["labels"])
-    if name == "stsb":  # as two <Text> tags are read
+    if name == "stsb":  # the format of two <Text> tags
         return f"a: {row['text_a']}\nb: {row['text_b']}", float(row["score"])
     if name == "restaurant8k":
         return row["text"], sorted([s["start"], s["end"], s["label"]] for s in row["spans"])
@@ -77,7 +77,7 @@ def _read(name: str, line: str) -> tuple[str, Any] | None:
 
 
 def trivial(data: Data) -> dict[str, Any]:
-    """Majority class, most frequent label, mean, names seen in training wherever they stand, longer answer, copy."""
+    """Score of the baseline: majority class, top label, mean, names seen in training, longer answer, or copy."""
     target, values, texts = data.target, [value for _, value in data.train], [text for text, _ in data.test]
     predicted: list[Any]
     if target.kind == "classification":

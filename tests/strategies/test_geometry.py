@@ -268,7 +268,7 @@ def test_of_a_large_pool_only_the_most_informative_get_a_density_by_neighbors() 
 
 
 def test_what_cannot_be_weighted_is_refused() -> None:
-    with pytest.raises(StrategyOptionError, match="base 'core_set' has no score for each text"):
+    with pytest.raises(StrategyOptionError, match="base 'core_set' does not score each text by itself"):
         strategies.get("density_weighted", base="core_set")
     pool = Pool(size=2, embeddings=np.eye(2), uncertainty=np.array([-1.0, 1.0]))
     with pytest.raises(PoolError, match="scores of 'uncertainty' are negative"):

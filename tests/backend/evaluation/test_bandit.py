@@ -59,8 +59,8 @@ def test_nothing_to_compare_makes_less_sure_and_no_more() -> None:
     faded = learn(told, alone)
     assert (abs(faded.mean - beforehand(3).mean) < abs(told.mean - beforehand(3).mean)).all()
     assert (faded.variance > told.variance).all()
-    assert "nothing was taught yet" in in_words(["a", "b", "c"], found, None)
-    assert in_words(["a", "b", "c"], found, alone) == "most by a; of the last batch the texts of a taught most"
+    assert "no gains measured yet" in in_words(["a", "b", "c"], found, None)
+    assert in_words(["a", "b", "c"], found, alone) == "largest share: a; highest gain per text in the last batch: a"
 
 
 def test_what_is_taught_is_what_each_part_lowers_the_loss_by() -> None:

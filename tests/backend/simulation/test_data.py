@@ -88,8 +88,8 @@ def test_fields_of_other_names(tmp_path: Path) -> None:
         ('{"body": "a", "label": "x"}\n', r"row 1 has no field 'text'; it has body, label. Name the field with --text"),
         ('{"text": "a", "topic": "x"}\n', r"row 1 has no field 'label'. Name the field with --label"),
         ('{"text": "a", "label": \n', "neither JSONL, CSV nor a JSON export"),
-        ('{"text": "a", "label": ["x"]}', "row 1: 'label' holds several values; one class a text is expected"),
-        ('["a"]', r"row 1: an object with 'text' and 'label' was expected"),
+        ('{"text": "a", "label": ["x"]}', "row 1: 'label' holds several values; expected one class per text"),
+        ('["a"]', r"row 1: expected an object with 'text' and 'label'"),
         ("", "fewer than two classes"),
     ],
 )

@@ -104,9 +104,9 @@ def test_what_cannot_be_simulated_is_named(tiny_encoder: Path, tmp_path: Path) -
         simulate(plan(tiny_encoder, "foo"), tmp_path, silent)
     lora = plan(tiny_encoder, "bald")
     lora.extra_params["committee"] = "lora"
-    with pytest.raises(BackendError, match="'bald' asks for committee 'lora', which the learner probe does not have"):
+    with pytest.raises(BackendError, match="'bald' needs committee 'lora', which the learner probe does not have"):
         simulate(lora, tmp_path, silent)
-    with pytest.raises(BackendError, match="'co_training' asks for committee 'views', which the learner probe"):
+    with pytest.raises(BackendError, match="'co_training' needs committee 'views', which the learner probe"):
         simulate(plan(tiny_encoder, "co_training"), tmp_path, silent)
     warm = plan(tiny_encoder, "margin")
     warm.extra_params["warm_start"] = True
@@ -154,7 +154,7 @@ def test_the_command_writes_tables_and_charts(tiny_encoder: Path, tmp_path: Path
     ("option", "sentence"),
     [
         ("--extra-params=[1]", "must be a JSON object"),
-        ("--extra-params={", "no JSON"),
+        ("--extra-params={", "not JSON"),
     ],
 )
 def test_mistakes_on_the_command_line_are_named(option: str, sentence: str, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         (
             {"extra_params": {"strategy": "mixed", "strategy_options": {"base_options": "abc"}}},
             422,
-            "the options of another must be an object, not 'abc'",
+            "nested strategy options must be an object, not 'abc'",
         ),
         ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "those of a strategy: name it in strategy"),
         (
