@@ -1,4 +1,4 @@
-"""What a team can choose for a project; the environment holds the defaults. The docs' page is made from it."""
+"""Options of a project, with defaults from the environment. docs/options.md is generated from this file."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
 import strategies
 from backend.errors import UnsupportedConfigError
+from backend.old_names import OldNames
 
-_NOWHERE = "a variable of no name "  # which no environment has
+PREFIX = "LSAL_"  # of the environment variables
+_NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
 _HEAD = """# Options of a project
 
 As JSON in *Extra params* of the project's *Settings → Model*, for example `{"strategy": "entropy", "batch_size": 50}`.
-The environment holds the defaults: the same names in capitals, such as `BATCH_SIZE=50`. `lsal options` prints this.
+Environment variables set the defaults: the name in capitals with the prefix `LSAL_`, such as `LSAL_BATCH_SIZE=50`.
+`lsal options` prints this page.
 
 | option | default | what it does |
 |---|---|---|"""
 
 
 class ProjectOptions(BaseSettings):
-    """What the model's *Extra params* may say. Each field's docstring is its line in docs/options.md."""
+    """Options in the model's *Extra params*. Each field's docstring is its row in docs/options.md."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     strategy: str | None = None
     """which texts come [next](strategies.md); by default `margin`, `uncertainty` or `variance`, by the labels"""
@@ -146,24 +152,58 @@ class ProjectOptions(BaseSettings):
             raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")
         return self
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Sources of values, the first wins: extra params, `LSAL_…` variables, their old names."""
+        if getattr(env_settings, "env_prefix", None) == _NO_ENVIRONMENT:
+            return (init_settings,)
+        return init_settings, env_settings, OldNames(settings_cls)
+
     @property
     def published(self) -> int:
-        """How many tasks the published queue holds."""
+        """Number of tasks in the published queue."""
         return self.queue_size or 3 * self.batch_size
 
     def with_strategy(self, name: str) -> ProjectOptions:
-        """The same with another strategy, and without what goes with the former one.
+        """A copy with another strategy, without strategy options, committee and members of the former one.
 
-        Raises `UnsupportedConfigError` if it is unknown, or does not fit the rest.
+        Raises `UnsupportedConfigError` if the strategy is unknown or does not fit the other options.
         """
         others: dict[str, Any] = {"strategy": name, "strategy_options": {}, "committee": None, "members": None}
         return self.from_extra_params(self.model_dump() | others, environment=False)
 
     @classmethod
-    def from_extra_params(cls, extra_params: object, *, environment: bool = True) -> ProjectOptions:
-        """Validate what came from the UI, with the environment's defaults.
+    def check_environment(cls) -> None:
+        """Validate the defaults in the environment.
 
-        Raises `UnsupportedConfigError` with one sentence on the first mistake.
+        Raises `UnsupportedConfigError` that names the first wrong variable, without its value.
+        """
+        try:
+            cls()  # type: ignore[call-arg]
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = cls._variable(str(first["loc"][0])) if first["loc"] else "project options in the environment"
+            raise UnsupportedConfigError(f"{place}: {_message(first)}") from None
+        except UnreadableError as error:
+            raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
+
+    @classmethod
+    def _variable(cls, field: str) -> str:
+        """Name of the environment variable that sets the default of `field`: the old name if only that is set."""
+        return ("" if field in OldNames(cls).env_vars else PREFIX) + field.upper()
+
+    @classmethod
+    def from_extra_params(cls, extra_params: object, *, environment: bool = True) -> ProjectOptions:
+        """Validate the extra params from Label Studio. environment: whether it sets the defaults of other options.
+
+        Raises `UnsupportedConfigError` with one sentence about the first mistake.
         """
         if extra_params in (None, "", {}):
             extra_params = {}
@@ -173,31 +213,39 @@ class ProjectOptions(BaseSettings):
                 f"not {type(extra_params).__name__}"
             )
         try:
-            return cls(**extra_params, _env_prefix=None if environment else _NOWHERE)  # type: ignore[call-arg]
+            return cls(**extra_params, _env_prefix=None if environment else _NO_ENVIRONMENT)  # type: ignore[call-arg]
         except ValidationError as error:
             raise UnsupportedConfigError(_sentence(error)) from None
         except UnreadableError as error:
-            raise UnsupportedConfigError(not_json(error)) from None
+            raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
 
 
-def not_json(error: UnreadableError) -> str:
-    """The environment's variable that should have been JSON; its value may be a secret."""
-    return f"{str(error).split(chr(34))[1].upper()}: expected JSON, such as {{}}"
+def field_of(error: UnreadableError) -> str:
+    """Name of the field whose environment variable is not JSON."""
+    return str(error).split('"')[1]
+
+
+def not_json(variable: str) -> str:
+    """Message about a variable that is not JSON; without its value, which may be a secret."""
+    return f"{variable}: expected JSON, such as {{}}"
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"extra_params.{name} is unknown; choose from {', '.join(sorted(ProjectOptions.model_fields))}"
-    if not name:  # our own validators name the option themselves
-        return f"extra_params: {message}"
-    return f"extra_params.{name}: {message}, not {first['input']!r}"
+    if not name:  # the message of `_strategies_exist` names the option
+        return f"extra_params: {_message(first)}"
+    return f"extra_params.{name}: {_message(first)}, not {first['input']!r}"
+
+
+def _message(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
 
 
 def as_markdown() -> str:
-    """All options as the page docs/options.md has them."""
+    """All options, as in docs/options.md."""
     rows = []
     for name, field in ProjectOptions.model_fields.items():
         default = field.get_default(call_default_factory=True)

@@ -17,6 +17,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from backend import old_names
 from backend.children import end_with_parent
 from backend.errors import RefusedStartError
 from backend.settings import Settings
@@ -81,7 +82,9 @@ class _Child:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name], preexec_fn=end_with_parent)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "backend", self.name], env=old_names.reported(), preexec_fn=end_with_parent
+        )
         self._started = time.monotonic()
         self._dead = False
 

@@ -6,8 +6,9 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from backend import logs
+from backend import logs, old_names
 from backend.libraries import quiet_libraries
+from backend.options import ProjectOptions
 from backend.progress import bar
 from backend.settings import Settings, load_settings
 from backend.store import Store
@@ -35,6 +36,7 @@ def start() -> tuple[Settings, Store]:
     """Settings, logging, and a store whose tables are up to date."""
     settings = load_settings()
     logs.set_up(settings.log_level)
+    old_names.report(ProjectOptions)
     return settings, new_store(settings)
 
 

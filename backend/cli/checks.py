@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from backend import old_names
 from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
 from backend.libraries import quiet_libraries, use_cores
+from backend.options import ProjectOptions, as_markdown
 from backend.progress import bar
 from backend.settings import load_settings
 
@@ -36,8 +38,6 @@ def doctor(
 @app.command()
 def options() -> None:
     """Print what can be chosen for a project, as Markdown."""
-    from backend.options import as_markdown
-
     typer.echo(as_markdown(), nl=False)
 
 
@@ -62,6 +62,8 @@ def simulate(
 
     quiet_libraries()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    old_names.report(ProjectOptions)
+    ProjectOptions.check_environment()
     use_cores(spare=0)
     report(
         train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
@@ -79,6 +81,8 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
     except BackendError as error:
         yield Finding("environment", "problem", str(error), "correct the environment variable")
         return
+    for message in old_names.messages(ProjectOptions):
+        yield Finding("environment", "warning", message)
     logging.basicConfig(level=logging.ERROR)
     models = new_models(settings)
     yield from examine(settings, lambda: new_store(settings), models, project_id=project, url=url, fix=fix)

@@ -86,7 +86,7 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
         )
     except ModelError as error:
         return Finding(
-            "model", "problem", str(error), "set BASE_MODEL, or base_model in Extra params, to one that loads"
+            "model", "problem", str(error), "set LSAL_BASE_MODEL, or base_model in Extra params, to one that loads"
         )
     seconds = time.monotonic() - began
     size = base.parameters / 1e6

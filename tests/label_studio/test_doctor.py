@@ -179,17 +179,21 @@ def test_a_broken_database(backend: Backend, tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_load(backend: Backend, tmp_path: Path) -> None:
-    found = diagnose(backend, environment={"BASE_MODEL": str(tmp_path), "MODEL_DIR": str(tmp_path / "data")})
+    found = diagnose(backend, environment={"LSAL_BASE_MODEL": str(tmp_path), "MODEL_DIR": str(tmp_path / "data")})
     assert "cannot be loaded" in problem(found["model"])
 
 
 def test_a_model_behind_a_server(backend: Backend, tmp_path: Path) -> None:
     with language_model() as toy:
-        environment = {"BASE_MODEL": f"openai:{MODEL}", "MODEL_DIR": str(tmp_path), "OPENAI_BASE_URL": f"{toy.url}/v1"}
+        environment = {
+            "LSAL_BASE_MODEL": f"openai:{MODEL}",
+            "MODEL_DIR": str(tmp_path),
+            "OPENAI_BASE_URL": f"{toy.url}/v1",
+        }
         found = diagnose(backend, environment=environment)["model"]
         assert found.status == "ok"
         assert found.found.startswith(f"{toy.url}/v1 answers for {MODEL} (")
-        other = diagnose(backend, environment={**environment, "BASE_MODEL": "openai:other"})
+        other = diagnose(backend, environment={**environment, "LSAL_BASE_MODEL": "openai:other"})
         assert f"does not know 'other'; it serves {MODEL}" in problem(other["model"])
     nobody = diagnose(backend, environment={**environment, "OPENAI_BASE_URL": None})
     assert "set OPENAI_BASE_URL to its address" in problem(nobody["model"])

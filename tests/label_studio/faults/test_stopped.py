@@ -47,7 +47,7 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     pair.start_web()
 
     pair.kill_worker()
-    pair.environment |= {"MIN_STEPS": "20000", "MAX_STEPS": "20000"}
+    pair.environment |= {"LSAL_MIN_STEPS": "20000", "LSAL_MAX_STEPS": "20000"}
     pair.start_worker()
     trainings = pair.log().count("training on")
     labels |= label(team, BATCH)
@@ -57,7 +57,7 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     assert pair.worker.wait(15) == 0
     stopped = pair.store.rounds.get(team.id, 3)
     assert (stopped.state, stopped.tries, stopped.error) == ("running", {}, None), "a stop in good order is no failure"
-    pair.environment |= {"MIN_STEPS": "60", "MAX_STEPS": "60"}
+    pair.environment |= {"LSAL_MIN_STEPS": "60", "LSAL_MAX_STEPS": "60"}
     pair.start_worker()
     team.wait_for_round(3)
     check_nothing_twice_nothing_lost(team, labels)
