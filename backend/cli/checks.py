@@ -1,4 +1,4 @@
-"""For whoever wants to know: is it set up right, what can be chosen, what would it save."""
+"""Commands that inspect: the installation, the options, the labels that a strategy would save."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def doctor(
-    project: Annotated[int | None, typer.Argument(help="Number of a project; default: every connected one.")] = None,
-    url: Annotated[str | None, typer.Option(help="This backend's address as Label Studio sees it.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    project: Annotated[int | None, typer.Argument(help="Number of a project. Default: every connected project.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of this backend as seen from Label Studio.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair the problems that can be repaired.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check this installation from end to end, and say what to do. Exit code 1 if there is a problem."""
+    """Check the whole installation and print what to do. Exit code 1 if there is a problem."""
     from backend.doctor.report import report
 
     raise typer.Exit(report(_examination(project, url, fix), as_json=as_json))
@@ -37,27 +37,27 @@ def doctor(
 
 @app.command()
 def options() -> None:
-    """Print what can be chosen for a project, as Markdown."""
+    """Print the options of a project as Markdown."""
     typer.echo(as_markdown(), nl=False)
 
 
 @app.command()
 def simulate(
-    train: Annotated[Path, typer.Option(help="Labeled texts to choose from: JSONL, CSV, or Label Studio's JSON.")],
-    test: Annotated[Path, typer.Option(help="Labeled texts to measure on.")],
-    strategy: Annotated[str, typer.Option(help="Names, separated by commas; 'default' and 'all' are names too.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; a run that was interrupted goes on there.")],
+    train: Annotated[Path, typer.Option(help="Labeled texts to select from: JSONL, CSV, or a JSON export of Label Studio.")],
+    test: Annotated[Path, typer.Option(help="Labeled texts to measure accuracy on.")],
+    strategy: Annotated[str, typer.Option(help="Names, separated by commas; also 'default' or 'all'.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results. An interrupted run in it is resumed.")],
     rounds: Annotated[int, typer.Option(min=1)] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 50,
-    seeds: Annotated[int, typer.Option(min=1, help="How often each strategy runs.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Labels per round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy, each with another seed.")] = 5,
     learner: Annotated[
-        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")
+        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds per run. lora: the adapters of the backend.")
     ] = "probe",
-    text: Annotated[str, typer.Option(help="The field that holds the text.")] = "text",
-    label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
-    extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
+    text: Annotated[str, typer.Option(help="Field with the text.")] = "text",
+    label: Annotated[str, typer.Option(help="Field with the label.")] = "label",
+    extra_params: Annotated[str, typer.Option(help="Options of a project as JSON, as in Extra params in Label Studio.")] = "{}",
 ) -> None:
-    """Replay the loop on labeled texts, to see what each strategy would have saved."""
+    """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
     from backend.simulation.report import report
 
     quiet_libraries()
