@@ -1,4 +1,4 @@
-"""This backend as a model of label-studio-ml, for teams that serve all their models with it.
+"""The backend as a model of label-studio-ml, for teams that serve all their models with it.
 
     label-studio-ml start …      (1.0.9), or its 2.x server, with `ActiveLearning` as the model class
     lsal worker                  in addition, on the same MODEL_DIR

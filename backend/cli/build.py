@@ -62,7 +62,7 @@ def new_app(settings: Settings) -> Flask:
 
 
 def new_models(settings: Settings, **how: Any) -> BaseModels:
-    """Base models, which are loaded on first use, and the server for `openai:…` models if set. how: options of `Server`."""
+    """Base models, loaded on first use, and the server of `openai:…` models if set. how: options of `Server`."""
     from backend.learners.models import BaseModels
     from backend.learners.served.server import Server
 

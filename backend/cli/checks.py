@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def doctor(
-    project: Annotated[int | None, typer.Argument(help="Number of a project. Default: every connected project.")] = None,
+    project: Annotated[int | None, typer.Argument(help="Number of a project. Default: all connected ones.")] = None,
     url: Annotated[str | None, typer.Option(help="URL of this backend as seen from Label Studio.")] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Repair the problems that can be repaired.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -43,7 +43,7 @@ def options() -> None:
 
 @app.command()
 def simulate(
-    train: Annotated[Path, typer.Option(help="Labeled texts to select from: JSONL, CSV, or a JSON export of Label Studio.")],
+    train: Annotated[Path, typer.Option(help="Labeled texts to select from: JSONL, CSV, or Label Studio's JSON.")],
     test: Annotated[Path, typer.Option(help="Labeled texts to measure accuracy on.")],
     strategy: Annotated[str, typer.Option(help="Names, separated by commas; also 'default' or 'all'.")],
     out: Annotated[Path, typer.Option(help="Folder for the results. An interrupted run in it is resumed.")],
@@ -51,11 +51,11 @@ def simulate(
     batch: Annotated[int, typer.Option(min=1, help="Labels per round.")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy, each with another seed.")] = 5,
     learner: Annotated[
-        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds per run. lora: the adapters of the backend.")
+        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds per run. lora: adapters.")
     ] = "probe",
     text: Annotated[str, typer.Option(help="Field with the text.")] = "text",
     label: Annotated[str, typer.Option(help="Field with the label.")] = "label",
-    extra_params: Annotated[str, typer.Option(help="Options of a project as JSON, as in Extra params in Label Studio.")] = "{}",
+    extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
 ) -> None:
     """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
     from backend.simulation.report import report

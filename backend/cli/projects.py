@@ -84,4 +84,6 @@ def disconnect(project: Number) -> None:
 
     settings, store = start()
     leave(new_context(settings, store), project)
-    typer.echo(f"Project {project} is disconnected and has its former settings. Adapters and scores stay in {settings.model_dir}.")
+    typer.echo(
+        f"Project {project} has its former settings again. Its adapters and scores stay in {settings.model_dir}."
+    )

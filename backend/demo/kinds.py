@@ -28,7 +28,7 @@ _REPLIES = {
     "Billing": "Our accountants will send the papers.", "Cancellation": "Your contract ends this month.",
     "How to": "Page 12 of the manual shows how.", "Praise": "That makes our day!",
 }  # fmt: skip
-_MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # class of a span, by the filler's name in the grammar
+_MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # by name of the filler
 
 
 class Example(NamedTuple):
@@ -145,7 +145,7 @@ KINDS: Mapping[Name, DemoKind] = {
     "answers": DemoKind(
         f'<View>{_TEXT}<TextArea name="reply" toName="text" rows="3" maxSubmissions="1" editable="true"/></View>',
         _each(_answer),
-        options={"base_model": "smollm2", "epochs": 3, "min_steps": 20, "train_batch_size": 8},  # takes minutes on a laptop
+        options={"base_model": "smollm2", "epochs": 3, "min_steps": 20, "train_batch_size": 8},  # minutes on a laptop
         pool=120,
         held_back=20,
     ),

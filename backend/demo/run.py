@@ -42,7 +42,7 @@ _PATIENCE = 900.0  # seconds for one round
 
 
 def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: int) -> int:
-    """Start everything, then wait for Ctrl-C, or let two annotators label `simulate_rounds` batches. Returns the exit code."""
+    """Start everything; then wait for Ctrl-C, or simulate annotators for `simulate_rounds` batches. The exit code."""
     console = Console(width=max(100, Console().width))
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
@@ -70,7 +70,7 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
                     console, server, Store(folder / "backend"), project_id, kind, pool, held_back, simulate_rounds
                 )
             else:
-                console.print("Press Label All Tasks there. A round starts after every 20 labels. Ctrl-C stops everything.")
+                console.print("Press Label All Tasks there. A round starts after every 20 labels. Ctrl-C stops it.")
                 threading.Event().wait()
         except KeyboardInterrupt:
             console.print("Stopping …")
@@ -83,7 +83,7 @@ def _must_be_free(port: int) -> None:
         try:
             probe.bind(("", port))
         except OSError:
-            raise BackendError(f"port {port} is in use; stop the program that listens on it, then start the demo again") from None
+            raise BackendError(f"port {port} is in use; stop the program that uses it and start again") from None
 
 
 @contextmanager

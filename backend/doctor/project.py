@@ -70,7 +70,7 @@ class Examination:
         options = options_of(project)
         yield from sure._queue(project, options, info)
         if project.error:
-            yield self._problem("state", f"the last round failed: {project.error}", "see the other findings and the log")
+            yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
 
     def _ours(self, backends: list[ConnectedBackend], project: Project | None) -> ConnectedBackend | None:
         """The connection of this backend: at `self.url` if given, otherwise chosen by the project in the store."""
@@ -80,9 +80,7 @@ class Examination:
 
     def _no_address(self, backends: list[ConnectedBackend]) -> Finding:
         if not backends:
-            return self._problem(
-                "connection", "no ML backend is connected", f"{_CONNECT}; or give its URL with --url"
-            )
+            return self._problem("connection", "no ML backend is connected", f"{_CONNECT}; or give its URL with --url")
         urls = ", ".join(each.url for each in backends)
         return self._problem(
             "connection",
@@ -140,7 +138,7 @@ class Examination:
             return self._problem("connection", "this backend is not connected", f"{_CONNECT}, with the URL {url}")
         try:
             self.client.connect_backend(self.project_id, url, self.basic_auth)
-        except LabelStudioError as error:  # the connection may be saved nevertheless: Label Studio creates the webhook afterwards
+        except LabelStudioError as error:  # it may be saved nevertheless: Label Studio creates the webhook afterwards
             return self._problem("connection", str(error), "run the doctor again to see the current state")
         return self._fixed("connection", f"connected {url}; the first round starts")
 
@@ -193,7 +191,7 @@ class Examination:
                     else self._fixed("queue", f"{wrong}; switched back")
                 )
             else:
-                yield self._problem("queue", f"{wrong}: Label Studio serves tasks at random", "run with --fix")
+                yield self._problem("queue", f"{wrong}: Label Studio serves at random", "run with --fix")
         else:
             yield self._ok("queue", f"queue {project.queue} is in use")
         if not info.shows_predictions:
@@ -205,7 +203,7 @@ class Examination:
         if info.overlap > 1:
             yield self._warning(
                 "queue",
-                f"{info.overlap} annotators per task: Label Studio first serves tasks that are already begun, at random",
+                f"{info.overlap} annotators per task: Label Studio first serves tasks already begun, at random",
                 "set the overlap to 1 while the model learns, if possible",
             )
         seconds = info.task_number * _SECONDS_A_TASK

@@ -14,7 +14,7 @@ _COLOURS = {"ok": "green", "fixed": "cyan", "warning": "yellow", "problem": "red
 
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Print each finding as it comes, or all as JSON at the end. Returns the exit code: 1 if there is a problem, else 0."""
+    """Print each finding as it comes, or all as JSON at the end. Returns 1 if there is a problem, else 0."""
     seen = []
     for finding in findings:
         seen.append(finding)

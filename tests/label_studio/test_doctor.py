@@ -427,7 +427,7 @@ def test_a_host_name_without_a_dot(team: Team) -> None:
 @pytest.mark.parametrize("changed", [{"sampling": "Uniform sampling"}, {"model_version": "Active learning"}])
 def test_a_queue_that_somebody_switched_away_from(healthy: Team, changed: dict[str, str]) -> None:
     healthy.call("PATCH", f"/api/projects/{healthy.id}/", changed)
-    assert "Label Studio serves tasks at random → run with --fix" in problem(diagnose(healthy.backend, healthy.id)["queue"])
+    assert "Label Studio serves at random → run with --fix" in problem(diagnose(healthy.backend, healthy.id)["queue"])
     assert diagnose(healthy.backend, healthy.id, fix=True)["queue"].status == "fixed"
     project = healthy.project()
     assert (project["sampling"], project["model_version"]) == ("Uncertainty sampling", f"p{healthy.id}-a0-q1")
