@@ -58,10 +58,10 @@ class ProjectOptions(BaseSettings):
     multilabel_uncertainty: Literal["mean", "max"] = "mean"
     """uncertainty of a text with several labels: `mean` or `max` of their binary entropies"""
     spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
-    """uncertainty of spans: mean entropy of the five most uncertain word pieces (`top_k`), [or another](labels.md)"""
+    """uncertainty of spans: mean entropy of the five most uncertain word pieces (`top_k`), or [another](labels.md)"""
     generation_uncertainty: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
-    """uncertainty of a written answer: its negative log probability per word piece (`sequence`), [or
-    another](labels.md)"""
+    """uncertainty of a written answer: its negative log probability per word piece (`sequence`), or
+    [another](labels.md)"""
     control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)
     """weight of each of several controls in the queue, such as `{"topic": 2}`. Default: 1 for each control"""
     ignore_controls: list[str] = Field(default_factory=list)
@@ -80,16 +80,16 @@ class ProjectOptions(BaseSettings):
     """`teach`: train on annotations that are marked as ground truth. `measure`: do not train on their tasks, and
     [measure the model](evaluation.md#a-score-and-its-interval) on them and on the held-out tasks"""
     shortlist: float = Field(1.0, gt=0, le=1)
-    """share of the unlabeled texts that the adapter scores in a round, ranked by [a cheap proxy
-    model](scale.md#a-million-texts). 1.0: all texts"""
+    """share of the unlabeled texts that the adapter scores in a round, ranked by
+    [a cheap proxy model](scale.md#a-million-texts). 1.0: all texts"""
     shortlist_by: Literal["probe", "neighbors"] | None = None
     """ranking of the shortlist: uncertainty of a linear head (`probe`), or similarity to labeled texts (`neighbors`).
     Default: `neighbors` if only spans, numbers or answers are learned, otherwise `probe`"""
     balance: float = Field(0.0, ge=0, le=1)
     """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5. 0: none"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """score at which [labeling may stop](evaluation.md#when-to-stop), such as 0.9; for several controls `{"topic": 0.9,
-    "stars": 0.4}`; for numbers the largest mean error. Default: no target"""
+    """score at which [labeling may stop](evaluation.md#when-to-stop), such as 0.9; for several controls
+    `{"topic": 0.9, "stars": 0.4}`; for numbers the largest mean error. Default: no target"""
     target_risk: float = Field(0.05, gt=0, le=0.5)
     """maximum probability of stopping before the target is reached, over all checks together"""
     budget: int | None = Field(None, ge=1)
@@ -97,8 +97,8 @@ class ProjectOptions(BaseSettings):
     budget_hours: float | None = Field(None, gt=0)
     """hours of annotation at which labeling may stop. Default: no limit"""
     map: Literal["pca", "umap"] = "pca"
-    """projection for the dashboard's map of the texts. `umap` takes tens of seconds for 20,000 texts and needs `pip
-    install label-studio-active-learning[umap]`"""
+    """projection for the dashboard's map of the texts. `umap` takes tens of seconds for 20,000 texts and needs
+    `pip install label-studio-active-learning[umap]`"""
     pre_annotate: bool = True
     """true: tasks in the queue show the model's suggestions, except held-out tasks. false: no suggestions"""
     manage_queue: bool = True
@@ -143,7 +143,7 @@ class ProjectOptions(BaseSettings):
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
         if self.strategy is None and self.strategy_options:
-            raise ValueError("strategy_options are those of a strategy: name it in strategy")
+            raise ValueError("strategy_options need a strategy: set the option strategy too")
         if self.strategy is not None:
             strategies.get(self.strategy, **self.strategy_options)
         views = self.committee == "views"
@@ -153,7 +153,7 @@ class ProjectOptions(BaseSettings):
                 + ("choose that strategy" if views else "leave committee out")
             )
         if "co_training" in str(self.strategy_options):
-            raise ValueError("strategy 'co_training' trains its own two views, so that no other can build on it")
+            raise ValueError("strategy 'co_training' cannot be the base of another strategy: it trains its own views")
         if self.strategy == "co_training" and self.members not in (None, 2):
             raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
         needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}

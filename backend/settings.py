@@ -20,6 +20,7 @@ from pydantic_settings import SettingsError as UnreadableError
 from backend.errors import RefusedStartError, UnsupportedConfigError
 from backend.options import ProjectOptions, field_of, not_json
 
+_BAD_HOST = "the host is not a valid name or address"
 # Settings that are URLs of web servers, each with an example.
 _EXAMPLES = {
     "label_studio_url": "http://localhost:8080",
@@ -135,8 +136,8 @@ class Settings(BaseSettings):
         """URL and API key of Label Studio. Raises `SettingsError` if either is missing."""
         if not self.label_studio_url or self.label_studio_api_key is None:
             raise SettingsError(
-                "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must be set: the address of Label Studio as seen from "
-                "here, and an access token from Account & Settings there"
+                "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must be set: the URL of Label Studio as seen from "
+                "the backend, and an access token from Account & Settings in Label Studio"
             )
         return self.label_studio_url.rstrip("/"), self.label_studio_api_key.get_secret_value()
 
@@ -163,21 +164,31 @@ def _line(error: ErrorDetails) -> str:
 
 def _url_problem(url: str) -> str | None:
     """What is wrong with the URL of a web server, without quoting it. None if nothing is."""
-    if any(character.isspace() for character in url):
-        return "it contains a space"
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "it contains a space or a control character"
     try:
         parts = urlsplit(url)
-        host = parts.hostname
-        if host:
-            host.encode("idna")
-    except ValueError:  # a UnicodeError too: `idna` refuses empty and overlong labels
-        return "the host is not a valid name or address"
+    except ValueError:  # brackets without an IPv6 address
+        return _BAD_HOST
     if parts.scheme not in ("http", "https"):
         return "the scheme is not http or https"
-    if not host:
+    if not parts.hostname:
         return "the host is missing"
+    if not _is_host(parts.hostname):
+        return _BAD_HOST
     try:
         valid = parts.port != 0 and not parts.netloc.endswith(":")
     except ValueError:
         valid = False
     return None if valid else "the port is not a number from 1 to 65535"
+
+
+def _is_host(host: str) -> bool:
+    """Whether this is an IPv6 address or a name that DNS can resolve, in ASCII or international."""
+    if ":" in host:
+        return True  # `urlsplit` has checked the address
+    try:
+        host.encode("idna").decode("idna")
+    except UnicodeError:  # empty and overlong labels, wrong punycode
+        return False
+    return bool(re.fullmatch(r"[\w.-]+", host))
