@@ -1,4 +1,4 @@
-"""Processes that are not to outlive the one that started them."""
+"""Child processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ctypes
 import signal
 
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # looked up here: between fork and exec that might wait for a lock for ever
+_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec it could wait for a lock for ever
 
 
 def end_with_parent() -> None:

@@ -1,11 +1,11 @@
-"""Our backend as a model of label-studio-ml, for teams whose models are all served by it.
+"""The backend as a model of label-studio-ml, for teams that serve all their models with it.
 
     label-studio-ml start …      (1.0.9), or its 2.x server, with `ActiveLearning` as the model class
-    lsal worker                  beside it, on the same MODEL_DIR
+    lsal worker                  in addition, on the same MODEL_DIR
 
-Its two lines agree on little: 1.0.9 makes a model of (label_config, train_output, …) and keeps one for all projects,
-2.x of (project_id, label_config). Both serve with Flask and make a model in the request. So each request is handed on
-to our own application, and its answer replaces theirs.
+Its two release lines differ: 1.0.9 creates a model from (label_config, train_output, …) and keeps one for all projects;
+2.x creates it from (project_id, label_config). Both serve with Flask and create the model during a request. So each
+request is passed on to this backend's own application, whose response replaces theirs.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from backend.web.ml import note
 
 
 class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml has no types
-    """Answers /setup, /predict and events as `lsal web` does. Rounds are run by `lsal worker`."""
+    """Answers /setup, /predict and events like `lsal web`. `lsal worker` runs the rounds."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         if has_request_context() and request.path.endswith("/setup"):
-            _hand_on()  # before theirs, which fails on a label config that we refuse with a sentence
+            _hand_on()  # before their constructor, which fails on a label config that we refuse with a message
         super().__init__(*arguments, **named)
 
     def predict(self, tasks: list[dict[str, Any]], *_: Any, **__: Any) -> Any:
-        """The predictions of our own server, one a task; none if it refuses, which the answer then says."""
+        """Predictions of our application, one per task; empty if it refuses. The response then has the reason."""
         answer = _hand_on().get_json()
         return answer.get("results", [[] for _ in tasks])
 
     def fit(self, *_: Any, **__: Any) -> None:
-        """Note the event of the request (2.x)."""
+        """Record the event of the request (2.x)."""
         _hand_on()
 
     def process_event(self, event: str, data: dict[str, Any], *_: Any) -> dict[str, Any]:
-        """Note an event in the process that 1.0.9 starts for each. Its own method ignores those of tasks."""
+        """Record an event, in the process that 1.0.9 starts for each. The inherited method ignores events of tasks."""
         note(open_store(), {**data, "action": event})
         return {}
 
@@ -51,7 +51,7 @@ def _ours() -> Flask:
 
 
 def _hand_on() -> Response:
-    """Let our own application answer the request in progress."""
+    """Let our application answer the current request."""
     environment = {**request.environ, "wsgi.input": BytesIO(request.get_data())}
     answer = Response.from_app(_ours(), environment, buffered=True)
     after_this_request(lambda _: answer)

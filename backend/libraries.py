@@ -1,4 +1,4 @@
-"""What the libraries of models may say and how much of the machine they may take."""
+"""Threads of torch and log output of transformers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import warnings
 
 
 def use_cores(*, spare: int) -> None:
-    """Let torch compute on all cores but so many."""
-    import torch  # which takes seconds: only the commands that compute need it
+    """Let torch compute on all available cores except `spare`, at least on one."""
+    import torch  # takes seconds: only the commands that compute need it
 
-    # Of the processors this process may run on, which a container's or taskset's limit makes fewer.
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, there - spare))
+    # The CPUs that this process may run on: fewer than the machine's under a limit of a container or taskset.
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, available - spare))
 
 
 def quiet_libraries() -> None:
-    """No progress bars of weights in a server's log."""
+    """Turn off progress bars of transformers and its messages below ERROR, which would fill a server's log."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    # peft calls a name that transformers is about to drop, at every training.
+    # At each training peft uses a name that transformers has deprecated.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

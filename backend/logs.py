@@ -1,4 +1,4 @@
-"""What is logged: our own words at the chosen level, warnings of others, and never what a task or token says."""
+"""Logging: our messages at the chosen level, warnings of libraries, and never a token or the text of a task."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _Caught = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 class _Discreet(logging.Formatter):
-    """Writes where an exception came from and of which kind it is, without its message, which may quote a task's text.
+    """Formats an exception as stack and type, without its message, which may quote the text of a task.
 
-    Messages of our own exceptions are written for people and quote none.
+    The message of a `BackendError` is kept: it quotes none.
     """
 
     def formatException(self, ei: _Caught) -> str:  # noqa: N802 (logging's name)
-        """The stack and the kinds of the exceptions that led to it."""
+        """Stack and type of the exception and of those that caused it, the first cause first."""
         lines: list[str] = []
         error = ei[1]
         while error is not None:
-            said = f": {error}" if isinstance(error, BackendError) else ""
+            message = f": {error}" if isinstance(error, BackendError) else ""
             stack = "".join(traceback.format_tb(error.__traceback__))
-            lines.insert(0, f"{stack}{type(error).__module__}.{type(error).__qualname__}{said}")
+            lines.insert(0, f"{stack}{type(error).__module__}.{type(error).__qualname__}{message}")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "\n".join(lines)
 
 
 class _Others(logging.Filter):
-    """Lets through what others say only as far as its wording is theirs: arguments may hold anything.
+    """Keeps only the constant part of library messages: arguments may hold a task's text or a token.
 
-    A message without arguments may have been put together before: of such the place tells, which has the wording.
+    A message without arguments may have been formatted by the caller. It is replaced by the place of the call.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Cut the arguments out of foreign records."""
+        """Remove arguments from records of libraries. Drops no record."""
         if not record.name.startswith(_OURS):
             place = f"{record.module}.{record.funcName}, line {record.lineno}"
             record.msg = str(record.msg).partition("\n")[0] if record.args else f"see {place}"
@@ -46,7 +46,7 @@ class _Others(logging.Filter):
 
 
 def set_up(level: str) -> None:
-    """Log to standard error. `level` is that of our own loggers; libraries are heard from WARNING on."""
+    """Log to standard error: our loggers from `level` on, libraries from WARNING on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_Others())

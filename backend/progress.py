@@ -1,4 +1,4 @@
-"""How long work shows how far it is."""
+"""Progress of long work, on a terminal or in the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backend.learners.base import Progress
 
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
-    """A progress bar on a terminal; elsewhere a log line now and then."""
+    """A progress bar on a terminal; elsewhere a log line at each 10 %."""
     if not sys.stderr.isatty():
         yield _LoggedProgress(title)
         return
@@ -25,7 +25,7 @@ def bar(title: str) -> Iterator[Progress]:
 
 
 class _LoggedProgress:
-    """Says how far the work is at each tenth."""
+    """Logs the progress at each 10 %."""
 
     def __init__(self, title: str) -> None:
         self._title = title

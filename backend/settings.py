@@ -1,26 +1,41 @@
-"""Everything that can be configured. The only file that reads the environment."""
+"""Settings of the server, read from the environment.
+
+`options.py` reads the defaults of project options. Variables of libraries, such as Ray's `RAY_ADDRESS`, are read in the
+files that use the library.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
 from backend.errors import RefusedStartError, UnsupportedConfigError
-from backend.options import ProjectOptions, not_json
+from backend.options import ProjectOptions, field_of, not_json
+
+_BAD_HOST = "the host is not a valid name or address"
+# Settings that are URLs of web servers, each with an example.
+_EXAMPLES = {
+    "label_studio_url": "http://localhost:8080",
+    "label_studio_public_url": "https://label-studio.example.com",
+    "openai_base_url": "http://vllm:8000/v1",
+    "notify_url": "https://hooks.slack.com/services/T0/B0/X",
+}
 
 
 class SettingsError(RefusedStartError):
-    """The environment is incomplete or wrong."""
+    """A setting is missing or wrong."""
 
 
 class Settings(BaseSettings):
-    """How this server runs: one environment variable a field, spelled in capitals."""
+    """Settings of the server. The environment variable of a field is its name in capitals."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
@@ -95,70 +110,119 @@ class Settings(BaseSettings):
 
     @field_validator("shared_url")
     @classmethod
-    def _an_address(cls, value: str | None) -> str | None:
-        if value is not None and "://" not in value and not value.startswith("/"):
-            raise ValueError("expected an address such as s3://bucket/folder, or the path of a folder from / on")
+    def _url_or_folder(cls, value: str | None) -> str | None:
+        if value is None or value.startswith("/"):
+            return value
+        if not re.fullmatch(r"\w+://\S+", value):
+            raise ValueError(
+                "expected a URL such as s3://bucket/folder without spaces, or a folder as an absolute path"
+            )
+        return value
+
+    @field_validator(*_EXAMPLES)
+    @classmethod
+    def _web_url(cls, value: str | SecretStr | None, info: ValidationInfo) -> str | SecretStr | None:
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if url is not None and (problem := _url_problem(url)):
+            raise ValueError(
+                f"expected a URL such as {_EXAMPLES[str(info.field_name)]} (http or https, a host, optionally a port, "
+                f"no spaces); {problem}"
+            )
         return value
 
     @field_validator("openai_base_url")
     @classmethod
-    def _of_the_web(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("expected an address such as http://vllm:8000/v1")
+    def _without_password(cls, value: str | None) -> str | None:
         if value is not None and "@" in urlsplit(value).netloc:
-            raise ValueError("expected no user or password in it, which messages would show; set OPENAI_API_KEY")
+            raise ValueError("expected a URL without user and password: it appears in messages; set OPENAI_API_KEY")
         return value
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
-            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS belong together: set both or neither")
+            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS must be set together: set both or neither")
         return self
 
     @property
     def basic_auth(self) -> tuple[str, str] | None:
-        """User and password that every request except health checks must carry, if set."""
+        """User and password that every request except health checks must send. None: not required."""
         if self.basic_auth_user is None or self.basic_auth_pass is None:
             return None
         return self.basic_auth_user, self.basic_auth_pass.get_secret_value()
 
     @property
     def database(self) -> str | None:
-        """Address of the database with its password; None for SQLite in `model_dir`."""
+        """URL of the database, with password. None: SQLite in `model_dir`."""
         return None if self.database_url is None else self.database_url.get_secret_value()
 
     @property
     def executor(self) -> str:
-        """The worker's name: of several, by default, its host's."""
+        """Name of the worker. Default: the host name with `DATABASE_URL`, `worker-1` without."""
         return self.executor_id or (gethostname() if self.database_url else "worker-1")
 
     @property
     def public_url(self) -> str | None:
-        """Label Studio's address for people, to be linked to."""
+        """URL of Label Studio for links in the dashboard. None if no URL is set."""
         found = self.label_studio_public_url or self.label_studio_url
         return found.rstrip("/") if found else None
 
     def label_studio(self) -> tuple[str, str]:
-        """Address and API key of Label Studio; `SettingsError` if either is missing."""
+        """URL and API key of Label Studio. Raises `SettingsError` if either is missing."""
         if not self.label_studio_url or self.label_studio_api_key is None:
             raise SettingsError(
-                "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must be set: the address of Label Studio as seen from "
-                "here, and an access token from Account & Settings there"
+                "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must be set: the URL of Label Studio as seen from "
+                "the backend, and an access token from Account & Settings in Label Studio"
             )
         return self.label_studio_url.rstrip("/"), self.label_studio_api_key.get_secret_value()
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises `SettingsError` with the name of the variable that is wrong."""
+    """Read the environment. Raises `SettingsError` with the name of the wrong variable."""
     try:
-        ProjectOptions.from_extra_params({})
-    except UnsupportedConfigError as error:
-        message = str(error).replace("extra_params.", "")
-        raise SettingsError(f"a default in the environment is wrong: {message}") from None
-    try:
+        ProjectOptions.check_environment()
         return Settings()  # type: ignore[call-arg] # pydantic-settings fills it from the environment
+    except UnsupportedConfigError as error:
+        raise SettingsError(str(error)) from None
     except UnreadableError as error:
-        raise SettingsError(not_json(error)) from None
+        raise SettingsError(not_json(field_of(error).upper())) from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("; ".join(lines)) from None
+        raise SettingsError("; ".join(map(_line, error.errors()))) from None
+
+
+def _line(error: ErrorDetails) -> str:
+    """One mistake, without the value: it may be a secret."""
+    name = ".".join(map(str, error["loc"])).upper() or "settings"
+    variable = "LABEL_STUDIO_URL or LABEL_STUDIO_HOST" if name == "LABEL_STUDIO_URL" else name
+    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _url_problem(url: str) -> str | None:
+    """What is wrong with the URL of a web server, without quoting it. None if nothing is."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "it contains a space or a control character"
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets without an IPv6 address
+        return _BAD_HOST
+    if parts.scheme not in ("http", "https"):
+        return "the scheme is not http or https"
+    if not parts.hostname:
+        return "the host is missing"
+    if not _is_host(parts.hostname):
+        return _BAD_HOST
+    try:
+        valid = parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        valid = False
+    return None if valid else "the port is not a number from 1 to 65535"
+
+
+def _is_host(host: str) -> bool:
+    """Whether this is an IPv6 address or a name that DNS can resolve, in ASCII or international."""
+    if ":" in host:
+        return True  # `urlsplit` has checked the address
+    try:
+        host.encode("idna").decode("idna")
+    except UnicodeError:  # empty and overlong labels, wrong punycode
+        return False
+    return bool(re.fullmatch(r"[\w.-]+", host))

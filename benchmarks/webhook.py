@@ -45,7 +45,7 @@ def main() -> None:
         folder = Path(name) / "backend"
         environment = {
             **os.environ, "LABEL_STUDIO_URL": ls.url, "LABEL_STUDIO_API_KEY": ls.owner.token,
-            "MODEL_DIR": str(folder), "PORT": str(_PORT), "MIN_STEPS": "5000", "MAX_STEPS": "5000",
+            "MODEL_DIR": str(folder), "PORT": str(_PORT), "LSAL_MIN_STEPS": "5000", "LSAL_MAX_STEPS": "5000",
         }  # fmt: skip
         backend = subprocess.Popen(
             [sys.executable, "-m", "backend", "serve"], env=environment, start_new_session=True,

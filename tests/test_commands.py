@@ -89,7 +89,7 @@ def test_simulations_of_the_docs_run(command: str, tmp_path: Path, tiny_encoder:
     small = ["--seeds", "1", "--batch", "6", "--rounds", "3"]
     done = subprocess.run(
         [sys.executable, "-m", "backend", *arguments, *small], cwd=tmp_path, check=False, capture_output=True,
-        env={**os.environ, "BASE_MODEL": str(tiny_encoder), "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "LSAL_BASE_MODEL": str(tiny_encoder), "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert (tmp_path / "out" / "curves.html").exists()

@@ -1,4 +1,4 @@
-"""The command `lsal`: one function a command, in the file of whoever needs it."""
+"""The command `lsal`: one function per command, grouped in files by the user's task."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 
 import typer
 
-from backend.cli import checks, projects, running, upkeep  # noqa: F401 (they add their commands)
+from backend.cli import checks, projects, running, upkeep  # noqa: F401 (importing adds the commands)
 from backend.cli.group import app
 from backend.errors import BackendError
 
 
 def main() -> None:
-    """Run the command; what the backend refuses is said in one line, without a traceback."""
+    """Run the command. A `BackendError` is printed in one line, without a traceback."""
     try:
         app()
     except BackendError as error:

@@ -6,13 +6,14 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from backend import logs
+from backend import logs, old_names
 from backend.libraries import quiet_libraries
+from backend.options import ProjectOptions
 from backend.progress import bar
 from backend.settings import Settings, load_settings
 from backend.store import Store
 
-if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them do
+if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them import them
     from flask import Flask
 
     from backend.learners.models import BaseModels
@@ -27,26 +28,27 @@ def application() -> Flask:
 
 @cache
 def open_store() -> Store:
-    """The store of this installation, with its tables up to date."""
+    """The store of this installation, with its tables migrated."""
     return new_store(load_settings())
 
 
 def start() -> tuple[Settings, Store]:
-    """Settings, logging, and a store whose tables are up to date."""
+    """Load the settings, set up logging, and open the store with its tables migrated."""
     settings = load_settings()
     logs.set_up(settings.log_level)
+    old_names.report(ProjectOptions)
     return settings, new_store(settings)
 
 
 def new_store(settings: Settings) -> Store:
-    """A store whose tables are up to date."""
+    """A store with its tables migrated."""
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     store.database.migrate()
     return store
 
 
 def new_app(settings: Settings) -> Flask:
-    """The web application, which loads what is in service."""
+    """The web application. A thread loads the adapters in service."""
     from backend.app import create_app
     from backend.web.serving import Serving
 
@@ -54,13 +56,13 @@ def new_app(settings: Settings) -> Flask:
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     if store.files.shared is not None:
         store.files.shared.tolerant = True
-    serving = Serving(store, new_models(settings, tries=2, patience=20.0))  # Label Studio waits meanwhile
+    serving = Serving(store, new_models(settings, tries=2, patience=20.0))  # Label Studio waits for the response
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     return create_app(settings, store, serving)
 
 
 def new_models(settings: Settings, **how: Any) -> BaseModels:
-    """Base models, none of them loaded yet, and the server of others, if there is one. how: it is asked."""
+    """Base models, loaded on first use, and the server of `openai:…` models if set. how: options of `Server`."""
     from backend.learners.models import BaseModels
     from backend.learners.served.server import Server
 
@@ -72,7 +74,7 @@ def new_models(settings: Settings, **how: Any) -> BaseModels:
 
 
 def new_context(settings: Settings, store: Store) -> Context:
-    """What rounds work with. Raises `SettingsError` if Label Studio's address or key is missing."""
+    """The objects that rounds need. Raises `SettingsError` if URL or API key of Label Studio is missing."""
     from backend.labelstudio.client import Client
     from backend.notify import notifier
     from backend.pool.cluster import Cluster

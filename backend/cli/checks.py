@@ -1,4 +1,4 @@
-"""For whoever wants to know: is it set up right, what can be chosen, what would it save."""
+"""Commands that inspect: the installation, the options, the labels that a strategy would save."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from backend import old_names
 from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
 from backend.libraries import quiet_libraries, use_cores
+from backend.options import ProjectOptions, as_markdown
 from backend.progress import bar
 from backend.settings import load_settings
 
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def doctor(
-    project: Annotated[int | None, typer.Argument(help="Number of a project; default: every connected one.")] = None,
-    url: Annotated[str | None, typer.Option(help="This backend's address as Label Studio sees it.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    project: Annotated[int | None, typer.Argument(help="Number of a project. Default: all connected ones.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of this backend as seen from Label Studio.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair the problems that can be repaired.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check this installation from end to end, and say what to do. Exit code 1 if there is a problem."""
+    """Check the whole installation and print what to do. Exit code 1 if there is a problem."""
     from backend.doctor.report import report
 
     raise typer.Exit(report(_examination(project, url, fix), as_json=as_json))
@@ -35,33 +37,33 @@ def doctor(
 
 @app.command()
 def options() -> None:
-    """Print what can be chosen for a project, as Markdown."""
-    from backend.options import as_markdown
-
+    """Print the options of a project as Markdown."""
     typer.echo(as_markdown(), nl=False)
 
 
 @app.command()
 def simulate(
-    train: Annotated[Path, typer.Option(help="Labeled texts to choose from: JSONL, CSV, or Label Studio's JSON.")],
-    test: Annotated[Path, typer.Option(help="Labeled texts to measure on.")],
-    strategy: Annotated[str, typer.Option(help="Names, separated by commas; 'default' and 'all' are names too.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; a run that was interrupted goes on there.")],
+    train: Annotated[Path, typer.Option(help="Labeled texts to select from: JSONL, CSV, or Label Studio's JSON.")],
+    test: Annotated[Path, typer.Option(help="Labeled texts to measure accuracy on.")],
+    strategy: Annotated[str, typer.Option(help="Names, separated by commas; also 'default' or 'all'.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results. An interrupted run in it is resumed.")],
     rounds: Annotated[int, typer.Option(min=1)] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 50,
-    seeds: Annotated[int, typer.Option(min=1, help="How often each strategy runs.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Labels per round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy, each with another seed.")] = 5,
     learner: Annotated[
-        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds a run. lora: the real thing.")
+        Literal["probe", "lora"], typer.Option(help="probe: a linear head, seconds per run. lora: adapters.")
     ] = "probe",
-    text: Annotated[str, typer.Option(help="The field that holds the text.")] = "text",
-    label: Annotated[str, typer.Option(help="The field that holds the label.")] = "label",
+    text: Annotated[str, typer.Option(help="Field with the text.")] = "text",
+    label: Annotated[str, typer.Option(help="Field with the label.")] = "label",
     extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
 ) -> None:
-    """Replay the loop on labeled texts, to see what each strategy would have saved."""
+    """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
     from backend.simulation.report import report
 
     quiet_libraries()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    old_names.report(ProjectOptions)
+    ProjectOptions.check_environment()
     use_cores(spare=0)
     report(
         train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
@@ -79,6 +81,8 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
     except BackendError as error:
         yield Finding("environment", "problem", str(error), "correct the environment variable")
         return
+    for message in old_names.messages(ProjectOptions):
+        yield Finding("environment", "warning", message)
     logging.basicConfig(level=logging.ERROR)
     models = new_models(settings)
     yield from examine(settings, lambda: new_store(settings), models, project_id=project, url=url, fix=fix)

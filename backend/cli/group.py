@@ -1,4 +1,4 @@
-"""What the commands belong to."""
+"""The typer application that the commands are added to."""
 
 from __future__ import annotations
 

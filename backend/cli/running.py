@@ -1,4 +1,4 @@
-"""For whoever runs it: web server, worker, demo."""
+"""Commands that run the backend: web server, worker, demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def serve() -> None:
 
 @app.command()
 def web() -> None:
-    """Run the web server, which Label Studio calls."""
+    """Run the web server, which answers Label Studio."""
     from backend.processes import web as run
 
     settings, _ = start()
@@ -33,7 +33,7 @@ def web() -> None:
 
 @app.command()
 def worker() -> None:
-    """Run the worker, which does the rounds."""
+    """Run the worker, which trains and publishes queues."""
     from backend.labelstudio.client import Client
     from backend.rounds.engine.heartbeat import Heartbeat
     from backend.rounds.engine.worker import work
@@ -48,16 +48,16 @@ def worker() -> None:
 
 @app.command()
 def demo(
-    label_studio: Annotated[Path, typer.Option(help="The label-studio program to start.")] = Path("label-studio"),
-    simulate: Annotated[bool, typer.Option(help="Let two simulated annotators work, then stop.")] = False,
-    rounds: Annotated[int, typer.Option(help="How many batches the simulated annotators label.", min=1)] = 4,
+    label_studio: Annotated[Path, typer.Option(help="Path of the label-studio program.")] = Path("label-studio"),
+    simulate: Annotated[bool, typer.Option(help="Let two simulated annotators label, then stop.")] = False,
+    rounds: Annotated[int, typer.Option(help="Number of batches that the simulated annotators label.", min=1)] = 4,
     kind: Annotated[
         Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"],
-        typer.Option(help="What is labeled."),
+        typer.Option(help="Kind of label."),
     ] = "choices",
-    folder: Annotated[Path | None, typer.Option(help="Where to keep the data; default: a temporary folder.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder for the data. Default: a temporary folder.")] = None,
 ) -> None:
-    """Start Label Studio with a sample project, connect this backend, and stay up until Ctrl-C."""
+    """Start Label Studio with a sample project, connect this backend, and run until Ctrl-C."""
     from backend.demo.kinds import KINDS
     from backend.demo.run import run
 

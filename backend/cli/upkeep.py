@@ -1,4 +1,4 @@
-"""For whoever looks after the state."""
+"""Commands for the state: backup, restore, migration."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from backend.store import Store
 
 
 @app.command()
-def backup(file: Annotated[Path, typer.Argument(help="The archive to write, as in backup.tar.gz.")]) -> None:
-    """Write state and adapters into one archive, consistent while everything runs."""
+def backup(file: Annotated[Path, typer.Argument(help="Archive to write, such as backup.tar.gz.")]) -> None:
+    """Write state and adapters into one archive. It is consistent while web server and worker run."""
     from backend.store.backup import backup as write
 
     settings, store = start()
@@ -27,8 +27,8 @@ def backup(file: Annotated[Path, typer.Argument(help="The archive to write, as i
 
 
 @app.command()
-def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal backup` wrote.")]) -> None:
-    """Put an archive in the place of MODEL_DIR, which is kept beside it. Web server and worker must be stopped."""
+def restore(file: Annotated[Path, typer.Argument(help="Archive from `lsal backup`.")]) -> None:
+    """Replace the state in MODEL_DIR by an archive, and keep the former state. Stop web server and worker first."""
     from backend.store.backup import restore as put_back
 
     settings = load_settings()
@@ -39,26 +39,26 @@ def restore(file: Annotated[Path, typer.Argument(help="An archive that `lsal bac
         "pg_restore and the copy of MODEL_DIR",
     )
     aside = put_back(file, settings.model_dir)
-    kept = f" What was there is kept as {aside}." if aside else ""
-    typer.echo(f"{settings.model_dir} is as {file} had it; start the backend, and it catches up.{kept}")
+    kept = f" The former state is in {aside}." if aside else ""
+    typer.echo(f"{settings.model_dir} has the state of {file}. Start the backend: it syncs with Label Studio.{kept}")
 
 
 @app.command("migrate-to")
 def migrate_to(
-    url: Annotated[str, typer.Argument(help="An empty database, as in postgresql://user:password@host:5432/name.")],
+    url: Annotated[str, typer.Argument(help="Empty database, such as postgresql://user:password@host:5432/name.")],
 ) -> None:
-    """Move the state from SQLite in MODEL_DIR to PostgreSQL. Web server and worker must be stopped."""
+    """Move the state from SQLite in MODEL_DIR to PostgreSQL. Stop web server and worker first."""
     from backend.store.moving import move
 
     settings = load_settings()
     logs.set_up(settings.log_level)
     moved = move(settings.model_dir, url)
     typer.echo(
-        f"{sum(moved.values())} rows are moved: {', '.join(f'{count} {name}' for name, count in moved.items())}. Set "
-        "DATABASE_URL for web server and worker, and start them; the state in MODEL_DIR is not used any more."
+        f"{sum(moved.values())} rows moved: {', '.join(f'{count} {name}' for name, count in moved.items())}. Set "
+        "DATABASE_URL for web server and worker, and start them. The state in MODEL_DIR is no longer used."
     )
 
 
 def _require_embedded(store: Store, doing: str, by: str) -> None:
     if store.database.file is None:
-        raise BackendError(f"the state is in PostgreSQL; {doing} it there, by {by}")
+        raise BackendError(f"the state is in PostgreSQL; {doing} it there with {by}")

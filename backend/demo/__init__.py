@@ -1,1 +1,1 @@
-"""A demo on one machine: Label Studio, this backend, sample tickets and, if wanted, simulated annotators."""
+"""A demo on one machine: Label Studio, this backend, sample tickets, and optionally simulated annotators."""

@@ -1,4 +1,4 @@
-"""What the demo's annotators can be asked of a ticket: a label config of each kind, and the true answers."""
+"""The demo's kinds of label: a label config for each, and the true labels of the tickets."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ _GROUPS = {
 _HAPPINESS = {"Praise": 5, "How to": 4, "Billing": 3, "Login": 2, "Cancellation": 2, "Delivery": 2, "Refund": 1,
               "Broken product": 1}  # fmt: skip
 _REPLIES = {
-    "Refund": "The money is on its way back to you.", "Delivery": "We will ask the courier where it is.",
+    "Refund": "The money is on its way back to you.", "Delivery": "We will check with the courier.",
     "Broken product": "We will send a new one.", "Login": "We have reset your password.",
     "Billing": "Our accountants will send the papers.", "Cancellation": "Your contract ends this month.",
     "How to": "Page 12 of the manual shows how.", "Praise": "That makes our day!",
 }  # fmt: skip
-_MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # by the grammar's names
+_MENTIONED = {"the_item": "Product", "amount": "Money", "person": "Person", "city": "Place"}  # by name of the filler
 
 
 class Example(NamedTuple):
-    """The data of a task, and what a careful annotator answers."""
+    """The data of a task, and its true labels."""
 
     data: Mapping[str, str]
     values: Values
 
 
 class DemoKind(NamedTuple):
-    """A label config, what tasks tickets make for it, and how many tickets are enough."""
+    """A label config, the tasks for it, and the number of tickets to create."""
 
     config: str
     examples: Callable[[Sequence[Ticket]], list[Example]]
     options: Mapping[str, Any] = MappingProxyType({})
     pool: int = 400
-    held_back: int = 150  # to measure with
+    held_back: int = 150  # to measure the model
 
 
 def _each(truth: Callable[[Ticket], Values]) -> Callable[[Sequence[Ticket]], list[Example]]:
-    """A task a ticket."""
+    """One task per ticket."""
     return lambda written: [Example({"text": ticket.text}, truth(ticket)) for ticket in written]
 
 
 def mentions(text: str) -> list[list[Any]]:
-    """What a ticket mentions: spans by place, the longest where several begin."""
+    """Mentions in a ticket as [start, end, class], in order of the text; the longest where several start."""
     found = [[m.start(), m.end(), _class(m.group().lower())] for m in _NAMES.finditer(text)]
     return [span for span in found if span[2]]
 
@@ -111,13 +111,13 @@ def _path(ticket: Ticket) -> Values:
 
 
 def _answer(ticket: Ticket) -> Values:
-    """A reply that names what the ticket is about."""
+    """A reply that names the product of the ticket."""
     about = next((ticket.text[a:b] for a, b, name in mentions(ticket.text) if name == "Product"), "us")
     return {"reply": f"Thank you for writing about {about.lower()}. {_REPLIES[ticket.topic]}"}
 
 
 def _pairs(written: Sequence[Ticket]) -> list[Example]:
-    """Each ticket and the one after it, unless both are equally happy."""
+    """Pairs of consecutive tickets, without pairs of equal happiness."""
     return [
         Example({"text": a.text, "other": b.text}, {"first": SIDES[_HAPPINESS[a.topic] > _HAPPINESS[b.topic]]})
         for a, b in pairwise(written)
@@ -145,7 +145,7 @@ KINDS: Mapping[Name, DemoKind] = {
     "answers": DemoKind(
         f'<View>{_TEXT}<TextArea name="reply" toName="text" rows="3" maxSubmissions="1" editable="true"/></View>',
         _each(_answer),
-        options={"base_model": "smollm2", "epochs": 3, "min_steps": 20, "train_batch_size": 8},  # patient, on a laptop
+        options={"base_model": "smollm2", "epochs": 3, "min_steps": 20, "train_batch_size": 8},  # minutes on a laptop
         pool=120,
         held_back=20,
     ),

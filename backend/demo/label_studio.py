@@ -1,4 +1,4 @@
-"""Start and stop a real Label Studio on this machine, and act in it as its users do."""
+"""Start and stop a Label Studio on this machine, and use it like an annotator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backend.errors import LabelStudioError
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who can sign in."""
+    """A user of Label Studio."""
 
     email: str
     password: str
@@ -26,7 +26,7 @@ class User:
 
 
 class LabelStudioServer:
-    """A Label Studio in a folder of its own, with its first user; a context manager that leaves no process behind."""
+    """A Label Studio with its own folder and a first user. A context manager: its exit ends the process."""
 
     def __init__(self, program: Path, folder: Path, port: int, environment: dict[str, str] | None = None) -> None:
         self.url = f"http://localhost:{port}"
@@ -46,7 +46,7 @@ class LabelStudioServer:
             )
         except FileNotFoundError:
             raise LabelStudioError(
-                f"'{self._program}' is not there; install Label Studio with `make label-studio`"
+                f"'{self._program}' does not exist; install Label Studio with `make label-studio`"
             ) from None
         finally:
             log.close()
@@ -69,7 +69,7 @@ class LabelStudioServer:
                 continue
 
     def sign_up(self, email: str) -> User:
-        """Register another user through the sign-up page, as a colleague would."""
+        """Register another user on the sign-up page."""
         password = "annotator-" + secrets.token_urlsafe(9)
         with httpx.Client(base_url=self.url, follow_redirects=True, timeout=60) as browser:
             page = browser.get("/user/signup/").text
@@ -78,7 +78,7 @@ class LabelStudioServer:
             browser.post("/user/signup/", data=form, headers={"Referer": f"{self.url}/user/signup/"})
             answer = browser.get("/api/current-user/token")
             if answer.status_code != 200:
-                raise LabelStudioError(f"Label Studio did not let '{email}' sign up (status {answer.status_code})")
+                raise LabelStudioError(f"sign-up of '{email}' in Label Studio failed (status {answer.status_code})")
             return User(email, password, answer.json()["token"])
 
     def _settings(self) -> dict[str, str]:
@@ -92,7 +92,7 @@ class LabelStudioServer:
             "LABEL_STUDIO_HOST": self.url,
             "COLLECT_ANALYTICS": "false",
             "LATEST_VERSION_CHECK": "false",
-            # The backend runs on a private address; cloud metadata stays blocked.
+            # The backend has a private address. The address of cloud metadata stays blocked.
             "USE_DEFAULT_BANNED_SUBNETS": "false",
             "USER_ADDITIONAL_BANNED_SUBNETS": "169.254.0.0/16",
             "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short": "true",
@@ -117,13 +117,13 @@ class LabelStudioServer:
 
 
 class Annotator:
-    """Somebody who presses *Label All Tasks* and submits what they are shown."""
+    """An annotator who uses *Label All Tasks*."""
 
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Token {token}"}, timeout=120)
 
     def next_task(self, project_id: int) -> dict[str, Any] | None:
-        """The task that Label Studio serves next; None when nothing is left."""
+        """The next task from Label Studio. None when no task is left."""
         answer = self._http.get(f"/api/projects/{project_id}/next")
         if answer.status_code == 404:
             return None
@@ -132,17 +132,17 @@ class Annotator:
         return task
 
     def choose(self, task_id: int, choice: str) -> int:
-        """Submit a single choice; the number of the annotation."""
+        """Submit a single choice. Returns the number of the annotation."""
         return self.submit(
             task_id, [{"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [choice]}}]
         )
 
     def submit(self, task_id: int, result: list[dict[str, Any]]) -> int:
-        """Submit any result; the number of the annotation."""
+        """Submit a result. Returns the number of the annotation."""
         return self._annotate(task_id, {"result": result, "lead_time": 3.0})
 
     def skip(self, task_id: int) -> int:
-        """Press *Skip*."""
+        """Skip a task. Returns the number of the annotation."""
         return self._annotate(task_id, {"result": [], "was_cancelled": True})
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`lsal demo`: Label Studio with a sample project and this backend connected to it, on one machine."""
+"""`lsal demo`: Label Studio with a sample project, and this backend connected to it, on one machine."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _PATIENCE = 900.0  # seconds for one round
 
 
 def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: int) -> int:
-    """Start everything; then wait for Ctrl-C, or let two annotators label so many batches. The exit code."""
+    """Start everything; then wait for Ctrl-C, or simulate annotators for `simulate_rounds` batches. The exit code."""
     console = Console(width=max(100, Console().width))
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job begins with it ignored
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         if folder is None:
@@ -52,7 +52,7 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
         for port in (LABEL_STUDIO_PORT, BACKEND_PORT):
             _must_be_free(port)
         try:
-            with console.status("Starting Label Studio (half a minute, at first longer) …"):
+            with console.status("Starting Label Studio (half a minute, the first time longer) …"):
                 server = stack.enter_context(LabelStudioServer(program, folder / "label-studio", LABEL_STUDIO_PORT))
             with console.status("Starting the backend …"):
                 stack.enter_context(_backend(server, folder / "backend"))
@@ -70,7 +70,7 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
                     console, server, Store(folder / "backend"), project_id, kind, pool, held_back, simulate_rounds
                 )
             else:
-                console.print("Press Label All Tasks there. A round begins after every 20 labels. Ctrl-C stops it all.")
+                console.print("Press Label All Tasks there. A round starts after every 20 labels. Ctrl-C stops it.")
                 threading.Event().wait()
         except KeyboardInterrupt:
             console.print("Stopping …")
@@ -83,12 +83,12 @@ def _must_be_free(port: int) -> None:
         try:
             probe.bind(("", port))
         except OSError:
-            raise BackendError(f"port {port} is in use; stop what listens there, then start the demo again") from None
+            raise BackendError(f"port {port} is in use; stop the program that uses it and start again") from None
 
 
 @contextmanager
 def _backend(server: LabelStudioServer, folder: Path) -> Iterator[None]:
-    """`lsal serve` in a process of its own."""
+    """Run `lsal serve` as a child process."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -103,7 +103,7 @@ def _backend(server: LabelStudioServer, folder: Path) -> Iterator[None]:
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches it through us only, once
+            start_new_session=True,  # Ctrl-C reaches it only once, through this process
         )
     try:
         deadline = time.monotonic() + 180
@@ -130,7 +130,7 @@ def _up() -> bool:
 
 
 def _project(server: LabelStudioServer, pool: list[Example], kind: DemoKind) -> int:
-    """Create the sample project and connect the backend by the call that the UI makes."""
+    """Create the sample project and connect the backend with the API call that the UI makes. Returns its number."""
     headers = {"Authorization": f"Token {server.owner.token}"}
     with httpx.Client(base_url=server.url, headers=headers, timeout=120) as http:
 
@@ -162,7 +162,7 @@ def _simulate(
     held_back: list[Example],
     wanted: int,
 ) -> None:
-    """Two annotators label batch after batch; a row of the table for every round."""
+    """Let two annotators label `wanted` batches, and print a table with a row per round."""
     spec = parse(kind.config)
     truth = {text_of(example.data, spec): example.values for example in pool}
     scores = [f"{target.name}: {_SCORES[target.kind]}*" for target in spec.targets]
@@ -186,7 +186,7 @@ def _simulate(
             table.add_row(*_row(done, project_id, _held_back(project_id, held_back, kind), took))
     console.print(table)
     console.print(
-        f"* on {len(held_back)} tasks that no annotator saw; to queue: from the last label of a batch to the new queue",
+        f"* on {len(held_back)} tasks outside the project; to queue: from the last label of a batch to the new queue",
         highlight=False,
     )
     for annotator in annotators:
@@ -202,11 +202,11 @@ def _wait_for_round(store: Store, project_id: int, number: int) -> Round:
         if found is not None and found.state == "failed":
             raise BackendError(f"round {number} failed: {found.error}")
         time.sleep(0.3)
-    raise BackendError(f"round {number} did not end within {_PATIENCE:.0f} s")
+    raise BackendError(f"round {number} did not finish within {_PATIENCE:.0f} s")
 
 
 def _held_back(project_id: int, held_back: list[Example], kind: DemoKind) -> list[float]:
-    """Ask the backend as Label Studio does, for texts that are not in the project. The score of each control."""
+    """Score of each control on texts outside the project, with predictions from /predict."""
     tasks = [{"id": number, "data": dict(example.data)} for number, example in enumerate(held_back)]
     body = {"tasks": tasks, "project": f"{project_id}.0", "label_config": kind.config}
     answer = httpx.post(f"http://localhost:{BACKEND_PORT}/predict", json=body, timeout=300)
@@ -215,9 +215,9 @@ def _held_back(project_id: int, held_back: list[Example], kind: DemoKind) -> lis
     given = [values_of(result or {}, spec) for result in answer.json()["results"]]
     scores = []
     for target in spec.targets:
-        said = [values.get(target.name, 0.0 if target.kind == "regression" else None) for values in given]
+        predictions = [values.get(target.name, 0.0 if target.kind == "regression" else None) for values in given]
         scores.append(
-            float(measure(target.kind, [example.values[target.name] for example in held_back], said)["score"])
+            float(measure(target.kind, [example.values[target.name] for example in held_back], predictions)["score"])
         )
     return scores
 

@@ -1,1 +1,1 @@
-"""`lsal doctor`: checks an installation from end to end, says what to do, and repairs what it can."""
+"""`lsal doctor`: checks a whole installation, prints what to do, and repairs what it can."""

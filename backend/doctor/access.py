@@ -1,4 +1,4 @@
-"""The way to Label Studio: its address, its clock, our key."""
+"""Checks of access: Label Studio's URL and clock, our API key and password."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from backend.labelstudio import probes
 from backend.labelstudio.client import Client
 from backend.settings import Settings
 
-_CLOCKS_APART = 60.0  # seconds; access tokens live for 300, by both clocks
-NEW_KEY = "make a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
+_CLOCKS_APART = 60.0  # seconds; access tokens are valid for 300, which both sides compute by their own clock
+NEW_KEY = "create a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
 
 
 def label_studio(url: str, now: datetime) -> Iterator[Finding]:
-    """Whether Label Studio answers at `url`, and whether both clocks agree."""
+    """Check that Label Studio answers at `url`, and that both clocks agree."""
     try:
         hello = probes.hello(url)
     except LabelStudioError as error:
@@ -27,31 +27,31 @@ def label_studio(url: str, now: datetime) -> Iterator[Finding]:
 
 
 def clock(ahead: float) -> Finding:
-    """Whether the clocks agree, ours being so many seconds ahead: a token is good until a time."""
+    """Check that the clocks agree: tokens expire at a time. ahead: seconds that our clock is ahead."""
     if abs(ahead) <= _CLOCKS_APART:
         return Finding("clock", "ok", f"the clocks are {abs(ahead):.0f} s apart")
     return Finding(
         "clock",
         "problem",
         f"this clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Label Studio's",
-        "set both by NTP; tokens expire too early or are used too long",
+        "synchronize both with NTP; otherwise tokens expire too early, or are used after they have expired",
     )
 
 
 def password(settings: Settings) -> Finding:
-    """Whether callers are asked who they are."""
+    """Check whether callers need a password."""
     if settings.basic_auth is not None:
-        return Finding("password", "ok", "every call but health checks is asked for its password")
+        return Finding("password", "ok", "all requests except health checks need the password")
     return Finding(
         "password",
         "warning",
-        f"no password is asked: whoever reaches port {settings.port} can read predictions and start rounds",
-        "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio reaches that port",
+        f"no password is set: everyone who can reach port {settings.port} can read predictions and start rounds",
+        "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio can reach that port",
     )
 
 
 def token(client: Client, api_key: str) -> Finding:
-    """Whether the API key is accepted, of which kind it is, and whose."""
+    """Check that Label Studio accepts the API key. Reports its kind and its user."""
     kind = probes.kind_of(api_key)
     try:
         user = probes.whoami(client)
@@ -63,14 +63,14 @@ def token(client: Client, api_key: str) -> Finding:
 
 
 def setup_token(client: Client) -> Finding:
-    """What became of the token that Label Studio sends along when it connects: never used here, often dead."""
+    """Report whether the token that Label Studio sends with /setup works. The backend never uses it."""
     try:
         alive = probes.legacy_tokens_work(client)
     except LabelStudioError as error:
-        return Finding("setup_token", "ok", f"not used here, so it does not matter that {error}")
-    state = "would work" if alive else "is dead: legacy tokens are turned off"
+        return Finding("setup_token", "ok", f"not used, so this is no problem: {error}")
+    state = "is valid" if alive else "is not valid: legacy tokens are turned off"
     return Finding(
         "setup_token",
         "ok",
-        f"the token that Label Studio sends with /setup {state}; LABEL_STUDIO_API_KEY is used instead",
+        f"the token that Label Studio sends with /setup {state}; the backend uses LABEL_STUDIO_API_KEY instead",
     )

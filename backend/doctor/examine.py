@@ -1,4 +1,4 @@
-"""The order of the checks: each is made if those that it builds on went well."""
+"""All checks in order. A check runs only if the checks that it depends on succeeded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def examine(
     url: str | None = None,
     fix: bool = False,
 ) -> Iterator[Finding]:
-    """Findings as they are made. Without a project, every connected one is examined."""
+    """Yield each finding as soon as its check is done. Without `project_id`: for every connected project."""
     disk = machine.disk(settings.model_dir)
     yield disk
     store = None
@@ -51,17 +51,17 @@ def examine(
             "project",
             "warning",
             "no project is connected yet",
-            "connect one in Settings → Model, or examine one by its number",
+            "connect one in Settings → Model, or give the number of a project to check",
         )
     for number in projects:
         try:
             yield from Examination(client, store, settings.basic_auth, number, url, fix).run()
         except BackendError as error:
-            yield Finding("project", "problem", str(error), "see the lines above", number)
+            yield Finding("project", "problem", str(error), "see the findings above", number)
 
 
 def _models(store: Store | None, models: BaseModels, project_id: int | None) -> Iterator[Finding]:
-    """The base models of the project, of every project, or of those to come."""
+    """Check the base models: of the project, of every project, or the default if there is none."""
     projects = [] if store is None else store.projects.all(connected=project_id is None)
     try:
         used = [options_of(project) for project in projects if project_id in (None, project.id)]
@@ -73,7 +73,7 @@ def _models(store: Store | None, models: BaseModels, project_id: int | None) -> 
 
 
 def _client(settings: Settings) -> Generator[Finding, None, Client | None]:
-    """The way to Label Studio; returns the client if the key is accepted."""
+    """Check access to Label Studio. Returns the client if the API key is accepted."""
     try:
         url, api_key = settings.label_studio()
     except BackendError as error:

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Result of a check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's report. Only a `problem` makes the exit code 1."""
+    """One line of the report. The exit code is 1 if there is a `problem`, otherwise 0."""
 
     check: str
     status: Literal["ok", "fixed", "warning", "problem"]

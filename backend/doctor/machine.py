@@ -1,4 +1,4 @@
-"""Our side: the folder, the base model, and the processes of the backend."""
+"""Checks of the backend: folder, shared storage, base model, processes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from backend.store import Store
 from backend.store.workers import SILENT
 from backend.targets import Target
 
-ROOM = 2 * 1024**3  # bytes: adapters and scores are small, but a full disk stops every round
+ROOM = 2 * 1024**3  # bytes; adapters and scores are small, but a full disk stops all rounds
 
 
 def disk(folder: Path, *, room: int = ROOM) -> Finding:
-    """Whether `folder` can be written to, and has `room` bytes left."""
+    """Check that `folder` is writable and has `room` bytes free."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as probe:
@@ -50,7 +50,7 @@ def disk(folder: Path, *, room: int = ROOM) -> Finding:
 
 
 def shared_storage(store: Store) -> Finding:
-    """Whether shared storage can be written to and gives back what was written."""
+    """Check that a file can be written to shared storage and read back."""
     shared = store.files.shared
     assert shared is not None
     began, folder = time.monotonic(), store.files.root / f"doctor-{uuid4().hex}"
@@ -62,22 +62,22 @@ def shared_storage(store: Store) -> Finding:
         shared.pull(written, back)
         shared.drop(folder)
     except BackendError as error:
-        return Finding("storage", "problem", str(error), "set SHARED_URL and the credentials of its kind of storage")
+        return Finding("storage", "problem", str(error), "set SHARED_URL and the credentials for that storage")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     milliseconds = 1000 * (time.monotonic() - began)
-    return Finding("storage", "ok", f"shared storage takes and gives back a file in {milliseconds:.0f} ms")
+    return Finding("storage", "ok", f"shared storage writes and reads a file in {milliseconds:.0f} ms")
 
 
 def model(models: BaseModels, name: str, max_length: int) -> Finding:
-    """Whether the base model loads and reads a text."""
+    """Check that the base model loads and embeds a text."""
     began = time.monotonic()
     if is_served(name):
         return _served(models, name)
     try:
         base = models.get(name)
         base.embed(["a text"], max_length=max_length)
-    except RuntimeError as error:  # torch's, such as no memory left on the GPU
+    except RuntimeError as error:  # from torch, such as no memory left on the GPU
         return Finding(
             "model",
             "problem",
@@ -86,7 +86,7 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
         )
     except ModelError as error:
         return Finding(
-            "model", "problem", str(error), "set BASE_MODEL, or base_model in Extra params, to one that loads"
+            "model", "problem", str(error), "set LSAL_BASE_MODEL, or base_model in Extra params, to one that loads"
         )
     seconds = time.monotonic() - began
     size = base.parameters / 1e6
@@ -94,43 +94,43 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
 
 
 def _served(models: BaseModels, name: str) -> Finding:
-    """Whether the server answers with letters, and what gives the embeddings loads."""
+    """Check that the server answers a prompt with a letter, and that the embedding model loads."""
     began = time.monotonic()
     try:
         served = models.served(name)
         served.require_letters(Prompt(Target("kind", "classification", ("fruit", "tool")), ""), ["an apple"])
         models.embedder(name).embed(["a text"], max_length=8)
     except ModelError as error:
-        advice = "set OPENAI_BASE_URL and OPENAI_API_KEY, or base_model in Extra params, to what there is"
+        advice = "correct OPENAI_BASE_URL, OPENAI_API_KEY, or base_model in Extra params"
         return Finding("model", "problem", str(error), advice)
     milliseconds = 1000 * (time.monotonic() - began)
     return Finding("model", "ok", f"{served.server.address} answers for {served.served_as} ({milliseconds:.0f} ms)")
 
 
 def web(settings: Settings) -> Finding:
-    """Whether the web server answers on this machine."""
+    """Check that the web server answers on this machine."""
     url = f"http://localhost:{settings.port}/health"
     try:
-        answer = httpx.get(url, timeout=5, trust_env=False)  # never by a proxy
+        answer = httpx.get(url, timeout=5, trust_env=False)  # never through a proxy
         if answer.status_code == 200 and "model_class" in answer.json():
             return Finding("web", "ok", f"the web server answers at {url}")
-        found = f"{url} is answered by something else (status {answer.status_code})"
+        found = f"another server answers at {url} (status {answer.status_code})"
     except (httpx.HTTPError, ValueError) as error:
-        found = f"nothing useful answers at {url} ({type(error).__name__})"
+        found = f"the web server does not answer at {url} ({type(error).__name__})"
     return Finding(
         "web",
         "warning",
         found,
-        "start `lsal serve` or `lsal web`; no matter if it runs in another container or machine",
+        "start `lsal serve` or `lsal web`; ignore this if it runs in another container or on another machine",
     )
 
 
 def worker(folder: Path, store: Store | None) -> Finding:
-    """Whether a worker runs on `folder` or, where there may be several, says so in the database."""
+    """Check that a worker runs: by its lock in `folder`, or with PostgreSQL by the heartbeats in the database."""
     if store is not None and store.database.file is None:
         if alive := store.workers.alive(within=SILENT):
-            return Finding("worker", "ok", f"{len(alive)} run: {', '.join(sorted(alive))}")
-        return Finding("worker", "problem", "no worker has said lately that it lives", "start `lsal worker`")
+            return Finding("worker", "ok", f"{len(alive)} workers run: {', '.join(sorted(alive))}")
+        return Finding("worker", "problem", "no worker has sent a heartbeat recently", "start `lsal worker`")
     path = folder / "worker.lock"
     if path.exists():
         with path.open() as lock:

@@ -1,4 +1,4 @@
-"""One project: what Label Studio and the store know of it, and whether both fit together."""
+"""Checks of one project: its state in Label Studio and in the store, and whether they agree."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from backend.rounds.context import options_of
 from backend.store import Store
 from backend.store.models import Project
 
-_SECONDS_A_TASK = 0.0045  # that an import of predictions takes while it recounts the project
+_SECONDS_A_TASK = 0.0045  # per task, for an import of predictions that recounts the project
 _CONNECT = "connect this backend in the project's Settings → Model → Connect Model"
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Checks one project, and repairs it if `fix` is set. `url`: our address as Label Studio sees it, if told."""
+    """Checks one project, and repairs it if `fix` is set. url: of this backend as seen from Label Studio, if known."""
 
     client: Client
     store: Store
@@ -35,11 +35,11 @@ class Examination:
     fix: bool
 
     def run(self) -> Iterator[Finding]:
-        """Every check that makes sense after the ones before it."""
+        """Run the checks in order. Stops at a problem that makes the following checks meaningless."""
         try:
             info = self.client.project(self.project_id)
         except LabelStudioError as error:
-            yield self._problem("project", str(error), "check the number and the API key's user")
+            yield self._problem("project", str(error), "check the project number and the user of the API key")
             return
         yield self._ok("project", f"visible, with {info.task_number} tasks")
         project = self.store.projects.get(self.project_id)
@@ -55,7 +55,7 @@ class Examination:
         if ours is None:
             yield self._not_connected(url, can_be=reached.status == "ok")
             return
-        # What is not reached with our password may be somebody else's: nothing of it is changed.
+        # A server that does not accept our password may not be this backend: do not change its settings.
         sure = replace(self, fix=self.fix and reached.status == "ok")
         yield sure._connection(ours)
         if project is not None:
@@ -70,24 +70,22 @@ class Examination:
         options = options_of(project)
         yield from sure._queue(project, options, info)
         if project.error:
-            yield self._problem("state", f"the last round said: {project.error}", "see the other lines and the log")
+            yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
 
     def _ours(self, backends: list[ConnectedBackend], project: Project | None) -> ConnectedBackend | None:
-        """Our connection: at the address that we were told, or else one that belongs to a project known here."""
+        """The connection of this backend: at `self.url` if given, otherwise chosen by the project in the store."""
         if self.url is not None:
             return next((each for each in backends if each.url.rstrip("/") == self.url.rstrip("/")), None)
         return repair.choose(backends, project) if project is not None else None
 
     def _no_address(self, backends: list[ConnectedBackend]) -> Finding:
         if not backends:
-            return self._problem(
-                "connection", "no ML backend is connected", f"{_CONNECT}; or tell its address by --url"
-            )
+            return self._problem("connection", "no ML backend is connected", f"{_CONNECT}; or give its URL with --url")
         urls = ", ".join(each.url for each in backends)
         return self._problem(
             "connection",
-            f"this MODEL_DIR does not know the project, nor which of its ML backends is ours ({urls})",
-            "tell the address by --url, and see that the doctor and the server use the same MODEL_DIR",
+            f"this MODEL_DIR does not know the project, nor which of its ML backends is this one ({urls})",
+            "give the URL with --url, and check that the doctor and the server use the same MODEL_DIR",
         )
 
     def _label_config(self, info: ProjectInfo, ignore: list[str]) -> Finding:
@@ -97,42 +95,42 @@ class Examination:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
         texts = ", ".join(f"${source.key}" for source in spec.inputs)
-        return self._ok("label_config", f"to learn: {controls}; from {texts}")
+        return self._ok("label_config", f"learns {controls} from {texts}")
 
     def _reached(self, url: str) -> Finding:
-        """Label Studio is asked to call us. What it then says tells what stands between."""
-        said = probes.try_backend(self.client, self.project_id, url, self.basic_auth)
-        if probes.REACHED in said:
+        """Have Label Studio call this backend. Its error message shows what blocks the connection."""
+        message = probes.try_backend(self.client, self.project_id, url, self.basic_auth)
+        if probes.REACHED in message:
             return self._ok("reached", f"Label Studio reaches this backend at {url}")
         host = urlsplit(url).hostname
-        if "reserved network address" in said:
+        if "reserved network address" in message:
             return self._problem(
                 "reached", f"Label Studio refuses {url}: private addresses are blocked", PRIVATE_ADDRESSES
             )
-        if "Can't resolve hostname" in said:
+        if "Can't resolve hostname" in message:
             return self._problem(
                 "reached",
                 f"Label Studio cannot resolve the name '{host}'",
-                "use a name or address that Label Studio's machine or container knows",
+                "use a name or address that Label Studio's machine or container can resolve",
             )
-        if "authentication parameters" in said:
+        if "authentication parameters" in message:
             return self._problem(
                 "reached",
-                f"what answers at {url} refuses BASIC_AUTH_USER and BASIC_AUTH_PASS",
-                "start the server with the same two as the doctor",
+                f"the server at {url} refuses BASIC_AUTH_USER and BASIC_AUTH_PASS",
+                "start the server with the same values as the doctor",
             )
-        details = said.partition("Additional info: ")[2]
+        details = message.partition("Additional info: ")[2]
         if details.startswith("404"):
             return self._warning(
                 "reached",
-                f"what answers at {url} is not this backend's own server (404)",
-                "check the address and its path; no matter if label-studio-ml serves this backend there",
+                f"the server at {url} is not this backend's own server (404)",
+                "check the URL and its path; ignore this if label-studio-ml serves this backend there",
             )
         where = " in a container localhost is the container itself;" if host in ("localhost", "127.0.0.1") else ""
         return self._problem(
             "reached",
-            f"Label Studio does not reach this backend at {url}: {(details or said)[:300]}",
-            f"start the server;{where} check address, port, and what stands between",
+            f"Label Studio does not reach this backend at {url}: {(details or message)[:300]}",
+            f"start the server;{where} check address, port, firewalls and proxies",
         )
 
     def _not_connected(self, url: str, *, can_be: bool) -> Finding:
@@ -140,9 +138,9 @@ class Examination:
             return self._problem("connection", "this backend is not connected", f"{_CONNECT}, with the URL {url}")
         try:
             self.client.connect_backend(self.project_id, url, self.basic_auth)
-        except LabelStudioError as error:  # it may be saved all the same: Label Studio makes the webhook afterwards
-            return self._problem("connection", str(error), "run again to see what is there now")
-        return self._fixed("connection", f"connected {url}; the first round begins")
+        except LabelStudioError as error:  # it may be saved nevertheless: Label Studio creates the webhook afterwards
+            return self._problem("connection", str(error), "run the doctor again to see the current state")
+        return self._fixed("connection", f"connected {url}; the first round starts")
 
     def _connection(self, ours: ConnectedBackend) -> Finding:
         if ours.error is None:
@@ -158,7 +156,7 @@ class Examination:
             )
         return self._problem(
             "connection",
-            f"Label Studio met an error when it called {ours.url}: {ours.error}",
+            f"Label Studio got an error when it called {ours.url}: {ours.error}",
             "correct it in Settings → Model",
         )
 
@@ -166,7 +164,7 @@ class Examination:
         try:
             secret = repair.secret_of(self.store, self.project_id)
             wrong = webhook.problem(self.client, self.project_id, url, secret)
-            # Also if there is one: what was allowed when it was made may be blocked by now.
+            # Try it even if there is one: an address that was allowed when it was created may be blocked now.
             probes.try_webhook(self.client, self.project_id, webhook.address(url))
             if wrong is None:
                 return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our secret")
@@ -179,41 +177,41 @@ class Examination:
 
     def _queue(self, project: Project, options: ProjectOptions, info: ProjectInfo) -> Iterator[Finding]:
         if not options.manage_queue:
-            yield self._ok("queue", "left alone, as the option manage_queue says")
+            yield self._ok("queue", "not managed: the option manage_queue is false")
             return
         if not project.queue:
-            yield self._warning("queue", "none is published yet", "wait for the first round; see that a worker runs")
+            yield self._warning("queue", "none is published yet", "wait for the first round; check that a worker runs")
         elif wrong := repair.switched_away(self.client, self.store, project):
             if self.fix:
                 repair.switch_back(self.client, self.store, project)
                 still = repair.switched_away(self.client, self.store, project)
                 yield (
-                    self._problem("queue", still, "its predictions are gone: a new queue comes with the next round")
+                    self._problem("queue", still, "its predictions were deleted: the next round publishes a new queue")
                     if still
                     else self._fixed("queue", f"{wrong}; switched back")
                 )
             else:
                 yield self._problem("queue", f"{wrong}: Label Studio serves at random", "run with --fix")
         else:
-            yield self._ok("queue", f"queue {project.queue} is in force")
+            yield self._ok("queue", f"queue {project.queue} is in use")
         if not info.shows_predictions:
             yield self._warning(
                 "queue",
                 "annotators do not see the model's suggestions",
-                "turn on 'Use predictions to prelabel tasks' in Settings → Annotation, if they should",
+                "turn on 'Use predictions to prelabel tasks' in Settings → Annotation, if they should see them",
             )
         if info.overlap > 1:
             yield self._warning(
                 "queue",
-                f"{info.overlap} annotators a task: Label Studio first hands out tasks already begun, at random",
-                "set it to 1 while the model learns, if you can",
+                f"{info.overlap} annotators per task: Label Studio first serves tasks already begun, at random",
+                "set the overlap to 1 while the model learns, if possible",
             )
         seconds = info.task_number * _SECONDS_A_TASK
         if seconds > 1 and self.client.recounts_on_import(self.project_id):
             yield self._warning(
                 "publishing",
                 f"Label Studio recounts the project at each import ({seconds:.0f} s)",
-                "start it with fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true",
+                "start Label Studio with fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true",
             )
 
     def _ok(self, check: str, found: str) -> Finding:

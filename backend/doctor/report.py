@@ -1,4 +1,4 @@
-"""Findings → what a person or a program reads, and the exit code."""
+"""Print the findings as text or JSON, and compute the exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOURS = {"ok": "green", "fixed": "cyan", "warning": "yellow", "problem": "red
 
 
 def report(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Print each finding as it comes, or all as JSON. 1 if there is a problem, else 0."""
+    """Print each finding as it comes, or all as JSON at the end. Returns 1 if there is a problem, else 0."""
     seen = []
     for finding in findings:
         seen.append(finding)

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from backend import old_names
 from backend.options import ProjectOptions
+from backend.processes import _Child
 from backend.settings import SettingsError, load_settings
+
+BACKEND = Path(__file__).parents[2] / "backend"
+# Files outside settings.py and options.py that use the environment, and the variables of others that they need.
+OTHERS = {
+    "old_names.py": "LSAL_OLD_NAMES_REPORTED",
+    "processes.py": "PROMETHEUS_MULTIPROC_DIR",  # prometheus_client's
+    "web/metrics.py": "PROMETHEUS_MULTIPROC_DIR",
+    "pool/cluster.py": "RAY_ADDRESS",  # Ray's
+    "learners/parallel.py": "RANK",  # torchrun's
+    "demo/label_studio.py": "os.environ.items()",  # passed on to Label Studio
+    "demo/run.py": "**os.environ",  # passed on to the backend
+}
+URLS = ("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST", "LABEL_STUDIO_PUBLIC_URL", "OPENAI_BASE_URL", "NOTIFY_URL")
 
 
 def test_label_studio_host_is_accepted_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,10 +49,10 @@ def test_missing_and_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         load_settings()
     monkeypatch.delenv("BASIC_AUTH_USER")
     monkeypatch.setenv("OPENAI_BASE_URL", "vllm:8000")
-    with pytest.raises(SettingsError, match=r"OPENAI_BASE_URL: .*expected an address such as http://vllm:8000/v1"):
+    with pytest.raises(SettingsError, match=r"OPENAI_BASE_URL: expected a URL such as http://vllm:8000/v1"):
         load_settings()
     monkeypatch.setenv("OPENAI_BASE_URL", "http://vllm:8000/v1")
-    for name in ("OPENAI_EXTRA_BODY", "STRATEGY_OPTIONS"):
+    for name in ("OPENAI_EXTRA_BODY", "LSAL_STRATEGY_OPTIONS", "STRATEGY_OPTIONS"):
         monkeypatch.setenv(name, "a secret")
         with pytest.raises(SettingsError, match=rf"{name}: expected JSON, such as \{{\}}$"):
             load_settings()
@@ -41,10 +61,147 @@ def test_missing_and_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().openai_extra_body == {"chat_template_kwargs": {"enable_thinking": False}}
 
 
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("http://localhost:abc", "the port is not a number from 1 to 65535"),
+        ("http://localhost:0", "the port is not a number from 1 to 65535"),
+        ("http://localhost:65536", "the port is not a number from 1 to 65535"),
+        ("http://localhost:-1", "the port is not a number from 1 to 65535"),
+        ("http://localhost:", "the port is not a number from 1 to 65535"),
+        ("localhost:8080", "the scheme is not http or https"),
+        ("ftp://localhost", "the scheme is not http or https"),
+        ("http://", "the host is missing"),
+        ("http://:8080", "the host is missing"),
+        ("https:///path", "the host is missing"),
+        ("http://a..b/", "the host is not a valid name or address"),
+        ("http://[::1", "the host is not a valid name or address"),
+        ("http://[label-studio]", "the host is not a valid name or address"),
+        ("http://☃.net", "the host is not a valid name or address"),
+        ("http://xn--a", "the host is not a valid name or address"),
+        ("http://a%20b", "the host is not a valid name or address"),
+        ("http://a\x07b", "it contains a space or a control character"),
+        ("http://local host:8080", "it contains a space or a control character"),
+        ("http://localhost:8080/a path", "it contains a space or a control character"),
+        ("http://localhost:8080 ", "it contains a space or a control character"),
+        ("http://local\nhost", "it contains a space or a control character"),
+    ],
+)
+def test_every_url_is_checked(monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    variable = "LABEL_STUDIO_URL or LABEL_STUDIO_HOST" if name in URLS[:2] else name
+    rules = r"\(http or https, a host, optionally a port, no spaces\)"
+    assert re.fullmatch(rf"{variable}: expected a URL such as https?://\S+ {rules}; {problem}", str(raised.value))
+
+
+@pytest.mark.parametrize("value", ["bucket/folder", "s3://", "://bucket", "s3://a bucket"])
+def test_shared_storage_is_a_url_or_a_folder(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for right in ("s3://bucket/folder", "/mnt/shared folder"):
+        monkeypatch.setenv("SHARED_URL", right)
+        assert load_settings().shared_url == right
+    monkeypatch.setenv("SHARED_URL", value)
+    with pytest.raises(SettingsError, match=r"^SHARED_URL: expected a URL such as s3://bucket/folder"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "value",
+    ["http://ls.local:8080/", "HTTPS://label.example.com/labels", "http://[::1]:8080", "http://label_studio:65535",
+     "http://10.0.0.7", "https://bücher.example"],
+)  # fmt: skip
+def test_every_url_of_the_web_is_accepted(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    load_settings()
+
+
 def test_the_environment_holds_defaults_that_a_project_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BATCH_SIZE", "7")
-    monkeypatch.setenv("STRATEGY", "entropy")
+    monkeypatch.setenv("LSAL_BATCH_SIZE", "7")
+    monkeypatch.setenv("LSAL_STRATEGY", "entropy")
     options = ProjectOptions.from_extra_params({"strategy": "random"})
     assert (options.batch_size, options.strategy, options.published) == (7, "random", 21)
     assert ProjectOptions.from_extra_params(None).strategy == "entropy"
     assert ProjectOptions.from_extra_params({"queue_size": 5}).published == 5
+    assert old_names.messages(ProjectOptions) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TARGET", "x86_64-linux-gnu"), ("MAP", "1"), ("SEED", "today"), ("BUDGET", "a lot")]
+)
+def test_names_that_others_use_set_no_option(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    before = ProjectOptions.from_extra_params({})
+    monkeypatch.setenv(name, value)
+    load_settings()
+    assert ProjectOptions.from_extra_params({}) == before
+    (message,) = old_names.messages(ProjectOptions)
+    assert message.startswith(f"{name} is ignored")
+    assert f"LSAL_{name}" in message
+    assert value not in message
+    monkeypatch.setenv(f"LSAL_{name}", {"TARGET": "0.9", "MAP": "umap", "SEED": "3", "BUDGET": "500"}[name])
+    load_settings()
+    assert ProjectOptions.from_extra_params({}) != before
+    assert old_names.messages(ProjectOptions) == []
+
+
+def test_old_names_work_for_one_release_with_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("BATCH_SIZE", "7")
+    monkeypatch.setenv("INSTRUCTIONS", "a secret")
+    monkeypatch.setenv("EPOCHS", "")
+    options = ProjectOptions.from_extra_params({})
+    assert (options.batch_size, options.instructions) == (7, "a secret")
+    old_names.report(ProjectOptions)
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "set LSAL_BATCH_SIZE, LSAL_INSTRUCTIONS instead of BATCH_SIZE, INSTRUCTIONS" in message
+    assert "secret" not in message
+    assert "7" not in message
+
+
+def test_the_new_name_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, old, new in (("BATCH_SIZE", "many", "8"), ("CONTROL_WEIGHTS", '{"a": 1}', '{"b": 2}')):
+        monkeypatch.setenv(name, old)
+        monkeypatch.setenv(f"LSAL_{name}", new)
+    load_settings()
+    options = ProjectOptions.from_extra_params({})
+    assert (options.batch_size, options.control_weights) == (8, {"b": 2})
+    assert old_names.messages(ProjectOptions) == []
+
+
+@pytest.mark.parametrize("name", ["EPOCHS", "LSAL_EPOCHS"])
+def test_a_wrong_default_is_named_by_its_variable_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "many")
+    with pytest.raises(SettingsError, match=rf"^{name}: Input should be a valid integer") as raised:
+        load_settings()
+    assert "many" not in str(raised.value)
+
+
+def test_children_of_lsal_serve_do_not_repeat_the_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: started.append(env))
+    monkeypatch.setenv("BATCH_SIZE", "7")
+    _Child("web")
+    assert started[0]["BATCH_SIZE"] == "7"
+    for name, value in started[0].items():
+        monkeypatch.setenv(name, value)
+    old_names.report(ProjectOptions)
+    assert not caplog.records
+
+
+def test_readers_of_the_environment_are_known() -> None:
+    found = {
+        str(path.relative_to(BACKEND)): text
+        for path in BACKEND.rglob("*.py")
+        if re.search(r"\b(environ|getenv|putenv)\b", text := _code(path))
+    }
+    assert set(found) == set(OTHERS)
+    assert all(variable in found[name] for name, variable in OTHERS.items())
+
+
+def _code(path: Path) -> str:
+    return re.sub(r"request\.environ", "", path.read_text("utf-8"))

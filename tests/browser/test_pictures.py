@@ -28,8 +28,9 @@ def test_pictures(
     open_page: Callable[..., Page],
     tmp_path: Path,
 ) -> None:
-    backend = Backend(label_studio, tmp_path / "backend", Path("minilm"), BATCH_SIZE=str(BATCH), EPOCHS="10",
-                      LEARNING_RATE="0.002", MAX_LENGTH="64", AUDIT_SHARE="0.2", TARGET="0.9")  # fmt: skip
+    backend = Backend(label_studio, tmp_path / "backend", Path("minilm"), LSAL_BATCH_SIZE=str(BATCH), LSAL_EPOCHS="10",
+                      LSAL_LEARNING_RATE="0.002", LSAL_MAX_LENGTH="64", LSAL_AUDIT_SHARE="0.2",
+                      LSAL_TARGET="0.9")  # fmt: skip
     backend.start()
     try:
         team = Team(label_studio, backend, annotators)

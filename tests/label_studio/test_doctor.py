@@ -145,7 +145,7 @@ def test_all_is_well_or_a_problem_is_a_line_with_what_to_do(team: Team) -> None:
     (line,) = [line for line in output.splitlines() if line.startswith("problem")]
     assert "LABEL_STUDIO_API_KEY is a legacy token" in line
     assert "not accepted (401)" in line
-    assert "→ make a personal access token" in line
+    assert "→ create a personal access token" in line
     assert code == 1
     assert output.splitlines()[-1].endswith("1 problems, 0 warnings")
 
@@ -179,17 +179,21 @@ def test_a_broken_database(backend: Backend, tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_load(backend: Backend, tmp_path: Path) -> None:
-    found = diagnose(backend, environment={"BASE_MODEL": str(tmp_path), "MODEL_DIR": str(tmp_path / "data")})
+    found = diagnose(backend, environment={"LSAL_BASE_MODEL": str(tmp_path), "MODEL_DIR": str(tmp_path / "data")})
     assert "cannot be loaded" in problem(found["model"])
 
 
 def test_a_model_behind_a_server(backend: Backend, tmp_path: Path) -> None:
     with language_model() as toy:
-        environment = {"BASE_MODEL": f"openai:{MODEL}", "MODEL_DIR": str(tmp_path), "OPENAI_BASE_URL": f"{toy.url}/v1"}
+        environment = {
+            "LSAL_BASE_MODEL": f"openai:{MODEL}",
+            "MODEL_DIR": str(tmp_path),
+            "OPENAI_BASE_URL": f"{toy.url}/v1",
+        }
         found = diagnose(backend, environment=environment)["model"]
         assert found.status == "ok"
         assert found.found.startswith(f"{toy.url}/v1 answers for {MODEL} (")
-        other = diagnose(backend, environment={**environment, "BASE_MODEL": "openai:other"})
+        other = diagnose(backend, environment={**environment, "LSAL_BASE_MODEL": "openai:other"})
         assert f"does not know 'other'; it serves {MODEL}" in problem(other["model"])
     nobody = diagnose(backend, environment={**environment, "OPENAI_BASE_URL": None})
     assert "set OPENAI_BASE_URL to its address" in problem(nobody["model"])
@@ -201,7 +205,7 @@ def test_neither_worker_nor_web_server(backend: Backend, tmp_path: Path) -> None
     assert (found["web"].status, found["project"].status) == ("warning", "warning")
     with answering(404) as url:
         found = diagnose(backend, environment={"MODEL_DIR": str(tmp_path), "PORT": url.rsplit(":", 1)[1]})
-    assert "answered by something else (status 404)" in found["web"].found
+    assert "another server answers at " in found["web"].found
 
 
 # --- The way to Label Studio ------------------------------------------------------------------------------------------
@@ -230,7 +234,7 @@ def test_tokens_of_both_kinds_good_and_bad(
     found = diagnose(backend, project_id, environment=there)
     assert found["token"].status == "ok"
     assert "is a personal access token, good until 2" in found["token"].found
-    assert "is dead: legacy tokens are turned off" in found["setup_token"].found
+    assert "is not valid: legacy tokens are turned off" in found["setup_token"].found
 
     dead = {**there, "LABEL_STUDIO_API_KEY": strict_server.owner.token}
     assert (
@@ -380,7 +384,7 @@ def test_another_backend_is_not_taken_for_ours(team: Team, quiet: Backend) -> No
         team.call("POST", "/api/ml/", {"url": f"{theirs}/sam", "project": team.id, "title": "SAM"})
         hooks = team.call("GET", f"/api/webhooks/?project={team.id}")
         found = diagnose(quiet, team.id, fix=True)
-        assert f"nor which of its ML backends is ours ({theirs}/sam) → tell the address" in problem(found["connection"])
+        assert f"nor which of its ML backends is this one ({theirs}/sam) → give the URL" in problem(found["connection"])
         found = diagnose(quiet, team.id, url=f"{theirs}/learning", fix=True)
         assert (found["reached"].status, found["connection"].status) == ("problem", "problem")
         assert team.call("GET", f"/api/webhooks/?project={team.id}") == hooks
@@ -437,14 +441,14 @@ def test_settings_of_the_project_that_disturb_the_queue(healthy: Team) -> None:
     healthy.call("PATCH", f"/api/projects/{healthy.id}/", {"show_collab_predictions": True, "maximum_annotations": 2})
     diagnose(healthy.backend, healthy.id, fix=True)
     found = diagnose(healthy.backend, healthy.id)["queue"]
-    assert (found.status, found.found.startswith("2 annotators a task")) == ("warning", True)
+    assert (found.status, found.found.startswith("2 annotators per task")) == ("warning", True)
     healthy.call("PATCH", f"/api/projects/{healthy.id}/", {"maximum_annotations": 1})
 
 
 def test_no_queue_yet_and_imports_that_recount(team: Team) -> None:
     team.create([text for text, _ in labeled_sentences(250)])
     team.connect(manage_queue=False)
-    assert diagnose(team.backend, team.id)["queue"].found == "left alone, as the option manage_queue says"
+    assert diagnose(team.backend, team.id)["queue"].found == "not managed: the option manage_queue is false"
     (backend,) = team.call("GET", f"/api/ml/?project={team.id}")
     team.call("PATCH", f"/api/ml/{backend['id']}", {**backend, "basic_auth_pass": AUTH[1], "extra_params": {}})
     found = diagnose(team.backend, team.id)
@@ -456,7 +460,7 @@ def test_no_queue_yet_and_imports_that_recount(team: Team) -> None:
 def test_what_the_last_round_said(healthy: Team) -> None:
     projects = healthy.backend.store.projects
     projects.set(healthy.id, error="the disk was full")
-    assert "the last round said: the disk was full" in problem(diagnose(healthy.backend, healthy.id)["state"])
+    assert "the last round failed: the disk was full" in problem(diagnose(healthy.backend, healthy.id)["state"])
     projects.set(healthy.id, error=None)
 
 
@@ -472,7 +476,7 @@ def test_a_queue_whose_predictions_are_gone_is_not_called_repaired(healthy: Team
     healthy.call("DELETE", f"/api/projects/{healthy.id}/model-versions/", version)
     healthy.call("PATCH", f"/api/projects/{healthy.id}/", {"sampling": "Sequential sampling", "model_version": ""})
     found = diagnose(healthy.backend, healthy.id, fix=True)["queue"]
-    assert "→ its predictions are gone: a new queue comes with the next round" in problem(found)
+    assert "→ its predictions were deleted: the next round publishes a new queue" in problem(found)
 
 
 def test_a_lock_of_another_user_is_only_read(tmp_path: Path) -> None:

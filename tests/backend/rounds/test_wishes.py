@@ -92,9 +92,9 @@ def test_what_goes_with_a_strategy_in_the_environment_stays_with_it(
     store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (
-        ("STRATEGY", "density_weighted"),
-        ("STRATEGY_OPTIONS", '{"base": "entropy"}'),
-        ("MEMBERS", "3"),
+        ("LSAL_STRATEGY", "density_weighted"),
+        ("LSAL_STRATEGY_OPTIONS", '{"base": "entropy"}'),
+        ("LSAL_MEMBERS", "3"),
     ):
         monkeypatch.setenv(name, value)
     fill(store, tiny_encoder)

@@ -120,7 +120,7 @@ def test_what_cannot_be_simulated_is_named(tiny_encoder: Path, tmp_path: Path) -
 
 def test_other_defaults_are_other_settings(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(plan(tiny_encoder, "margin", rounds=1), tmp_path, silent)
-    monkeypatch.setenv("COLD_START", "random")
+    monkeypatch.setenv("LSAL_COLD_START", "random")
     with pytest.raises(BackendError, match="another options"):
         simulate(plan(tiny_encoder, "margin", rounds=1), tmp_path, silent)
 

@@ -89,7 +89,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         (
             {"extra_params": {"strategy": "mixed", "strategy_options": {"base": "co_training"}}},
             422,
-            "no other can build on it",
+            "cannot be the base of another strategy",
         ),
         (
             {"extra_params": {"strategy": "margin", "strategy_options": {"name": "x"}}},
@@ -101,7 +101,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
             422,
             "nested strategy options must be an object, not 'abc'",
         ),
-        ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "those of a strategy: name it in strategy"),
+        ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "strategy_options need a strategy: set the option"),
         (
             {"extra_params": {"ignore_controls": ["x"]}},
             422,

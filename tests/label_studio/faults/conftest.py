@@ -88,7 +88,7 @@ def start(
 
             pair = Pair(
                 label_studio, tmp_path / f"backend-{len(list(tmp_path.iterdir()))}", tiny_encoder,
-                **{"MIN_STEPS": "60", "EPOCHS": "1", "SYNC_INTERVAL": "3", **environment},
+                **{"LSAL_MIN_STEPS": "60", "LSAL_EPOCHS": "1", "SYNC_INTERVAL": "3", **environment},
             )  # fmt: skip
             team = Team(label_studio, pair, annotators)
             stack.callback(team.http.close)

@@ -133,7 +133,7 @@ def test_a_bulk_import_makes_one_or_two_rounds(start: Callable[..., Team]) -> No
 
 @pytest.mark.faults
 def test_five_thousand_events_in_ten_seconds_and_twenty_thousand_annotations(start: Callable[..., Team]) -> None:
-    team = start(MAX_STEPS="100")
+    team = start(LSAL_MAX_STEPS="100")
     import_labeled(team, 20_000, seed=5)  # in 20 calls, which may take minutes: rounds begin meanwhile
     imported = time.time()
     event = {

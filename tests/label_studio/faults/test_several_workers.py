@@ -159,7 +159,7 @@ def test_two_web_servers_answer_alike(two: Any) -> None:
     team, workers = two
     workers()
     pair = team.backend
-    other = Backend(team.server, pair.folder, pair.environment["BASE_MODEL"], command="web",
+    other = Backend(team.server, pair.folder, pair.environment["LSAL_BASE_MODEL"], command="web",
                     DATABASE_URL=pair.environment["DATABASE_URL"])  # fmt: skip
     other.start()
     try:

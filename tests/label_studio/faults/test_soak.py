@@ -146,7 +146,7 @@ def test_half_an_hour_of_everything(
     minutes = float(os.environ.get("SOAK_MINUTES", "30"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    team = start(count=3000, through_proxy=True, TMPDIR=str(scratch), BATCH_SIZE="20")
+    team = start(count=3000, through_proxy=True, TMPDIR=str(scratch), LSAL_BATCH_SIZE="20")
     pair: Any = team.backend
     rng, struck = random.Random(0), {}
     team.proxy.slowness = 2.0  # type: ignore[attr-defined]

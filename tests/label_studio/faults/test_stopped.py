@@ -47,7 +47,7 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     pair.start_web()
 
     pair.kill_worker()
-    pair.environment |= {"MIN_STEPS": "20000", "MAX_STEPS": "20000"}
+    pair.environment |= {"LSAL_MIN_STEPS": "20000", "LSAL_MAX_STEPS": "20000"}
     pair.start_worker()
     trainings = pair.log().count("training on")
     labels |= label(team, BATCH)
@@ -57,7 +57,7 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     assert pair.worker.wait(15) == 0
     stopped = pair.store.rounds.get(team.id, 3)
     assert (stopped.state, stopped.tries, stopped.error) == ("running", {}, None), "a stop in good order is no failure"
-    pair.environment |= {"MIN_STEPS": "60", "MAX_STEPS": "60"}
+    pair.environment |= {"LSAL_MIN_STEPS": "60", "LSAL_MAX_STEPS": "60"}
     pair.start_worker()
     team.wait_for_round(3)
     check_nothing_twice_nothing_lost(team, labels)
@@ -129,7 +129,7 @@ def test_a_child_that_was_killed_is_started_again_and_ctrl_c_stops_both(served: 
     assert httpx.get(f"{served.url}/health", timeout=5).status_code == 200
     wait_for("another worker", lambda: (c := child(served, "worker")) is not None and c.pid != worker.pid)
     assert child(served, "web").pid == web.pid
-    assert "the worker ended with code -9; it is started again in 1 s" in served.log()
+    assert "the worker ended with code -9 and restarts in 1 s" in served.log()
     for each in web.children():
         each.kill()  # gunicorn's own, which it replaces
     web.kill()
