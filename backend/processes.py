@@ -17,6 +17,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from backend.backoff import delay
 from backend.children import end_with_parent
 from backend.errors import RefusedStartError
 from backend.settings import Settings
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 20.0  # seconds in which a web server that ends has refused to start, which it does for a port that is taken
 _LONG = 300.0  # seconds after which a death is a new story
+_FIRST_WAIT = 1.0  # seconds before the first restart; doubled before each further one
 _LONGEST_WAIT = 60.0
 
 
@@ -98,7 +100,7 @@ class _Child:
                 return code  # it said why: a wrong setting, another worker
             self._dead = True
             self._deaths = 1 if lived > _LONG else self._deaths + 1
-            wait = min(2.0 ** min(self._deaths - 1, 16), _LONGEST_WAIT)
+            wait = delay(self._deaths, _FIRST_WAIT, _LONGEST_WAIT)
             self._again_at = now + wait
             log.error("the %s ended with code %d; it is started again in %.0f s", self.name, code, wait)
         elif now >= self._again_at:
