@@ -1,23 +1,15 @@
-"""The calls to Label Studio that a round needs, through its SDK. Label Studio is always the truth."""
+"""The calls to Label Studio that a round needs. Label Studio is always the truth."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-import httpx
-from label_studio_sdk import LabelStudio
-from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
-from backend.labelstudio.refusals import reason, unreachable
-from backend.labelstudio.transport import Renewing, http_client
+from backend.labelstudio.api import Api
+from backend.labelstudio.refusals import RefusedCallError
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000
@@ -26,26 +18,8 @@ _IMPORT_CHUNK = 500
 _WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
 
 
-class Client:
-    """One Label Studio, one API key (a personal access token or a legacy token; the SDK tells them apart)."""
-
-    def __init__(self, url: str, api_key: str, *, timeout: float = 120.0) -> None:
-        self.url = url
-        self._before_writing: Callable[[], None] = lambda: None
-        with self.explaining("accept the API key"):
-            # Without the slash the SDK asks for access tokens beside a path such as /labelstudio, not below it.
-            base, auth = url.rstrip("/") + "/", Renewing()
-            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
-                base_url=base, api_key=api_key, timeout=timeout, httpx_client=http_client(base, timeout, auth)
-            )
-            if not self._sdk._client_wrapper._tokens_client._use_legacy_token:
-                auth.renew = self._new_access_token
-
-    def guarded(self, check: Callable[[], None]) -> Client:
-        """The same, but `check` is called before whatever changes something in Label Studio, and may raise."""
-        other = copy(self)
-        other._before_writing = check
-        return other
+class Client(Api):
+    """Reads projects, tasks and annotations; writes predictions, ML backends and webhooks."""
 
     def project(self, project_id: int) -> ProjectInfo:
         """The project as it is now."""
@@ -67,12 +41,6 @@ class Client:
         with self.explaining("list projects"):
             found = self.request("GET", "api/projects/", params={"ids": str(project_id), "include": "id"})
             return any(project["id"] == project_id for project in found["results"])
-
-    def now(self) -> datetime:
-        """The time by Label Studio's clock, or up to a second before."""
-        with self.explaining("tell the time"):
-            response = self._sdk._client_wrapper.httpx_client.request("health", method="GET")
-            return parsedate_to_datetime(response.headers["date"])
 
     def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
         """Tasks with a number above `after`, a page at a time, by number."""
@@ -139,10 +107,10 @@ class Client:
         with self.explaining(f"import predictions into project {project_id}"):
             try:
                 self.request("POST", f"api/projects/{project_id}/import/predictions", json=probe)
-            except ApiError as error:
-                if error.status_code != 400:
+            except RefusedCallError as error:
+                if error.status != 400:
                     raise
-                return "task ID 0 not found in project" not in json.dumps(error.body)
+                return "task ID 0 not found in project" not in error.body
         return True
 
     def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
@@ -236,43 +204,6 @@ class Client:
                 after = max(task["id"] for task in tasks)
             if len(tasks) < _PAGE:
                 return
-
-    def _new_access_token(self) -> str:
-        tokens = self._sdk._client_wrapper._tokens_client
-        tokens._set_access_token(tokens.refresh().access)
-        return str(tokens._access_token)
-
-    def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh.
-
-        Raises the SDK's `ApiError` when refused.
-        """
-        if method != "GET":
-            self._before_writing()
-        response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
-        if response.status_code >= 400:
-            raise ApiError(status_code=response.status_code, body=response.text)
-        try:
-            return response.json() if response.content else None
-        except ValueError:
-            raise LabelStudioError(
-                f"{self.url} answered '{path}' with no JSON; is there a sign-in page before Label Studio?"
-            ) from None
-
-    @contextmanager
-    def explaining(self, doing: str) -> Iterator[None]:
-        """Turn what the SDK and its transport raise into a `LabelStudioError` that says what was refused and why."""
-        try:
-            yield
-        except ApiError as error:
-            raise LabelStudioError(f"Label Studio refused to {doing}: {reason(error)}", error.status_code) from None
-        except httpx.HTTPError as error:
-            raise LabelStudioError(unreachable(self.url, error)) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise LabelStudioError(
-                f"Label Studio was asked to {doing} and gave an answer that cannot be read ({type(error).__name__}); "
-                "if this lasts, look what stands between here and there"
-            ) from None
 
 
 def _mapping(answer: Any) -> dict[str, Any]:

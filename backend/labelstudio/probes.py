@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
-import jwt
-from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
 from backend.labelstudio import webhook
 from backend.labelstudio.client import Client, credentials
+from backend.labelstudio.refusals import RefusedCallError
+from backend.labelstudio.tokens import read_claims
 
 # What the backend answers at this path below its address, so that Label Studio does not save what it was asked to try.
 TRIAL_PATH = "doctor"
@@ -52,9 +52,8 @@ def hello(url: str) -> Hello:
 
 def kind_of(api_key: str) -> str:
     """Which kind of token this is; unlike a legacy token, a personal access token tells until when it is good."""
-    try:
-        claims = jwt.decode(api_key, options={"verify_signature": False})
-    except jwt.InvalidTokenError:
+    claims = read_claims(api_key)
+    if claims is None:
         return "legacy token"
     if claims.get("token_type") == "access":
         return "access token of a few minutes"
@@ -83,8 +82,8 @@ def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str
     with client.explaining("try a connection"):
         try:
             made = client.request("POST", "api/ml/", json=model)
-        except ApiError as error:
-            if error.status_code in (401, 404):  # these are about the API key and the project
+        except RefusedCallError as error:
+            if error.status in (401, 404):  # these are about the API key and the project
                 raise
             return _said(error.body)
     client.delete_backend(made["id"])
@@ -94,14 +93,14 @@ def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str
     return "another server answers there, which accepts any connection"
 
 
-def _said(body: Any) -> str:
+def _said(body: str) -> str:
     """The sentences of a refusal, out of Label Studio's JSON."""
     try:
         found = json.loads(body)
         of_fields = [sentence for sentences in found.get("validation_errors", {}).values() for sentence in sentences]
         return " ".join(map(str, of_fields or [found["detail"]]))
     except (ValueError, KeyError, AttributeError, TypeError):
-        return str(body)
+        return body
 
 
 def try_webhook(client: Client, project_id: int, url: str) -> None:
