@@ -83,6 +83,6 @@ class Api:
             raise LabelStudioError(unreachable(self.url, error)) from None
         except (ValueError, KeyError, TypeError) as error:
             raise LabelStudioError(
-                f"Label Studio was asked to {doing} and gave an answer that cannot be read ({type(error).__name__}); "
-                "if this lasts, look what stands between here and there"
+                f"Label Studio gave an answer that cannot be read ({type(error).__name__}) to a request to {doing}; "
+                "if this persists, check the proxy in front of it"
             ) from None

@@ -1,4 +1,4 @@
-"""The calls to Label Studio that a round needs. Label Studio is always the truth."""
+"""Calls to Label Studio's API. Label Studio is the source of truth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 from backend.labelstudio.api import Api
 from backend.labelstudio.refusals import RefusedCallError
+from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000
 _IMPORT_CHUNK = 500
-# The list names fields of tasks and of their annotations alike.
+# Fields of tasks and of their annotations, in one list.
 _WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
 
 
@@ -22,7 +22,7 @@ class Client(Api):
     """Reads projects, tasks and annotations; writes predictions, ML backends and webhooks."""
 
     def project(self, project_id: int) -> ProjectInfo:
-        """The project as it is now."""
+        """The current state of the project."""
         with self.explaining(f"read project {project_id}"):
             found = _mapping(self.request("GET", f"api/projects/{project_id}/"))
             return ProjectInfo(
@@ -37,13 +37,13 @@ class Client(Api):
             )
 
     def exists(self, project_id: int) -> bool:
-        """Whether there is such a project that the API key's user may see; asked so that a false 404 is no answer."""
+        """Whether the project exists and the API key's user may see it. Lists projects: a 404 may have other causes."""
         with self.explaining("list projects"):
             found = self.request("GET", "api/projects/", params={"ids": str(project_id), "include": "id"})
             return any(project["id"] == project_id for project in found["results"])
 
     def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
-        """Tasks with a number above `after`, a page at a time, by number."""
+        """Pages of tasks with an id above `after`, ordered by id."""
         include = "id,data,total_annotations,cancelled_annotations,updated_at"
         for page in self._pages(project_id, after, [], fields="task_only", include=include):
             yield [
@@ -57,14 +57,14 @@ class Client(Api):
             ]
 
     def changed_tasks(self, project_id: int, since: str, up_to: int) -> Iterator[list[AnnotatedTask]]:
-        """Tasks with a number up to `up_to` that changed after `since`, with all their annotations.
+        """Pages of tasks with an id up to `up_to` that changed after `since`, with all their annotations.
 
-        `updated_at` moves when a task's data or annotations are made, changed or deleted.
+        `updated_at` changes with the task's data and whenever an annotation is created, changed or deleted.
         """
         return self._annotated(project_id, _filter("updated_at", "greater", "Datetime", since), up_to)
 
     def annotated_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
-        """Tasks with a number up to `up_to` that have annotations, skips included."""
+        """Pages of tasks with an id up to `up_to` that have annotations, including skips."""
         yield from self._annotated(project_id, _filter("total_annotations", "greater", "Number", 0), up_to)
         yield from self._annotated(project_id, _filter("cancelled_annotations", "greater", "Number", 0), up_to)
 
@@ -77,12 +77,15 @@ class Client(Api):
             ]
 
     def task_ids(self, project_id: int) -> set[int]:
-        """The numbers of all tasks."""
+        """The ids of all tasks."""
         pages = self._pages(project_id, 0, [], fields="task_only", include="id")
         return {task["id"] for page in pages for task in page}
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]], *, one_by_one: bool) -> None:
-        """Store predictions; raises unless every one was created."""
+        """Create predictions. Raises `LabelStudioError` unless every one was created.
+
+        one_by_one: send one request per prediction.
+        """
         with self.explaining(f"import predictions into project {project_id}"):
             if one_by_one:
                 for prediction in predictions:
@@ -98,10 +101,10 @@ class Client(Api):
                     )
 
     def recounts_on_import(self, project_id: int) -> bool:
-        """Whether each import of predictions recounts the whole project (4.5 ms a task there).
+        """Whether Label Studio recounts the whole project at each import of predictions (4.5 ms per task).
 
-        The feature flag that decides cannot be read with a token, but the two code paths word one refusal differently:
-        ask for a prediction on task 0, which never exists, so that nothing is written.
+        A feature flag decides, which cannot be read with a token. Both code paths reject an unknown task, but with
+        different messages. This imports a prediction for task 0, which never exists: nothing is written.
         """
         probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
         with self.explaining(f"import predictions into project {project_id}"):
@@ -114,7 +117,10 @@ class Client(Api):
         return True
 
     def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
-        """Set both the sampling and the version whose predictions order the queue, in one call."""
+        """Set the sampling and the version whose predictions order the queue, in one call.
+
+        sampling: None leaves it unchanged.
+        """
         values: dict[str, Any] = {"model_version": model_version}
         if sampling is not None:
             values["sampling"] = sampling
@@ -127,13 +133,13 @@ class Client(Api):
             self.request("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
 
     def versions(self, project_id: int) -> dict[str, int]:
-        """How many predictions each version has."""
+        """Number of predictions by version."""
         with self.explaining(f"read versions of project {project_id}"):
             counts = _mapping(self.request("GET", f"api/projects/{project_id}/model-versions/"))
             return {str(version): int(count) for version, count in counts.items()}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
-        """The ML backends of a project. Label Studio calls their /setup while it answers."""
+        """The ML backends of a project. Label Studio calls `/setup` of each before it answers."""
         with self.explaining(f"list ML backends of project {project_id}"):
             return [
                 ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b), b["extra_params"])
@@ -141,14 +147,14 @@ class Client(Api):
             ]
 
     def connect_backend(self, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> None:
-        """Connect an ML backend, as Settings → Model does."""
+        """Connect an ML backend, as *Settings → Model* does."""
         model = {"project": project_id, "url": url, "title": "Active learning", **credentials(basic_auth)}
         with self.explaining(f"connect {url}"):
             self.request("POST", "api/ml/", json=model)
 
     def set_credentials(self, project_id: int, backend: ConnectedBackend, basic_auth: tuple[str, str] | None) -> None:
         """Change the user and password with which Label Studio calls an ML backend."""
-        # All are validated together, by calling /setup with just these.
+        # Label Studio validates a change by calling /setup with the values sent here only.
         values = {
             "project": project_id,
             "url": backend.url,
@@ -164,7 +170,7 @@ class Client(Api):
             self.request("DELETE", f"api/ml/{backend_id}")
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
-        """The webhooks of a project, as Label Studio spells them."""
+        """The webhooks of a project, as Label Studio's API returns them."""
         with self.explaining(f"list webhooks of project {project_id}"):
             return _list(self.request("GET", "api/webhooks/", params={"project": project_id}))
 
@@ -186,7 +192,7 @@ class Client(Api):
     def _pages(
         self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str
     ) -> Iterator[list[dict[str, Any]]]:
-        """Page by task number, so that tasks deleted meanwhile shift nothing out of sight."""
+        """Page by task id: with page numbers, tasks deleted in between would make others be skipped."""
         while True:
             query = {"filters": {"conjunction": "and", "items": [*filters, _filter("id", "greater", "Number", after)]}}
             params = {
@@ -223,7 +229,7 @@ def _filter(column: str, operator: str, kind: str, value: object) -> dict[str, A
 
 
 def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
-    """How an ML backend's user and password are spelled."""
+    """The API fields for the user and password of an ML backend."""
     if basic_auth is None:
         return {"auth_method": "NONE"}
     user, password = basic_auth
@@ -233,4 +239,4 @@ def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
 def _error(backend: dict[str, Any]) -> str | None:
     if backend["state"] == "DI":
         return "it does not answer at /health"
-    return backend["error_message"] or "it refuses" if backend["state"] == "ER" else None
+    return backend["error_message"] or "it rejects /setup" if backend["state"] == "ER" else None

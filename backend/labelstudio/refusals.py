@@ -1,4 +1,4 @@
-"""What Label Studio says when it refuses a call → what it means and what to do about it."""
+"""Errors of Label Studio's API → cause and remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ PRIVATE_ADDRESSES = (
     "Label Studio blocks private addresses; start it with "
     "USE_DEFAULT_BANNED_SUBNETS=false USER_ADDITIONAL_BANNED_SUBNETS=169.254.0.0/16"
 )
-_SAID = {  # a part of what Label Studio says of a refusal, and what is to be done
+_HINTS = {  # part of the response → cause and remedy
     "legacy token authentication has been disabled": "legacy tokens are turned off there (401); set "
     "LABEL_STUDIO_API_KEY to a personal access token, from Account & Settings",
     "API key has expired": "the personal access token has expired (401); make a new one in Account & Settings and set "
@@ -25,13 +25,13 @@ class RefusedCallError(Exception):
 
 
 def unreachable(url: str, error: Exception) -> str:
-    """The sentence for a Label Studio that does not answer at all."""
+    """The message for a Label Studio that does not respond."""
     return f"Label Studio at {url} cannot be reached ({type(error).__name__}); check LABEL_STUDIO_URL and that it runs"
 
 
 def reason(error: RefusedCallError) -> str:
-    """Why a call was refused, and what to do."""
-    for part, hint in _SAID.items():
+    """Cause and remedy of a refused call."""
+    for part, hint in _HINTS.items():
         if part in error.body:
             return hint
     hints = {

@@ -54,7 +54,8 @@ class _PersonalAccessToken(httpx.Auth):
     """Exchanges a PAT for access tokens, which all threads share.
 
     An access token is replaced shortly before it expires, and once when Label Studio answers 401: Label Studio rejects
-    valid tokens after a change of its secret key. Its lifetime is measured here, because the clocks may differ.
+    valid tokens after a change of its secret key. Lifetimes are measured from the exchange on, by a monotonic clock, so
+    that Label Studio's clock may differ from this machine's.
     """
 
     def __init__(self, exchange_url: str, api_key: str, clock: Callable[[], float]) -> None:

@@ -77,7 +77,7 @@ def _http_client(url: str, timeout: float, auth: httpx.Auth) -> httpx.Client:
 
     def guard(request: httpx.Request) -> None:
         to = request.url
-        secured = (own.scheme, to.scheme) == ("http", "https")  # on another port
+        secured = (own.scheme, to.scheme) == ("http", "https")  # upgrade to https, on another port
         if to.host != own.host or (to.port != own.port and not secured) or (own.scheme == "https" != to.scheme):
             raise LabelStudioError(
                 f"{url} redirects to {to.scheme}://{to.netloc.decode()}, where the API key was not sent; set "
