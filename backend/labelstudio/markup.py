@@ -21,7 +21,7 @@ _BLOCKS = frozenset({
     "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
     "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })  # fmt: skip
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # a comment in HTML
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # HTML parsers read it as a comment
 _GONE = frozenset({"script", "iframe"})  # removed by Label Studio
 _UNSEEN = frozenset({"style", "title", "template", "noscript"})  # invisible, but counted
 

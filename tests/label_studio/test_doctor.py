@@ -233,9 +233,8 @@ def test_tokens_of_both_kinds_good_and_bad(
     assert "is dead: legacy tokens are turned off" in found["setup_token"].found
 
     dead = {**there, "LABEL_STUDIO_API_KEY": strict_server.owner.token}
-    assert (
-        "is a legacy token. Label Studio refused to name the API key's user: legacy tokens are turned off"
-        in (problem(diagnose(backend, project_id, environment=dead)["token"]))
+    assert "is a legacy token. Label Studio refused to name the API key's user: legacy tokens are turned off" in (
+        problem(diagnose(backend, project_id, environment=dead)["token"])
     )
     expired = jwt.encode({"token_type": "refresh", "exp": 1_700_000_000}, "any secret that is 32 bytes long")
     found = diagnose(backend, project_id, environment={**there, "LABEL_STUDIO_API_KEY": expired})
