@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from backend import old_names
+from backend.backoff import delay
 from backend.children import end_with_parent
 from backend.errors import RefusedStartError
 from backend.settings import Settings
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 20.0  # seconds: a web server that ends earlier refused to start, for example because its port is in use
 _LONG = 300.0  # seconds of running after which the count of failures starts again
+_FIRST_WAIT = 1.0  # seconds before the first restart; doubled before each further one
 _LONGEST_WAIT = 60.0  # seconds between two starts
 
 
@@ -101,7 +103,7 @@ class _Child:
                 return code  # the process has logged the reason, such as a wrong setting or a second worker
             self._dead = True
             self._deaths = 1 if lived > _LONG else self._deaths + 1
-            wait = min(2.0 ** min(self._deaths - 1, 16), _LONGEST_WAIT)
+            wait = delay(self._deaths, _FIRST_WAIT, _LONGEST_WAIT)
             self._again_at = now + wait
             log.error("the %s ended with code %d and restarts in %.0f s", self.name, code, wait)
         elif now >= self._again_at:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import probes, webhook
-from backend.labelstudio.answers import ConnectedBackend, ProjectInfo
 from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.refusals import PRIVATE_ADDRESSES
+from backend.labelstudio.responses import ConnectedBackend, ProjectInfo
 from backend.options import ProjectOptions
 from backend.rounds.connection import repair
 from backend.rounds.context import options_of

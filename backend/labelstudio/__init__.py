@@ -1,1 +1,1 @@
-"""Everything that knows Label Studio: its API, its label config, its annotations and predictions."""
+"""Label Studio: its API, label config, annotations and predictions."""

@@ -1,4 +1,4 @@
-"""Annotations → the values that a task teaches."""
+"""Annotations → the values to learn from a task."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region
 from backend.labelstudio.task_spec import Condition, Control, TaskSpec
 
-_LONGEST = 1800.0  # seconds on one annotation
+_LONGEST = 1800.0  # seconds counted for one annotation at most
 
 
 class TaskState(NamedTuple):
-    """What the annotations of one task amount to."""
+    """The combined annotations of one task."""
 
     task_id: int
-    values: dict[str, Any]  # by control; empty: nobody labeled it, or the annotators' votes are tied
-    annotated: bool  # somebody submitted an annotation that is not a skip
-    skipped: bool
-    ground_truth: bool = False  # somebody marked an annotation as the truth
+    values: dict[str, Any]  # by control; controls without a label or with tied votes are absent
+    annotated: bool  # has an annotation that is not a skip
+    skipped: bool  # has a skip
+    ground_truth: bool = False  # has an annotation marked as ground truth
 
 
 def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
-    """What one annotation says, by control. Nothing if it was skipped; hidden controls say nothing."""
+    """The values of one annotation, by control. Empty for a skip; hidden controls are left out."""
     if annotation.get("was_cancelled"):
         return {}
     result = annotation.get("result")
@@ -39,14 +39,14 @@ def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
 
 
 def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> TaskState:
-    """What a task's annotators say together; a ground-truth annotation decides alone, a tie decides nothing."""
+    """Combine a task's annotations. If some are ground truth, only those count; a tie gives no value."""
     annotations = list(annotations)
     submitted = [a for a in annotations if not a.get("was_cancelled")]
     truths = [a for a in submitted if a.get("ground_truth")]
-    said = [values_of(a, spec) for a in truths or submitted]
+    labels = [values_of(a, spec) for a in truths or submitted]
     values = {}
     for control in spec.controls:
-        votes = [each[control.name] for each in said if control.name in each]
+        votes = [each[control.name] for each in labels if control.name in each]
         agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
         if agreed is not None:
             values[control.name] = agreed
@@ -54,7 +54,7 @@ def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskS
 
 
 def each_of(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[dict[str, Any]]:
-    """What each annotation of a task says, who made it, and the seconds it took: columns of the store."""
+    """Values, annotator and duration of each annotation of a task, as columns of the store."""
     found = []
     for each in annotations:
         who, took = each.get("completed_by"), each.get("lead_time")
@@ -72,7 +72,7 @@ def each_of(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[di
 
 
 def _seconds(took: object) -> float | None:
-    """Time on one annotation, half an hour at most: a tab that was left open is no work."""
+    """Seconds spent on one annotation, at most `_LONGEST`: a tab left open is not work. None if unreadable."""
     if isinstance(took, bool) or not isinstance(took, int | float) or not 0 <= took < math.inf:
         return None
     return float(min(took, _LONGEST))
@@ -83,7 +83,7 @@ def _of(control: Control, regions: Sequence[Region]) -> list[Region]:
 
 
 def _met(condition: Condition, regions: Sequence[Region]) -> bool:
-    """Whether a control that depends on another's choices is shown."""
+    """Whether the choices of another control meet the condition for showing a control."""
     chosen = {
         str(name)
         for each in regions
@@ -95,5 +95,5 @@ def _met(condition: Condition, regions: Sequence[Region]) -> bool:
 
 
 def _names(value: Mapping[str, Any]) -> list[Any]:
-    """The choices of a region, or the leaves of its paths."""
+    """The choices of a region, or the leaves of its taxonomy paths."""
     return [*(value.get("choices") or []), *(path[-1] for path in value.get("taxonomy") or [] if path)]

@@ -1,54 +1,28 @@
-"""The calls to Label Studio that a round needs, through its SDK. Label Studio is always the truth."""
+"""Calls to Label Studio's API. Label Studio is the source of truth."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import httpx
-from label_studio_sdk import LabelStudio
-from label_studio_sdk.core.api_error import ApiError
-
 from backend.errors import LabelStudioError
-from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
-from backend.labelstudio.refusals import reason, unreachable
-from backend.labelstudio.transport import Renewing, http_client
+from backend.labelstudio.api import Api
+from backend.labelstudio.refusals import RefusedCallError
+from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000
 _IMPORT_CHUNK = 500
-# The list names fields of tasks and of their annotations alike.
+# Fields of tasks and of their annotations, in one list.
 _WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
 
 
-class Client:
-    """One Label Studio, one API key (a personal access token or a legacy token; the SDK tells them apart)."""
-
-    def __init__(self, url: str, api_key: str, *, timeout: float = 120.0) -> None:
-        self.url = url
-        self._before_writing: Callable[[], None] = lambda: None
-        with self.explaining("accept the API key"):
-            # Without the slash the SDK asks for access tokens beside a path such as /labelstudio, not below it.
-            base, auth = url.rstrip("/") + "/", Renewing()
-            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
-                base_url=base, api_key=api_key, timeout=timeout, httpx_client=http_client(base, timeout, auth)
-            )
-            if not self._sdk._client_wrapper._tokens_client._use_legacy_token:
-                auth.renew = self._new_access_token
-
-    def guarded(self, check: Callable[[], None]) -> Client:
-        """The same, but `check` is called before whatever changes something in Label Studio, and may raise."""
-        other = copy(self)
-        other._before_writing = check
-        return other
+class Client(Api):
+    """Reads projects, tasks and annotations; writes predictions, ML backends and webhooks."""
 
     def project(self, project_id: int) -> ProjectInfo:
-        """The project as it is now."""
+        """The current state of the project."""
         with self.explaining(f"read project {project_id}"):
             found = _mapping(self.request("GET", f"api/projects/{project_id}/"))
             return ProjectInfo(
@@ -63,19 +37,13 @@ class Client:
             )
 
     def exists(self, project_id: int) -> bool:
-        """Whether there is such a project that the API key's user may see; asked so that a false 404 is no answer."""
+        """Whether the project exists and the API key's user may see it. Lists projects: a 404 may have other causes."""
         with self.explaining("list projects"):
             found = self.request("GET", "api/projects/", params={"ids": str(project_id), "include": "id"})
             return any(project["id"] == project_id for project in found["results"])
 
-    def now(self) -> datetime:
-        """The time by Label Studio's clock, or up to a second before."""
-        with self.explaining("tell the time"):
-            response = self._sdk._client_wrapper.httpx_client.request("health", method="GET")
-            return parsedate_to_datetime(response.headers["date"])
-
     def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
-        """Tasks with a number above `after`, a page at a time, by number."""
+        """Pages of tasks with an id above `after`, ordered by id."""
         include = "id,data,total_annotations,cancelled_annotations,updated_at"
         for page in self._pages(project_id, after, [], fields="task_only", include=include):
             yield [
@@ -89,14 +57,14 @@ class Client:
             ]
 
     def changed_tasks(self, project_id: int, since: str, up_to: int) -> Iterator[list[AnnotatedTask]]:
-        """Tasks with a number up to `up_to` that changed after `since`, with all their annotations.
+        """Pages of tasks with an id up to `up_to` that changed after `since`, with all their annotations.
 
-        `updated_at` moves when a task's data or annotations are made, changed or deleted.
+        `updated_at` changes with the task's data and whenever an annotation is created, changed or deleted.
         """
         return self._annotated(project_id, _filter("updated_at", "greater", "Datetime", since), up_to)
 
     def annotated_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
-        """Tasks with a number up to `up_to` that have annotations, skips included."""
+        """Pages of tasks with an id up to `up_to` that have annotations, including skips."""
         yield from self._annotated(project_id, _filter("total_annotations", "greater", "Number", 0), up_to)
         yield from self._annotated(project_id, _filter("cancelled_annotations", "greater", "Number", 0), up_to)
 
@@ -109,12 +77,15 @@ class Client:
             ]
 
     def task_ids(self, project_id: int) -> set[int]:
-        """The numbers of all tasks."""
+        """The ids of all tasks."""
         pages = self._pages(project_id, 0, [], fields="task_only", include="id")
         return {task["id"] for page in pages for task in page}
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]], *, one_by_one: bool) -> None:
-        """Store predictions; raises unless every one was created."""
+        """Create predictions. Raises `LabelStudioError` unless every one was created.
+
+        one_by_one: send one request per prediction.
+        """
         with self.explaining(f"import predictions into project {project_id}"):
             if one_by_one:
                 for prediction in predictions:
@@ -130,23 +101,26 @@ class Client:
                     )
 
     def recounts_on_import(self, project_id: int) -> bool:
-        """Whether each import of predictions recounts the whole project (4.5 ms a task there).
+        """Whether Label Studio recounts the whole project at each import of predictions (4.5 ms per task).
 
-        The feature flag that decides cannot be read with a token, but the two code paths word one refusal differently:
-        ask for a prediction on task 0, which never exists, so that nothing is written.
+        A feature flag decides, which cannot be read with a token. Both code paths reject an unknown task, but with
+        different messages. This imports a prediction for task 0, which never exists: nothing is written.
         """
         probe = [{"task": 0, "result": [], "score": 0.0, "model_version": "probe"}]
         with self.explaining(f"import predictions into project {project_id}"):
             try:
                 self.request("POST", f"api/projects/{project_id}/import/predictions", json=probe)
-            except ApiError as error:
-                if error.status_code != 400:
+            except RefusedCallError as error:
+                if error.status != 400:
                     raise
-                return "task ID 0 not found in project" not in json.dumps(error.body)
+                return "task ID 0 not found in project" not in error.body
         return True
 
     def switch_queue(self, project_id: int, *, sampling: str | None, model_version: str) -> None:
-        """Set both the sampling and the version whose predictions order the queue, in one call."""
+        """Set the sampling and the version whose predictions order the queue, in one call.
+
+        sampling: None leaves it unchanged.
+        """
         values: dict[str, Any] = {"model_version": model_version}
         if sampling is not None:
             values["sampling"] = sampling
@@ -159,13 +133,13 @@ class Client:
             self.request("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
 
     def versions(self, project_id: int) -> dict[str, int]:
-        """How many predictions each version has."""
+        """Number of predictions by version."""
         with self.explaining(f"read versions of project {project_id}"):
             counts = _mapping(self.request("GET", f"api/projects/{project_id}/model-versions/"))
             return {str(version): int(count) for version, count in counts.items()}
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
-        """The ML backends of a project. Label Studio calls their /setup while it answers."""
+        """The ML backends of a project. Label Studio calls `/setup` of each before it answers."""
         with self.explaining(f"list ML backends of project {project_id}"):
             return [
                 ConnectedBackend(b["id"], b["url"], b["title"] or "", _error(b), b["extra_params"])
@@ -173,14 +147,14 @@ class Client:
             ]
 
     def connect_backend(self, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> None:
-        """Connect an ML backend, as Settings → Model does."""
+        """Connect an ML backend, as *Settings → Model* does."""
         model = {"project": project_id, "url": url, "title": "Active learning", **credentials(basic_auth)}
         with self.explaining(f"connect {url}"):
             self.request("POST", "api/ml/", json=model)
 
     def set_credentials(self, project_id: int, backend: ConnectedBackend, basic_auth: tuple[str, str] | None) -> None:
         """Change the user and password with which Label Studio calls an ML backend."""
-        # All are validated together, by calling /setup with just these.
+        # Label Studio validates a change by calling /setup with the values sent here only.
         values = {
             "project": project_id,
             "url": backend.url,
@@ -196,7 +170,7 @@ class Client:
             self.request("DELETE", f"api/ml/{backend_id}")
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
-        """The webhooks of a project, as Label Studio spells them."""
+        """The webhooks of a project, as Label Studio's API returns them."""
         with self.explaining(f"list webhooks of project {project_id}"):
             return _list(self.request("GET", "api/webhooks/", params={"project": project_id}))
 
@@ -218,7 +192,7 @@ class Client:
     def _pages(
         self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str
     ) -> Iterator[list[dict[str, Any]]]:
-        """Page by task number, so that tasks deleted meanwhile shift nothing out of sight."""
+        """Page by task id: with page numbers, tasks deleted in between would make others be skipped."""
         while True:
             query = {"filters": {"conjunction": "and", "items": [*filters, _filter("id", "greater", "Number", after)]}}
             params = {
@@ -236,43 +210,6 @@ class Client:
                 after = max(task["id"] for task in tasks)
             if len(tasks) < _PAGE:
                 return
-
-    def _new_access_token(self) -> str:
-        tokens = self._sdk._client_wrapper._tokens_client
-        tokens._set_access_token(tokens.refresh().access)
-        return str(tokens._access_token)
-
-    def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """A call whose answer the SDK's types would blur; through the SDK's client, which keeps the token fresh.
-
-        Raises the SDK's `ApiError` when refused.
-        """
-        if method != "GET":
-            self._before_writing()
-        response = self._sdk._client_wrapper.httpx_client.request(path, method=method, **arguments)
-        if response.status_code >= 400:
-            raise ApiError(status_code=response.status_code, body=response.text)
-        try:
-            return response.json() if response.content else None
-        except ValueError:
-            raise LabelStudioError(
-                f"{self.url} answered '{path}' with no JSON; is there a sign-in page before Label Studio?"
-            ) from None
-
-    @contextmanager
-    def explaining(self, doing: str) -> Iterator[None]:
-        """Turn what the SDK and its transport raise into a `LabelStudioError` that says what was refused and why."""
-        try:
-            yield
-        except ApiError as error:
-            raise LabelStudioError(f"Label Studio refused to {doing}: {reason(error)}", error.status_code) from None
-        except httpx.HTTPError as error:
-            raise LabelStudioError(unreachable(self.url, error)) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise LabelStudioError(
-                f"Label Studio was asked to {doing} and gave an answer that cannot be read ({type(error).__name__}); "
-                "if this lasts, look what stands between here and there"
-            ) from None
 
 
 def _mapping(answer: Any) -> dict[str, Any]:
@@ -292,7 +229,7 @@ def _filter(column: str, operator: str, kind: str, value: object) -> dict[str, A
 
 
 def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
-    """How an ML backend's user and password are spelled."""
+    """The API fields for the user and password of an ML backend."""
     if basic_auth is None:
         return {"auth_method": "NONE"}
     user, password = basic_auth
@@ -302,4 +239,4 @@ def credentials(basic_auth: tuple[str, str] | None) -> dict[str, Any]:
 def _error(backend: dict[str, Any]) -> str | None:
     if backend["state"] == "DI":
         return "it does not answer at /health"
-    return backend["error_message"] or "it refuses" if backend["state"] == "ER" else None
+    return backend["error_message"] or "it rejects /setup" if backend["state"] == "ER" else None

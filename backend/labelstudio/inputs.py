@@ -1,4 +1,4 @@
-"""A task's data → the one text that the model reads."""
+"""A task's data → the text that the model reads."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def read(tag: Any) -> Input:
 
 
 def text_of(data: object, spec: TaskSpec) -> str:
-    """The text of a task's data, empty if all its fields are missing or empty.
+    """The text of a task's data; empty if all its fields are missing or empty.
 
-    One input is read as it stands, so that the places of characters are Label Studio's; of several, each follows its
-    name. Two that are compared come last and apart.
+    A single input is read unchanged, so that character offsets equal Label Studio's. Of several, each is a line
+    `name: text`. Two inputs that are compared come last, separated from the others.
     """
     parts = {each.name: _text(data.get(each.key) if isinstance(data, dict) else None, each) for each in spec.inputs}
     compared = [parts.pop(name) for name in spec.sides]
@@ -39,7 +39,7 @@ def text_of(data: object, spec: TaskSpec) -> str:
     if len(parts) == 1:
         (context,) = parts.values()
     whole = with_sides(context, *compared) if compared else context
-    # Half of a surrogate pair, which JSON can carry, is no character: neither databases nor tokenizers take it.
+    # JSON may contain half of a surrogate pair, which databases and tokenizers reject.
     return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -51,7 +51,7 @@ def _text(value: Any, source: Input) -> str:
 
 
 def _dialogue(value: Any, source: Input) -> str:
-    """One line a turn, with its speaker. A turn without the expected fields is left out."""
+    """One line per turn, with its speaker. Turns without a text are left out."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

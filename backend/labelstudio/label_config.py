@@ -1,4 +1,4 @@
-"""Label config → task spec: which controls are to be learned from which texts."""
+"""Label config → task spec: the controls to learn, and the texts that they label."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from backend.labelstudio.controls import BY_KIND, BY_TAG, SUPPORTED
 from backend.labelstudio.task_spec import Condition, Control, TaskSpec
 from backend.targets import Kind
 
-_SILENT = {"Header", "Filter", "Shortcut"}  # tags with a name that nobody answers
+_SILENT = {"Header", "Filter", "Shortcut"}  # named tags that take no annotation
 
 
 def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
-    """Read a label config. Raises `UnsupportedConfigError` with a sentence for the person who wrote it.
+    """Parse a label config. Raises `UnsupportedConfigError` with a message for its author.
 
-    ignore: names of controls that are not to be learned; of these, what is not supported does not matter.
+    ignore: names of controls that are not learned; they may be unsupported.
     """
-    elements, asking = _elements(label_config)
-    controls = tuple(_control(elements[name], elements) for name in asking if name not in ignore)
+    elements, names = _elements(label_config)
+    controls = tuple(_control(elements[name], elements) for name in names if name not in ignore)
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
     sources = list(dict.fromkeys(name for control in controls for name in control.labels))
-    others = [  # texts beside; a fixed one is an instruction to people
+    others = [  # other texts of the task; one without `$` is a fixed instruction to annotators
         name
         for name, each in elements.items()
         if each.tag in inputs.TAGS and name not in sources and (each.get("value") or "").startswith("$")
@@ -39,25 +39,25 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
 
 
 def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
-    """Raise `UnsupportedConfigError` if a control that is to be ignored is not there: it may be misspelled."""
-    _, asking = _elements(label_config)
-    unknown = sorted(set(ignored) - set(asking))
+    """Raise `UnsupportedConfigError` if an ignored control is not in the label config: it may be misspelled."""
+    _, names = _elements(label_config)
+    unknown = sorted(set(ignored) - set(names))
     if unknown:
         raise UnsupportedConfigError(
-            f"extra_params.ignore_controls names '{unknown[0]}', which the label config has not; "
-            f"it has {', '.join(asking) or 'none'}"
+            f"extra_params.ignore_controls names '{unknown[0]}', which is not in the label config; "
+            f"it has {', '.join(names) or 'none'}"
         )
 
 
 def _elements(label_config: str) -> tuple[dict[str, Any], list[str]]:
-    """The named elements of a label config, and the names of those that ask something."""
+    """The named elements of a label config, and the names of those that take annotations."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
     try:
         interface = LabelInterface(label_config)
         named = {each.name for each in interface.controls}
         tree = etree.fromstring(label_config.strip(), etree.XMLParser(resolve_entities=False))
-    except Exception as error:  # noqa: BLE001 the parser raises whatever lxml, its schema or its own checks raise
+    except Exception as error:  # noqa: BLE001 (the parser, its schema and lxml raise many kinds)
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
     elements = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
@@ -98,7 +98,7 @@ def _leave_out(tag: Any) -> str:
 
 
 def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
-    """Choices are of one or of several."""
+    """`kind`, or multilabel for `<Choices>` that allow several."""
     choice = tag.get("choice", "single") if tag.tag == "Choices" else "single"
     if choice not in ("single", "single-radio", "multiple"):
         raise UnsupportedConfigError(f"{where} has choice='{choice}'; supported are single, single-radio and multiple")
@@ -106,7 +106,7 @@ def _by_choice(tag: Any, kind: Kind, where: str) -> Kind:
 
 
 def _conditions(tag: Any) -> tuple[Condition, ...]:
-    """When the control is shown, if that depends on the choices of others: its own word, and those of views around."""
+    """Conditions on other controls' choices for showing the control: its own, and those of enclosing views."""
     found = []
     for each in (tag, *tag.iterancestors()):
         when, name = each.get("visibleWhen"), each.get("whenTagName")
@@ -117,7 +117,7 @@ def _conditions(tag: Any) -> tuple[Condition, ...]:
 
 
 def _combine(spec: TaskSpec) -> None:
-    """Refuse what one model cannot read together."""
+    """Raise `UnsupportedConfigError` for controls that one model cannot learn together."""
     compared = {control.labels for control in spec.controls if control.target.kind == "pairwise"}
     if len(compared) > 1:
         names = " and ".join(f"'{c.name}'" for c in spec.controls if c.target.kind == "pairwise")
@@ -125,6 +125,6 @@ def _combine(spec: TaskSpec) -> None:
     spans = [control for control in spec.controls if control.target.kind == "spans"]
     if spans and len(spec.inputs) > 1:
         raise UnsupportedConfigError(
-            f"<Labels name='{spans[0].name}'> marks places in one text, and the label config has {len(spec.inputs)}; "
-            "leave the others out, or label them in a project of their own"
+            f"<Labels name='{spans[0].name}'> marks spans of one text, but the label config has {len(spec.inputs)}; "
+            "remove the others, or label them in another project"
         )

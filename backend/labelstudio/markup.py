@@ -1,8 +1,8 @@
-"""HTML → the text that a reader sees, with the places of its characters as Label Studio counts them.
+"""HTML → the text that a reader sees, with Label Studio's character offsets.
 
-Label Studio shows the markup in a frame and counts, in its `globalOffsets`, the code points of all text nodes of the
-body and one for each line break, whether they are seen or not (its editor's domManager.ts). So that places stay true,
-nothing is left out here; where blocks meet without white space, a mark that does not count parts them.
+Label Studio shows the markup in a frame. Its `globalOffsets` count the code points of all text nodes of the body,
+visible or not, and one for each line break (its editor's domManager.ts). To keep offsets equal, invisible text becomes
+spaces here. Blocks that meet without white space are separated by a mark that offsets do not count.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BLOCKS = frozenset({
     "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
     "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })  # fmt: skip
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # in HTML a comment
-_GONE = frozenset({"script", "iframe"})  # Label Studio takes them out
-_UNSEEN = frozenset({"style", "title", "template", "noscript"})
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # HTML parsers read it as a comment
+_GONE = frozenset({"script", "iframe"})  # removed by Label Studio
+_UNSEEN = frozenset({"style", "title", "template", "noscript"})  # invisible, but counted
 
 
 def text_of_markup(markup: str) -> str:
-    """The text of an HTML document or fragment; markup that cannot be read as it stands."""
+    """The text of an HTML document or fragment; markup that cannot be parsed is returned unchanged."""
     if not markup.strip():
         return ""
     plain = _DECLARATION.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))
@@ -35,7 +35,7 @@ def text_of_markup(markup: str) -> str:
         body = html.document_fromstring(plain).body
     except (LxmlError, ValueError, AssertionError):
         return markup
-    if body is None:  # nothing but a head
+    if body is None:  # only a head
         return ""
     text = ""
     parts = []
@@ -52,18 +52,18 @@ def text_of_markup(markup: str) -> str:
 
 
 def _pieces(element: Any) -> Iterator[str]:
-    """The texts below an element in their order, and the mark where a block begins or ends."""
+    """The texts below an element in document order, and the mark where a block begins or ends."""
     if element.tag == "br":
         yield "\n"
         return
     edge = MARK if element.tag in _BLOCKS else ""
     yield edge
     own = _plain(element.text)
-    if element.tag in ("pre", "textarea"):  # whose first line break is markup
+    if element.tag in ("pre", "textarea"):  # HTML ignores their first line break
         own = own.removeprefix("\n")
     yield " " * len(own) if element.tag in _UNSEEN else own
     for child in element:
-        if isinstance(child.tag, str) and child.tag not in _GONE:  # comments have another kind of tag
+        if isinstance(child.tag, str) and child.tag not in _GONE:  # the tag of a comment is no string
             yield from _pieces(child)
         yield _plain(child.tail)
     yield edge

@@ -1,4 +1,4 @@
-"""What the learner says of a text → a prediction in Label Studio's format."""
+"""Outputs of the learner → predictions in Label Studio's format."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from backend.labelstudio.controls.base import Output, Region
 from backend.labelstudio.task_spec import TaskSpec
 from backend.targets import Target, Values
 
-Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one text a row
+Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one row per text
 
 
 def prediction(
     spec: TaskSpec, learned: Sequence[Target], outputs: Outputs, row: int, text: str
 ) -> tuple[list[Region], float | None]:
-    """One text's `result`, and the confidence of its least certain control in [0, 1], if one has any.
+    """The `result` of one text, and the lowest confidence of its controls in [0, 1], if any has one.
 
-    learned: what the adapter knows, which may be less or other than the label config asks today.
+    learned: the adapter's targets, which may differ from those of the current label config.
     """
     regions: list[Region] = []
     confidences = []
@@ -41,13 +41,13 @@ def prediction(
 
 
 def output_of(target: Target, outputs: Outputs, row: int) -> Output:
-    """What the learner says of one text about one target, by the names of its kind."""
+    """The output for one text and one target, by array name."""
     parts = {name: name.rpartition("/") for name in outputs}
     return {array: outputs[name][row] for name, (owner, _, array) in parts.items() if owner == target.name}
 
 
 def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:
-    """The `result` that says these values: what an annotator who thinks so submits."""
+    """The `result` of these values, as an annotator would submit it."""
     return [
         region
         for control in spec.controls
@@ -57,16 +57,16 @@ def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:
 
 
 def adapter_version(project_id: int, adapter: int) -> str:
-    """The version that `/predict` answers with."""
+    """The version in answers of `/predict`."""
     return f"p{project_id}-a{adapter}"
 
 
 def parse_version(name: str, project_id: int) -> tuple[int, int] | None:
-    """Adapter and queue number of a version of either kind, the queue 0 for an adapter's; None if it is not ours."""
+    """Adapter and queue number of a version, with queue 0 in an adapter version; None for any other name."""
     found = re.fullmatch(rf"p{project_id}-a(\d{{1,9}})(?:-q(\d{{1,9}}))?", name)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
 def queue_version(project_id: int, adapter: int, queue: int) -> str:
-    """The version that a published queue carries; never that of an adapter, so that `/predict` cannot add to it."""
+    """The version of a published queue. Differs from adapter versions, so that `/predict` cannot add to the queue."""
     return f"{adapter_version(project_id, adapter)}-q{queue}"

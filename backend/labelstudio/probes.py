@@ -1,38 +1,38 @@
-"""Questions to Label Studio that change nothing there, for `lsal doctor`."""
+"""Checks of Label Studio for `lsal doctor`. They leave no change there."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
-import jwt
-from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError
 from backend.labelstudio import webhook
 from backend.labelstudio.client import Client, credentials
+from backend.labelstudio.refusals import RefusedCallError
+from backend.labelstudio.tokens import read_claims
 
-# What the backend answers at this path below its address, so that Label Studio does not save what it was asked to try.
+# At this path below its address the backend refuses connections, so that Label Studio saves none.
 TRIAL_PATH = "doctor"
 REACHED = "label-studio-active-learning was reached by lsal doctor"
 
 
 class Hello(NamedTuple):
-    """What Label Studio tells everybody."""
+    """What Label Studio reports without an API key."""
 
     release: str
     time: datetime
 
 
 def hello(url: str) -> Hello:
-    """Ask the Label Studio at `url`, without a key. Raises `LabelStudioError` with what to do."""
-    asked = f"{url.rstrip('/')}/api/version"
+    """Query the Label Studio at `url` without an API key. Raises `LabelStudioError` with the remedy."""
+    address = f"{url.rstrip('/')}/api/version"
     try:
-        # Label Studio asks PyPI for its newest version before it answers, and waits 10 s or more if it has no way out.
-        answer = httpx.get(asked, timeout=30)
+        # Label Studio first queries PyPI for its newest version, which takes 10 s or more without internet access.
+        answer = httpx.get(address, timeout=30)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise LabelStudioError(
             f"nothing answers at {url} ({type(error).__name__}); check LABEL_STUDIO_URL, and that Label Studio runs. "
@@ -45,26 +45,25 @@ def hello(url: str) -> Hello:
         return Hello(str(answer.json()["release"]), parsedate_to_datetime(answer.headers["date"]))
     except (ValueError, KeyError, TypeError):
         raise LabelStudioError(
-            f"what answers at {url} is not Label Studio (status {answer.status_code} at /api/version); "
+            f"the server at {url} is not Label Studio (status {answer.status_code} at /api/version); "
             "check LABEL_STUDIO_URL, its port and its path"
         ) from None
 
 
 def kind_of(api_key: str) -> str:
-    """Which kind of token this is; unlike a legacy token, a personal access token tells until when it is good."""
-    try:
-        claims = jwt.decode(api_key, options={"verify_signature": False})
-    except jwt.InvalidTokenError:
+    """The kind of an API key, and the expiry date of a personal access token."""
+    claims = read_claims(api_key)
+    if claims is None:
         return "legacy token"
     if claims.get("token_type") == "access":
-        return "access token of a few minutes"
+        return "access token, valid for a few minutes"
     until = datetime.fromtimestamp(claims.get("exp", 0), UTC)
-    return f"personal access token, good until {until:%Y-%m-%d}"
+    return f"personal access token, valid until {until:%Y-%m-%d}"
 
 
 def whoami(client: Client) -> str:
     """The e-mail address of the API key's user."""
-    with client.explaining("tell who the API key belongs to"):
+    with client.explaining("name the API key's user"):
         return str(client.request("GET", "api/current-user/whoami")["email"])
 
 
@@ -75,37 +74,37 @@ def legacy_tokens_work(client: Client) -> bool:
 
 
 def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str, str] | None) -> str:
-    """Let Label Studio call us at `url` as it would on connecting, and return what it says of it.
+    """Make Label Studio call the backend at `url` as on connecting; return its error message.
 
-    The address it is given ends in a path where we answer with a refusal, so that it saves nothing.
+    The address ends in `TRIAL_PATH`, where the backend refuses the connection, so that Label Studio saves nothing.
     """
     model = {"project": project_id, "url": f"{url.rstrip('/')}/{TRIAL_PATH}", **credentials(basic_auth)}
     with client.explaining("try a connection"):
         try:
             made = client.request("POST", "api/ml/", json=model)
-        except ApiError as error:
-            if error.status_code in (401, 404):  # these are about the API key and the project
+        except RefusedCallError as error:
+            if error.status in (401, 404):  # caused by the API key or the project
                 raise
-            return _said(error.body)
+            return _message(error.body)
     client.delete_backend(made["id"])
-    for hook in client.webhooks(project_id):  # Label Studio made one, which outlives the connection
+    for hook in client.webhooks(project_id):  # created by Label Studio, and kept when the connection is deleted
         if hook["url"] == webhook.address(made["url"]):
             client.delete_webhook(hook["id"])
     return "another server answers there, which accepts any connection"
 
 
-def _said(body: Any) -> str:
-    """The sentences of a refusal, out of Label Studio's JSON."""
+def _message(body: str) -> str:
+    """The error message in a JSON response of Label Studio."""
     try:
         found = json.loads(body)
         of_fields = [sentence for sentences in found.get("validation_errors", {}).values() for sentence in sentences]
         return " ".join(map(str, of_fields or [found["detail"]]))
     except (ValueError, KeyError, AttributeError, TypeError):
-        return str(body)
+        return body
 
 
 def try_webhook(client: Client, project_id: int, url: str) -> None:
-    """Make an inactive webhook and remove it. Raises `LabelStudioError` if Label Studio refuses this address."""
+    """Create an inactive webhook and delete it. Raises `LabelStudioError` if Label Studio refuses the address."""
     with client.explaining(f"create a webhook to {url}"):
         made = client.request("POST", "api/webhooks/", json={"project": project_id, "url": url, "is_active": False})
     client.delete_webhook(made["id"])

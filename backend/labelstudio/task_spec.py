@@ -1,4 +1,4 @@
-"""What a label config asks to learn: controls, and the texts that they label."""
+"""What is learned from a label config: controls, and the texts that they label."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from backend.targets import Target
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A control that is shown only where another one has one of these choices."""
+    """A control is shown only if another control has, or has not, one of these choices."""
 
     name: str  # of the other control
-    choices: frozenset[str]  # empty: any choice will do
-    shown: bool  # false: shown where it has none of them
+    choices: frozenset[str]  # empty: any choice
+    shown: bool  # False: shown if the other control has none of them
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A tag that people label with."""
+    """A tag that takes annotations."""
 
     target: Target
-    to_name: str  # as results spell it
-    type: str  # of its regions, as results spell it: choices, taxonomy, rating, number, labels, pairwise, textarea
-    labels: tuple[str, ...] = ()  # the names of the inputs that it is about
-    in_markup: bool = False  # the places of its regions are those of HTML
-    paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the way to each class
-    conditions: tuple[Condition, ...] = ()  # all must hold for it to be shown
+    to_name: str  # as in results
+    type: str  # of its regions in results: choices, taxonomy, rating, number, labels, pairwise, textarea
+    labels: tuple[str, ...] = ()  # names of the inputs that it labels
+    in_markup: bool = False  # its regions have offsets in HTML
+    paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the path to each class
+    conditions: tuple[Condition, ...] = ()  # it is shown if all are met
 
     @property
     def name(self) -> str:
-        """As `from_name` spells it."""
+        """`from_name` in results."""
         return self.target.name
 
 
@@ -40,7 +40,7 @@ class Input:
 
     name: str
     tag: str  # Text, HyperText, Paragraphs
-    key: str  # the field of a task's data
+    key: str  # field of the task's data
     author_key: str = "author"  # of Paragraphs
     text_key: str = "text"
 
@@ -54,10 +54,10 @@ class TaskSpec:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What the learner is to learn."""
+        """The targets of the learner, one per control."""
         return tuple(control.target for control in self.controls)
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """The names of the two inputs that are compared, if any are."""
+        """Names of the two inputs that `<Pairwise>` compares; empty without it."""
         return next((control.labels for control in self.controls if control.target.kind == "pairwise"), ())

@@ -1,44 +1,93 @@
-"""The HTTP client under the SDK: our key goes to one host only, and a token that is refused is renewed once."""
+"""HTTP to one Label Studio: redirects within its host only, and repetition of calls that may succeed later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import random
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
+from backend import __version__
+from backend.backoff import delay
 from backend.errors import LabelStudioError
 
+_REPETITIONS = 2
+_FIRST_PAUSE = 1.0  # seconds before the first repetition; doubled before the second
+_LONGEST_PAUSE = 60.0  # seconds, also where Label Studio requests more
 
-class Renewing(httpx.Auth):
-    """Asks again with a new access token when one is refused.
 
-    The SDK renews a token when it expires by this machine's clock. Label Studio goes by its own, and forgets tokens
-    when its secret changes.
+def pause(seconds: float) -> None:
+    """Wait `seconds` and up to 20 % more, so that several processes do not repeat their calls at the same moment."""
+    time.sleep(seconds * random.uniform(1.0, 1.2))  # no secret  # noqa: S311  # nosec B311
+
+
+class Transport:
+    """Sends requests to the Label Studio at `url`, which ends with a slash. Safe to share between threads.
+
+    timeout: seconds, for connecting, sending and each part of the response. sleep: waits this many seconds.
     """
 
-    def __init__(self) -> None:
-        self.renew: Callable[[], str] | None = None  # a new access token; None where there is nothing to renew
+    def __init__(self, url: str, auth: httpx.Auth, timeout: float, sleep: Callable[[float], None]) -> None:
+        self._url, self._sleep = url, sleep
+        self._http = _http_client(url, timeout, auth)
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """One request, or two."""
-        response = yield request
-        bearer = request.headers.get("Authorization", "").startswith("Bearer ")
-        if response.status_code == 401 and bearer and self.renew is not None:
-            request.headers["Authorization"] = f"Bearer {self.renew()}"
-            yield request
+    def send(self, method: str, path: str, *, before: Callable[[], None], **arguments: Any) -> httpx.Response:
+        """The response, of any status. `before` is called before each attempt and may raise.
+
+        Attempts are repeated up to twice after a lost connection and after the statuses 408, 409, 429 and 500 or more.
+        Raises `httpx.HTTPError` without a response, `LabelStudioError` for a redirect to another host.
+        """
+        failures = 0
+        while True:
+            before()
+            failures += 1
+            seconds = delay(failures, _FIRST_PAUSE, _LONGEST_PAUSE)
+            try:
+                response = self._http.request(method, self._url + path, **arguments)
+            except (httpx.ConnectError, httpx.RemoteProtocolError):
+                if failures > _REPETITIONS:
+                    raise
+            else:
+                if failures > _REPETITIONS or not _may_pass(response.status_code):
+                    return response
+                seconds = _requested_pause(response) or seconds
+            self._sleep(seconds)
 
 
-def http_client(url: str, timeout: float, auth: httpx.Auth) -> httpx.Client:
-    """Follows redirects within the host of `url` only: the SDK's requests carry our API key, some in their body."""
+def _may_pass(status: int) -> bool:
+    return status >= 500 or status in (408, 409, 429)
+
+
+def _requested_pause(response: httpx.Response) -> float:
+    """Seconds from the header `Retry-After`, at most `_LONGEST_PAUSE`; 0 if it is missing, unreadable or past."""
+    value = response.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_PAUSE)
+
+
+def _http_client(url: str, timeout: float, auth: httpx.Auth) -> httpx.Client:
+    """A client that follows redirects within the host of `url` only: requests carry the API key, some in the body."""
     own = httpx.URL(url)
 
     def guard(request: httpx.Request) -> None:
         to = request.url
-        secured = (own.scheme, to.scheme) == ("http", "https")  # on another port
+        secured = (own.scheme, to.scheme) == ("http", "https")  # upgrade to https, on another port
         if to.host != own.host or (to.port != own.port and not secured) or (own.scheme == "https" != to.scheme):
             raise LabelStudioError(
                 f"{url} redirects to {to.scheme}://{to.netloc.decode()}, where the API key was not sent; set "
                 "LABEL_STUDIO_URL to that address if it is Label Studio's"
             )
 
-    return httpx.Client(timeout=timeout, follow_redirects=True, auth=auth, event_hooks={"request": [guard]})
+    return httpx.Client(
+        timeout=timeout,
+        follow_redirects=True,
+        auth=auth,
+        headers={"User-Agent": f"label-studio-active-learning/{__version__}"},
+        event_hooks={"request": [guard]},
+    )

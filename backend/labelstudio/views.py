@@ -1,4 +1,4 @@
-"""A tab of the Data Manager that shows certain tasks."""
+"""A tab of the Data Manager that shows given tasks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from backend.labelstudio.client import Client
 
 
 def show(client: Client, project_id: int, title: str, task_ids: Sequence[int]) -> int:
-    """Make the tab of this title, or change the one that is there, to show these tasks; the tab's number.
+    """Create or change the tab of this title to show these tasks; return the tab's id.
 
-    Label Studio knows no order of one's own, and filters by a list only as one condition a task.
+    Label Studio supports no custom order, and a filter by a list of ids takes one condition per task.
     """
     items = [
         {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task_id}
-        for task_id in task_ids or [0]  # no condition at all would show every task
+        for task_id in task_ids or [0]  # without a condition the tab would show every task
     ]
     data: dict[str, Any] = {
         "title": title,

@@ -1,4 +1,4 @@
-"""Make sure that Label Studio tells us of annotations: find, repair or create the project's webhook."""
+"""The project's webhook, by which Label Studio reports annotations: check, repair or create it."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105 (a name)
 
 
 def new_secret(project_id: int) -> str:
-    """A secret that the events of one project carry. It names the project, and opens nothing but `/webhook`."""
+    """A secret for the events of one project. It contains the project id, and is valid for `/webhook` only."""
     return f"{project_id}.{secrets.token_urlsafe(32)}"
 
 
 def project_of_secret(secret: str) -> int | None:
-    """The project that a secret claims to be of; None if it is none."""
+    """The project id in a secret, unverified; None if there is none."""
     found = re.match(r"([0-9]{1,10})\.", secret)
     return int(found[1]) if found else None
 
 
 def address(backend_url: str) -> str:
-    """Where Label Studio sends its events for a backend at this address."""
+    """The webhook's URL for a backend at this address."""
     return backend_url.rstrip("/") + "/webhook"
 
 
 def problem(client: Client, project_id: int, backend_url: str, secret: str) -> str | None:
-    """What is wrong with the webhook; None if there is exactly one, active, with our secret."""
+    """What is wrong with the webhook; None if there is exactly one, active, with this secret."""
     wanted = _wanted(backend_url, secret)
     ours = _ours(client, project_id, wanted)
     if not ours:
         return f"there is no webhook to {wanted['url']}"
     if wrong := [name for name, value in wanted.items() if ours[0].get(name) != value]:
-        return f"the webhook to {wanted['url']} has other {', '.join(wrong)} than it needs"
+        return f"the webhook to {wanted['url']} has wrong values of {', '.join(wrong)}"
     return f"there are {len(ours)} webhooks to {wanted['url']}" if len(ours) > 1 else None
 
 
 def ensure(client: Client, project_id: int, backend_url: str, secret: str) -> None:
-    """Leave exactly one active webhook with our secret.
+    """Leave exactly one active webhook, with this secret.
 
-    The one that Label Studio makes by itself carries nothing, so a backend with basic auth would refuse it. Not the
-    password: everybody who manages the project can read what a webhook carries.
+    The webhook that Label Studio creates has no headers, so a backend with basic auth would refuse its events. The
+    header holds a secret of its own, not the password: every manager of the project can read the headers.
     """
     wanted = _wanted(backend_url, secret)
     ours = _ours(client, project_id, wanted)
@@ -63,7 +63,7 @@ def ensure(client: Client, project_id: int, backend_url: str, secret: str) -> No
 
 
 def _wanted(backend_url: str, secret: str) -> dict[str, Any]:
-    """The webhook as it should be. A host without a dot is refused: Label Studio silently makes no webhook for it."""
+    """The required webhook. Raises `LabelStudioError` for a host without a dot: Label Studio silently creates none."""
     host = urlsplit(backend_url).hostname or ""
     if "." not in host and ":" not in host and host != "localhost":
         raise LabelStudioError(

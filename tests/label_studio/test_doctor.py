@@ -233,20 +233,19 @@ def test_tokens_of_both_kinds_good_and_bad(
     there = {"LABEL_STUDIO_URL": strict_server.url, "LABEL_STUDIO_API_KEY": personal}
     found = diagnose(backend, project_id, environment=there)
     assert found["token"].status == "ok"
-    assert "is a personal access token, good until 2" in found["token"].found
+    assert "is a personal access token, valid until 2" in found["token"].found
     assert "is not valid: legacy tokens are turned off" in found["setup_token"].found
 
     dead = {**there, "LABEL_STUDIO_API_KEY": strict_server.owner.token}
-    assert (
-        "is a legacy token. Label Studio refused to tell who the API key belongs to: legacy tokens are turned off"
-        in (problem(diagnose(backend, project_id, environment=dead)["token"]))
+    assert "is a legacy token. Label Studio refused to name the API key's user: legacy tokens are turned off" in (
+        problem(diagnose(backend, project_id, environment=dead)["token"])
     )
     expired = jwt.encode({"token_type": "refresh", "exp": 1_700_000_000}, "any secret that is 32 bytes long")
     found = diagnose(backend, project_id, environment={**there, "LABEL_STUDIO_API_KEY": expired})
     assert "the personal access token has expired (401)" in problem(found["token"])
     client = Client(strict_server.url, personal)
     access_token = client.request("POST", "api/token/refresh/", json={"refresh": personal})["access"]
-    assert "access token of a few minutes" in problem(access.token(client, access_token))
+    assert "access token, valid for a few minutes" in problem(access.token(client, access_token))
 
 
 def test_clocks_that_disagree(healthy: Team) -> None:

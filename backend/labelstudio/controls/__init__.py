@@ -1,13 +1,13 @@
-"""The kinds of controls: what each asks to learn, and how Label Studio spells its answers."""
+"""The kinds of controls: what is learned from each, and its format in Label Studio."""
 
 from __future__ import annotations
 
-from backend.labelstudio.controls.answers import Answers
 from backend.labelstudio.controls.base import ControlKind
 from backend.labelstudio.controls.choices import Multiple, Single
 from backend.labelstudio.controls.numbers import Numbers
 from backend.labelstudio.controls.pairwise import Pairwise
 from backend.labelstudio.controls.spans import Spans
+from backend.labelstudio.controls.textarea import Answers
 from backend.targets import Kind
 
 BY_KIND: dict[Kind, ControlKind] = {
@@ -19,7 +19,7 @@ BY_KIND: dict[Kind, ControlKind] = {
     "generation": Answers(),
 }
 BY_TAG: dict[str, Kind] = {
-    "Choices": "classification",  # or multilabel, by its attribute
+    "Choices": "classification",  # multilabel with choice="multiple"
     "Taxonomy": "classification",
     "Rating": "regression",
     "Number": "regression",

@@ -1,4 +1,4 @@
-"""What every kind of control can do, and what they share."""
+"""The protocol of control kinds, and functions that they share."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from backend.labelstudio.task_spec import Control
 from backend.targets import Target
 
 Region = dict[str, Any]  # an element of a `result`
-Output = Mapping[str, NDArray[np.generic]]  # what the learner keeps of one text, by array
+Output = Mapping[str, NDArray[np.generic]]  # the learner's output for one text, by array name
 
 
 class ControlKind(Protocol):
-    """Reads a control, and goes from regions of people to values of its target and from outputs to regions."""
+    """Reads a control, and converts annotated regions to values of its target, and outputs to regions."""
 
     def read(self, tag: Any) -> Control:
-        """The control of an XML element. Raises `UnsupportedConfigError` with a sentence that names it."""
+        """The control of an XML element. Raises `UnsupportedConfigError` with a message that names it."""
 
     def value(self, control: Control, regions: Sequence[Region]) -> Any | None:
-        """What one annotation's regions of this control say; None if nothing that can be learned."""
+        """The value of one annotation's regions of this control; None if it cannot be learned."""
 
     def agreed(self, values: Sequence[Any]) -> Any | None:
-        """What several annotators say together; None if they disagree. values: at least one."""
+        """The value that annotators agree on; None if they disagree. values: at least one."""
 
     def regions(self, control: Control, value: Any, text: str) -> list[Region]:
-        """A value as Label Studio spells it: the inverse of `value`."""
+        """The regions of a value: the inverse of `value`."""
 
     def predicted(
         self, control: Control, learned: Target, output: Output, text: str
     ) -> tuple[Any | None, float | None]:
-        """The value to show of an output, with its confidence in [0, 1] if it has one; None for nothing to show.
+        """The value to show for an output, or None, and its confidence in [0, 1], or None.
 
-        learned: the target as the adapter knows it; its classes may be others than the control offers today.
+        learned: the adapter's target; its classes may differ from those of the current control.
         """
 
 
@@ -53,13 +53,13 @@ def majority(values: Sequence[Any]) -> Any | None:
 
 
 def labels(tag: Any) -> list[str]:
-    """The names of a control's choices or labels as results spell them: by the alias where there is one."""
+    """The names of a control's choices or labels in results: the alias where there is one."""
     found = [each.get("alias") or each.get("value") for each in tag.iter("Choice", "Label")]
     return [name for name in found if name]
 
 
 def classes(tag: Any, names: Sequence[str], least: int) -> tuple[str, ...]:
-    """The distinct class names of a control, of which there must be at least so many."""
+    """The distinct class names of a control. Raises `UnsupportedConfigError` if there are fewer than `least`."""
     distinct = tuple(dict.fromkeys(names))
     if len(distinct) < least:
         raise UnsupportedConfigError(
@@ -69,7 +69,7 @@ def classes(tag: Any, names: Sequence[str], least: int) -> tuple[str, ...]:
 
 
 def number(tag: Any, attribute: str) -> float | None:
-    """A numeric attribute of a tag; None if it is not there."""
+    """A numeric attribute of a tag; None if it is missing. Raises `UnsupportedConfigError` if it is not a number."""
     text = tag.get(attribute)
     if text in (None, ""):
         return None
@@ -79,6 +79,6 @@ def number(tag: Any, attribute: str) -> float | None:
         found = float("nan")
     if not np.isfinite(found):
         raise UnsupportedConfigError(
-            f"<{tag.tag} name='{tag.get('name')}'> has {attribute}='{text}', which is no number"
+            f"<{tag.tag} name='{tag.get('name')}'> has {attribute}='{text}', which is not a number"
         )
     return found

@@ -14,7 +14,7 @@ from backend.targets import Target
 
 
 class Numbers:
-    """One number a text, within the control's range."""
+    """One number per text, within the control's range."""
 
     def read(self, tag: Any) -> Control:
         """The control; a rating is a whole number from 1 to `maxRating`."""
@@ -25,7 +25,8 @@ class Numbers:
         low, high, step = bounds
         if low is not None and high is not None and low >= high:
             raise UnsupportedConfigError(
-                f"<{tag.tag} name='{tag.get('name')}'> has the range {low:g} to {high:g}: the end must be above it"
+                f"<{tag.tag} name='{tag.get('name')}'> has the range {low:g} to {high:g}; "
+                "its end must be above its start"
             )
         if step is not None and step <= 0:
             raise UnsupportedConfigError(
@@ -34,21 +35,21 @@ class Numbers:
         return Control(Target(str(tag.get("name")), "regression", low=low, high=high, step=step), "", tag.tag.lower())
 
     def value(self, control: Control, regions: Sequence[Region]) -> float | None:
-        """The number; None if there is none."""
+        """The number; None unless there is exactly one."""
         found = [(each.get("value") or {}).get(control.type) for each in regions]
         given = [v for v in found if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
         return float(given[0]) if len(given) == 1 else None
 
     def agreed(self, values: Sequence[float]) -> float:
-        """The median: one annotator's slip does not move it."""
+        """The median, which is robust to one annotator's mistake."""
         return float(median(values))
 
     def regions(self, control: Control, value: float, text: str) -> list[Region]:
-        """One region; whole numbers are spelled without a point, as Label Studio spells them."""
+        """One region; whole numbers are integers, as in Label Studio."""
         return [region(control, {control.type: int(value) if value == int(value) else value})]
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[float, None]:
-        """The number within today's range, on its grid. Of how sure it is, one number says nothing."""
+        """The nearest number that the control accepts. A single number has no confidence."""
         return within(control.target, float(output["value"])), None
 
 

@@ -17,13 +17,13 @@ class Pairwise(Single):
     def read(self, tag: Any) -> Control:
         """The control.
 
-        Label Studio's editor writes results that name the control itself as what they are about, and its import
-        refuses predictions that do: suggestions name the first text, which both accept.
+        Label Studio's editor writes the control's own name as `to_name` of results, but its import refuses predictions
+        that do so. Predictions name the first text, which both accept.
         """
         return Control(Target(str(tag.get("name")), "pairwise", SIDES), "", "pairwise")
 
     def value(self, control: Control, regions: Sequence[Region]) -> str | None:
-        """The side; None if none was chosen."""
+        """The side; None unless exactly one was chosen."""
         chosen = [(each.get("value") or {}).get("selected") for each in regions]
         return chosen[0] if len(chosen) == 1 and chosen[0] in SIDES else None
 

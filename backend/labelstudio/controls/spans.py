@@ -1,9 +1,10 @@
 """`<Labels>` on a text: spans of characters.
 
-Label Studio counts code points, as Python does, and a carriage return with a line feed as two (its editor's
-selection-tools.js and domManager.ts), so that `start` and `end` are places in the task's own string. In HTML they are
-XPaths, and `globalOffsets` beside them the places in its text: those are read and written. Where it cannot follow the
-XPaths the editor goes by `globalOffsets`, and submits both.
+`start` and `end` are offsets in the task's string. Label Studio counts code points, as Python does, and a carriage
+return with a line feed as two (its editor's selection-tools.js and domManager.ts).
+
+In HTML, `start` and `end` are XPaths, and `globalOffsets` holds the offsets in its text. Only `globalOffsets` are read
+and written. The editor uses them where it cannot resolve the XPaths, and submits both.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from backend.labelstudio.controls.base import Output, Region, classes, labels, r
 from backend.labelstudio.task_spec import Control
 from backend.targets import Target, unmarked
 
-_NOWHERE = "/see-globalOffsets"  # an XPath that leads nowhere
+_NOWHERE = "/see-globalOffsets"  # an XPath that matches nothing
 
-Span = list[Any]  # first character, the one after the last, class
+Span = list[Any]  # start, end (exclusive), class
 
 
 class Spans:
@@ -31,7 +32,7 @@ class Spans:
         return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", "labels")
 
     def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:
-        """The spans by place: none is an answer too. None if two overlap or one has several classes: not learned."""
+        """The spans in order of `start`, perhaps none. None (not learned) if two overlap or one has several classes."""
         spans: list[Span] = []
         for each in regions:
             value = each.get("value") or {}
@@ -45,13 +46,13 @@ class Spans:
         return None if any(a[1] > b[0] for a, b in pairwise(spans)) else spans
 
     def agreed(self, values: Sequence[list[Span]]) -> list[Span] | None:
-        """The spans of more than half, exact ones; None if none won and one has half: two ends are a tie."""
+        """The exact spans of more than half of the annotators; None if none has more than half and one has half."""
         votes = Counter(tuple(span) for value in values for span in value)
         won = sorted(list(span) for span, count in votes.items() if 2 * count > len(values))
         return won if won or all(2 * count < len(values) for count in votes.values()) else None
 
     def regions(self, control: Control, value: list[Span], text: str) -> list[Region]:
-        """One region a span, with an id that says where it is: results with spans need ids of their own."""
+        """One region per span, with an id derived from its offsets and class: results with spans need unique ids."""
         found, plain = [], unmarked(text)
         for start, end, name in value:
             places: dict[str, Any] = {"start": start, "end": end}
@@ -63,7 +64,7 @@ class Spans:
         return found
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[Span], float]:
-        """The spans of classes that the control offers, and the least certain one's probability."""
+        """The spans of classes that the control offers, and the lowest of their probabilities."""
         offered = set(control.target.classes)
         found, confidence, length = [], 1.0, len(unmarked(text))
         for (start, end, row), probability in zip(output["spans"].tolist(), output["span_probs"].tolist(), strict=True):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import webhook
-from backend.labelstudio.answers import ConnectedBackend
+from backend.labelstudio.responses import ConnectedBackend
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
 from backend.rounds.context import ProjectRun
 from backend.store import Store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from backend.backoff import delay
 from backend.errors import DamagedError
 from backend.rounds.context import ProjectRun
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
@@ -45,7 +46,7 @@ def reason_for_round(run: ProjectRun) -> str | None:
 
 
 def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
-    pause = min(_PAUSE * 2.0 ** min(run.store.rounds.failures(run.id) - 1, 16), _LONGEST_PAUSE)
+    pause = delay(run.store.rounds.failures(run.id), _PAUSE, _LONGEST_PAUSE)
     return 0 <= time.time() - (last.finished_at or 0.0) < pause
 
 

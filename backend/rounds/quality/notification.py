@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from backend.backoff import delay
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality.stopping import stopped_by
 
@@ -22,8 +23,7 @@ def notify(run: ProjectRun) -> None:
     if stopped is None or stopped["told"]:
         return
     tries = stopped.get("tries", 0)
-    pause = min(_PAUSE * 2.0 ** min(tries - 1, 16), _LONGEST_PAUSE) if tries else 0.0
-    if 0 <= time.time() - stopped.get("tried_at", 0.0) < pause:
+    if 0 <= time.time() - stopped.get("tried_at", 0.0) < delay(tries, _PAUSE, _LONGEST_PAUSE):
         return
     page = f"{run.client.url.rstrip('/')}/projects/{run.id}"
     sent = run.notify(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import TaskState, each_of, state_of
-from backend.labelstudio.answers import AnnotatedTask, ListedTask, ProjectInfo
+from backend.labelstudio.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version

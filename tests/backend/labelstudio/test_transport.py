@@ -1,59 +1,18 @@
-"""Our API key goes to one host, and a token that is refused is renewed. Against servers that really listen."""
+"""Redirects, repetitions, timeouts and fencing, against servers that listen on a port."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler
+import threading
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
-import jwt
 import pytest
 
-from backend.errors import LabelStudioError
+from backend.errors import FencedError, LabelStudioError
 from backend.labelstudio.client import Client
-from tests.servers import http_server
-
-
-class Site:
-    """A server that notes what it is asked, and answers with what `answer` gives: status, headers, body."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], str]] = []
-        self.answer: Any = lambda *_: (200, {}, {})
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-                site.asked.append((self.command, self.path, dict(self.headers.items()), body))
-                status, headers, answer = site.answer(self.command, self.path, dict(self.headers.items()))
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(content)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.url = stack.enter_context(http_server(Handler))
-
-
-@pytest.fixture
-def sites() -> Iterator[tuple[Site, Site]]:
-    with ExitStack() as stack:
-        yield Site(stack), Site(stack)
-
-
-def token(kind: str, number: int = 0) -> str:
-    claims = {"token_type": kind, "exp": int(time.time()) + 3600, "jti": str(number)}
-    return jwt.encode(claims, "a secret of enough bytes for the algorithm", algorithm="HS256")
+from tests.backend.labelstudio.site import Site, token
+from tests.servers import free_port
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -64,8 +23,8 @@ def test_no_other_host_is_sent_the_key(sites: tuple[Site, Site], status: int, ke
     client = Client(ours.url, "a-legacy-token" if key == "legacy" else token("refresh"))
     with pytest.raises(LabelStudioError, match=r"redirects to .*where the API key was not sent"):
         client.project(1)
-    assert len(ours.asked) == 1
-    assert other.asked == []
+    assert len(ours.requests) == 1
+    assert other.requests == []
 
 
 def test_redirects_within_the_host_are_followed(sites: tuple[Site, Site]) -> None:
@@ -76,37 +35,6 @@ def test_redirects_within_the_host_are_followed(sites: tuple[Site, Site]) -> Non
 
     ours.answer = answer
     assert Client(ours.url, "a-legacy-token").request("GET", "api/current-user/whoami") == {"email": "x"}
-
-
-def test_a_token_that_is_refused_in_the_middle_is_renewed_once(sites: tuple[Site, Site]) -> None:
-    ours, _ = sites
-    given = [token("access", 1), token("access", 2)]
-    good = {given[0]}
-
-    def answer(_: str, path: str, headers: dict[str, str]) -> Any:
-        if path == "/api/token/refresh/":
-            return 200, {}, {"access": given[len([a for a in ours.asked if a[1] == path]) - 1]}
-        bearer = headers["Authorization"].removeprefix("Bearer ")
-        return (200, {}, {"n": 1}) if bearer in good else (401, {}, {"detail": "Token is invalid"})
-
-    ours.answer = answer
-    client = Client(ours.url, token("refresh"))
-    assert client.request("GET", "api/a") == {"n": 1}
-    good.clear()
-    good.add(given[1])  # revoked, or expired by Label Studio's clock
-    assert client.request("POST", "api/b", json=[1]) == {"n": 1}
-    assert client.request("GET", "api/c") == {"n": 1}
-    paths = [path for _, path, _, _ in ours.asked]
-    assert paths == ["/api/token/refresh/", "/api/a", "/api/b", "/api/token/refresh/", "/api/b", "/api/c"]
-    assert [body for _, path, _, body in ours.asked if path == "/api/b"] == ["[1]", "[1]"]
-
-
-def test_a_key_that_is_dead_is_said_to_be(sites: tuple[Site, Site]) -> None:
-    ours, _ = sites
-    ours.answer = lambda *_: (401, {}, {"detail": "Token is blacklisted"})
-    for key in ("a-legacy-token", token("refresh")):
-        with pytest.raises(LabelStudioError, match=r"the API key is not accepted \(401\)"):
-            Client(ours.url, key).project(1)
 
 
 @pytest.mark.parametrize("body", [b"<html>sign in</html>", b'{"tasks": [', b"[]", b"null", b'{"other": "x"}', b"7"])
@@ -123,3 +51,91 @@ def test_answers_that_make_no_sense_are_said_to_make_none(sites: tuple[Site, Sit
     ):
         with pytest.raises(LabelStudioError, match=r"Label Studio|answered"):
             call()
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+def test_a_failure_that_may_pass_is_repeated_twice(site: Site, status: int) -> None:
+    waits: list[float] = []
+    answers = iter([(status, {}, {}), (status, {}, {}), (200, {}, {"n": 1})])
+    site.answer = lambda *_: next(answers)
+    assert Client(site.url, "a-legacy-token", sleep=waits.append).request("POST", "api/a", json=[1]) == {"n": 1}
+    assert [body for _, _, _, body in site.requests] == ["[1]", "[1]", "[1]"]
+    assert waits == [1.0, 2.0]
+
+
+def test_after_two_repetitions_the_failure_is_reported(site: Site) -> None:
+    site.answer = lambda *_: (503, {}, {})
+    with pytest.raises(LabelStudioError, match="status 503") as raised:
+        Client(site.url, "a-legacy-token", sleep=lambda _: None).project(1)
+    assert (len(site.requests), raised.value.status, raised.value.passing) == (3, 503, True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_is_not_repeated(site: Site, status: int) -> None:
+    site.answer = lambda *_: (status, {}, {})
+    with pytest.raises(LabelStudioError, match=str(status)) as raised:
+        Client(site.url, "a-legacy-token").project(1)
+    assert (len(site.requests), raised.value.status, raised.value.passing) == (1, status, False)
+
+
+def test_a_connection_that_breaks_is_tried_again(site: Site) -> None:
+    waits: list[float] = []
+    answers = iter([None, (200, {}, {"n": 1})])
+    site.answer = lambda *_: next(answers)
+    assert Client(site.url, "a-legacy-token", sleep=waits.append).request("GET", "api/a") == {"n": 1}
+    assert waits == [1.0]
+
+
+def test_a_server_that_is_gone_is_tried_three_times() -> None:
+    waits: list[float] = []
+    with pytest.raises(LabelStudioError, match=r"cannot be reached \(ConnectError\)") as raised:
+        Client(f"http://127.0.0.1:{free_port()}", "a-legacy-token", sleep=waits.append).project(1)
+    assert (waits, raised.value.passing) == ([1.0, 2.0], True)
+
+
+def test_a_call_without_a_response_ends_at_the_timeout(site: Site) -> None:
+    gone = threading.Event()
+    site.answer = lambda *_: gone.wait(30) and None
+    with pytest.raises(LabelStudioError, match=r"cannot be reached \(ReadTimeout\)"):
+        Client(site.url, "a-legacy-token", timeout=0.2).project(1)
+    gone.set()
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("3600", 60.0),
+        ("0", 1.0),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 60.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1.0),
+        ("soon", 1.0),
+    ],
+)
+def test_retry_after_is_followed_up_to_a_minute(site: Site, header: str, seconds: float) -> None:
+    waits: list[float] = []
+    answers = iter([(429, {"Retry-After": header}, {}), (200, {}, {})])
+    site.answer = lambda *_: next(answers)
+    Client(site.url, "a-legacy-token", sleep=waits.append).request("GET", "api/a")
+    assert waits == [seconds]
+
+
+def test_a_process_that_is_given_up_writes_nothing_more(site: Site) -> None:
+    given_up: list[bool] = []
+
+    def check() -> None:
+        if given_up:
+            raise FencedError
+
+    def answer(*_: Any) -> Any:
+        given_up.append(True)  # while the first attempt is on its way
+        return 503, {}, {}
+
+    site.answer = answer
+    client = Client(site.url, "a-legacy-token", sleep=lambda _: None)
+    with pytest.raises(FencedError):
+        client.guarded(check).request("POST", "api/a")
+    assert len(site.requests) == 1
+    with pytest.raises(LabelStudioError, match="status 503"):
+        client.guarded(check).project(1)  # reading is allowed

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.annotations import state_of
-from backend.labelstudio.answers import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config import parse
+from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend
 from backend.learners.models import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.engine.notifier import due

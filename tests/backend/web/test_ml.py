@@ -105,7 +105,7 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
         (
             {"extra_params": {"ignore_controls": ["x"]}},
             422,
-            "ignore_controls names 'x', which the label config has not",
+            "ignore_controls names 'x', which is not in the label config",
         ),
         (
             {"extra_params": {"control_weights": {"x": 1}}},

@@ -1,4 +1,4 @@
-"""`<TextArea>`: an answer in words."""
+"""`<TextArea>`: an answer as free text."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from backend.targets import Target
 
 
 class Answers:
-    """One answer a text."""
+    """One answer per text."""
 
     def read(self, tag: Any) -> Control:
         """The control."""
         return Control(Target(str(tag.get("name")), "generation"), "", "textarea")
 
     def value(self, control: Control, regions: Sequence[Region]) -> str | None:
-        """The answer; several that one annotator added are its lines. None if there is nothing but white space."""
+        """The answer; several entries of one annotator become its lines. None if there is only white space."""
         lines = [str(line) for each in regions for line in _lines((each.get("value") or {}).get("text"))]
         answer = "\n".join(lines)
         return answer if answer.strip() else None
 
     def agreed(self, values: Sequence[str]) -> str:
-        """The most frequent answer; of equally frequent ones the first, since no two people write alike."""
+        """The most frequent answer; of equally frequent ones the first: annotators rarely write the same."""
         return Counter(values).most_common(1)[0][0]
 
     def regions(self, control: Control, value: str, text: str) -> list[Region]:
-        """One region of one text."""
+        """One region with one text."""
         return [region(control, {"text": [value]})]
 
     def predicted(
         self, control: Control, learned: Target, output: Output, text: str
     ) -> tuple[str | None, float | None]:
-        """The answer, and the geometric mean of its pieces' probabilities; nothing if the model wrote nothing."""
+        """The answer, and the geometric mean of its tokens' probabilities; None if the model generated no text."""
         answer = "".join(chr(code) for code in output["answer"].tolist() if code)
         return (answer, min(1.0, math.exp(float(output["log_prob"])))) if answer.strip() else (None, None)
 

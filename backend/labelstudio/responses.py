@@ -1,4 +1,4 @@
-"""What Label Studio tells of projects, tasks and ML backends, as far as we need it."""
+"""Responses of Label Studio's API about projects, tasks and ML backends, reduced to the fields used here."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Any, NamedTuple
 
 
 class ProjectInfo(NamedTuple):
-    """What a round needs to know of a project in Label Studio."""
+    """The fields of a project that a round needs."""
 
     label_config: str
     sampling: str | None
     model_version: str
     task_number: int
     annotated: int  # tasks with an annotation that is neither a skip nor ground truth
-    shows_predictions: bool  # if not, Label Studio forgets the version that orders the queue
-    overlap: int  # annotators a task is to have
+    shows_predictions: bool  # if False, Label Studio clears the version that orders the queue
+    overlap: int  # required annotators per task
     title: str
 
 
 class ListedTask(NamedTuple):
-    """A task as the cheap listing gives it."""
+    """A task without its annotations, which is fast to list."""
 
     id: int
     data: dict[str, Any]
-    has_annotations: bool  # skips included
+    has_annotations: bool  # including skips
     updated_at: str
 
 
@@ -37,10 +37,10 @@ class AnnotatedTask(NamedTuple):
 
 
 class ConnectedBackend(NamedTuple):
-    """An ML backend as its project knows it."""
+    """An ML backend connected to a project."""
 
     id: int
     url: str
     title: str
-    error: str | None  # what Label Studio met when it called it just now
+    error: str | None  # of Label Studio's latest call to it; None if it succeeded
     extra_params: Any
