@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.targets import goals_of
 from backend.store import Store
 from backend.store.models import Project
 
-_SHOWN = ("metric", "score", "low", "high")
+
+class Point(TypedDict):
+    """A point of the learning curve."""
+
+    round: int
+    labels: Annotated[int, Field(description="Labeled tasks, held-out ones included")]
+    held_out: Annotated[int, Field(description="Held-out labels")]
+    metric: str
+    score: float
+    low: Annotated[float, Field(description="Lower end of the 95 % interval")]
+    high: Annotated[float, Field(description="Upper end of the 95 % interval")]
 
 
-def quality(store: Store, project: Project) -> dict[str, Any]:
+class Curve(TypedDict):
+    """The learning curve of one control, oldest point first."""
+
+    points: list[Point]
+    target: float | None
+    sure: Annotated[float | None, Field(description="Score that is surely reached so far")]
+    saved: Annotated[
+        dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
+    ]
+    calibration_error: NotRequired[float | None]
+
+
+class Forecast(TypedDict):
+    """Labels still needed for the target, held-out ones included: the median, and the interval of 8 in 10 cases."""
+
+    labels: int
+    low: int
+    high: Annotated[int | None, Field(description="Null: more than there are tasks")]
+
+
+class Quality(TypedDict):
+    """How good the model is, and how many labels are still needed."""
+
+    controls: Annotated[dict[str, Curve], Field(description="By name of the control")]
+    forecast: Annotated[Forecast | None, Field(description="Null: unknown, no target, or reached")]
+    settled: Annotated[bool | None, Field(description="Whether predictions stopped changing. Null: unknown")]
+    reached: Annotated[bool, Field(description="Whether every target is surely reached")]
+
+
+def quality(store: Store, project: Project) -> Quality:
     """By control: `points` of the curve, oldest first, the `target`, and what choosing has `saved` against random.
 
     `reached` and `forecast` are of all controls together: the latter labels still needed, None while that is unknown.
@@ -21,15 +63,23 @@ def quality(store: Store, project: Project) -> dict[str, Any]:
     goals = goals_of(options_of(project), targets)
     asked = {target.name for target in targets}
     rounds = [each for each in store.rounds.all(project.id) if each.evaluation is not None and each.state == "done"]
-    controls: dict[str, Any] = {}
+    controls: dict[str, Curve] = {}
     for each in rounds:
         for name, found in (each.evaluation or {})["controls"].items():
             if name not in asked:  # any more
                 continue
             told = controls.setdefault(name, {"points": [], "target": goals.get(name), "sure": None, "saved": None})
-            point = {"round": each.number, "labels": each.labels, "held_out": found["labels"]}
+            point: Point = {
+                "round": each.number,
+                "labels": each.labels,
+                "held_out": found["labels"],
+                "metric": found["metric"],
+                "score": found["score"],
+                "low": found["low"],
+                "high": found["high"],
+            }
             same = [former for former in told["points"] if former["metric"] == found["metric"]]  # else of another kind
-            told["points"] = [*same, {**point, **{key: found[key] for key in _SHOWN}}]
+            told["points"] = [*same, point]
             told["saved"] = found.get("control_arm")
             told["calibration_error"] = found.get("calibration_error")
     stopping = store.rounds.last(project.id, "stopping") or {}
@@ -37,5 +87,9 @@ def quality(store: Store, project: Project) -> dict[str, Any]:
     for name, found in look.get("found", {}).items():
         if name in controls:
             controls[name]["sure"] = found["sure"]
-    known = {name: stopping.get(name) for name in ("forecast", "settled")}
-    return {"controls": controls, "reached": bool(look.get("reached")), **known}
+    return {
+        "controls": controls,
+        "reached": bool(look.get("reached")),
+        "forecast": stopping.get("forecast"),
+        "settled": stopping.get("settled"),
+    }
