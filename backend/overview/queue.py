@@ -25,8 +25,8 @@ class QueuedTask(TypedDict):
     why: Annotated[
         dict[str, Any] | None,
         Field(
-            description="says: predictions with confidence and the two most probable classes; "
-            "novelty, density: share of all candidates with a lower value"
+            description="`says`: predictions with confidence and the two most probable classes; "
+            "`novelty`, `density`: share of all candidates with a lower value"
         ),
     ]
 

@@ -45,7 +45,7 @@ _STATUSES = {
     409: "Not possible in the project's present state",
     413: "The body, the number of tasks or a text is too large",
     422: "The label config or an option is not supported",
-    503: "Not available at the moment; the body says why",
+    503: "Not available at the moment; the body names the reason",
 }
 
 
