@@ -30,15 +30,19 @@ CALLS = sorted(
 
 
 @pytest.fixture(scope="module")
-def app(played_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    store = Store(Path(shutil.copytree(played_folder, tmp_path_factory.mktemp("described") / "store")))
-    store.workers.beat("worker-1", None)
+def store(played_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(Path(shutil.copytree(played_folder, tmp_path_factory.mktemp("described") / "store")))
+
+
+@pytest.fixture(scope="module")
+def app(store: Store) -> Any:
     return create_app(Settings(), store, Serving(store, BaseModels()))  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("call", CALLS)
-def test_calls_are_answered_as_described(app: Any, call: str, mode: GenerationMode) -> None:
+def test_calls_are_answered_as_described(app: Any, store: Store, call: str, mode: GenerationMode) -> None:
+    store.workers.beat("worker-1", None)  # now, since /ready answers 503 when the worker has been silent for long
     description = schemathesis.openapi.from_wsgi("/openapi.json", app)
     method, path = call.split()
     operation = description[path][method]
