@@ -58,8 +58,13 @@ def _decoded(value: object) -> Any:
     return value
 
 
-# The number alone, or with the time at which the project was created.
 _Number = Annotated[int, Field(ge=1, le=2**31 - 1)] | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(\.[0-9]+)?$")]
+_ProjectNumber = Annotated[
+    int,
+    PlainValidator(project_number, json_schema_input_type=_Number),
+    Must("be the number of a project"),
+    Field(description="The project's number, alone or with the time at which the project was created"),
+]
 
 
 class EventProject(TypedDict):
@@ -92,9 +97,7 @@ class Setup(Body):
         }
     )
 
-    project: Annotated[
-        int, PlainValidator(project_number, json_schema_input_type=_Number), Must("be the number of a project")
-    ] = Field(description="The project's number, alone or with the time at which the project was created")
+    project: _ProjectNumber
     label_config: Annotated[str, PlainValidator(_text_or_empty, json_schema_input_type=str)] = Field(
         "", alias="schema", description="The label config"
     )
@@ -126,9 +129,7 @@ class Predict(Body):
     tasks: Annotated[list[Task], FailFast(), Must("be a list of tasks, each an object with 'data'")] = Field(
         json_schema_extra={"maxItems": MOST_TASKS}
     )
-    project: Annotated[
-        int, PlainValidator(project_number, json_schema_input_type=_Number), Must("be the number of a project")
-    ] = Field(description="The project's number, alone or with the time at which the project was created")
+    project: _ProjectNumber
     label_config: Any = Field(None, description="The label config. Anything but a string: the last one of /setup")
     params: Any = Field(None, description="Ignored")
 
