@@ -19,6 +19,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from werkzeug.wrappers import Response
 
 from backend.cli.build import application, open_store
+from backend.web.bodies import Event, checked
 from backend.web.ml import note
 
 
@@ -41,7 +42,7 @@ class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml
 
     def process_event(self, event: str, data: dict[str, Any], *_: Any) -> dict[str, Any]:
         """Record an event, in the process that 1.0.9 starts for each. The inherited method ignores events of tasks."""
-        note(open_store(), {**data, "action": event})
+        note(open_store(), checked(Event, {**data, "action": event}))
         return {}
 
 

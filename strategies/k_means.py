@@ -4,7 +4,7 @@ The center is the mean of the cluster's unlabeled texts.
 
 Kang, Ryu & Kwon, Using Cluster-Based Sampling to Select Initial Training Set for Active Learning in Text Classification
 (PAKDD 2004). Clusters are visited in TypiClust's order. TypiClust selects from the densest spot of a cluster; where
-that spot holds near-identical texts, the text nearest to the center teaches more. Comparison: docs/reference/strategies.md.
+that spot holds near-identical texts, the text nearest to the center teaches more (docs/reference/strategies.md).
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""An adapter to take away: its files in a zip, with a model card that says what it is and how to load it."""
+"""Download of an adapter: its files as a ZIP archive, with a model card."""
 
 from __future__ import annotations
 
 import json
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
+
+from huggingface_hub import ModelCard, ModelCardData
 
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
@@ -24,7 +26,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-folder = Path(".")  # where this README lies
+folder = Path(".")  # the folder of this README
 tokenizer = AutoTokenizer.from_pretrained(BASE)
 model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(folder)).eval()
 heads = load_file(folder / "heads.safetensors")
@@ -32,7 +34,7 @@ targets = json.loads((folder / "learner.json").read_text("utf-8"))["targets"]
 
 
 def classify(text, number=0):
-    \"\"\"The probability of each class of a target with one class a text.\"\"\"
+    \"\"\"The probability of each class, for a target with one class per text.\"\"\"
     pieces = tokenizer([text], truncation=True, max_length=LENGTH, return_tensors="pt")
     with torch.no_grad():
         read = model(input_ids=pieces.input_ids, attention_mask=pieces.attention_mask).last_hidden_state[0]POOLED
@@ -41,17 +43,17 @@ def classify(text, number=0):
 
 
 def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) -> None:
-    """The adapter's files with README.md, under a folder named as the version."""
+    """Write the adapter's files and README.md, in a folder with the name of the version."""
     folder, name = store.adapter_folder(project.id, adapter.number), adapter_version(project.id, adapter.number)
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != _CARD:  # peft leaves an empty form
+            if path.is_file() and path.name != _CARD:  # which PEFT writes, without content
                 archive.write(path, f"{name}/{path.relative_to(folder).as_posix()}")
         archive.writestr(f"{name}/{_CARD}", card(store, project, adapter))
 
 
 def card(store: Store, project: Project, adapter: Adapter) -> str:
-    """The model card, in the Hugging Face hub's format."""
+    """The model card, in the format of the Hugging Face Hub."""
     rounds = [each for each in store.rounds.all(project.id) if (each.adapter, each.state) == (adapter.number, "done")]
     measured = next((each for each in reversed(rounds) if each.evaluation), None)
     plain = adapter.base_model.removesuffix(FOUR_BITS)
@@ -60,24 +62,24 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
     if is_served(adapter.base_model):
         return _of_prompts(name, project, adapter, measured)
     kinds = _targets(adapter)
-    header = json.dumps(base, ensure_ascii=False)
+    data = ModelCardData(library_name="peft", base_model=base, tags=["active-learning", "label-studio", "lora"])
     length, _ = describe(store.adapter_folder(project.id, adapter.number))
     pooled = "[-1]" if is_decoder(config_of(adapter.base_model)) else ".mean(dim=0)"
-    snippet = _SNIPPET.replace("BASE", header).replace("LENGTH", str(length)).replace("POOLED", pooled)
-    return f"""---
-library_name: peft
-base_model: {header}
-tags: [active-learning, label-studio, lora]
----
-
-# {name}
+    snippet = (
+        _SNIPPET.replace("BASE", json.dumps(base, ensure_ascii=False))
+        .replace("LENGTH", str(length))
+        .replace("POOLED", pooled)
+    )
+    return _page(
+        data,
+        f"""# {name}
 
 A LoRA adapter trained with label-studio-active-learning on labels of the Label Studio project
 "{project.title or project.id}".
 
-- Base model: `{base}`{", in four bits" if adapter.base_model != plain else ""}
-- Learned from {adapter.examples} labeled texts{_measured_on(measured)}
-- The heads are linear layers of `heads.safetensors`, in the order of the targets in `learner.json`
+- Base model: `{base}`{", with 4-bit weights" if adapter.base_model != plain else ""}
+- Trained on {adapter.examples} labeled texts{_measured_on(measured)}
+- Heads: one linear layer per target in `heads.safetensors`, in the order of the targets in `learner.json`
 
 ## Targets
 
@@ -93,24 +95,24 @@ A LoRA adapter trained with label-studio-active-learning on labels of the Label 
 {snippet}
 ```
 
-Of kinds other than classes, `learner.json` names the kind; label-studio-active-learning itself reads all of them.
-"""
+`learner.json` names the kind of each target. The code above reads targets with classes;
+label-studio-active-learning reads all kinds.
+""",
+    )
 
 
 def _of_prompts(name: str, project: Project, adapter: Adapter, measured: Round | None) -> str:
-    return f"""---
-tags: [active-learning, label-studio]
----
+    return _page(
+        ModelCardData(tags=["active-learning", "label-studio"]),
+        f"""# {name}
 
-# {name}
-
-Prompts and linear heads for a language model behind a server, made with label-studio-active-learning from labels of the
+Prompts and linear heads for a language model on a server, made with label-studio-active-learning from labels of the
 Label Studio project "{project.title or project.id}".
 
 - Model: `{adapter.base_model.removeprefix(SERVED)}`
-- Learned from {adapter.examples} labeled texts{_measured_on(measured)}, some of which `prompts.json` shows as examples
-- `heads.safetensors` has a linear layer for each target, in the order of `learner.json`. It reads the log-probabilities
-  that the model gave to each prompt's letters, prompt after prompt, then the text's embedding by all-MiniLM-L6-v2
+- Trained on {adapter.examples} labeled texts{_measured_on(measured)}. Some of them are the examples in `prompts.json`
+- Heads: one linear layer per target in `heads.safetensors`, in the order of `learner.json`. Its input is the model's
+  log-probabilities of the letters of each prompt, prompt after prompt, then the text's embedding by all-MiniLM-L6-v2
 
 ## Targets
 
@@ -119,7 +121,12 @@ Label Studio project "{project.title or project.id}".
 ## Held-out score
 
 {_scores(measured)}
-"""
+""",
+    )
+
+
+def _page(data: ModelCardData, text: str) -> str:
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
 
 
 def _targets(adapter: Adapter) -> str:
@@ -131,7 +138,7 @@ def _classes(classes: tuple[str, ...]) -> str:
 
 
 def _measured_on(measured: Round | None) -> str:
-    return f", measured on {(measured.evaluation or {})['labels']} that it did not see" if measured is not None else ""
+    return f", measured on {(measured.evaluation or {})['labels']} held-out labels" if measured is not None else ""
 
 
 def _scores(measured: Round | None) -> str:

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal, cast
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.labelstudio.predictions import adapter_version
 from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.models import Project, Round
 
+Progress = Literal["running", "done", "failed"]
 
-def history(store: Store, project: Project, most: int) -> list[dict[str, Any]]:
+
+class RoundScore(TypedDict):
+    """The held-out score of one control."""
+
+    metric: str
+    score: float
+
+
+class RoundState(TypedDict):
+    """A round. Times are seconds since 1970."""
+
+    round: int
+    state: Progress
+    reason: str
+    error: str | None
+    started_at: float
+    finished_at: float | None
+    seconds: Annotated[dict[str, float], Field(description="Duration by step")]
+    labels: Annotated[int, Field(description="Labeled tasks at the start of the round, held-out ones included")]
+    candidates: Annotated[int, Field(description="Tasks from which the queue was chosen")]
+    strategy: str | None
+    why: Annotated[str | None, Field(description="How `auto` divided the queue among strategies")]
+    adapter: Annotated[str | None, Field(description="Version in service after the round. Null unless it is done")]
+    queue: int | None
+    scores: Annotated[dict[str, RoundScore], Field(description="By control. Empty unless the round is done")]
+
+
+class AdapterState(TypedDict):
+    """An adapter whose files are kept."""
+
+    adapter: Annotated[str, Field(description="Version")]
+    number: int
+    base_model: str
+    examples: Annotated[int, Field(description="Labeled texts it was trained on")]
+    created_at: Annotated[float, Field(description="Seconds since 1970")]
+    in_service: bool
+
+
+def history(store: Store, project: Project, most: int) -> list[RoundState]:
     """The last rounds, newest first."""
     return [_row(each) for each in reversed(store.rounds.all(project.id)[-most:])]
 
 
-def adapters(store: Store, project: Project) -> list[dict[str, Any]]:
+def adapters(store: Store, project: Project) -> list[AdapterState]:
     """The adapters whose files are kept, newest first."""
     found = [store.rounds.adapter(project.id, number) for number in kept(store, project.id)]
     return [
@@ -32,12 +74,12 @@ def adapters(store: Store, project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def _row(each: Round) -> dict[str, Any]:
+def _row(each: Round) -> RoundState:
     done = each.state == "done"  # else the scores are of an adapter that is not, or not yet, in service
     controls = (each.evaluation or {}).get("controls", {}) if done else {}
     return {
         "round": each.number,
-        "state": each.state,
+        "state": cast(Progress, each.state),
         "reason": each.reason,
         "error": each.error,
         "started_at": each.started_at,
@@ -49,5 +91,5 @@ def _row(each: Round) -> dict[str, Any]:
         "why": (each.choosing or {}).get("why"),
         "adapter": adapter_version(each.project_id, each.adapter) if done else None,
         "queue": each.queue,
-        "scores": {name: {key: found[key] for key in ("metric", "score")} for name, found in controls.items()},
+        "scores": {name: {"metric": found["metric"], "score": found["score"]} for name, found in controls.items()},
     }

@@ -5,13 +5,54 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.overview.queue import excerpt
 from backend.rounds.context import spec_of
 from backend.rounds.insights.label_errors import still_suspect
 from backend.store import Store
 from backend.store.models import Project
+
+
+class Annotator(TypedDict):
+    """The work of one annotator."""
+
+    annotator: Annotated[int | None, Field(description="User ID in Label Studio. Null: unknown")]
+    annotations: int
+    skipped: int
+    seconds_each: Annotated[float | None, Field(description="Mean duration of an annotation or a skip. Null: unknown")]
+    compared: Annotated[int, Field(description="Values on tasks with a majority of other annotators")]
+    disagrees: Annotated[int, Field(description="Compared values that differ from that majority")]
+
+
+class Agreement(TypedDict):
+    """How well annotators agree on one control."""
+
+    tasks: Annotated[int, Field(description="Tasks labeled by two annotators or more")]
+    share: Annotated[float, Field(description="Mean share of pairs of annotations of a task that agree")]
+    alpha: Annotated[float | None, Field(description="Krippendorff's alpha. Null: all values are the same")]
+
+
+class Annotators(TypedDict):
+    """The annotators of a project and their agreement."""
+
+    annotators: list[Annotator]
+    agreement: Annotated[dict[str, Agreement], Field(description="By control")]
+    hours: Annotated[float, Field(description="Labeling time of all annotators")]
+
+
+class Suspect(TypedDict):
+    """A label that is probably wrong."""
+
+    task: int
+    control: str
+    given: Annotated[str, Field(description="Class given by annotators")]
+    instead: Annotated[str, Field(description="Most probable class")]
+    quality: Annotated[float, Field(description="Probability of the given class")]
+    text: Annotated[str, Field(description="Start of the text")]
 
 
 def classes(store: Store, project: Project) -> dict[str, dict[str, int]]:
@@ -32,14 +73,14 @@ def _named(value: Any) -> set[str]:
     return {str(value)}
 
 
-def annotators(store: Store, project: Project) -> dict[str, Any]:
+def annotators(store: Store, project: Project) -> Annotators:
     """By annotator: annotations, time, and disagreements with the majority of the others. By control: agreement."""
     agreed = {
         name: each["agreement"]
         for name, each in (store.rounds.last(project.id, "review") or {}).items()
         if "agreement" in each
     }
-    people = []
+    people: list[Annotator] = []
     for annotator, annotated, skipped, timed, seconds in store.annotations.by_annotator(project.id):
         compared = [each["annotators"].get(str(annotator), {}) for each in agreed.values()]
         people.append(
@@ -52,19 +93,32 @@ def annotators(store: Store, project: Project) -> dict[str, Any]:
                 "disagrees": sum(each.get("disagrees", 0) for each in compared),
             }
         )
-    kept = ("tasks", "share", "alpha")
     return {
         "annotators": people,
-        "agreement": {name: {key: each[key] for key in kept} for name, each in agreed.items()},
+        "agreement": {
+            name: {"tasks": each["tasks"], "share": each["share"], "alpha": each["alpha"]}
+            for name, each in agreed.items()
+        },
         "hours": store.annotations.hours(project.id),
     }
 
 
-def suspects(store: Store, project: Project, most: int) -> list[dict[str, Any]]:
+def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
     """Likely label errors, most likely first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
     texts = store.tasks.texts(project.id, [each["task"] for each in found])
-    return [{**each, "text": excerpt(texts[each["task"]].text)} for each in found if each["task"] in texts]
+    return [
+        {
+            "task": each["task"],
+            "control": each["control"],
+            "given": each["given"],
+            "instead": each["instead"],
+            "quality": each["quality"],
+            "text": excerpt(texts[each["task"]].text),
+        }
+        for each in found
+        if each["task"] in texts
+    ]
 
 
 def lines(store: Store, project: Project) -> Iterator[str]:

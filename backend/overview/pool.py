@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.evaluation.calibration import tempered, two_sided
 from backend.labelstudio.controls import BY_KIND
@@ -23,8 +25,44 @@ from backend.targets import Target
 _NAMED = ("classification", "multilabel", "pairwise")  # kinds whose texts have a most likely class
 _DIGITS = 3
 
+TaskState = Literal["open", "held out", "queue", "labeled", "skipped"]
+_Classes = Annotated[list[int], Field(description="Positions in `classes`. -1: none, or not known")]
 
-def chart(store: Store, project: Project) -> dict[str, Any]:
+
+class Map(TypedDict):
+    """The map of the pool: columns with one row per text. Only the required columns before the first map."""
+
+    tasks: list[int]
+    x: NotRequired[list[float]]
+    y: NotRequired[list[float]]
+    state: NotRequired[list[TaskState]]
+    given: NotRequired[_Classes]
+    predicted: NotRequired[_Classes]
+    uncertainty: NotRequired[Annotated[list[float | None], Field(description="0 to 1. Null: not scored")]]
+    classes: list[str]
+    control: Annotated[str | None, Field(description="The first control with classes")]
+    method: NotRequired[Annotated[str, Field(description="Of the dimension reduction: `pca` or `umap`")]]
+    all: NotRequired[Annotated[int, Field(description="Tasks of the project")]]
+
+
+class Said(TypedDict):
+    """The prediction for one control."""
+
+    value: Annotated[str | None, Field(description="The value in one line")]
+    confidence: float | None
+
+
+class Text(TypedDict):
+    """A task with its labels and the model's predictions, by control."""
+
+    task: int
+    text: Annotated[str, Field(description="Start of the text")]
+    held_out: bool
+    labels: dict[str, str | None]
+    says: Annotated[dict[str, Said], Field(description="Predictions. Empty unless the text is scored")]
+
+
+def chart(store: Store, project: Project) -> Map:
     """Columns of N texts: `tasks`, `x`, `y`, `state`, `given`, `predicted` and `uncertainty`.
 
     `state` is open, held out, queue, labeled, or skipped (also if annotators disagree). `given` and `predicted` are
@@ -56,15 +94,15 @@ def chart(store: Store, project: Project) -> dict[str, Any]:
     }
 
 
-def task(store: Store, project: Project, task_id: int) -> dict[str, Any] | None:
+def task(store: Store, project: Project, task_id: int) -> Text | None:
     """One text with its labels and predictions; None if there is no such task."""
     known = store.tasks.placed(project.id, [task_id]).get(task_id)
     if known is None:
         return None
     text = store.tasks.texts(project.id, [task_id])[task_id].text
     digest, held_out, _, labels = known
-    found: dict[str, Any] = {"task": task_id, "text": excerpt(text), "held_out": held_out, "says": {}}
-    found["labels"] = {name: in_words(value, text) for name, value in (labels or {}).items()}
+    given = {name: in_words(value, text) for name, value in (labels or {}).items()}
+    found: Text = {"task": task_id, "text": excerpt(text), "held_out": held_out, "labels": given, "says": {}}
     adapter = store.rounds.adapter(project.id, project.adapter)
     if adapter is None:
         return found
@@ -116,7 +154,7 @@ def _decided(trained: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], N
     return np.where(shown.any(axis=1), likeliest, -1), np.where(shown, there, absent).min(axis=1)
 
 
-def _state(known: Placed, *, queued: bool) -> str:
+def _state(known: Placed, *, queued: bool) -> TaskState:
     if known.labels:
         return "labeled"
     if known.done:

@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.quality.goals import goals_of
 from backend.store import Store
 from backend.store.models import Project
 
-_SHOWN = ("metric", "score", "low", "high")
+
+class Point(TypedDict):
+    """A point of the learning curve."""
+
+    round: int
+    labels: Annotated[int, Field(description="Labeled tasks, held-out ones included")]
+    held_out: Annotated[int, Field(description="Held-out labels")]
+    metric: str
+    score: float
+    low: Annotated[float, Field(description="Lower end of the 95 % interval")]
+    high: Annotated[float, Field(description="Upper end of the 95 % interval")]
 
 
-def quality(store: Store, project: Project) -> dict[str, Any]:
+class Curve(TypedDict):
+    """The learning curve of one control, oldest point first."""
+
+    points: list[Point]
+    target: float | None
+    sure: Annotated[float | None, Field(description="Score that is surely reached so far")]
+    saved: Annotated[
+        dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
+    ]
+    calibration_error: NotRequired[float | None]
+
+
+class Forecast(TypedDict):
+    """Labels still needed for the target, held-out ones included: the median, and the interval of 8 in 10 cases."""
+
+    labels: int
+    low: int
+    high: Annotated[int | None, Field(description="Null: more than there are tasks")]
+
+
+class Quality(TypedDict):
+    """How good the model is, and how many labels are still needed."""
+
+    controls: Annotated[dict[str, Curve], Field(description="By name of the control")]
+    forecast: Annotated[Forecast | None, Field(description="Null: unknown, no target, or reached")]
+    settled: Annotated[bool | None, Field(description="Whether predictions stopped changing. Null: unknown")]
+    reached: Annotated[bool, Field(description="Whether every target is surely reached")]
+
+
+def quality(store: Store, project: Project) -> Quality:
     """By control: `points` of the curve (oldest first), `target`, `sure` and `saved`.
 
     `sure` is the statistically confirmed score, `saved` the comparison with random labeling.
@@ -22,15 +64,23 @@ def quality(store: Store, project: Project) -> dict[str, Any]:
     goals = goals_of(options_of(project), targets)
     names = {target.name for target in targets}
     rounds = [each for each in store.rounds.all(project.id) if each.evaluation is not None and each.state == "done"]
-    controls: dict[str, Any] = {}
+    controls: dict[str, Curve] = {}
     for each in rounds:
         for name, found in (each.evaluation or {})["controls"].items():
             if name not in names:  # a control that was removed
                 continue
             control = controls.setdefault(name, {"points": [], "target": goals.get(name), "sure": None, "saved": None})
-            point = {"round": each.number, "labels": each.labels, "held_out": found["labels"]}
+            point: Point = {
+                "round": each.number,
+                "labels": each.labels,
+                "held_out": found["labels"],
+                "metric": found["metric"],
+                "score": found["score"],
+                "low": found["low"],
+                "high": found["high"],
+            }
             same = [former for former in control["points"] if former["metric"] == found["metric"]]  # drop other metrics
-            control["points"] = [*same, {**point, **{key: found[key] for key in _SHOWN}}]
+            control["points"] = [*same, point]
             control["saved"] = found.get("control_arm")
             control["calibration_error"] = found.get("calibration_error")
     stopping = store.rounds.last(project.id, "stopping") or {}
@@ -38,5 +88,9 @@ def quality(store: Store, project: Project) -> dict[str, Any]:
     for name, found in check.get("found", {}).items():
         if name in controls:
             controls[name]["sure"] = found["sure"]
-    known = {name: stopping.get(name) for name in ("forecast", "settled")}
-    return {"controls": controls, "reached": bool(check.get("reached")), **known}
+    return {
+        "controls": controls,
+        "reached": bool(check.get("reached")),
+        "forecast": stopping.get("forecast"),
+        "settled": stopping.get("settled"),
+    }

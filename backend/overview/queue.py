@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.store import Store
 from backend.store.models import Project
@@ -10,7 +13,35 @@ from backend.store.models import Project
 EXCERPT = 240  # characters
 
 
-def queue(store: Store, project: Project, most: int) -> dict[str, Any]:
+class QueuedTask(TypedDict):
+    """A task of the queue."""
+
+    task: int
+    place: Annotated[int, Field(description="Position in the published queue, from 1")]
+    text: Annotated[str | None, Field(description="Start of the text")]
+    held_out: bool
+    score: Annotated[float | None, Field(description="The strategy's; higher is more useful. Null if held out")]
+    chosen_by: Annotated[str | None, Field(description="Strategy, if several share the queue")]
+    why: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="`says`: predictions with confidence and the two most probable classes; "
+            "`novelty`, `density`: share of all candidates with a lower value"
+        ),
+    ]
+
+
+class Queue(TypedDict):
+    """The queue in force."""
+
+    queue: Annotated[str | None, Field(description="Version")]
+    strategy: str | None
+    open: Annotated[int, Field(description="Tasks of the queue without a label")]
+    all: Annotated[int, Field(description="Tasks of the queue")]
+    tasks: Annotated[list[QueuedTask], Field(description="Open tasks in their order, the first 100")]
+
+
+def queue(store: Store, project: Project, most: int) -> Queue:
     """The open tasks of the current queue, in order."""
     items = store.rounds.queue(project.id, project.queue)
     still_open = store.tasks.open_ones(project.id, [item.task_id for item in items])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
@@ -16,10 +19,111 @@ from backend.store.workers import SILENT
 _TOO_EARLY = 2.0  # seconds of work before the remaining time is estimated
 
 
-def summary(store: Store, project: Project) -> dict[str, Any]:
+class State(TypedDict):
+    """What a project is doing. Times are seconds since 1970."""
+
+    name: Literal[
+        "left", "no_worker", "working", "trouble", "stopped", "paused", "starting", "all_labeled", "waiting"
+    ]  # fmt: skip
+    step: NotRequired[Annotated[str, Field(description="Running step")]]
+    round: NotRequired[Annotated[int, Field(description="Running round")]]
+    share: NotRequired[Annotated[float | None, Field(description="Progress of the step, 0 to 1. Null: unknown")]]
+    seconds_left: NotRequired[Annotated[float | None, Field(description="Of the step. Null: unknown")]]
+    since: NotRequired[Annotated[float | None, Field(description="Start of the state. Null: unknown")]]
+    missing: NotRequired[Annotated[int, Field(description="Labels until the next round")]]
+    published_at: NotRequired[Annotated[float | None, Field(description="When the queue in force was published")]]
+    why: NotRequired[Annotated[str, Field(description="Why labeling may stop")]]
+
+
+class Score(TypedDict):
+    """The held-out score of one control."""
+
+    metric: str
+    score: float
+    low: Annotated[float, Field(description="Lower end of the 95 % interval")]
+    high: Annotated[float, Field(description="Upper end of the 95 % interval")]
+    labels: Annotated[int, Field(description="Held-out labels")]
+
+
+class Summary(TypedDict):
+    """A project."""
+
+    project: Annotated[int, Field(description="ID of the project in Label Studio")]
+    title: str
+    connected: bool
+    state: State
+    error: Annotated[str | None, Field(description="What needs attention")]
+    adapter: Annotated[str, Field(description="Version in service")]
+    round: int
+    labels: Annotated[int, Field(description="Labeled tasks, held-out ones included")]
+    tasks: int
+    scores: Annotated[dict[str, Score], Field(description="Last held-out score by control")]
+
+
+class Stopping(TypedDict, total=False):
+    """When to stop labeling, as of a round."""
+
+    hours: Annotated[float, Field(description="Labeling time")]
+    agreement: Annotated[
+        dict[str, Any],
+        Field(description="Cohen's kappa of its predictions with those of the former adapter, by control"),
+    ]
+    settled: Annotated[bool, Field(description="Whether predictions stopped changing")]
+    forecast: Annotated[
+        dict[str, Any] | None,
+        Field(description="Labels still needed until the target is surely reached. Null: unknown"),
+    ]
+    look: Annotated[dict[str, Any] | None, Field(description="The last check of the targets. Null: no target")]
+
+
+class Stopped(TypedDict):
+    """Why labeling may stop, and since when."""
+
+    why: str
+    round: int
+    labels: int
+    at: Annotated[float, Field(description="Seconds since 1970")]
+
+
+class ProjectState(Summary):
+    """A project with the results of its last rounds."""
+
+    paused: bool
+    chosen_strategy: Annotated[
+        str | None, Field(description="Chosen on the dashboard or by the API, in place of that of the options")
+    ]
+    strategy: Annotated[str | None, Field(description="Strategy that chose the last queue")]
+    choosing: Annotated[dict[str, Any] | None, Field(description="How `auto` divided the queue, and why")]
+    evaluation: Annotated[dict[str, Any] | None, Field(description="Last held-out scores: docs/evaluation.md")]
+    review: Annotated[
+        dict[str, Any] | None,
+        Field(description="By control: labels that are probably wrong, and the agreement of annotators"),
+    ]
+    stopping: Annotated[Stopping | None, Field(description="Of the last round. Null: no round yet")]
+    stopped: Annotated[Stopped | None, Field(description="Set once labeling may stop")]
+
+
+def details(store: Store, project: Project) -> ProjectState:
+    """A project with the results of its last rounds: how good the model is, and whether labeling may stop."""
+    last, stopped = store.rounds.last, stopped_by(project, options_of(project))
+    return {
+        **summary(store, project),
+        "paused": project.paused,
+        "chosen_strategy": project.chosen_strategy,
+        "strategy": last(project.id, "strategy"),
+        "choosing": last(project.id, "choosing"),
+        "evaluation": last(project.id, "evaluation"),
+        "review": last(project.id, "review"),
+        "stopping": last(project.id, "stopping"),
+        "stopped": None
+        if stopped is None
+        else {"why": stopped["why"], "round": stopped["round"], "labels": stopped["labels"], "at": stopped["at"]},
+    }
+
+
+def summary(store: Store, project: Project) -> Summary:
     """A project in short: name, state, labeling progress and scores."""
     evaluation = store.rounds.last(project.id, "evaluation", done=True) or {}
-    names = ("metric", "score", "low", "high", "labels")
     return {
         "project": project.id,
         "title": project.title,
@@ -31,12 +135,19 @@ def summary(store: Store, project: Project) -> dict[str, Any]:
         "labels": store.tasks.count_labeled(project.id),
         "tasks": store.tasks.count(project.id),
         "scores": {
-            control: {name: found[name] for name in names} for control, found in evaluation.get("controls", {}).items()
+            control: {
+                "metric": found["metric"],
+                "score": found["score"],
+                "low": found["low"],
+                "high": found["high"],
+                "labels": found["labels"],
+            }
+            for control, found in evaluation.get("controls", {}).items()
         },
     }
 
 
-def state(store: Store, project: Project) -> dict[str, Any]:
+def state(store: Store, project: Project) -> State:
     """`name` of the state, with its details.
 
     left, no_worker, working (`step`, `round`, `share`, `seconds_left`), trouble, stopped, paused, starting,
@@ -53,14 +164,22 @@ def state(store: Store, project: Project) -> dict[str, Any]:
     if worker is None or worker[1] > SILENT:
         return {"name": "no_worker", "since": worker[0].beat_at if worker is not None else None}
     if last is not None and last.state == "running":
-        return {"name": "working", "step": last.step, "round": last.number, "since": last.started_at, **_progress(last)}
+        share, left = _progress(last)
+        return {
+            "name": "working",
+            "step": last.step,
+            "round": last.number,
+            "since": last.started_at,
+            "share": share,
+            "seconds_left": left,
+        }
     if project.error is not None:
         return {"name": "trouble"}
     published = last.finished_at if last is not None and last.queue is not None else None
     return {**_idle(store, project, options), "published_at": published}
 
 
-def _idle(store: Store, project: Project, options: ProjectOptions) -> dict[str, Any]:
+def _idle(store: Store, project: Project, options: ProjectOptions) -> State:
     stopped = stopped_by(project, options)
     if stopped is not None:
         return {"name": "stopped", "why": stopped["why"], "since": stopped["at"]}
@@ -75,11 +194,11 @@ def _idle(store: Store, project: Project, options: ProjectOptions) -> dict[str, 
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}
 
 
-def _progress(last: Round) -> dict[str, Any]:
-    """Progress of the running step, if it reports any."""
+def _progress(last: Round) -> tuple[float | None, float | None]:
+    """Share of the running step that is done, and seconds left; None: unknown."""
     progress = last.progress
     if progress is None or not progress["total"]:
-        return {"share": None, "seconds_left": None}
+        return None, None
     took, done = progress["at"] - progress["since"], progress["done"]
     left = took * (progress["total"] - done) / done if done and took >= _TOO_EARLY else None
-    return {"share": min(1.0, done / progress["total"]), "seconds_left": left}
+    return min(1.0, done / progress["total"]), left

@@ -1,29 +1,52 @@
-"""What the backend knows of projects, as JSON, and what people ask of it: for the dashboard and scripts of a team."""
+"""The API of projects: their state as JSON, and actions on them, for scripts. The dashboard shares the actions."""
 
 from __future__ import annotations
 
 import tempfile
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from flask import Blueprint, Response, jsonify, send_file
+from flask import Blueprint, Response, send_file
+from pydantic import WithJsonSchema
 
 from backend.errors import DamagedError, InvalidRequestError
 from backend.overview import card, history, labels, pool, quality
 from backend.overview import queue as queues
-from backend.overview.state import summary
-from backend.rounds import adapters, commands
-from backend.rounds.context import options_of
-from backend.rounds.quality.stopping import stopped_by
+from backend.overview.state import ProjectState, details, summary
+from backend.rounds import commands
+from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.models import Project
-from backend.web.bodies import json_body
+from backend.web.bodies import Pause, Rollback, Strategy, checked
+from backend.web.openapi import Media, operation
+from backend.web.responses import Accepted, Adapters, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
-_JSON_LINES = "application/jsonl"
+_JSON_LINES, _ZIP = "application/jsonl", "application/zip"
+_ACCEPTED: Accepted = {"status": "asked for"}
+
+ProjectId = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "ID of the project in Label Studio"}
+    ),
+]
+TaskId = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "ID of the task in Label Studio"}
+    ),
+]
+AdapterNumber = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "Number of the adapter: 12 of p7-a12"}
+    ),
+]
 
 
 class UnknownError(InvalidRequestError):
-    """There is no such thing."""
+    """The project, task, adapter or action does not exist."""
 
     status = 404
 
@@ -36,75 +59,98 @@ def blueprint(store: Store) -> Blueprint:
         return find(store, project_id)
 
     @routes.get("")
-    def projects() -> Response:
-        return jsonify(projects=[summary(store, each) for each in store.projects.all(connected=False)])
+    @operation()
+    def projects() -> Projects:
+        """All projects, one line each."""
+        return {"projects": [summary(store, each) for each in store.projects.all(connected=False)]}
 
     @routes.get("/<project_id>")
-    def project(project_id: str) -> Response:
-        return jsonify(_told(store, known(project_id)))
+    @operation()
+    def project(project_id: ProjectId) -> ProjectState:
+        """How good the model of a project is, and whether labeling may stop."""
+        return details(store, known(project_id))
 
     @routes.get("/<project_id>/quality")
-    def quality_(project_id: str) -> Response:
-        return jsonify(quality.quality(store, known(project_id)))
+    @operation()
+    def quality_(project_id: ProjectId) -> quality.Quality:
+        """Learning curves, targets, and labels still needed."""
+        return quality.quality(store, known(project_id))
 
     @routes.get("/<project_id>/classes")
-    def classes(project_id: str) -> Response:
-        return jsonify(labels.classes(store, known(project_id)))
+    @operation()
+    def classes(project_id: ProjectId) -> dict[str, dict[str, int]]:
+        """Labeled tasks by control and class."""
+        return labels.classes(store, known(project_id))
 
     @routes.get("/<project_id>/queue")
-    def queue(project_id: str) -> Response:
-        return jsonify(queues.queue(store, known(project_id), MOST))
+    @operation()
+    def queue(project_id: ProjectId) -> queues.Queue:
+        """The tasks that annotators are served next, and why."""
+        return queues.queue(store, known(project_id), MOST)
 
     @routes.get("/<project_id>/rounds")
-    def rounds(project_id: str) -> Response:
-        return jsonify(rounds=history.history(store, known(project_id), MOST))
+    @operation()
+    def rounds(project_id: ProjectId) -> Rounds:
+        """The last rounds, newest first."""
+        return {"rounds": history.history(store, known(project_id), MOST)}
 
     @routes.get("/<project_id>/annotators")
-    def annotators(project_id: str) -> Response:
-        return jsonify(labels.annotators(store, known(project_id)))
+    @operation()
+    def annotators(project_id: ProjectId) -> labels.Annotators:
+        """Work, speed and agreement of annotators."""
+        return labels.annotators(store, known(project_id))
 
     @routes.get("/<project_id>/suspects")
-    def suspects(project_id: str) -> Response:
-        return jsonify(suspects=labels.suspects(store, known(project_id), MOST))
+    @operation()
+    def suspects(project_id: ProjectId) -> Suspects:
+        """Labels that are probably wrong, most probable first."""
+        return {"suspects": labels.suspects(store, known(project_id), MOST)}
 
     @routes.get("/<project_id>/map")
-    def map_(project_id: str) -> Response:
-        return jsonify(pool.chart(store, known(project_id)))
+    @operation()
+    def map_(project_id: ProjectId) -> pool.Map:
+        """The map of the pool: columns with one row per text."""
+        return pool.chart(store, known(project_id))
 
     @routes.get("/<project_id>/tasks/<task_id>")
-    def task(project_id: str, task_id: str) -> Response:
+    @operation()
+    def task(project_id: ProjectId, task_id: TaskId) -> pool.Text:
+        """A task with its labels and the model's predictions."""
         found = pool.task(store, known(project_id), _number(task_id))
         if found is None:
-            raise UnknownError(f"task {task_id} is not known here; it may have been deleted, or not been read yet")
-        return jsonify(found)
+            raise UnknownError(f"task {task_id} is not known here; it was deleted, or has not been read yet")
+        return found
 
     @routes.get("/<project_id>/labels")
-    def labels_(project_id: str) -> Response:
-        """All labels, a task a line."""
+    @operation()
+    def labels_(project_id: ProjectId) -> Annotated[Response, Media(_JSON_LINES, {"type": "string"})]:
+        """All labeled tasks, one line of JSON each."""
         found = known(project_id)
         name = f"project-{found.id}-labels.jsonl"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(labels.lines(store, found), content_type=_JSON_LINES, headers=headers)
 
     @routes.get("/<project_id>/adapters")
-    def adapters_(project_id: str) -> Response:
-        return jsonify(adapters=history.adapters(store, known(project_id)))
+    @operation()
+    def adapters(project_id: ProjectId) -> Adapters:
+        """The adapters whose files are kept, newest first."""
+        return {"adapters": history.adapters(store, known(project_id))}
 
     @routes.get("/<project_id>/adapters/<number>")
-    def adapter(project_id: str, number: str) -> Response:
-        """An adapter's files in a zip."""
+    @operation(409)
+    def adapter(
+        project_id: ProjectId, number: AdapterNumber
+    ) -> Annotated[Response, Media(_ZIP, {"type": "string", "format": "binary"})]:
+        """The files of an adapter with a model card, as a ZIP archive."""
         found = known(project_id)
-        kept = (
-            store.rounds.adapter(found.id, _number(number))
-            if _number(number) in adapters.kept(store, found.id)
-            else None
-        )
-        if kept is None:
+        is_kept = _number(number) in kept(store, found.id)
+        record = store.rounds.adapter(found.id, _number(number)) if is_kept else None
+        if record is None:
             raise UnknownError(f"adapter {number} of project {found.id} is not kept here (see KEEP_ADAPTERS)")
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
         try:
-            card.write_zip(store, found, kept, file)
-            store.adapter_folder(found.id, kept.number)  # a round may have deleted it meanwhile
+            card.write_zip(store, found, record, file)
+            store.adapter_folder(found.id, record.number)  # raises if a round has deleted it meanwhile
         except DamagedError as error:
             raise commands.CommandError(str(error)) from None
         except OSError as error:
@@ -112,78 +158,68 @@ def blueprint(store: Store) -> Blueprint:
                 f"adapter {number} of project {found.id} cannot be read ({type(error).__name__})"
             ) from None
         file.seek(0)
-        return send_file(file, "application/zip", as_attachment=True, download_name=f"p{found.id}-a{kept.number}.zip")
+        return send_file(file, _ZIP, as_attachment=True, download_name=f"p{found.id}-a{record.number}.zip")
 
     @routes.post("/<project_id>/rounds")
-    def train(project_id: str) -> tuple[Response, int]:
-        return _done(store, known(project_id), "train", {})
+    @operation(409)
+    def train(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
+        """Start a round, whatever the number of new labels."""
+        commands.start_round(store, known(project_id).id)
+        return _ACCEPTED, 202
 
     @routes.post("/<project_id>/strategy")
-    def strategy(project_id: str) -> tuple[Response, int]:
-        return _done(store, known(project_id), "strategy", json_body())
+    @operation(409)
+    def strategy(project_id: ProjectId, body: Strategy) -> tuple[Accepted, Literal[202]]:
+        """Publish a new queue that another strategy chooses.
+
+        The strategy stays in force until the options change. Null: that of the options again.
+        """
+        commands.choose_strategy(store, known(project_id).id, body.strategy)
+        return _ACCEPTED, 202
 
     @routes.post("/<project_id>/rollback")
-    def rollback(project_id: str) -> tuple[Response, int]:
-        return _done(store, known(project_id), "rollback", json_body())
+    @operation(409)
+    def rollback(project_id: ProjectId, body: Rollback) -> tuple[Accepted, Literal[202]]:
+        """Put an earlier adapter into service again."""
+        commands.rollback(store, known(project_id).id, body.adapter)
+        return _ACCEPTED, 202
 
     @routes.post("/<project_id>/pause")
-    def pause(project_id: str) -> tuple[Response, int]:
-        return _done(store, known(project_id), "pause", json_body())
+    @operation(409)
+    def pause(project_id: ProjectId, body: Pause) -> tuple[Accepted, Literal[202]]:
+        """Stop starting rounds by itself, or resume."""
+        commands.pause(store, known(project_id).id, paused=body.paused)
+        return _ACCEPTED, 202
 
     return routes
 
 
 def find(store: Store, project_id: str) -> Project:
-    """The project of this number. Raises `InvalidRequestError` if there is none."""
+    """The project with this ID. Raises `InvalidRequestError` if there is none."""
     found = store.projects.get(_number(project_id))
     if found is None:
         raise UnknownError(f"project {project_id} is not known here; connect this backend in its Settings → Model")
     return found
 
 
-def act(store: Store, project_id: int, action: str, wanted: dict[str, Any]) -> None:
-    """Do what is asked for. Raises `InvalidRequestError` if it cannot be done, or `wanted` is not as described."""
+def act(store: Store, project_id: int, action: str, values: Mapping[str, Any]) -> None:
+    """Do what a form of the dashboard sends. values: the body of the API's call of the same name.
+
+    Raises `InvalidRequestError` if a value is invalid or the action is not possible now.
+    """
     if action == "train":
         commands.start_round(store, project_id)
     elif action == "strategy":
-        commands.choose_strategy(store, project_id, _of(wanted, "strategy", str, None))
+        commands.choose_strategy(store, project_id, checked(Strategy, values).strategy)
     elif action == "rollback":
-        commands.rollback(store, project_id, _of(wanted, "adapter", int))
+        commands.rollback(store, project_id, checked(Rollback, values).adapter)
     elif action == "pause":
-        commands.pause(store, project_id, paused=_of(wanted, "paused", bool))
+        commands.pause(store, project_id, paused=checked(Pause, values).paused)
     else:
-        raise UnknownError(f"there is no action {action}")
-
-
-def _done(store: Store, project: Project, action: str, wanted: dict[str, Any]) -> tuple[Response, int]:
-    act(store, project.id, action, wanted)
-    return jsonify(status="asked for"), 202
-
-
-def _of(wanted: dict[str, Any], name: str, kind: type, *others: object) -> Any:
-    value = wanted.get(name, ...)
-    if type(value) is not kind and not (others and value is None):
-        raise InvalidRequestError(f"'{name}' must be given, as {kind.__name__}{' or null' if others else ''}")
-    return value
+        raise UnknownError(f"there is no action {action}; use train, strategy, rollback or pause")
 
 
 def _number(value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 18:
         raise InvalidRequestError(f"'{value[:20]}' is not the number of a project, a task or an adapter")
     return int(value)
-
-
-def _told(store: Store, project: Project) -> dict[str, Any]:
-    """What the last rounds told: how good the model is, and whether labeling may stop."""
-    last, stopped = store.rounds.last, stopped_by(project, options_of(project))
-    return {
-        **summary(store, project),
-        "paused": project.paused,
-        "chosen_strategy": project.chosen_strategy,
-        "strategy": last(project.id, "strategy"),
-        "choosing": last(project.id, "choosing"),
-        "evaluation": last(project.id, "evaluation"),
-        "review": last(project.id, "review"),
-        "stopping": last(project.id, "stopping"),
-        "stopped": {key: stopped[key] for key in ("why", "round", "labels", "at")} if stopped else None,
-    }

@@ -11,7 +11,8 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.web.error_responses import answer
 
-_OPEN = {"ml.index", "ml.health"}  # health probes; they expose no data
+OPEN = {"ml.index", "ml.health"}  # health probes; they expose no data
+WEBHOOK = "ml.webhook"
 _FOR_MONITORS = {"metrics.metrics", "ready.ready"}
 _WRONG = "Wrong or missing user and password; enter BASIC_AUTH_USER and BASIC_AUTH_PASS in the model's settings"
 
@@ -21,7 +22,7 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
     if settings.basic_auth is None:
         return
     user, password = (part.encode() for part in settings.basic_auth)
-    free = _OPEN | (_FOR_MONITORS if settings.metrics_public else set())
+    free = OPEN | (_FOR_MONITORS if settings.metrics_public else set())
 
     @app.before_request
     def _check() -> Response | None:
@@ -32,7 +33,7 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
         # `&` rather than `and`: always compare both parts.
         if hmac.compare_digest(sent[0], user) & hmac.compare_digest(sent[1], password):
             return None
-        if request.endpoint == "ml.webhook" and (project_id := _project_of_webhook(store)) is not None:
+        if request.endpoint == WEBHOOK and (project_id := _project_of_webhook(store)) is not None:
             g.only_project = project_id
             return None
         refusal = answer(401, _WRONG)

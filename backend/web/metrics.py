@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
@@ -13,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from backend.store import Store
+from backend.web.openapi import Media, operation
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 100)  # seconds
 
@@ -74,7 +76,9 @@ def blueprint(app: Flask, store: Store) -> Blueprint:
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
-    def metrics() -> Response:
+    @operation()
+    def metrics() -> Annotated[Response, Media("text/plain", {"type": "string"})]:
+        """Metrics for Prometheus."""
         everything = registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # where several web processes write their timings
             everything = CollectorRegistry()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.store import Store
 from backend.store.workers import SILENT
+from backend.web.openapi import operation
+from backend.web.responses import Ready
 
 _WAITING = 600.0  # seconds that an event may wait while no round runs; during a round, events wait until it ends
 
@@ -18,11 +21,17 @@ def blueprint(store: Store) -> Blueprint:
     routes = Blueprint("ready", __name__)
 
     @routes.get("/ready")
-    def ready() -> Response:
+    @operation()
+    def ready() -> tuple[Ready, Literal[200, 503]]:
+        """Whether database, queue, worker and Label Studio work."""
         found = {name: _problem(check, store) for name, check in _CHECKS.items()}
-        response = jsonify({name: wrong or "ok" for name, wrong in found.items()})
-        response.status_code = 503 if any(found.values()) else 200
-        return response
+        body: Ready = {
+            "database": found["database"] or "ok",
+            "queue": found["queue"] or "ok",
+            "worker": found["worker"] or "ok",
+            "label_studio": found["label_studio"] or "ok",
+        }
+        return body, 503 if any(found.values()) else 200
 
     return routes
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio import webhook
-from backend.labelstudio.responses import ConnectedBackend
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
+from backend.labelstudio.responses import ConnectedBackend
 from backend.rounds.context import ProjectRun
 from backend.store import Store
 from backend.store.models import Project, PublishedQueue

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import TaskState, each_of, state_of
-from backend.labelstudio.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
+from backend.labelstudio.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun
 from backend.rounds.selection.compatibility import refuse_unsupported

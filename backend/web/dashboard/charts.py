@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from backend.overview.history import RoundState
+from backend.overview.quality import Curve, Forecast
 from backend.web.dashboard import sentences
 from backend.web.dashboard.language import Language
 
@@ -12,7 +15,7 @@ Chart = dict[str, Any]
 _STEPS = ("sync", "train", "evaluate", "score", "select", "publish", "judge")
 
 
-def curve(control: dict[str, Any], forecast: dict[str, Any] | None, t: Language) -> Chart:
+def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:
     """Held-out score over labels, with its interval, the target, and the forecast of when it is reached."""
     points = control["points"]
     labels = [point["labels"] for point in points]
@@ -71,7 +74,7 @@ def bars(counts: dict[str, int], t: Language) -> Chart:
     return chart
 
 
-def seconds(rounds: list[dict[str, Any]], t: Language) -> Chart:
+def seconds(rounds: list[RoundState], t: Language) -> Chart:
     """Duration of each step of each round."""
     oldest_first = rounds[::-1]
     numbers = [each["round"] for each in oldest_first]
@@ -89,7 +92,13 @@ def seconds(rounds: list[dict[str, Any]], t: Language) -> Chart:
 
 
 def _line(
-    x: list[float], y: list[float], *, color: str = "var(--first)", width: float, dash: str = "solid", **more: Any
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    color: str = "var(--first)",
+    width: float,
+    dash: str = "solid",
+    **more: Any,
 ) -> Chart:
     return {"x": x, "y": y, "mode": "lines", "line": {"color": color, "width": width, "dash": dash}, **more}
 

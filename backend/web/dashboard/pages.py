@@ -18,7 +18,7 @@ import strategies
 from backend import __version__
 from backend.overview import history, labels, queue
 from backend.overview.quality import quality
-from backend.overview.state import summary
+from backend.overview.state import Summary, summary
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.selection.compatibility import works
 from backend.settings import Settings
@@ -132,7 +132,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _stamp(store: Store, project: Project, current: dict[str, Any]) -> str:
+def _stamp(store: Store, project: Project, current: Summary) -> str:
     """A value that changes with the panels: by a round, a user's action, or data read from Label Studio."""
     skipped = [store.tasks.count_skipped(project.id, audit=audit) for audit in (False, True)]
     wishes = (project.paused, project.chosen_strategy, project.connected)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.overview.quality import Forecast
+from backend.overview.queue import QueuedTask
+from backend.overview.state import State
 from backend.web.dashboard.language import Language
 
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
@@ -11,7 +14,7 @@ _NEW = 0.9  # share of the candidates that are closer to a labeled text
 _DENSE = 0.75  # share of the candidates that have fewer similar texts
 
 
-def state(now: dict[str, Any], t: Language) -> str:
+def state(now: State, t: Language) -> str:
     """The state of a project, in a sentence."""
     name = now["name"]
     if name == "working":
@@ -36,7 +39,7 @@ def state(now: dict[str, Any], t: Language) -> str:
     return others[name]
 
 
-def briefly(now: dict[str, Any], t: Language) -> str:
+def briefly(now: State, t: Language) -> str:
     """The state without progress and times, for screen readers."""
     if now["name"] == "working":
         return step(now["step"], t)
@@ -56,7 +59,7 @@ def step(name: str, t: Language) -> str:
     }.get(name, name)
 
 
-def _working(now: dict[str, Any], t: Language) -> str:
+def _working(now: State, t: Language) -> str:
     doing = step(now["step"], t)
     if now["share"] is None:
         return doing
@@ -68,7 +71,7 @@ def _working(now: dict[str, Any], t: Language) -> str:
     )  # fmt: skip
 
 
-def advice(now: dict[str, Any], t: Language) -> str | None:
+def advice(now: State, t: Language) -> str | None:
     """What to do about a state that blocks rounds; None for other states."""
     return {
         "no_worker": t.gettext("Start `lsal serve` or `lsal worker`. If it stopped, check its log."),
@@ -77,7 +80,7 @@ def advice(now: dict[str, Any], t: Language) -> str | None:
     }.get(now["name"])
 
 
-def why(item: dict[str, Any], strategy: str | None, t: Language, several: bool = False) -> str:
+def why(item: QueuedTask, strategy: str | None, t: Language, several: bool = False) -> str:
     """Why a task is in the queue. several: name the controls."""
     if item["held_out"]:
         return t.gettext("Held out to measure model quality")
@@ -119,7 +122,7 @@ def saved(control_arm: dict[str, Any] | None, t: Language) -> str:
     )  # fmt: skip
 
 
-def forecast(found: dict[str, Any] | None, *, asked: bool, reached: bool, t: Language) -> str:
+def forecast(found: Forecast | None, *, asked: bool, reached: bool, t: Language) -> str:
     """How many labels are still needed for the target."""
     if not asked:
         return t.gettext("No target is set")

@@ -1,4 +1,4 @@
-"""Every call that the written description allows, and many that it does not: answered as it says, never with a 500."""
+"""The document is complete, and requests that it allows or forbids are answered as it describes, never with a 500."""
 
 from __future__ import annotations
 
@@ -30,15 +30,19 @@ CALLS = sorted(
 
 
 @pytest.fixture(scope="module")
-def app(played_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    store = Store(Path(shutil.copytree(played_folder, tmp_path_factory.mktemp("described") / "store")))
-    store.workers.beat("worker-1", None)
+def store(played_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(Path(shutil.copytree(played_folder, tmp_path_factory.mktemp("described") / "store")))
+
+
+@pytest.fixture(scope="module")
+def app(store: Store) -> Any:
     return create_app(Settings(), store, Serving(store, BaseModels()))  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("call", CALLS)
-def test_calls_are_answered_as_described(app: Any, call: str, mode: GenerationMode) -> None:
+def test_calls_are_answered_as_described(app: Any, store: Store, call: str, mode: GenerationMode) -> None:
+    store.workers.beat("worker-1", None)  # now, since /ready answers 503 when the worker has been silent for long
     description = schemathesis.openapi.from_wsgi("/openapi.json", app)
     method, path = call.split()
     operation = description[path][method]
@@ -64,3 +68,27 @@ def test_every_route_is_described_and_every_described_route_is_there(app: Any) -
     }
     assert routes == {(path, method.upper()) for path, methods in described.items() for method in methods}
     assert sorted(f"{method} {path}" for path, method in routes) == CALLS
+
+
+def test_operations_have_a_summary_and_their_refusals(app: Any) -> None:
+    paths = app.test_client().get("/openapi.json").get_json()["paths"]
+    for path, methods in paths.items():
+        for method, each in methods.items():
+            statuses = set(each["responses"])
+            assert each["summary"], path
+            assert ("401" in statuses) == (path not in ("/", "/health")) == (each.get("security") != [])
+            assert {"400", "404", "422"} <= statuses or "{" not in path
+            assert {"400", "403", "413", "422"} <= statuses or method == "get"
+    assert {"password": []} in paths["/webhook"]["post"]["security"]
+    assert {"secret": []} in paths["/webhook"]["post"]["security"]
+
+
+def test_properties_that_a_script_needs_are_described(app: Any) -> None:
+    schemas = app.test_client().get("/openapi.json").get_json()["components"]["schemas"]
+    for schema in schemas.values():
+        assert schema["description"]
+    assert schemas["Score"]["properties"]["low"] == {"type": "number", "description": "Lower end of the 95 % interval"}
+    assert "title" in schemas["Summary"]["properties"]
+    assert set(schemas["ProjectState"]["required"]) > set(schemas["Summary"]["required"])
+    assert set(schemas["Setup"]["required"]) == {"project", "schema"}
+    assert schemas["Predict"]["properties"]["tasks"]["maxItems"] == 50_000
