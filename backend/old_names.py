@@ -34,15 +34,15 @@ def messages(options: type[BaseSettings]) -> list[str]:
         old = [name.upper() for name in source.env_vars]
         new = ", ".join(prefix + name for name in old)
         warnings.append(
-            f"variables of project options have the prefix {prefix} now: set {new} instead of {', '.join(old)}, which "
-            "the next release will not read"
+            f"variables of project options now have the prefix {prefix}: set {new} instead of {', '.join(old)}; the "
+            "next release will not read the old names"
         )
     if source.ignored:
         old = [name.upper() for name in source.ignored]
         new = ", ".join(prefix + name for name in old)
         warnings.append(
-            f"{', '.join(old)} {'is' if len(old) == 1 else 'are'} ignored: set {new} for the project option; leave it "
-            "as it is if another program needs it"
+            f"{', '.join(old)} {'is' if len(old) == 1 else 'are'} ignored: project options are set by {new}. No "
+            "change is needed if the value is for another program"
         )
     return warnings
 

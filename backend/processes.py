@@ -90,7 +90,7 @@ class _Child:
         self._started = time.monotonic()
         self._dead = False
 
-    def look(self) -> int | None:
+    def check(self) -> int | None:
         """Restart the process if it has ended and the wait is over. Returns its exit code if it refused to start."""
         code = self.process.poll()
         if code is None:
@@ -122,7 +122,7 @@ def both() -> int:
     running = [_Child(name) for name in ("web", "worker")]
     refused: int | None = None
     while not stopping.wait(0.2) and refused is None:
-        refused = next((code for child in running if (code := child.look()) is not None), None)
+        refused = next((code for child in running if (code := child.check()) is not None), None)
     _stop([child.process for child in running], patience=35.0)
     return refused or 0
 

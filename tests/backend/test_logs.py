@@ -1,4 +1,4 @@
-"""What the log must never hold, whoever writes to it."""
+"""The log never contains secrets or texts of tasks, whichever logger writes to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "the text of a task"
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """What would go to standard error, at the lowest level."""
+    """The output to standard error at the lowest level."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in ("backend", "lsal", "gunicorn")}
@@ -33,19 +33,19 @@ def written() -> Iterator[io.StringIO]:
         logging.getLogger(name).setLevel(former)
 
 
-def test_our_own_words_at_the_level_that_was_asked_for(written: io.StringIO) -> None:
+def test_our_messages_are_logged_at_the_chosen_level(written: io.StringIO) -> None:
     logging.getLogger("backend.rounds").debug("project %d begins", 7)
     assert "DEBUG backend.rounds: project 7 begins" in written.getvalue()
 
 
-def test_libraries_are_heard_from_warning_on_and_without_what_they_were_given(written: io.StringIO) -> None:
+def test_libraries_are_logged_from_warning_on_without_arguments(written: io.StringIO) -> None:
     theirs = logging.getLogger("httpcore.http11")
     theirs.debug("send_request_headers %s", SECRET)
     theirs.info("HTTP Request: %s", SECRET)
     theirs.warning("cannot parse %r", SECRET)
     theirs.error(f"cannot parse {SECRET} either")
     assert "WARNING httpcore.http11: cannot parse %r" in written.getvalue()
-    assert "ERROR httpcore.http11: see test_logs.test_libraries_are_heard" in written.getvalue()
+    assert "ERROR httpcore.http11: see test_logs.test_libraries_are_logged" in written.getvalue()
     assert SECRET not in written.getvalue()
     assert "HTTP Request" not in written.getvalue()
 
@@ -56,13 +56,13 @@ def test_gunicorn_logs_through_the_same_handler(written: io.StringIO) -> None:
         raise ValueError(SECRET)
     except ValueError:
         theirs.exception("Error handling request %s", "/predict")
-    said = written.getvalue()
-    assert "ERROR gunicorn.error: Error handling request /predict" in said
-    assert "builtins.ValueError" in said
-    assert SECRET not in said
+    output = written.getvalue()
+    assert "ERROR gunicorn.error: Error handling request /predict" in output
+    assert "builtins.ValueError" in output
+    assert SECRET not in output
 
 
-def test_exceptions_tell_where_and_of_which_kind_but_not_what(written: io.StringIO) -> None:
+def test_exceptions_are_logged_with_stack_and_type_without_message(written: io.StringIO) -> None:
     def inner() -> None:
         raise ValueError(f"could not convert string to float: '{SECRET}'")
 
@@ -73,14 +73,14 @@ def test_exceptions_tell_where_and_of_which_kind_but_not_what(written: io.String
             raise KeyError(SECRET) from error
     except KeyError:
         logging.getLogger("backend.x").exception("a step failed")
-    said = written.getvalue()
-    assert SECRET not in said
-    assert "builtins.ValueError" in said
-    assert "builtins.KeyError" in said
-    assert "in inner" in said
+    output = written.getvalue()
+    assert SECRET not in output
+    assert "builtins.ValueError" in output
+    assert "builtins.KeyError" in output
+    assert "in inner" in output
 
 
-def test_our_own_exceptions_are_written_for_people(written: io.StringIO) -> None:
+def test_messages_of_our_exceptions_are_logged(written: io.StringIO) -> None:
     try:
         raise BackendError("do this or that")
     except BackendError:

@@ -1,4 +1,4 @@
-"""Whoever asked for it hears of it, and nobody else learns the address."""
+"""Notifications: a text arrives or is reported as failed, and the URL stays secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.notify import notifier
 from tests.servers import chat_server
 
 
-def test_without_an_address_nobody_is_told() -> None:
+def test_without_a_url_there_is_no_notifier() -> None:
     assert notifier(None) is None
 
 
@@ -28,11 +28,11 @@ def test_a_text_arrives_or_not_and_the_address_stays_secret(caplog: pytest.LogCa
     assert not send("again")
     assert "cannot be reached (ConnectError)" in caplog.text
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("backend")]
-    assert not any("secret" in said for said in ours)
+    assert not any("secret" in message for message in ours)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "http://[", "ftp://x.local/"])
-def test_an_address_that_is_none_does_no_harm(address: str) -> None:
+def test_an_invalid_url_is_a_failed_notification(address: str) -> None:
     send = notifier(SecretStr(address))
     assert send is not None
     assert not send("labeling may stop")
