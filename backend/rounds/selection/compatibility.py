@@ -1,4 +1,4 @@
-"""Strategies × kinds of labels: which work together, what chooses by default, and the refusal of the rest."""
+"""Strategies × kinds of labels: which fit together, the default strategy, and the refusal of the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from strategies import Strategy
 
 SEVERAL = "several controls"
 _ALWAYS = frozenset({"embeddings", "labeled_embeddings"})
-_SHARED = frozenset({"features", "uncertainty"})  # what several controls of one adapter have in common
+_SHARED = frozenset({"features", "uncertainty"})  # fields that exist for several controls together
 _DEFAULTS: dict[Kind, str] = {
     "classification": "margin",
     "multilabel": "uncertainty",
@@ -29,12 +29,12 @@ _DEFAULTS: dict[Kind, str] = {
 
 
 def default_strategy(targets: Sequence[Target]) -> str:
-    """What chooses after the cold start when nobody says."""
+    """The strategy after the cold start, without the option `strategy`."""
     return _DEFAULTS[targets[0].kind] if len(targets) == 1 else "uncertainty"
 
 
 def fields_of(kinds: Sequence[Kind]) -> frozenset[str]:
-    """The `Pool` fields that there are for targets of these kinds."""
+    """The `Pool` fields available for targets of these kinds."""
     asks = BY_KIND[kinds[0]].asks if len(kinds) == 1 else _SHARED
     labeled = {f"labeled_{name}" for name in asks & {"probs", "features"}}
     counts = {"class_counts"} if "probs" in asks else set()
@@ -42,12 +42,12 @@ def fields_of(kinds: Sequence[Kind]) -> frozenset[str]:
 
 
 def works(strategy: Strategy, kinds: Sequence[Kind]) -> bool:
-    """Whether the strategy finds all it asks for."""
+    """Whether all `Pool` fields that the strategy requires are available."""
     return strategy.requires <= fields_of(kinds)
 
 
 def matrix() -> dict[str, dict[str, str]]:
-    """For each strategy and kind: "yes", the base with which it works, or "" if it does not."""
+    """For each strategy and kind: "yes", the base strategy that it needs, or "" if they do not fit."""
     columns: dict[str, Sequence[Kind]] = {kind: [kind] for kind in BY_KIND}
     columns[SEVERAL] = ["classification", "spans"]
     return {name: {column: _cell(name, kinds) for column, kinds in columns.items()} for name in strategies.names()}
@@ -60,14 +60,14 @@ def _cell(name: str, kinds: Sequence[Kind]) -> str:
         try:
             found = strategies.get(name, base=base)
         except strategies.StrategyError:
-            return ""  # it builds on no other
+            return ""  # it has no base strategy
         if works(found, kinds):
             return f"base {base}"
     return ""
 
 
 def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> None:
-    """Raise `UnsupportedConfigError` with a sentence if the options do not fit what is to be learned."""
+    """Raise `UnsupportedConfigError` if the options do not fit the label config."""
     kinds = [target.kind for target in targets]
     goals = options.target if isinstance(options.target, dict) else {}
     for option, named in (("control_weights", options.control_weights), ("target", goals)):
@@ -81,7 +81,7 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
         raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
     if options.shortlist_by == "probe" and not PROBED & set(kinds):
         raise UnsupportedConfigError(
-            "extra_params.shortlist_by: a probe tells classes, and there are none to learn; leave it out, or choose "
+            "extra_params.shortlist_by: a probe needs classes, and the label config has none; leave it out, or choose "
             "neighbors"
         )
     if isinstance(options.target, float | int) and len(targets) > 1 and "regression" in kinds:
@@ -99,7 +99,7 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
     written = next((target.name for target in targets if target.kind == "generation"), None)
     if written is not None and not is_served(options.base_model) and not can_write(options.base_model):
         raise UnsupportedConfigError(
-            f"<TextArea name='{written}'> asks for words, and base model '{options.base_model}' cannot write; "
+            f"<TextArea name='{written}'> needs written answers, and base model '{options.base_model}' cannot write; "
             f"{WRITERS}. "
             f'To learn the other controls only, set {{"ignore_controls": ["{written}"]}}'
         )
@@ -116,11 +116,10 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
 
 
 def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:
-    """What a model behind a server cannot learn: it answers with one letter, and has no weights here."""
+    """Refuse what a served model cannot learn: it answers with one letter, and its weights are not here."""
     if options.base_model == SERVED:
         raise UnsupportedConfigError(
-            f"extra_params.base_model: '{SERVED}' lacks the name by which the server knows the model, as in "
-            f"{SERVED}Qwen/Qwen3-32B"
+            f"extra_params.base_model: '{SERVED}' lacks the model's name on the server, as in {SERVED}Qwen/Qwen3-32B"
         )
     others = [target for target in targets if target.kind not in prompts.KINDS]
     if others:
@@ -133,8 +132,8 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
     many = next((target for target in targets if len(target.classes) > most), None)
     if many is not None:
         raise UnsupportedConfigError(
-            f"'{many.name}' has {len(many.classes)} choices; base model '{options.base_model}' is asked for a letter, "
-            f"of which there are {most}. Name a base model with weights here"
+            f"'{many.name}' has {len(many.classes)} choices; base model '{options.base_model}' answers with one of "
+            f"{most} letters. Name a base model with weights here"
         )
     if options.committee not in (None, "bootstrap"):
         raise UnsupportedConfigError(

@@ -103,7 +103,7 @@ def test_every_kind_has_a_look(kinds: list[Any], context: Context, store: Store,
 
 def test_a_probe_for_numbers_is_refused() -> None:
     options = ProjectOptions.from_extra_params({"shortlist": 0.5, "shortlist_by": "probe"})
-    with pytest.raises(UnsupportedConfigError, match="a probe tells classes, and there are none to learn"):
+    with pytest.raises(UnsupportedConfigError, match="a probe needs classes, and the label config has none"):
         refuse_unsupported(options, parse(config("regression")).targets)
     refuse_unsupported(options, parse(config("spans", "classification")).targets)
 

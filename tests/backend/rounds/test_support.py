@@ -114,7 +114,9 @@ def test_thresholds_of_several_labels_are_noted_with_the_adapter(
 def test_a_model_that_only_reads_is_refused_for_answers(tiny_encoder: Path) -> None:
     targets = parse(config("generation", "multilabel")).targets
     options = ProjectOptions.from_extra_params({"base_model": str(tiny_encoder)})
-    with pytest.raises(UnsupportedConfigError, match=r"<TextArea name='answer'> asks for words, .* name a causal"):
+    with pytest.raises(
+        UnsupportedConfigError, match=r"<TextArea name='answer'> needs written answers, .* name a causal"
+    ):
         refuse_unsupported(options, targets)
 
 
