@@ -23,7 +23,7 @@ from backend.demo import tickets
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import Batch, by_length
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from backend.targets import Target
 from benchmarks.measure import measure
@@ -115,11 +115,11 @@ def committees(base: BaseModel, texts: list[str], folder: Path, repeats: int) ->
         options = CommitteeOptions(kind=kind, members=members)  # type: ignore[arg-type]
         classifier = _trained(base, folder / kind, options)
 
-        def one(classifier: Learner = classifier) -> int:
+        def one(classifier: LoraLearner = classifier) -> int:
             classifier.score(texts)
             return len(texts)
 
-        def all_of_them(classifier: Learner = classifier) -> int:
+        def all_of_them(classifier: LoraLearner = classifier) -> int:
             classifier.score(texts, ["probs", "committee_probs"])
             return len(texts)
 
@@ -149,17 +149,17 @@ def prepare_members(folder: str, wanted: str) -> Callable[[], None]:
     base.embed(texts, max_length=256)
 
     def call() -> None:
-        Learner.load(base, "measured", Path(folder) / "lora").score(texts, [wanted])
+        LoraLearner.load(base, "measured", Path(folder) / "lora").score(texts, [wanted])
 
     return call
 
 
-def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) -> Learner:
+def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) -> LoraLearner:
     folder.mkdir()
     written = tickets.write(64, seed=2)
     options = TrainingOptions(min_steps=4, max_steps=4, committee=committee)
     train(base, [t.text for t in written], [{"topic": t.topic} for t in written], [TOPIC], options, folder)
-    return Learner.load(base, folder.name, folder)
+    return LoraLearner.load(base, folder.name, folder)
 
 
 def _compare(title: str, kinds: dict[str, Callable[[], int]], repeats: int) -> None:

@@ -25,7 +25,7 @@ from backend.demo import tickets
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import by_length
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.packaged import resolve
 from backend.learners.training import train
 from backend.pool import local
@@ -58,7 +58,7 @@ def main() -> None:
         options = TrainingOptions(min_steps=2, max_steps=2)
         labels = [ticket.topic for ticket in written[:32]]
         train(base, texts[:32], [{"topic": label} for label in labels], [TOPIC], options, folder)
-        classifier = Learner.load(base, "benchmark", folder)
+        classifier = LoraLearner.load(base, "benchmark", folder)
         ids = base.tokenize(texts, options.max_length)
         batches = list(by_length(base.tokenizer, ids))
         pieces = sum(map(len, ids))

@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from backend.learners import heads
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.packaged import resolve
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import ServedModel
@@ -154,7 +154,7 @@ def _measure(
             lora = Path(place) / f"lora-{count}"
             lora.mkdir()
             train(small, *given, lora)
-            tuned = Learner.load(small, "tuned", lora)
+            tuned = LoraLearner.load(small, "tuned", lora)
             vectors, of_test = (small.embed(some, max_length=256) for some in (texts[:count], test_texts))
             rows = np.array([classes.index(label) for label in labels[:count]])
             for arm, probs in {

@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from backend.targets import Target
 
@@ -62,7 +62,7 @@ def main() -> None:
                     values = [{"topic": label} for label in labels]
                     train(base, texts, values, [target], options, path, warm_start=former if warm else None)
                     spent.append(time.process_time() - started)
-                    curve.append(_accuracy(Learner.load(base, "benchmark", path), rows["test"]))
+                    curve.append(_accuracy(LoraLearner.load(base, "benchmark", path), rows["test"]))
                     former = path
             curves.append(curve)
         means = [f"{statistics.mean(each):.3f} ± {statistics.pstdev(each):.3f}" for each in zip(*curves, strict=True)]
@@ -74,7 +74,7 @@ def _read(path: Path) -> list[tuple[str, str]]:
         return [(row["text"], row["label"]) for row in map(json.loads, file)]
 
 
-def _accuracy(classifier: Learner, rows: list[tuple[str, str]]) -> float:
+def _accuracy(classifier: LoraLearner, rows: list[tuple[str, str]]) -> float:
     probs = classifier.score([text for text, _ in rows])["topic/probs"]
     hits = [
         classifier.targets[0].classes[row] == label for row, (_, label) in zip(probs.argmax(axis=1), rows, strict=True)

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.store import Store
 from backend.targets import Target
 
@@ -70,7 +70,7 @@ def topics(labels: Sequence[str]) -> list[dict[str, str]]:
     return [{"topic": label} for label in labels]
 
 
-def class_probs(learner: Learner, texts: Sequence[str]) -> np.ndarray:
+def class_probs(learner: LoraLearner, texts: Sequence[str]) -> np.ndarray:
     """What a learner of classes says of texts: (N, C)."""
     return learner.predict(texts)[f"{learner.targets[0].name}/probs"]
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.targets import Target
+
+Array = NDArray[np.generic]
+Arrays = dict[str, Array]
 Progress = Callable[[int, int], None]  # called with (done, total)
 
 
@@ -58,8 +66,9 @@ class TrainingOptions:
     min_steps: int = 100  # with few labels, ten epochs are too few steps
     max_steps: int = 600
     batch_size: int = 16
-    checkpointing: bool = False  # gradient checkpointing: recompute activations in the backward pass
-    halvings: int = 0  # out of memory: split each batch into 2**halvings micro-batches (gradient accumulation)
+    # The first two change memory and speed, not what is learned, and so are not part of `repr`.
+    checkpointing: bool = field(default=False, repr=False)  # recompute activations in the backward pass
+    batch_shrink: int = field(default=0, repr=False)  # split each batch into 2**batch_shrink micro-batches
     learning_rate: float | None = None
     lora_r: int = 8
     lora_alpha: int = 16
@@ -69,3 +78,46 @@ class TrainingOptions:
     shots: int = 16  # served models: most few-shot examples in a prompt
     instructions: str = ""  # served models: task description in the prompt
     committee: CommitteeOptions | None = None  # trained with the adapter
+
+
+class Base(Protocol):
+    """A base model, in this process or behind a server."""
+
+    @property
+    def name(self) -> str:
+        """The name in the option `base_model`."""
+
+
+class Learner(Protocol):
+    """A trained adapter, ready to predict: weights in this process, or prompts and heads for a served model.
+
+    Arrays have one row per text: the outputs of each target as "target/array", with the names of its kind's file, and
+    the arrays that strategies require under the names of `score`.
+    """
+
+    is_portable: ClassVar[bool]  # whether other processes can load it from `folder`
+    folder: Path
+    batch_shrink: int  # how often to halve batches, after memory ran out
+
+    @property
+    def base(self) -> Base:
+        """The base model."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The learned targets."""
+
+    def predict(self, texts: Sequence[str]) -> Arrays:
+        """The outputs of each text, in order. Thread-safe."""
+
+    def score(
+        self, texts: Sequence[str], wanted: Collection[str] = (), *, gradient: GradientOptions = ...,
+        uncertainty: UncertaintyOptions = ..., progress: Progress = ...,
+    ) -> Arrays:  # fmt: skip
+        """The outputs and the wanted arrays of a whole pool."""
+
+    def nll(self, target: Target, texts: Sequence[str], answers: Sequence[str]) -> Array:
+        """Negative log-likelihood of written answers: (N,), in nats per token."""
+
+    def unload(self) -> None:
+        """Remove the adapter from memory."""

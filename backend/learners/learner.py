@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from backend.errors import DamagedError, ModelError
 from backend.learners import gradients, memory, saved
-from backend.learners.base import CommitteeOptions, GradientOptions, Progress, UncertaintyOptions, no_progress
+from backend.learners.base import (
+    Array,
+    Arrays,
+    CommitteeOptions,
+    GradientOptions,
+    Progress,
+    UncertaintyOptions,
+    no_progress,
+)
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length
 from backend.learners.committee import Committee, assembled
@@ -22,17 +30,13 @@ from backend.targets import Target
 
 _LOGITS = 8  # texts per loss computation in `nll`, as logits cover the whole vocabulary
 
-Array = NDArray[np.generic]
-Arrays = dict[str, Array]
 Tensors = dict[str, torch.Tensor]
 
 
-class Learner:
-    """A trained adapter with its heads.
+class LoraLearner:
+    """A `Learner` of weights in this process."""
 
-    Results are arrays with one row per text: the outputs of each target under "target/array", with the array names of
-    its `TargetHead`, and strategy inputs under the names listed in `score`.
-    """
+    is_portable: ClassVar[bool] = True
 
     def __init__(
         self, base: BaseModel, adapter: str, folder: Path, heads: tuple[TargetHead, ...], max_length: int,
@@ -44,7 +48,7 @@ class Learner:
         self.max_length = max_length
         self.committee = committee
         self.folder = folder
-        self.tokens_a_batch = TOKENS_A_BATCH  # lowered when memory runs out
+        self.batch_shrink = 0
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -156,7 +160,9 @@ class Learner:
             return {name: values[:0] for name, values in self._run([""], step, no_progress).items()}
         parts: list[tuple[NDArray[np.int64], Arrays]] = []
         done = 0
-        for batch in by_length(self.base.tokenizer, self.base.tokenize(texts, self.max_length), self.tokens_a_batch):
+        for batch in by_length(
+            self.base.tokenizer, self.base.tokenize(texts, self.max_length), TOKENS_A_BATCH >> self.batch_shrink
+        ):
             found = step(batch, [texts[row] for row in batch.rows])
             parts.append((batch.rows, {name: values.detach().cpu().numpy() for name, values in found.items()}))
             done += len(batch.rows)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from backend.errors import ModelError
 from backend.learners import memory as memory_of_device
+from backend.learners.base import Learner
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.loading import is_served
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import EMBEDDER, Memory, ServedModel
 from backend.learners.served.server import Server
-
-AnyLearner = Learner | ServedLearner
 
 
 class BaseModels:
@@ -67,14 +66,14 @@ class BaseModels:
             )
         return ServedModel(name, self._server, partial(self.get, EMBEDDER))
 
-    def learner(self, name: str, adapter: str, folder: Path, memory: Memory | None = None) -> AnyLearner:
+    def learner(self, name: str, adapter: str, folder: Path, memory: Memory | None = None) -> Learner:
         """Load what was trained into a folder, with the base model of this name.
 
         adapter: its name in memory. memory: cache of a served model's answers.
         """
         if is_served(name):
             return ServedLearner.load(self.served(name), folder, memory)
-        return Learner.load(self.get(name), adapter, folder)
+        return LoraLearner.load(self.get(name), adapter, folder)
 
     def clear(self) -> None:
         """Drop all models."""

@@ -22,7 +22,7 @@ from backend.learners.batching import pad
 from backend.learners.committee import HEADS, member_folder
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import Reading, TargetHead
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.team import ALONE, Team
 from backend.targets import Target, Values
 
@@ -111,7 +111,7 @@ def _train_one(
             base.adapters.drop(adapter)
             base.adapters.add(adapter, lora_config(base, options, targets))
         else:
-            former = {head.target.name: head for head in Learner.load(base, adapter, warm_start).heads}
+            former = {head.target.name: head for head in LoraLearner.load(base, adapter, warm_start).heads}
             for head in heads:
                 if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
                     head.carry_over(known)
@@ -127,7 +127,7 @@ def _train_one(
 
 
 def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:
-    learner = Learner.load(base, "just_trained", folder)
+    learner = LoraLearner.load(base, "just_trained", folder)
     try:
         return learner.score(texts, ["features"])["features"]
     finally:
@@ -208,7 +208,7 @@ def _fit(
             given = {h.target.name: sum(h.target.name in values[row] for row in rows) for h in heads}
             optimizer.zero_grad(set_to_none=True)
             mine = team.mine(rows)
-            for part in np.array_split(mine, min(len(mine), 2**options.halvings)) if len(mine) else ():
+            for part in np.array_split(mine, min(len(mine), 2**options.batch_shrink)) if len(mine) else ():
                 batch = pad(base.tokenizer, ids, part)
                 with _autocast(base.device):
                     reading = Reading(base, batch, [texts[row] for row in part], options.max_length)

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from backend.errors import ModelError
 from backend.learners import memory
-from backend.learners.base import GradientOptions, UncertaintyOptions
+from backend.learners.base import GradientOptions, Learner, UncertaintyOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.batching import TOKENS_A_BATCH
+from backend.learners.learner import LoraLearner
 from backend.store.shards import ROWS
 
 Places = NDArray[np.int64]
@@ -40,18 +41,18 @@ _PARTS = 4  # at least, per replica, so that none idles long at the end
 class Replica:
     """The model in a separate process: a base model, and an adapter if its files are given."""
 
-    def __init__(self, base_model: str, files: dict[str, bytes] | None, tokens_a_batch: int) -> None:
+    def __init__(self, base_model: str, files: dict[str, bytes] | None, batch_shrink: int) -> None:
         if not torch.cuda.is_available():
             torch.set_num_threads(1)  # one replica per CPU
         self._base = BaseModel(base_model)
-        self._tokens = tokens_a_batch
+        self._tokens = TOKENS_A_BATCH >> batch_shrink
         if files is not None:
             folder = Path(tempfile.mkdtemp(prefix="lsal-replica-"))
             for name, content in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
-            self._learner = Learner.load(self._base, "replica", folder)
-            self._learner.tokens_a_batch = tokens_a_batch
+            self._learner = LoraLearner.load(self._base, "replica", folder)
+            self._learner.batch_shrink = batch_shrink
             if self._learner.committee is None:  # committee members are loaded from the folder later
                 shutil.rmtree(folder)
 
@@ -85,12 +86,12 @@ class Cluster:
         """
         files = {path.relative_to(learner.folder).as_posix(): path.read_bytes()
                  for path in learner.folder.rglob("*") if path.is_file()}  # fmt: skip
-        yield from self._run((learner.base.name, files, learner.tokens_a_batch), "score",
+        yield from self._run((learner.base.name, files, learner.batch_shrink), "score",
                              (names, gradient, uncertainty), places, read)  # fmt: skip
 
-    def embed(self, base: BaseModel, max_length: int, tokens_a_batch: int, places: Places, read: Read) -> Found:
+    def embed(self, base: BaseModel, max_length: int, batch_shrink: int, places: Places, read: Read) -> Found:
         """Yield the embeddings of the texts at `places`, part by part in order of completion."""
-        yield from self._run((base.name, None, tokens_a_batch), "embed", (max_length,), places, read)
+        yield from self._run((base.name, None, batch_shrink), "embed", (max_length,), places, read)
 
     def _run(self, of: tuple[Any, ...], method: str, arguments: Sequence[Any], places: Places, read: Read) -> Found:
         with _joined() as ray:

@@ -8,12 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from backend.learners.base import GradientOptions, Progress, UncertaintyOptions, no_progress
+from backend.learners.base import GradientOptions, Learner, Progress, UncertaintyOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
-from backend.learners.learner import Learner
-from backend.learners.models import AnyLearner
 from backend.pool.cluster import Arrays, Cluster, Found
 from backend.pool.texts import Places, Texts
 from backend.store.shards import ROWS, Shards
@@ -23,7 +21,7 @@ _WORTH = 200  # texts: for fewer, connecting to a cluster takes longer than comp
 
 def score(
     scores: Shards,
-    learner: AnyLearner,
+    learner: Learner,
     texts: Texts,
     wanted: Mapping[str, str],
     *,
@@ -42,7 +40,7 @@ def score(
         scores.clear()
     names = {array.rpartition("/")[2] for array in wanted.values()}
     places = _missing(scores, texts)
-    if cluster is None or len(places) < _WORTH or not isinstance(learner, Learner):
+    if cluster is None or len(places) < _WORTH or not learner.is_portable:
         parts = _one_by_one(places, texts, progress, lambda some, done: learner.score(
             some, names, gradient=gradient, uncertainty=uncertainty, progress=done
         ))  # fmt: skip
@@ -62,21 +60,21 @@ def embed(
     texts: Texts,
     *,
     max_length: int,
-    halvings: int = 0,
+    batch_shrink: int = 0,
     progress: Progress = no_progress,
     cluster: Cluster | None = None,
 ) -> None:
     """Compute the base model's embedding of every distinct text that `embeddings` lacks, and add it.
 
-    halvings: how many times to halve the batch size.
+    batch_shrink: how many times to halve the batch size.
     """
-    tokens, places = TOKENS_A_BATCH >> halvings, _missing(embeddings, texts)
+    tokens, places = TOKENS_A_BATCH >> batch_shrink, _missing(embeddings, texts)
     if cluster is None or len(places) < _WORTH:
         parts = _one_by_one(places, texts, progress, lambda some, done: {
             "embeddings": base.embed(some, max_length=max_length, tokens_a_batch=tokens, progress=done)
         })  # fmt: skip
     else:
-        parts = _counted(cluster.embed(base, max_length, tokens, places, texts.read), len(places), progress)
+        parts = _counted(cluster.embed(base, max_length, batch_shrink, places, texts.read), len(places), progress)
     with closing(parts):
         for some, found in parts:
             embeddings.add(texts.digests[some], found)

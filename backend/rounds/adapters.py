@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from backend.learners.learner import Learner
-from backend.learners.models import AnyLearner
+from backend.learners.base import Learner
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import ProjectRun
 from backend.store import Store
@@ -23,15 +22,12 @@ def find(run: ProjectRun, version: int) -> Adapter:
     return adapter
 
 
-def load(run: ProjectRun, version: int) -> AnyLearner:
+def load(run: ProjectRun, version: int) -> Learner:
     """The learner of an adapter version, in memory under the round's own name. Unload it after use."""
     adapter = find(run, version)
     folder, answers = run.store.adapter_folder(run.id, version), cached_answers(run.store, run.id)
     learner = run.models.learner(adapter.base_model, f"round-{run.id}", folder, answers)
-    if isinstance(learner, Learner):
-        learner.tokens_a_batch >>= run.batch_shrink
-    else:
-        learner.halvings = run.batch_shrink
+    learner.batch_shrink = run.batch_shrink
     return learner
 
 

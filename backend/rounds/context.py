@@ -114,8 +114,8 @@ class ProjectRun(Context):
     def take_over(self) -> Self:
         """The same work under a new fencing token.
 
-        A worker that had the project before, frozen or cut off, can no longer write to the store or to Label Studio: its
-        calls raise `FencedError`.
+        A worker that had the project before, frozen or cut off, can no longer write to the store or to Label Studio:
+        its calls raise `FencedError`.
         """
         store = self.store.fenced(self.store.projects.take_over(self.id))
         return replace(self, store=store, client=self.client.guarded(store.database.require))

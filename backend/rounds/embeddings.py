@@ -38,7 +38,7 @@ def embeddings(run: ProjectRun, *groups: Texts) -> Shards:
     for texts in groups:
         with run.progress(f"embedding {len(texts.digests)} texts") as progress:
             local.embed(
-                found, base, texts, max_length=options.max_length, halvings=run.batch_shrink, progress=progress,
+                found, base, texts, max_length=options.max_length, batch_shrink=run.batch_shrink, progress=progress,
                 cluster=run.cluster,
             )  # fmt: skip
     return found

@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from backend.learners import gradients, heads
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner as TrainedLearner
+from backend.learners.learner import LoraLearner as TrainedLearner
 from backend.learners.training import train
 from backend.options import ProjectOptions
 from backend.pool.fields import SCORED

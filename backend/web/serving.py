@@ -16,10 +16,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from backend.errors import BackendError, DamagedError, ModelError, UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners import memory
+from backend.learners.base import Arrays, Learner
 from backend.learners.kinds import output_names
-from backend.learners.learner import Arrays
 from backend.learners.loading import is_served
-from backend.learners.models import AnyLearner, BaseModels
+from backend.learners.models import BaseModels
 from backend.rounds.adapters import learned
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.events import DAMAGED
@@ -39,7 +39,7 @@ _COPIES = 3  # newest versions in shared storage that keep a local copy
 class _InService:
     """A loaded adapter, its stored scores, and the number of requests that use it."""
 
-    def __init__(self, version: int, learner: AnyLearner, targets: Sequence[Target]) -> None:
+    def __init__(self, version: int, learner: Learner, targets: Sequence[Target]) -> None:
         self.version = version
         self.instead_of = version  # the wanted version, which may be damaged or unavailable
         self.until = math.inf  # when to try the wanted version again, `time.monotonic()`

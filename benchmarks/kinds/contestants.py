@@ -28,7 +28,7 @@ from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.kinds import head_of
 from backend.learners.kinds.spans import SpansHead, decode
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.packaged import resolve
 from backend.learners.training import train
 from backend.libraries import quiet_libraries
@@ -52,7 +52,7 @@ def prepare_ours(data: Data, base_model: str, epochs: int, length: int) -> Calla
         folder = Path(kept.name)
         options = TrainingOptions(epochs=epochs, min_steps=1, batch_size=_BATCH, max_length=length)
         cost = _trained(lambda: train(base, texts, values, [data.target], options, folder))
-        learner = Learner.load(base, "ours", folder)
+        learner = LoraLearner.load(base, "ours", folder)
 
         def outputs(texts: Sequence[str]) -> dict[str, Any]:
             return {name.rpartition("/")[2]: array for name, array in learner.predict(texts).items()}

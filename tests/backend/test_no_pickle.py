@@ -20,7 +20,7 @@ from transformers import AutoModel
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
 from backend.learners.training import train
 from backend.rounds.engine.workflow import STEPS_VERSION, RoundExecutor
@@ -64,11 +64,11 @@ def test_a_pickle_in_the_place_of_adapter_weights(tiny_encoder: Path, tmp_path: 
     (folder / "adapter_model.safetensors").unlink()
     (folder / "adapter_model.bin").write_bytes(pickle.dumps(Evil(mark)))
     with pytest.raises(ModelError, match=r"adapter_model\.safetensors is not there"):
-        Learner.load(base, "x", folder)
+        LoraLearner.load(base, "x", folder)
     for name in ("adapter_model.safetensors", "heads.safetensors"):
         (folder / name).write_bytes(pickle.dumps(Evil(mark)))
         with pytest.raises(ModelError, match="cannot be loaded"):
-            Learner.load(base, "x", folder)
+            LoraLearner.load(base, "x", folder)
     assert not mark.exists()
 
 

@@ -10,29 +10,29 @@ import pytest
 
 from backend.learners.base import GradientOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from tests.backend.learners.test_gradients import slow_lengths
 from tests.conftest import class_probs, labeled_sentences
 from tests.real import BATCH, Team
 
 
-def gradient_length(classifier: Learner, texts: list[str]) -> np.ndarray:
+def gradient_length(classifier: LoraLearner, texts: list[str]) -> np.ndarray:
     options = GradientOptions(label="expected", top_k=3)
     return np.array([slow_lengths(classifier, text, options) for text in texts])
 
 
-def last_layer_gradient_length(classifier: Learner, texts: list[str]) -> np.ndarray:
+def last_layer_gradient_length(classifier: LoraLearner, texts: list[str]) -> np.ndarray:
     """|p − onehot(ŷ)| |h|: BADGE begins with the longest."""
     found = classifier.score(texts, ["probs", "features"])
     residuals = found["topic/probs"] - np.eye(3)[found["topic/probs"].argmax(axis=1)]
     return np.linalg.norm(residuals, axis=1) * np.linalg.norm(found["features"], axis=1)
 
 
-def disagreement(classifier: Learner, texts: list[str]) -> np.ndarray:
+def disagreement(classifier: LoraLearner, texts: list[str]) -> np.ndarray:
     """H(mean) − mean H over the adapter and its two fellows, each loaded and asked alone."""
     members = [class_probs(classifier, texts)]
     for number in (1, 2):
-        fellow = Learner.load(classifier.base, f"fellow-{number}", classifier.folder / f"member-{number}")
+        fellow = LoraLearner.load(classifier.base, f"fellow-{number}", classifier.folder / f"member-{number}")
         members.append(class_probs(fellow, texts))
     probs = np.stack(members).astype(np.float64)
 
@@ -55,7 +55,7 @@ def disagreement(classifier: Learner, texts: list[str]) -> np.ndarray:
 def test_the_queue_is_the_strategys(
     team: Team,
     extra_params: dict[str, Any],
-    formula: Callable[[Learner, list[str]], np.ndarray],
+    formula: Callable[[LoraLearner, list[str]], np.ndarray],
     whole_order: bool,
 ) -> None:
     team.create([text for text, _ in labeled_sentences(60)])
@@ -70,7 +70,7 @@ def test_the_queue_is_the_strategys(
     adapter = store.rounds.adapter(team.id, 1)
     assert adapter is not None
     base = BaseModel(adapter.base_model, device="cpu")
-    classifier = Learner.load(base, "recomputed", store.files.adapters(team.id).path(1))
+    classifier = LoraLearner.load(base, "recomputed", store.files.adapters(team.id).path(1))
     scores = formula(classifier, [task.text for task in candidates])
     expected = [candidates[row].id for row in np.argsort(-scores)]
 

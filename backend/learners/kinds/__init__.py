@@ -30,5 +30,5 @@ def head_of(target: Target, dimensions: int, state: Mapping[str, Any] | None = N
 
 
 def output_names(targets: Sequence[Target]) -> list[str]:
-    """Names of the output arrays of `Learner` for these targets."""
+    """Names of the output arrays of `LoraLearner` for these targets."""
     return [f"{target.name}/{array}" for target in targets for array in BY_KIND[target.kind].keeps]

@@ -1,21 +1,29 @@
-"""Inference with prompts and heads on a served model's answers: the counterpart of `Learner` for local models."""
+"""Inference with prompts and heads on a served model's answers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from safetensors.torch import load_file
 
 from backend.errors import DamagedError, ModelError
 from backend.learners import gradients, saved
-from backend.learners.base import CommitteeOptions, GradientOptions, Progress, UncertaintyOptions, no_progress
+from backend.learners.base import (
+    Array,
+    Arrays,
+    CommitteeOptions,
+    GradientOptions,
+    Progress,
+    UncertaintyOptions,
+    no_progress,
+)
 from backend.learners.committee import HEADS
 from backend.learners.kinds.base import TargetHead
-from backend.learners.learner import Arrays, look
+from backend.learners.learner import look
 from backend.learners.memory import ran_out
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
@@ -24,7 +32,9 @@ from backend.targets import Target
 
 
 class ServedLearner:
-    """`Learner` for a served model. Output arrays have the same names."""
+    """A `Learner` of prompts, and of heads on a served model's answers."""
+
+    is_portable: ClassVar[bool] = False  # other processes may have no access to the server
 
     def __init__(
         self, base: ServedModel, folder: Path, prompts: tuple[Prompt, ...], heads: tuple[TargetHead, ...],
@@ -37,7 +47,7 @@ class ServedLearner:
         self.max_length = max_length
         self.committee = committee
         self._memory = memory
-        self.halvings = 0  # how often to halve embedding batches, after memory ran out
+        self.batch_shrink = 0  # how often to halve embedding batches, after memory ran out
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -61,6 +71,10 @@ class ServedLearner:
 
     def unload(self) -> None:
         """Do nothing: no weights are in memory."""
+
+    def nll(self, target: Target, texts: Sequence[str], answers: Sequence[str]) -> Array:  # noqa: ARG002 (protocol)
+        """Raise `ModelError`: served models learn no written answers."""
+        raise ModelError(f"'{target.name}' is written, which served models do not learn")
 
     def predict(self, texts: Sequence[str]) -> Arrays:
         """The outputs of each text, in input order."""
@@ -97,5 +111,5 @@ class ServedLearner:
 
     def _read(self, texts: Sequence[str], progress: Progress) -> Answered:
         return self.base.read(
-            self.prompts, texts, self.max_length, self._memory, halvings=self.halvings, progress=progress
+            self.prompts, texts, self.max_length, self._memory, batch_shrink=self.batch_shrink, progress=progress
         )  # fmt: skip

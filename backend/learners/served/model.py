@@ -92,12 +92,12 @@ class ServedModel:
         max_length: int,
         kept: Memory | None,
         *,
-        halvings: int = 0,
+        batch_shrink: int = 0,
         progress: Progress = no_progress,
     ) -> Answered:
         """Query the model about texts, truncated to `max_length` tokens. Only results missing in `kept` are computed.
 
-        halvings: how often to halve embedding batches.
+        batch_shrink: how often to halve embedding batches.
         """
         base, total = self._embedder(), (len(prompts) + 1) * len(texts)
         parts = [
@@ -109,7 +109,7 @@ class ServedModel:
         ]  # fmt: skip
         embedding = _cached(
             None if kept is None else kept(f"{base.name}-{max_length}"), texts, base.dimensions,
-            partial(base.embed, max_length=max_length, tokens_a_batch=TOKENS_A_BATCH >> halvings),
+            partial(base.embed, max_length=max_length, tokens_a_batch=TOKENS_A_BATCH >> batch_shrink),
             _part(progress, len(prompts) * len(texts), total), _EMBEDDED_AT_ONCE,
         )  # fmt: skip
         embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)

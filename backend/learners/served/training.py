@@ -51,7 +51,8 @@ def train(
     shown = {text for prompt in prompts for text, _ in prompt.examples}
     rest = [row for row, text in enumerate(short) if text not in shown]  # no few-shot examples: the model would copy
     reading = base.read(
-        prompts, [texts[row] for row in rest], options.max_length, memory, halvings=options.halvings, progress=progress
+        prompts, [texts[row] for row in rest], options.max_length, memory,
+        batch_shrink=options.batch_shrink, progress=progress,
     )  # fmt: skip
     heads = []
     for target in targets:

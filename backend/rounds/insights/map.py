@@ -60,7 +60,8 @@ def _umap(vectors: NDArray[Any]) -> NDArray[np.float32]:
         from umap import UMAP
     except ImportError:
         raise BackendError(
-            "map: umap requires the package umap-learn; pip install 'label-studio-active-learning[umap]', or leave the option out"
+            "map: umap requires the package umap-learn; pip install 'label-studio-active-learning[umap]', or leave the "
+            "option out"
         ) from None
     if len(vectors) < 10:  # too few for a neighbor graph
         return _pca(vectors)

@@ -21,8 +21,7 @@ from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
-from backend.learners.learner import Arrays, Learner
-from backend.learners.models import AnyLearner
+from backend.learners.base import Arrays, Learner
 from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality.control_arm import control_arm
@@ -91,9 +90,8 @@ def _rows(target: Target, examples: Sequence[LabeledText]) -> list[int]:
     return [row for row, example in enumerate(examples) if offered([target], example.values)]
 
 
-def _nll(learner: AnyLearner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
+def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> dict[str, float]:
     """The mean over the held-out answers, in nats per word piece; empty without any."""
-    assert isinstance(learner, Learner), "served models learn no written answers"
     given = [(e.text, e.values[target.name]) for e in held_out if target.name in offered([target], e.values)]
     return {"nll": float(learner.nll(target, *zip(*given, strict=True)).mean())} if given else {}
 

@@ -126,7 +126,9 @@ def _filling(
 
     def fill(folder: Path) -> None:
         with run.progress(f"training on {len(examples)} labels") as progress:
-            function(texts, values, targets, replace(training, halvings=run.batch_shrink), folder, progress=progress)
+            function(
+                texts, values, targets, replace(training, batch_shrink=run.batch_shrink), folder, progress=progress
+            )
 
     return fill
 

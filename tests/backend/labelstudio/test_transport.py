@@ -108,7 +108,7 @@ def test_a_call_without_a_response_ends_at_the_timeout(site: Site) -> None:
         ("7", 7.0),
         ("3600", 60.0),
         ("0", 1.0),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 60.0),
+        pytest.param(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 60.0, id="in an hour"),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 1.0),
         ("soon", 1.0),
     ],

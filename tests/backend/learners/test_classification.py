@@ -17,7 +17,7 @@ from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import by_length, tokenize
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
 from backend.learners.training import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
@@ -41,20 +41,20 @@ def folder(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def classifier(base: BaseModel, folder: Path) -> Learner:
-    return Learner.load(base, "p1-a1", folder)
+def classifier(base: BaseModel, folder: Path) -> LoraLearner:
+    return LoraLearner.load(base, "p1-a1", folder)
 
 
-def accuracy(classifier: Learner) -> float:
+def accuracy(classifier: LoraLearner) -> float:
     rows = class_probs(classifier, [t for t, _ in UNSEEN]).argmax(axis=1)
     return float(np.mean([CLASSES[row] == label for row, (_, label) in zip(rows, UNSEEN, strict=True)]))
 
 
-def test_learns_what_a_random_model_cannot_know(classifier: Learner) -> None:
+def test_learns_what_a_random_model_cannot_know(classifier: LoraLearner) -> None:
     assert accuracy(classifier) > 0.8
 
 
-def test_probabilities_in_the_order_asked(classifier: Learner) -> None:
+def test_probabilities_in_the_order_asked(classifier: LoraLearner) -> None:
     texts = ["apple", "the hammer and the saw and the drill please", "", "goose", "unknown words only here", "apple"]
     probs = class_probs(classifier, texts)
     assert probs.shape == (6, 3)
@@ -65,7 +65,9 @@ def test_probabilities_in_the_order_asked(classifier: Learner) -> None:
     assert class_probs(classifier, []).shape == (0, 3)
 
 
-def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(base: BaseModel, classifier: Learner) -> None:
+def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(
+    base: BaseModel, classifier: LoraLearner
+) -> None:
     texts = [t for t, _ in UNSEEN]
     before = class_probs(classifier, texts)
     weights = {name: p.detach().clone() for name, p in base.adapters.model.named_parameters()}
@@ -81,7 +83,7 @@ def test_scoring_a_pool_equals_predicting_and_leaves_the_model_as_it_was(base: B
 
 def test_embeddings_are_the_base_models_whatever_adapter_is_active(base: BaseModel, folder: Path) -> None:
     fresh = BaseModel(base.name, device="cpu").embed(TEXTS[:5], max_length=32)
-    class_probs(Learner.load(base, "p1-a1", folder), TEXTS[:2])
+    class_probs(LoraLearner.load(base, "p1-a1", folder), TEXTS[:2])
     np.testing.assert_allclose(base.embed(TEXTS[:5], max_length=32), fresh, atol=1e-6)
 
 
@@ -90,13 +92,13 @@ def test_equal_seeds_give_equal_weights(base: BaseModel, tmp_path: Path) -> None
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         options = TrainingOptions(min_steps=5, epochs=1, max_length=32, seed=seed)
         train(base, TEXTS, topics(LABELS), [TOPIC], options, _made(tmp_path / name))
-        outputs.append(class_probs(Learner.load(base, "x", tmp_path / name), TEXTS))
+        outputs.append(class_probs(LoraLearner.load(base, "x", tmp_path / name), TEXTS))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.allclose(outputs[0], outputs[2])
 
 
 def test_training_does_not_disturb_the_random_state_or_other_adapters(
-    base: BaseModel, classifier: Learner, tmp_path: Path
+    base: BaseModel, classifier: LoraLearner, tmp_path: Path
 ) -> None:
     before = class_probs(classifier, TEXTS)
     state = torch.random.get_rng_state()
@@ -109,7 +111,7 @@ def test_training_does_not_disturb_the_random_state_or_other_adapters(
 def test_two_adapters_from_many_threads_do_not_mix(base: BaseModel, folder: Path, tmp_path: Path) -> None:
     shifted = {label: CLASSES[(CLASSES.index(label) + 1) % 3] for label in CLASSES}
     train(base, TEXTS, topics([shifted[label] for label in LABELS]), [TOPIC], OPTIONS, tmp_path)
-    pair = [Learner.load(base, "p1-a1", folder), Learner.load(base, "p2-a1", tmp_path)]
+    pair = [LoraLearner.load(base, "p1-a1", folder), LoraLearner.load(base, "p2-a1", tmp_path)]
     alone = [class_probs(each, TEXTS) for each in pair]
     assert not np.allclose(alone[0], alone[1], atol=0.1)
     with ThreadPoolExecutor(8) as pool:
@@ -124,7 +126,7 @@ def test_adapters_load_with_plain_peft(base: BaseModel, folder: Path) -> None:
 
     plain = PeftModel.from_pretrained(AutoModel.from_pretrained(base.name), str(folder)).eval()
     batch = next(by_length(base.tokenizer, base.tokenize(TEXTS[:1], 32)))
-    ours = Learner.load(base, "p1-a1", folder)
+    ours = LoraLearner.load(base, "p1-a1", folder)
     with torch.inference_mode():
         hidden = plain(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state[0]
         pooled = hidden[-1] if base.is_decoder else hidden.mean(dim=0)
@@ -136,8 +138,8 @@ def test_warm_start_keeps_what_was_learned_for_classes_that_stay(base: BaseModel
     more = ("plant", *reversed(CLASSES))
     options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32)
     train(base, TEXTS, topics(LABELS), [replace(TOPIC, classes=tuple(more))], options, tmp_path, warm_start=folder)
-    went_on = Learner.load(base, "warm", tmp_path)
-    former = class_probs(Learner.load(base, "p1-a1", folder), TEXTS)
+    went_on = LoraLearner.load(base, "warm", tmp_path)
+    former = class_probs(LoraLearner.load(base, "p1-a1", folder), TEXTS)
     probs = class_probs(went_on, TEXTS)[:, [more.index(name) for name in CLASSES]]
     np.testing.assert_allclose(probs / probs.sum(axis=1, keepdims=True), former, atol=1e-4)
 
@@ -147,7 +149,7 @@ def test_rare_classes_are_learned(base: BaseModel, tmp_path: Path) -> None:
     rare = [(t, c) for t, c in labeled_sentences(120, seed=5) if c == "animal"][:9]
     texts, labels = zip(*common, *rare, strict=True)
     train(base, texts, topics(labels), [TOPIC], OPTIONS, tmp_path)
-    probs = class_probs(Learner.load(base, "x", tmp_path), [t for t, c in UNSEEN if c == "animal"])
+    probs = class_probs(LoraLearner.load(base, "x", tmp_path), [t for t, c in UNSEEN if c == "animal"])
     assert np.mean(probs.argmax(axis=1) == CLASSES.index("animal")) > 0.5
 
 
@@ -172,7 +174,7 @@ def test_damaged_files_and_unknown_models_are_named(base: BaseModel, folder: Pat
         for path in folder.iterdir():
             (broken / path.name).write_bytes(path.read_bytes()[: 20 if path.name == name else None])
         with pytest.raises(ModelError, match=f"adapter {name} cannot be loaded"):
-            Learner.load(base, "x", broken)
+            LoraLearner.load(base, "x", broken)
 
 
 def test_batches_hold_every_row_once_longest_first(base: BaseModel) -> None:

@@ -14,7 +14,7 @@ from backend.errors import ModelError
 from backend.learners import heads
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
@@ -35,8 +35,10 @@ def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path)
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.kind)
-def classifier(request: pytest.FixtureRequest, base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Learner:
-    return Learner.load(base, "p1-a1", trained(base, request.param, tmp_path_factory.mktemp("adapter")))
+def classifier(
+    request: pytest.FixtureRequest, base: BaseModel, tmp_path_factory: pytest.TempPathFactory
+) -> LoraLearner:
+    return LoraLearner.load(base, "p1-a1", trained(base, request.param, tmp_path_factory.mktemp("adapter")))
 
 
 def trained(base: BaseModel, committee: CommitteeOptions | None, folder: Path) -> Path:
@@ -47,7 +49,7 @@ def trained(base: BaseModel, committee: CommitteeOptions | None, folder: Path) -
     return folder
 
 
-def test_every_member_gives_probabilities_and_they_differ(classifier: Learner) -> None:
+def test_every_member_gives_probabilities_and_they_differ(classifier: LoraLearner) -> None:
     found = classifier.score(UNSEEN, ["probs", "committee_probs"])
     members = found["committee_probs"]
     assert classifier.committee is not None
@@ -59,7 +61,7 @@ def test_every_member_gives_probabilities_and_they_differ(classifier: Learner) -
             assert not np.allclose(members[:, first], members[:, second], atol=1e-3)
 
 
-def test_scoring_again_gives_the_same_and_leaves_the_model_as_it_was(classifier: Learner) -> None:
+def test_scoring_again_gives_the_same_and_leaves_the_model_as_it_was(classifier: LoraLearner) -> None:
     before, adapters = class_probs(classifier, UNSEEN), _adapters(classifier.base)
     first, second = (classifier.score(UNSEEN, ["committee_probs"])["committee_probs"] for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -68,7 +70,7 @@ def test_scoring_again_gives_the_same_and_leaves_the_model_as_it_was(classifier:
     assert not any(module.training for module in classifier.base.adapters.model.modules())
 
 
-def test_gradients_and_a_committee_in_one_pass(classifier: Learner) -> None:
+def test_gradients_and_a_committee_in_one_pass(classifier: LoraLearner) -> None:
     apart = {name: classifier.score(UNSEEN, [name])[name] for name in ("gradient_lengths", "committee_probs")}
     together = classifier.score(UNSEEN, ["gradient_lengths", "committee_probs"])
     for name, values in apart.items():
@@ -77,11 +79,11 @@ def test_gradients_and_a_committee_in_one_pass(classifier: Learner) -> None:
 
 def test_an_adapters_members_are_adapters_of_their_own(base: BaseModel, tmp_path: Path) -> None:
     folder = trained(base, CommitteeOptions(kind="lora", members=4), tmp_path)
-    classifier = Learner.load(base, "p1-a1", folder)
+    classifier = LoraLearner.load(base, "p1-a1", folder)
     members = classifier.score(UNSEEN, ["committee_probs"])["committee_probs"]
     np.testing.assert_allclose(members[:, 0], class_probs(classifier, UNSEEN), atol=1e-5)
     for number in (1, 2, 3):
-        alone = Learner.load(base, "alone", folder / f"member-{number}")
+        alone = LoraLearner.load(base, "alone", folder / f"member-{number}")
         np.testing.assert_allclose(members[:, number], class_probs(alone, UNSEEN), atol=1e-5)
         alone.unload()
     ranks = [(folder / f"member-{n}" / "adapter_config.json").read_text() for n in (1, 2, 3)]
@@ -92,7 +94,7 @@ def test_the_frozen_view_learns_from_what_it_is_lent(base: BaseModel, tmp_path: 
     options = TrainingOptions(min_steps=2, max_steps=2, max_length=32, committee=KINDS[3])
     shifted = [CLASSES[(CLASSES.index(label) + 1) % 3] for label in LABELS]
     train(base, TEXTS, topics(LABELS), [TOPIC], options, tmp_path, frozen_view=(TEXTS, topics(shifted)))
-    members = Learner.load(base, "x", tmp_path).score(TEXTS, ["committee_probs"])["committee_probs"]
+    members = LoraLearner.load(base, "x", tmp_path).score(TEXTS, ["committee_probs"])["committee_probs"]
     expected = LogisticRegression(C=2 * 3**0.5, max_iter=300).fit(_unit(base.embed(TEXTS, max_length=32)), shifted)
     found = [CLASSES[row] for row in members[:, 0].argmax(axis=1)]
     assert found == expected.predict(_unit(base.embed(TEXTS, max_length=32))).tolist()
@@ -106,11 +108,11 @@ def test_dropout_without_dropout_is_refused(tiny_decoder: Path, tmp_path: Path) 
     )
     train(base, TEXTS, topics(LABELS), [TOPIC], options, tmp_path)
     with pytest.raises(ModelError, match="needs dropout, which this base model does not have; set lora_dropout above"):
-        Learner.load(base, "x", tmp_path).score(UNSEEN, ["committee_probs"])
+        LoraLearner.load(base, "x", tmp_path).score(UNSEEN, ["committee_probs"])
 
 
 def test_without_a_committee_the_way_out_is_named(base: BaseModel, tmp_path: Path) -> None:
-    classifier = Learner.load(base, "x", trained(base, None, tmp_path))
+    classifier = LoraLearner.load(base, "x", trained(base, None, tmp_path))
     with pytest.raises(ModelError, match="trained without a committee; start a round again"):
         classifier.score(UNSEEN, ["committee_probs"])
 

@@ -13,7 +13,7 @@ from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from tests.conftest import TOPIC, class_probs, labeled_sentences, topics
 
@@ -31,16 +31,16 @@ TEXTS = [
 def classifier(
     request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path, tiny_albert: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Learner:  # fmt: skip
+) -> LoraLearner:  # fmt: skip
     model = {"encoder": tiny_encoder, "decoder": tiny_decoder, "shared layers": tiny_albert}[request.param]
     base = BaseModel(str(model), device="cpu")
     folder = tmp_path_factory.mktemp("adapter")
     options = TrainingOptions(epochs=3, min_steps=10, learning_rate=5e-3, max_length=32)
     train(base, [t for t, _ in DATA], topics([c for _, c in DATA]), [TOPIC], options, folder)
-    return Learner.load(base, "p1-a1", folder)
+    return LoraLearner.load(base, "p1-a1", folder)
 
 
-def slow_lengths(classifier: Learner, text: str, options: GradientOptions) -> float:
+def slow_lengths(classifier: LoraLearner, text: str, options: GradientOptions) -> float:
     """One text, unpadded, one backward pass a label, autograd's own gradients of the parameters themselves."""
     base = classifier.base
     base.adapters.activate(classifier.adapter)
@@ -79,7 +79,7 @@ def slow_lengths(classifier: Learner, text: str, options: GradientOptions) -> fl
     ids=str,
 )
 def test_lengths_equal_a_backward_pass_for_each_text(
-    classifier: Learner, options: GradientOptions, tokens: int, monkeypatch: pytest.MonkeyPatch
+    classifier: LoraLearner, options: GradientOptions, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.learners.learner.by_length", _batches_of(tokens))
     found = classifier.score(TEXTS, ["probs", "gradient_lengths"], gradient=options)
@@ -88,7 +88,7 @@ def test_lengths_equal_a_backward_pass_for_each_text(
     np.testing.assert_allclose(found["topic/probs"], class_probs(classifier, TEXTS), atol=1e-5)
 
 
-def test_nothing_of_the_watching_stays(classifier: Learner) -> None:
+def test_nothing_of_the_watching_stays(classifier: LoraLearner) -> None:
     model = classifier.base.adapters.model
     before = class_probs(classifier, TEXTS)
     classifier.score(TEXTS, ["gradient_lengths"])
@@ -121,7 +121,7 @@ def test_layers_that_mix_texts_are_named_with_the_way_out(tiny_encoder: Path, tm
     base = BaseModel(str(tmp_path / "base"), device="cpu")
     options = TrainingOptions(min_steps=2, max_steps=2, max_length=32)
     train(base, [t for t, _ in DATA], topics([c for _, c in DATA]), [TOPIC], options, tmp_path / "adapter")
-    classifier = Learner.load(base, "x", tmp_path / "adapter")
+    classifier = LoraLearner.load(base, "x", tmp_path / "adapter")
     with pytest.raises(ModelError, match="set egl_parameters to head"):
         classifier.score(TEXTS, ["gradient_lengths"])
     of_head = GradientOptions(parameters="head")

@@ -20,7 +20,7 @@ from backend.learners.batching import pad
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import lora_config, train
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
@@ -49,21 +49,21 @@ def known(request: pytest.FixtureRequest) -> Data:
 
 
 @pytest.fixture(scope="module")
-def learner(base: BaseModel, known: Data, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+def learner(base: BaseModel, known: Data, tmp_path_factory: pytest.TempPathFactory) -> LoraLearner:
     folder = tmp_path_factory.mktemp("adapter")
     epochs = 30 if known.target.kind == "generation" else OPTIONS.epochs
     train(base, known.texts, known.values, [known.target], replace(OPTIONS, epochs=epochs), folder)
-    return Learner.load(base, f"a-{known.target.kind}", folder)
+    return LoraLearner.load(base, f"a-{known.target.kind}", folder)
 
 
 @pytest.fixture(scope="module")
-def learner_of_spans(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+def learner_of_spans(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> LoraLearner:
     known, folder = data("spans", 160), tmp_path_factory.mktemp("spans")
     train(base, known.texts, known.values, [known.target], OPTIONS, folder)
-    return Learner.load(base, "spans", folder)
+    return LoraLearner.load(base, "spans", folder)
 
 
-def predicted(learner: Learner, target: Target, texts: list[str]) -> list[Any]:
+def predicted(learner: LoraLearner, target: Target, texts: list[str]) -> list[Any]:
     """Values as they would be shown."""
     outputs = learner.predict(texts)
     control = Control(target, "text", "")
@@ -71,7 +71,7 @@ def predicted(learner: Learner, target: Target, texts: list[str]) -> list[Any]:
     return [kind.predicted(control, target, output_of(target, outputs, row), text)[0] for row, text in enumerate(texts)]
 
 
-def score(learner: Learner, unseen: Data) -> float:
+def score(learner: LoraLearner, unseen: Data) -> float:
     name = unseen.target.name
     found = measure(
         unseen.target.kind, [v[name] for v in unseen.values], predicted(learner, unseen.target, unseen.texts)
@@ -84,14 +84,14 @@ def test_there_is_a_head_for_every_kind() -> None:
 
 
 @CONTRACT
-def test_learns_what_a_random_model_cannot_know(learner: Learner, known: Data) -> None:
+def test_learns_what_a_random_model_cannot_know(learner: LoraLearner, known: Data) -> None:
     kind = known.target.kind
     found = score(learner, data(kind, 60, seed=1))
     assert found < GOOD[kind] if kind == "regression" else found > GOOD[kind]
 
 
 @CONTRACT
-def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: Learner, known: Data) -> None:
+def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: LoraLearner, known: Data) -> None:
     texts = [*known.texts[:7], "", "apple", "unknown words only"]
     together = predicted(learner, known.target, texts)
     for text, value in zip(texts, together, strict=True):
@@ -101,7 +101,7 @@ def test_outputs_in_the_order_asked_whatever_stands_beside_them(learner: Learner
 
 
 @CONTRACT
-def test_scoring_gives_the_outputs_and_an_uncertainty_and_changes_nothing(learner: Learner, known: Data) -> None:
+def test_scoring_gives_the_outputs_and_an_uncertainty_and_changes_nothing(learner: LoraLearner, known: Data) -> None:
     before = learner.predict(known.texts)
     found = learner.score(known.texts, ["features", "uncertainty"])
     name = f"{known.target.name}/uncertainty"
@@ -122,18 +122,18 @@ def test_equal_seeds_give_equal_outputs(base: BaseModel, known: Data, tmp_path: 
         folder.mkdir()
         options = TrainingOptions(min_steps=5, max_steps=5, max_length=32)
         train(base, known.texts, known.values, [known.target], options, folder)
-        outputs.append(Learner.load(base, "x", folder).predict(known.texts))
+        outputs.append(LoraLearner.load(base, "x", folder).predict(known.texts))
     for name, values in outputs[0].items():
         np.testing.assert_array_equal(values, outputs[1][name])
 
 
 @CONTRACT
 def test_a_warm_start_goes_on_where_the_former_stood(
-    base: BaseModel, learner: Learner, known: Data, tmp_path: Path
+    base: BaseModel, learner: LoraLearner, known: Data, tmp_path: Path
 ) -> None:
     options = TrainingOptions(min_steps=1, max_steps=1, learning_rate=1e-9, max_length=32, lora_dropout=0.0)
     train(base, known.texts, known.values, [known.target], options, tmp_path, warm_start=learner.folder)
-    again = Learner.load(base, "warm", tmp_path).predict(known.texts)
+    again = LoraLearner.load(base, "warm", tmp_path).predict(known.texts)
     for name, values in learner.predict(known.texts).items():
         close = np.isclose(again[name], values, atol=1e-3)  # a tag may tip over
         assert close.mean() > 0.98, name
@@ -146,7 +146,7 @@ def test_one_adapter_learns_all_kinds_from_texts_that_have_some_of_them(base: Ba
     values = [value for part in parts for value in part.values]
     targets = [part.target for part in parts]
     train(base, texts, values, targets, OPTIONS, tmp_path)
-    learner = Learner.load(base, "all", tmp_path)
+    learner = LoraLearner.load(base, "all", tmp_path)
     assert learner.targets == tuple(targets)
     for kind in kinds:
         found = score(learner, data(kind, 60, seed=4))
@@ -163,7 +163,7 @@ def test_members_disagree_about_numbers(base: BaseModel, committee: Any, tmp_pat
         committee=CommitteeOptions(kind=committee, members=4),
     )  # fmt: skip
     train(base, known.texts, known.values, [known.target], options, tmp_path)
-    found = Learner.load(base, "x", tmp_path).score(unseen.texts, ["predictions"])["predictions"]
+    found = LoraLearner.load(base, "x", tmp_path).score(unseen.texts, ["predictions"])["predictions"]
     assert found.shape == (20, 4)
     truth = np.array([value["stars"] for value in unseen.values])
     assert np.corrcoef(found.mean(axis=1), truth)[0, 1] > 0.5
@@ -174,7 +174,7 @@ def test_members_disagree_about_numbers(base: BaseModel, committee: Any, tmp_pat
 def test_long_texts_are_not_unsure_for_being_long(base: BaseModel, measure: Any, tmp_path: Path) -> None:
     known = data("spans", 120)
     train(base, known.texts, known.values, [known.target], OPTIONS, tmp_path)
-    learner = Learner.load(base, "x", tmp_path)
+    learner = LoraLearner.load(base, "x", tmp_path)
     sentence = "the old apple and the new saw "
     options = UncertaintyOptions(spans=measure)
     found = learner.score([sentence, sentence * 2], ["uncertainty"], uncertainty=options)["things/uncertainty"]
@@ -185,7 +185,7 @@ def test_long_texts_are_not_unsure_for_being_long(base: BaseModel, measure: Any,
 def test_the_uncertainty_of_several_labels_is_a_binary_entropy(base: BaseModel, which: Any, tmp_path: Path) -> None:
     known = data("multilabel", 32)
     train(base, known.texts, known.values, [known.target], TrainingOptions(max_steps=5, max_length=32), tmp_path)
-    learner = Learner.load(base, "x", tmp_path)
+    learner = LoraLearner.load(base, "x", tmp_path)
     found = learner.score(known.texts, ["uncertainty"], uncertainty=UncertaintyOptions(multilabel=which))
     for probs, value in zip(found["topics/probs"].astype(float), found["topics/uncertainty"], strict=True):
         entropies = [-p * np.log(p) - (1 - p) * np.log(1 - p) for p in probs]
@@ -206,7 +206,7 @@ def test_tags_and_spans_turn_into_each_other_at_the_exact_characters() -> None:
     assert {round(span.probability, 6) for span in found} == {0.9}
 
 
-def test_marks_between_blocks_do_not_count(base: BaseModel, learner_of_spans: Learner) -> None:
+def test_marks_between_blocks_do_not_count(base: BaseModel, learner_of_spans: LoraLearner) -> None:
     blocks = ["the apple", "my saw", "a horse near"]
     outputs = learner_of_spans.predict([MARK.join(blocks), " ".join(blocks)])["things/spans"]
     marked, spaced = ([list(span) for span in each if span[1]] for each in outputs.tolist())
@@ -253,7 +253,7 @@ def test_what_is_cut_off_teaches_nothing(base: BaseModel, tmp_path: Path) -> Non
     values = [{"things": [[300, 303, "tool"]]}] * 4
     options = TrainingOptions(max_steps=2, max_length=16)
     train(base, texts, values, [Target("things", "spans", ("tool",))], options, tmp_path)
-    for start, end, _ in Learner.load(base, "x", tmp_path).predict(texts)["things/spans"][0]:
+    for start, end, _ in LoraLearner.load(base, "x", tmp_path).predict(texts)["things/spans"][0]:
         assert 0 <= start <= end < 100
 
 

@@ -10,7 +10,7 @@ import pytest
 from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from tests.backend.learners.kinds import data
 
@@ -39,7 +39,7 @@ def test_four_bits_take_less_memory_and_say_nearly_the_same(packed: BaseModel, t
 def test_adapters_are_learned_on_packed_weights(packed: BaseModel, kind: str, tmp_path: Path) -> None:
     known, unseen = data(kind, 120), data(kind, 40, seed=1)
     train(packed, known.texts, known.values, [known.target], OPTIONS, tmp_path)
-    learner = Learner.load(packed, kind, tmp_path)
+    learner = LoraLearner.load(packed, kind, tmp_path)
     if kind == "generation":
         answers = [value["answer"] for value in unseen.values]
         assert learner.nll(known.target, unseen.texts, answers).mean() < 1.5

@@ -15,7 +15,7 @@ import torch
 from backend.learners import memory
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from backend.targets import Target
 from tests.conftest import TOPIC, labeled_sentences
@@ -46,8 +46,8 @@ def test_the_allocator_says_what_we_listen_for() -> None:
     assert memory.ran_out(refused.value)
 
 
-@pytest.mark.parametrize("halvings", [1, 2, 9])
-def test_halved_batches_teach_the_same(tiny_encoder: Path, tmp_path: Path, halvings: int) -> None:
+@pytest.mark.parametrize("shrink", [1, 2, 9])
+def test_halved_batches_teach_the_same(tiny_encoder: Path, tmp_path: Path, shrink: int) -> None:
     """Of two targets, one of which has values for some texts only: each part is weighed by its share."""
     sentences = labeled_sentences(24)
     values: list[dict[str, Any]] = [
@@ -58,14 +58,14 @@ def test_halved_batches_teach_the_same(tiny_encoder: Path, tmp_path: Path, halvi
         epochs=1, min_steps=6, max_steps=6, batch_size=8, learning_rate=1e-3, lora_dropout=0.0, max_length=32
     )
     said = []
-    for number, wanted in enumerate((options, replace(options, halvings=halvings))):
+    for number, wanted in enumerate((options, replace(options, batch_shrink=shrink))):
         base = BaseModel(str(tiny_encoder))
         for module in base.adapters.model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # the model's own, whose draws differ
         folder = tmp_path / str(number)
         train(base, texts, values, [TOPIC, NUMBER], wanted, folder)
-        said.append(Learner.load(base, "x", folder).predict(texts))
+        said.append(LoraLearner.load(base, "x", folder).predict(texts))
     for name in said[0]:
         np.testing.assert_allclose(said[0][name], said[1][name], atol=2e-4)
 
@@ -76,9 +76,9 @@ def test_smaller_batches_score_the_same(tiny_encoder: Path, tmp_path: Path) -> N
     base = BaseModel(str(tiny_encoder))
     options = TrainingOptions(epochs=1, min_steps=5, max_steps=5, max_length=32)
     train(base, texts, [{"topic": label} for _, label in sentences], [TOPIC], options, tmp_path / "a")
-    learner = Learner.load(base, "x", tmp_path / "a")
+    learner = LoraLearner.load(base, "x", tmp_path / "a")
     whole = learner.score(texts, ["features"])
-    learner.tokens_a_batch >>= 2
+    learner.batch_shrink = 2
     for name, array in learner.score(texts, ["features"]).items():
         np.testing.assert_allclose(array, whole[name], atol=1e-5)
 

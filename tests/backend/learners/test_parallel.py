@@ -16,7 +16,7 @@ from backend.errors import ModelError
 from backend.learners import parallel
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
 from backend.learners.team import Team
 from backend.learners.training import train
@@ -67,9 +67,9 @@ def test_two_processes_learn_what_one_does(config: Path, tiny_encoder: Path, tmp
         ours, theirs = load_file(together / name), load_file(alone / name)
         for key, value in theirs.items():
             torch.testing.assert_close(ours[key], value, atol=1e-5, rtol=1e-4)
-    learner = Learner.load(base, "together", together)
+    learner = LoraLearner.load(base, "together", together)
     probs = class_probs(learner, TEXTS)
-    np.testing.assert_allclose(probs, class_probs(Learner.load(base, "alone", alone), TEXTS), atol=1e-4)
+    np.testing.assert_allclose(probs, class_probs(LoraLearner.load(base, "alone", alone), TEXTS), atol=1e-4)
     assert np.mean([CLASSES[row] == label for row, label in zip(probs.argmax(axis=1), LABELS, strict=True)]) > 0.6
     assert all(total == 12 for _, total in seen)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["accelerate.yaml", "alone", "plain", "together"]

@@ -13,7 +13,7 @@ from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from backend.targets import Target
 from tests.conftest import CLASSES, FILLERS, TOPIC, WORDS, class_probs, topics
@@ -53,7 +53,7 @@ def test_what_stands_after_the_first_window_is_learned(base: BaseModel, tmp_path
     unseen, truth = padded(45, 66, seed=1, told=16)
     options = TrainingOptions(epochs=12, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0)
     train(base, texts, topics(labels), [TOPIC], options, tmp_path)
-    probs = class_probs(Learner.load(base, "windows", tmp_path), unseen)
+    probs = class_probs(LoraLearner.load(base, "windows", tmp_path), unseen)
     assert np.mean([CLASSES[row] == label for row, label in zip(probs.argmax(axis=1), truth, strict=True)]) > 0.7
 
 
@@ -64,7 +64,7 @@ def test_spans_beyond_the_first_window(base: BaseModel, tmp_path: Path) -> None:
     ]
     options = TrainingOptions(epochs=15, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0)
     train(base, texts, values, [Target("things", "spans", CLASSES)], options, tmp_path)
-    found = Learner.load(base, "spans", tmp_path).predict(texts)["things/spans"]
+    found = LoraLearner.load(base, "spans", tmp_path).predict(texts)["things/spans"]
     right = [
         [start, end] in each[:, :2].tolist()
         for each, ((start, end, _),) in zip(found, (v["things"] for v in values), strict=True)
@@ -76,4 +76,4 @@ def test_gradients_through_adapters_are_refused(base: BaseModel, tmp_path: Path)
     texts, labels = padded(6, 70)
     train(base, texts, topics(labels), [TOPIC], TrainingOptions(max_steps=1, max_length=LONG), tmp_path)
     with pytest.raises(ModelError, match=r"reads long ones in windows.*lower max_length"):
-        Learner.load(base, "gradients", tmp_path).score(texts, ["gradient_lengths"])
+        LoraLearner.load(base, "gradients", tmp_path).score(texts, ["gradient_lengths"])

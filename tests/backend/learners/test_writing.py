@@ -13,7 +13,7 @@ from backend.learners import writing
 from backend.learners.base import TrainingOptions, UncertaintyOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.kinds.generation import disagreement
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.loading import can_write
 from backend.learners.training import train
 from tests.backend.learners.kinds import data
@@ -29,11 +29,11 @@ def base(tiny_decoder: Path) -> BaseModel:
 
 
 @pytest.fixture(scope="module")
-def learner(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+def learner(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> LoraLearner:
     folder = tmp_path_factory.mktemp("adapter")
     options = TrainingOptions(max_steps=60, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
     train(base, KNOWN.texts, KNOWN.values, [KNOWN.target], options, folder)
-    return Learner.load(base, "writes", folder)
+    return LoraLearner.load(base, "writes", folder)
 
 
 def log_probs(base: BaseModel, ids: list[int]) -> torch.Tensor:
@@ -42,7 +42,7 @@ def log_probs(base: BaseModel, ids: list[int]) -> torch.Tensor:
         return torch.log_softmax(base.writer(input_ids=torch.tensor([ids])).logits[0, -1].double(), dim=-1)
 
 
-def test_the_likelihood_of_answers_equals_a_loop_over_their_pieces(base: BaseModel, learner: Learner) -> None:
+def test_the_likelihood_of_answers_equals_a_loop_over_their_pieces(base: BaseModel, learner: LoraLearner) -> None:
     answers = ["very apple", "very", "very saw horse", "the"]
     base.adapters.activate(learner.adapter)
     expected = []
@@ -52,7 +52,7 @@ def test_the_likelihood_of_answers_equals_a_loop_over_their_pieces(base: BaseMod
     np.testing.assert_allclose(learner.nll(KNOWN.target, TEXTS, answers), expected, rtol=1e-4)
 
 
-def test_greedy_answers_equal_a_loop_without_a_cache(base: BaseModel, learner: Learner) -> None:
+def test_greedy_answers_equal_a_loop_without_a_cache(base: BaseModel, learner: LoraLearner) -> None:
     base.adapters.activate(learner.adapter)
     asked = writing.prompts(base, TEXTS, 32)
     written = writing.write(base, asked, 6)
@@ -68,7 +68,7 @@ def test_greedy_answers_equal_a_loop_without_a_cache(base: BaseModel, learner: L
         assert float(written.entropies[row]) == pytest.approx(np.mean(entropies), rel=1e-4)
 
 
-def test_each_uncertainty_is_what_its_name_says(base: BaseModel, learner: Learner) -> None:
+def test_each_uncertainty_is_what_its_name_says(base: BaseModel, learner: LoraLearner) -> None:
     base.adapters.activate(learner.adapter)
     head = learner.heads[0]
     written = writing.write(base, writing.prompts(base, TEXTS, 32), head.state["most"])
@@ -101,7 +101,7 @@ def test_a_chat_template_is_used_and_its_end_survives_a_cut(tiny_decoder: Path) 
     assert (cut[:3], cut[-2:]) == (whole[:3], whole[-2:])
 
 
-def test_an_answer_that_does_not_end_is_stopped(base: BaseModel, learner: Learner) -> None:
+def test_an_answer_that_does_not_end_is_stopped(base: BaseModel, learner: LoraLearner) -> None:
     assert learner.heads[0].state["most"] == int(1.5 * 4) + 1  # the longest has three words and an end
     (text,) = writing.write(base, writing.prompts(base, ["a"], 32), 1).texts
     assert len(text.split()) <= 1
@@ -118,9 +118,9 @@ def test_a_decoder_can_write_and_an_encoder_says_that_it_cannot(
         train(encoder, KNOWN.texts, KNOWN.values, [KNOWN.target], TrainingOptions(max_steps=1), tmp_path)
 
 
-def test_a_model_that_predicted_first_can_be_trained(tiny_decoder: Path, learner: Learner, tmp_path: Path) -> None:
+def test_a_model_that_predicted_first_can_be_trained(tiny_decoder: Path, learner: LoraLearner, tmp_path: Path) -> None:
     base = BaseModel(str(tiny_decoder), device="cpu")
-    Learner.load(base, "first", learner.folder).predict(["a text"])
+    LoraLearner.load(base, "first", learner.folder).predict(["a text"])
     train(base, KNOWN.texts, KNOWN.values, [KNOWN.target], TrainingOptions(max_steps=1, max_length=32), tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_a_prompt_without_room_for_a_text_is_refused(base: BaseModel) -> None:
 
 
 def test_many_texts_are_written_a_few_at_a_time_with_the_same_answers(
-    learner: Learner, monkeypatch: pytest.MonkeyPatch
+    learner: LoraLearner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts, answers = KNOWN.texts[:30], [value["answer"] for value in KNOWN.values[:30]]
     together = learner.score(texts, ["uncertainty"]), learner.nll(KNOWN.target, texts, answers)

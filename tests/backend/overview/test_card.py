@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 from huggingface_hub import ModelCard
 
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
 from backend.overview.card import card, write_zip
 from backend.store import Store
@@ -40,7 +40,9 @@ def test_the_snippet_of_the_card_predicts_as_we_do(
     names: dict[str, object] = {}
     exec(code, names)
     texts = ["the old hammer and saw", "a plum"]
-    ours = class_probs(Learner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapters(7).path(2)), texts)
+    ours = class_probs(
+        LoraLearner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapters(7).path(2)), texts
+    )
     for text, probs in zip(texts, ours, strict=True):
         theirs = names["classify"](text)  # type: ignore[operator]
         assert list(theirs) == ["fruit", "tool", "animal"]

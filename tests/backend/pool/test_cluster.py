@@ -18,7 +18,7 @@ from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.committee import member_folder
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
 from backend.learners.training import train
 from backend.pool import local
@@ -45,17 +45,17 @@ def code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def learner(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Learner:
+def learner(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> LoraLearner:
     folder = tmp_path_factory.mktemp("adapter")
     base = BaseModel(str(tiny_encoder), device="cpu")
     options = TrainingOptions(
         epochs=1, min_steps=20, max_steps=20, max_length=32, committee=CommitteeOptions(kind="lora", members=2)
     )
     train(base, [t for t, _ in DATA[:30]], topics([c for _, c in DATA[:30]]), [TOPIC], options, folder)
-    return Learner.load(base, "here", folder)
+    return LoraLearner.load(base, "here", folder)
 
 
-def test_it_gives_what_is_computed_here_though_a_replica_is_killed(learner: Learner, tmp_path: Path) -> None:
+def test_it_gives_what_is_computed_here_though_a_replica_is_killed(learner: LoraLearner, tmp_path: Path) -> None:
     wanted = {"committee_probs lora 2": "committee_probs", "gradient_lengths": "gradient_lengths"}
     here, there, seen, killed = Shards(tmp_path / "here"), Shards(tmp_path / "there"), list[int](), list[int]()
 
@@ -77,23 +77,23 @@ def test_it_gives_what_is_computed_here_though_a_replica_is_killed(learner: Lear
     assert not ray.is_initialized()
 
 
-def test_what_a_replica_says_is_told(learner: Learner, tmp_path: Path) -> None:
+def test_what_a_replica_says_is_told(learner: LoraLearner, tmp_path: Path) -> None:
     """An adapter of the committee is missing."""
     folder = Path(shutil.copytree(learner.folder, tmp_path / "adapter"))
     shutil.rmtree(member_folder(folder, 1))
-    lacking = Learner(learner.base, "here", folder, learner.heads, 32, learner.committee)
+    lacking = LoraLearner(learner.base, "here", folder, learner.heads, 32, learner.committee)
     with pytest.raises(ModelError, match="a replica on the Ray cluster failed: "):
         local.score(Shards(tmp_path), lacking, TEXTS, {"c": "committee_probs"}, cluster=Cluster(1))
 
 
-def test_a_model_that_is_not_on_the_nodes_is_told(learner: Learner, tmp_path: Path) -> None:
+def test_a_model_that_is_not_on_the_nodes_is_told(learner: LoraLearner, tmp_path: Path) -> None:
     base = copy(learner.base)
     base.name = str(tmp_path / "nowhere")
     with pytest.raises(ModelError, match=r"a replica on the Ray cluster cannot start .*nowhere"):
         local.embed(Shards(tmp_path), base, TEXTS, max_length=32, cluster=Cluster(1))
 
 
-def test_a_cluster_that_is_away_is_told(learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_away_is_told(learner: LoraLearner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ModelError, match=r"the Ray cluster cannot be reached .*check RAY_ADDRESS"):
         local.embed(Shards(tmp_path), learner.base, TEXTS, max_length=32, cluster=Cluster())

@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config import parse
-from backend.learners.learner import Learner
+from backend.learners.learner import LoraLearner
 from backend.options import ProjectOptions
 from backend.rounds.context import Context, spec_of
 from backend.rounds.selection.compatibility import refuse_unsupported
@@ -34,13 +34,13 @@ def test_the_adapter_reads_its_share_and_no_more(
     by: str, context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = Learner.score
+    real = LoraLearner.score
 
     def watched(learner: Any, texts: list[str], *args: Any, **kwargs: Any) -> Any:
         read.extend(texts)
         return real(learner, texts, *args, **kwargs)
 
-    monkeypatch.setattr(Learner, "score", watched)
+    monkeypatch.setattr(LoraLearner, "score", watched)
     fill(store, tiny_encoder, count=200, labeled=20, shortlist=0.25, shortlist_by=by, max_steps=12, min_steps=12)
     waiting, labeled = store.tasks.listed_waiting(7, audit=False), store.tasks.labeled(7, audit=False)
     held_out = {task.text for task in store.tasks.waiting(7, audit=True)}

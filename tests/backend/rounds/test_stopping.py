@@ -11,7 +11,7 @@ import pytest
 
 from backend.options import ProjectOptions
 from backend.rounds.context import Context
-from backend.rounds.quality.goals import goals_of, look, near
+from backend.rounds.quality.goals import check, goals_of, near
 from backend.store import Store
 from backend.store.models import Round
 from backend.targets import Target
@@ -84,7 +84,7 @@ def of(target: Target, goal: float, *former: Any, risk: float = 0.05, share: flo
     rounds = [Round(project_id=7, number=number, state="failed", stopping={"look": each})
               for number, each in enumerate(former)]  # fmt: skip
     options = ProjectOptions(target=goal, target_risk=risk, audit_share=share)
-    return look(goals_of(options, [target]), [target], this, rounds, options)
+    return check(goals_of(options, [target]), [target], this, rounds, options)
 
 
 def test_each_look_counts_from_the_last_one_of_the_same_question() -> None:
@@ -124,12 +124,12 @@ def test_nothing_is_sure_without_held_out_tasks_or_of_controls_that_were_not_mea
     this = Round(project_id=7, number=1, state="running", evaluation={"controls": {"topic": {**RIGHT, "labels": 500}}})
     targets = [TOPIC, Target("tone", "classification", ("a", "b"))]
     options = ProjectOptions(target=0.5)
-    both = look(goals_of(options, targets), targets, this, [], options)
+    both = check(goals_of(options, targets), targets, this, [], options)
     assert both is not None
     assert not both["reached"]
     assert not near(goals_of(options, targets), this.evaluation)
     one = ProjectOptions(target={"topic": 0.5})
-    found = look(goals_of(one, targets), targets, this, [], one)
+    found = check(goals_of(one, targets), targets, this, [], one)
     assert found is not None
     assert found["reached"]
 
@@ -142,7 +142,7 @@ def test_several_controls_are_looked_at_together() -> None:
     for number in range(1, 60):
         measured = {"topic": {**RIGHT, "labels": 10 * number}, "tone": {**RIGHT, "labels": 6 * number}}
         this = Round(project_id=7, number=number, state="running", evaluation={"controls": measured})
-        seen = look(goals_of(options, targets), targets, this, former, options)
+        seen = check(goals_of(options, targets), targets, this, former, options)
         former.append(Round(project_id=7, number=number, state="done", stopping={"look": seen}))
         if seen is not None and seen["reached"]:
             break

@@ -45,8 +45,8 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
     real, asked = training.train_learner, []
 
     def hungry(*arguments: Any, **options: Any) -> None:
-        asked.append(arguments[4].halvings)
-        if arguments[4].halvings < 2:
+        asked.append(arguments[4].batch_shrink)
+        if arguments[4].batch_shrink < 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
         real(*arguments, **options)
 
@@ -112,7 +112,7 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
     asked = []
 
     def killed(*arguments: Any, **_: Any) -> None:
-        asked.append(arguments[4].halvings)
+        asked.append(arguments[4].batch_shrink)
         raise Killed
 
     monkeypatch.setattr(training, "train_learner", killed)
