@@ -99,7 +99,7 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
         new = known[-_BATCH:]
         labels_of = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in new]
         store.tasks.put_annotations(project_id, labels_of)
-        store.annotations.put(project_id, {
+        store.tasks.put_annotations(project_id, [], {
             task: [{"id": task, "annotator": task % 3 + 1, "skipped": False, "labels": labels, "seconds": 9.0}]
             for task, labels, _, _ in labels_of
         })  # fmt: skip

@@ -23,6 +23,24 @@ class TaskState(NamedTuple):
     ground_truth: bool = False  # has an annotation marked as ground truth
 
 
+class ReadAnnotation(NamedTuple):
+    """One annotation as the backend stores it."""
+
+    id: Any  # Label Studio's number
+    values: dict[str, Any]  # by control; empty for a skip
+    skipped: bool
+    ground_truth: bool
+    annotator: int | None  # Label Studio's number of the user
+    seconds: float | None  # that it took
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of the store."""
+        return {
+            "id": self.id, "annotator": self.annotator, "skipped": self.skipped, "labels": self.values,
+            "seconds": self.seconds,
+        }  # fmt: skip
+
+
 def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
     """The values of one annotation, by control. Empty for a skip; hidden controls are left out."""
     if annotation.get("was_cancelled"):
@@ -38,37 +56,41 @@ def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
     return found
 
 
-def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> TaskState:
+def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[ReadAnnotation]:
+    """Parse each annotation of a task once."""
+    found = []
+    for each in annotations:
+        who = each.get("completed_by")
+        who = who.get("id") if isinstance(who, Mapping) else who
+        found.append(
+            ReadAnnotation(
+                id=each.get("id"),
+                values=values_of(each, spec),
+                skipped=bool(each.get("was_cancelled")),
+                ground_truth=bool(each.get("ground_truth")),
+                annotator=who if isinstance(who, int) else None,
+                seconds=_seconds(each.get("lead_time")),
+            )
+        )
+    return found
+
+
+def combined(task_id: int, annotations: Sequence[ReadAnnotation], spec: TaskSpec) -> TaskState:
     """Combine a task's annotations. If some are ground truth, only those count; a tie gives no value."""
-    annotations = list(annotations)
-    submitted = [a for a in annotations if not a.get("was_cancelled")]
-    truths = [a for a in submitted if a.get("ground_truth")]
-    labels = [values_of(a, spec) for a in truths or submitted]
+    submitted = [each for each in annotations if not each.skipped]
+    truths = [each for each in submitted if each.ground_truth]
     values = {}
     for control in spec.controls:
-        votes = [each[control.name] for each in labels if control.name in each]
+        votes = [each.values[control.name] for each in truths or submitted if control.name in each.values]
         agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
         if agreed is not None:
             values[control.name] = agreed
     return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations), bool(truths))
 
 
-def each_of(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[dict[str, Any]]:
-    """Values, annotator and duration of each annotation of a task, as columns of the store."""
-    found = []
-    for each in annotations:
-        who, took = each.get("completed_by"), each.get("lead_time")
-        who = who.get("id") if isinstance(who, Mapping) else who
-        found.append(
-            {
-                "id": each["id"],
-                "annotator": who if isinstance(who, int) else None,
-                "skipped": bool(each.get("was_cancelled")),
-                "labels": values_of(each, spec),
-                "seconds": _seconds(took),
-            }
-        )
-    return found
+def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> TaskState:
+    """Parse and combine a task's annotations."""
+    return combined(task_id, read(annotations, spec), spec)
 
 
 def _seconds(took: object) -> float | None:

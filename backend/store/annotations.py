@@ -6,9 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy.orm import Session
 
 from backend.store.database import CHUNK, Database
 from backend.store.models import Annotation
+
+
+def replace(session: Session, project_id: int, by_task: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
+    """Replace all annotations of these tasks. Each is a mapping of columns without `project_id` and `task_id`."""
+    rows = [
+        {"project_id": project_id, "task_id": task_id, **columns}
+        for task_id, annotations in by_task.items()
+        for columns in annotations
+    ]
+    # By annotation id, too: merging duplicates moves annotations to another task.
+    gone = ((Annotation.task_id, list(by_task)), (Annotation.id, [row["id"] for row in rows]))
+    for column, numbers in gone:
+        for start in range(0, len(numbers), CHUNK):
+            chunk = column.in_(numbers[start : start + CHUNK])
+            session.execute(delete(Annotation).where(Annotation.project_id == project_id, chunk))
+    for start in range(0, len(rows), CHUNK):
+        session.execute(insert(Annotation).values(rows[start : start + CHUNK]))
 
 
 class Annotations:
@@ -16,23 +34,6 @@ class Annotations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def put(self, project_id: int, by_task: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:
-        """Replace all annotations of these tasks. Each is a mapping of columns without `project_id` and `task_id`."""
-        rows = [
-            {"project_id": project_id, "task_id": task_id, **columns}
-            for task_id, annotations in by_task.items()
-            for columns in annotations
-        ]
-        # By annotation id, too: merging duplicates moves annotations to another task.
-        gone = ((Annotation.task_id, list(by_task)), (Annotation.id, [row["id"] for row in rows]))
-        with self._database.write(project_id) as session:
-            for column, numbers in gone:
-                for start in range(0, len(numbers), CHUNK):
-                    chunk = column.in_(numbers[start : start + CHUNK])
-                    session.execute(delete(Annotation).where(Annotation.project_id == project_id, chunk))
-            for start in range(0, len(rows), CHUNK):
-                session.execute(insert(Annotation).values(rows[start : start + CHUNK]))
 
     def all(self, project_id: int) -> list[Annotation]:
         """All annotations except skips, ordered by task."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
+from backend.store.annotations import replace
 from backend.store.database import CHUNK, Database
 from backend.store.models import Annotation, Task
 from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest, held_out
@@ -45,24 +47,28 @@ class Tasks:
                 known = statement.on_conflict_do_update(index_elements=["project_id", "id"], set_=changed)
                 session.connection().execute(known, rows)
 
-    def put_annotations(self, project_id: int, states: Iterable[tuple[int, dict[str, Any], bool, bool]]) -> None:
-        """Store the aggregated annotations of each task: (task id, values by control, annotated, skipped)."""
+    def put_annotations(
+        self,
+        project_id: int,
+        states: Iterable[tuple[int, dict[str, Any], bool, bool] | tuple[int, dict[str, Any], bool, bool, bool]],
+        annotations: Mapping[int, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+    ) -> None:
+        """Store the annotations of tasks in one transaction.
+
+        states: of each task (task id, values by control, annotated, skipped), and whether it has a ground truth to
+        evaluate with; left out, that stays. annotations: all of each task, see `annotations.replace`.
+        """
         with self._database.write(project_id) as session:
-            for task_id, labels, annotated, skipped in states:
+            for task_id, labels, annotated, skipped, *truth in states:
                 values: dict[str, object] = {
                     "labels": labels or None, "labeled": bool(labels), "annotated": annotated, "skipped": skipped,
                 }  # fmt: skip
                 if not labels:
                     values["learned_in"] = None
+                if truth:
+                    values["truth"] = truth[0]
                 session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
-
-    def put_truths(self, project_id: int, truths: Mapping[int, bool]) -> None:
-        """Store which of these tasks have a ground truth to evaluate with."""
-        with self._database.write(project_id) as session:
-            for task_id, truth in truths.items():
-                session.execute(
-                    update(Task).where(Task.project_id == project_id, Task.id == task_id).values(truth=truth)
-                )
+            replace(session, project_id, annotations)
 
     def forget_annotations(self, project_id: int, task_ids: Sequence[int]) -> None:
         """Reset these tasks to neither annotated nor skipped, and delete their annotations."""

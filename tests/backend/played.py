@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _label(store: Store, data: list[tuple[str, str]]) -> None:
             {"id": 10 * task + who, "annotator": who, "skipped": False, "seconds": 6.0 * who, "labels": {"topic": each}}
             for who, each in ((1, given), (2, label))
         ]
-        store.annotations.put(7, {task: said})
+        store.tasks.put_annotations(7, [], {task: said})
 
 
 def _round(context: Context, number: int) -> None:
@@ -117,6 +118,12 @@ def _round(context: Context, number: int) -> None:
         context.store.rounds.set(7, number, queue=queue)
 
     play(context, number, store_queue=store_queue)
+
+
+def mark_truths(store: Store, task_ids: Iterable[int]) -> None:
+    """Make the labels of these tasks ground truth to evaluate with."""
+    labels = {each.id: each.values for audit in (False, True) for each in store.tasks.labeled(7, audit=audit)}
+    store.tasks.put_annotations(7, [(task_id, labels[task_id], True, False, True) for task_id in task_ids])
 
 
 def project_of(store: Store) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
-from backend.labelstudio.annotations import TaskState, each_of, state_of
+from backend.labelstudio.annotations import TaskState, combined, read
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
@@ -144,12 +144,15 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
     seen = []
     for page in pages:
         _put_texts(run, page)
-        states = [state_of(task.id, task.annotations, run.spec) for task in page]
+        parsed = {task.id: read(task.annotations, run.spec) for task in page}
+        states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
         _warn_of_overlaps(run, states)
-        run.store.tasks.put_annotations(run.id, [state[:4] for state in states])
-        run.store.annotations.put(run.id, {task.id: each_of(task.annotations, run.spec) for task in page})
         measures = run.options.ground_truth == "measure"
-        run.store.tasks.put_truths(run.id, {s.task_id: measures and s.ground_truth for s in states})
+        run.store.tasks.put_annotations(
+            run.id,
+            [state._replace(ground_truth=measures and state.ground_truth) for state in states],
+            {task_id: [each.columns() for each in annotations] for task_id, annotations in parsed.items()},
+        )
         seen.append(max(_spelled(task.updated_at) for task in page))
     return seen
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labelstudio.annotations import TaskState, each_of, state_of, values_of
+from backend.labelstudio.annotations import TaskState, read, state_of, values_of
 from backend.labelstudio.label_config import parse
 
 CHOICES = '<Choices name="topic" toName="text"><Choice value="a"/><Choice value="b"/><Choice value="c"/></Choices>'
@@ -96,11 +96,11 @@ def test_several_controls_teach_each_for_itself_and_hidden_ones_nothing() -> Non
     ],
 )
 def test_time_is_what_somebody_may_have_worked(took: object, seconds: float | None) -> None:
-    (each,) = each_of([{**choosing("a"), "id": 4, "completed_by": {"id": 2}, "lead_time": took}], SPEC)
-    assert each == {"id": 4, "annotator": 2, "skipped": False, "labels": {"topic": "a"}, "seconds": seconds}
+    (each,) = read([{**choosing("a"), "id": 4, "completed_by": {"id": 2}, "lead_time": took}], SPEC)
+    assert each.columns() == {"id": 4, "annotator": 2, "skipped": False, "labels": {"topic": "a"}, "seconds": seconds}
 
 
 def test_whoever_is_not_known_is_nobody() -> None:
     for who in (None, "ann", {"email": "a@example.com"}):
-        (each,) = each_of([{**choosing("a"), "id": 4, "completed_by": who, "was_cancelled": True}], SPEC)
-        assert (each["annotator"], each["skipped"], each["labels"]) == (None, True, {})
+        (each,) = read([{**choosing("a"), "id": 4, "completed_by": who, "was_cancelled": True}], SPEC)
+        assert (each.annotator, each.skipped, each.values) == (None, True, {})

@@ -14,7 +14,7 @@ from backend.overview.quality import quality
 from backend.overview.queue import excerpt, queue
 from backend.overview.state import summary
 from backend.store import Store
-from tests.backend.played import COUNT, WRONG, project_of
+from tests.backend.played import COUNT, WRONG, mark_truths, project_of
 
 
 def test_the_learning_curve(played: Store) -> None:
@@ -181,7 +181,7 @@ def test_skipped_tasks_and_ties_wait_for_nobody(played: Store) -> None:
 
 def test_ground_truth_that_measures_is_among_the_labels(played: Store) -> None:
     learned = next(each.id for each in played.tasks.labeled(7, audit=False))
-    played.tasks.put_truths(7, {learned: True})
+    mark_truths(played, [learned])
     told = {each["task"]: each for each in map(json.loads, labels.lines(played, project_of(played)))}
     assert len(told) == 60
     assert told[learned]["held_out"]

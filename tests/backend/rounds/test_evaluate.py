@@ -10,6 +10,7 @@ import pytest
 from backend.rounds.context import Context
 from backend.rounds.quality.unbiased_risk import unbiased_accuracy
 from backend.store import Store
+from tests.backend.played import mark_truths
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import do
 from tests.backend.steps import play as run
@@ -134,7 +135,7 @@ def test_ground_truth_that_measures_is_not_learned_and_told_of_beside(
     fill(store, tiny_encoder, count=100, labeled=60, audit_share=0.2)
     teaching = [example.id for example in store.tasks.labeled(7, audit=False)]
     held_out = [example.id for example in store.tasks.labeled(7, audit=True)]
-    store.tasks.put_truths(7, dict.fromkeys([*teaching[:10], held_out[0]], True))
+    mark_truths(store, [*teaching[:10], held_out[0]])
     run(context, 1)
     found = of_round(store, 1)["controls"]["topic"]
     assert (found["labels"], found["ground_truth"]["labels"]) == (len(held_out), 10)
@@ -146,7 +147,7 @@ def test_ground_truth_is_the_score_where_nothing_is_held_out(
     context: Context, store: Store, tiny_encoder: Path
 ) -> None:
     fill(store, tiny_encoder, count=60, labeled=40, audit_share=0.0)
-    store.tasks.put_truths(7, dict.fromkeys(range(1, 9), True))
+    mark_truths(store, range(1, 9))
     run(context, 1)
     found = of_round(store, 1)
     assert (found["labels"], found["controls"]["topic"]["labels"]) == (8, 8)

@@ -182,9 +182,9 @@ def test_a_budget_of_hours_is_what_annotators_spent(context: Context, store: Sto
     fill(store, tiny_encoder, count=40, labeled=4, budget_hours=0.5)
     run(context, 1)
     said = {"annotator": 1, "skipped": False, "labels": {}, "seconds": 1200.0}
-    store.annotations.put(7, {1: [{"id": 1, **said}], 2: [{"id": 2, **said, "seconds": None}]})
+    store.tasks.put_annotations(7, [], {1: [{"id": 1, **said}], 2: [{"id": 2, **said, "seconds": None}]})
     assert reason(context) is None
-    store.annotations.put(7, {2: [{"id": 2, **said, "skipped": True}]})
+    store.tasks.put_annotations(7, [], {2: [{"id": 2, **said, "skipped": True}]})
     assert reason(context) == "the budget of 0.5 hours is spent (0.7)"
     run(context, 2)
     assert of_round(store, 2)["hours"] == pytest.approx(2 / 3, abs=1e-3)

@@ -35,7 +35,7 @@ def embedded(tmp_path: Path) -> Store:
         store.tasks.put_texts(project, texts, seed=0, audit_share=0.1)
         store.tasks.put_annotations(project, [(4, {"c": "a"}, True, False), (5, {}, False, True)])
         said = {"id": project, "annotator": 1, "skipped": False, "labels": {"c": "a"}, "seconds": 2.5}
-        store.annotations.put(project, {4: [said]})
+        store.tasks.put_annotations(project, [], {4: [said]})
         store.rounds.begin(project, 1, reason="the first")
         store.rounds.put_queue(project, 1, [Place(1, score=0.1), Place(2, audit=True)])
         store.rounds.put_adapter(

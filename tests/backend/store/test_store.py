@@ -139,7 +139,7 @@ def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
         lambda: former.tasks.put_annotations(1, [(1, {"c": "a"}, True, False)]),
         lambda: former.tasks.learned(1, 1),
         lambda: former.tasks.keep_only(1, set()),
-        lambda: former.annotations.put(1, {1: []}),
+        lambda: former.tasks.put_annotations(1, [], {1: []}),
         lambda: former.events.forget(1, 9),
         lambda: former.rounds.begin(1, 1, reason="too late"),
         lambda: former.rounds.set(1, 1, step="train"),
@@ -334,10 +334,10 @@ def _write(folder: Path, text: str) -> None:
 
 def test_an_annotation_that_moved_to_another_task_is_there_once(store: Store) -> None:
     said = {"annotator": 1, "skipped": False, "labels": {"c": "a"}, "seconds": 5.0}
-    store.annotations.put(1, {10: [{"id": 3, **said}], 11: [{"id": 4, **said}]})
-    store.annotations.put(2, {10: [{"id": 3, **said}]})
-    store.annotations.put(1, {5: [{"id": 3, **said}]})
+    store.tasks.put_annotations(1, [], {10: [{"id": 3, **said}], 11: [{"id": 4, **said}]})
+    store.tasks.put_annotations(2, [], {10: [{"id": 3, **said}]})
+    store.tasks.put_annotations(1, [], {5: [{"id": 3, **said}]})
     assert [(each.id, each.task_id) for each in store.annotations.all(1)] == [(3, 5), (4, 11)]
-    store.annotations.put(1, {5: []})
+    store.tasks.put_annotations(1, [], {5: []})
     assert [each.id for each in store.annotations.all(1)] == [4]
     assert len(store.annotations.all(2)) == 1
