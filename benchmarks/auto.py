@@ -13,8 +13,8 @@ import json
 import statistics
 from pathlib import Path
 
-from backend.libraries import quiet_libraries
-from backend.progress import bar
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.simulation.report import report
 from benchmarks.simulations import SETUPS
 

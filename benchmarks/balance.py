@@ -13,8 +13,8 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from backend.libraries import quiet_libraries
-from backend.progress import bar
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.simulation.report import report
 
 _RESULT = Path(__file__).parent / "results" / "balance.md"

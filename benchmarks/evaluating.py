@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from backend.learners.models import BaseModels
-from backend.libraries import quiet_libraries
-from backend.progress import bar
 from backend.rounds.context import Context
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.simulation.data import read
 from backend.store import Store
 from benchmarks.rounds import one_round

@@ -24,7 +24,7 @@ from backend.evaluation.calibration import best_temperature, calibration_error, 
 from backend.evaluation.measures import wilson
 from backend.evaluation.unbiased import draws, risk
 from backend.learners import heads
-from backend.libraries import quiet_libraries
+from backend.runtime.libraries import quiet_libraries
 from backend.store.texts import held_out
 from benchmarks.projects import embedded, played
 from strategies import Pool

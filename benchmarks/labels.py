@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from backend.evaluation.labels import suspects
 from backend.learners import heads
-from backend.libraries import quiet_libraries
+from backend.runtime.libraries import quiet_libraries
 from benchmarks.projects import embedded
 
 Array = NDArray[Any]

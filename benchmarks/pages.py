@@ -24,7 +24,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from backend.evaluation.measures import measure
-from backend.progress import bar
+from backend.runtime.progress import bar
 from backend.store import Store
 from backend.store.models import Adapter
 from backend.store.rounds import Place

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend.learners.base_model import BaseModel
-from backend.progress import bar
+from backend.runtime.progress import bar
 from backend.simulation.data import read
 
 _T = TypeVar("_T")

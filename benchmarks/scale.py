@@ -26,9 +26,9 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from backend.learners.models import BaseModels
 from backend.learners.packaged import resolve
-from backend.libraries import quiet_libraries
 from backend.pool import shortlist
 from backend.rounds.context import Context
+from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
 from backend.store.shards import ROWS
 from benchmarks.measure import measure, status

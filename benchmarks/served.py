@@ -34,8 +34,8 @@ from backend.learners.served.model import ServedModel
 from backend.learners.served.server import FirstTokens, Message
 from backend.learners.served.training import train as train_served
 from backend.learners.training import train
-from backend.libraries import quiet_libraries
 from backend.rounds.answer_cache import cached_answers
+from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
 from backend.targets import Target
 

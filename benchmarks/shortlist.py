@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from backend.learners.base_model import BaseModel
-from backend.libraries import quiet_libraries
 from backend.options import ProjectOptions
+from backend.runtime.libraries import quiet_libraries
 from backend.simulation.learners import Lora
 from backend.simulation.replay import replay
 from backend.simulation.runs import Run, Task

@@ -14,8 +14,8 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.libraries import quiet_libraries
-from backend.progress import bar
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.simulation.report import report
 
 _RESULTS = Path(__file__).parent / "results" / "simulations"

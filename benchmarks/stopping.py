@@ -25,8 +25,8 @@ from backend.evaluation.forecast import Forecast, Plan, Point, forecast
 from backend.evaluation.measures import wilson
 from backend.evaluation.stopping import RISK, due, level, lower_end
 from backend.learners import heads
-from backend.libraries import quiet_libraries
 from backend.rounds.quality.goals import NEAR
+from backend.runtime.libraries import quiet_libraries
 from benchmarks.projects import embedded, played
 from strategies import Pool
 

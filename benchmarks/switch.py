@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from backend.learners.base_model import BaseModel
-from backend.libraries import quiet_libraries
 from backend.options import ProjectOptions
-from backend.progress import bar
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.simulation.data import read
 from backend.simulation.learners import Probe
 from backend.simulation.replay import DEFAULT, replay

@@ -6,10 +6,11 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from backend import logs, old_names
-from backend.libraries import quiet_libraries
+from backend import old_names
 from backend.options import ProjectOptions
-from backend.progress import bar
+from backend.runtime import logs
+from backend.runtime.libraries import quiet_libraries
+from backend.runtime.progress import bar
 from backend.settings import Settings, load_settings
 from backend.store import Store
 
@@ -76,9 +77,9 @@ def new_models(settings: Settings, **how: Any) -> BaseModels:
 def new_context(settings: Settings, store: Store) -> Context:
     """The objects that rounds need. Raises `SettingsError` if URL or API key of Label Studio is missing."""
     from backend.labelstudio.client import Client
-    from backend.notify import notifier
     from backend.pool.cluster import Cluster
     from backend.rounds.context import Context
+    from backend.runtime.notify import notifier
 
     quiet_libraries()
     url, api_key = settings.label_studio()

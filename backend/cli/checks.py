@@ -13,9 +13,9 @@ from backend import old_names
 from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
-from backend.libraries import quiet_libraries, use_cores
 from backend.options import ProjectOptions, as_markdown
-from backend.progress import bar
+from backend.runtime.libraries import quiet_libraries, use_cores
+from backend.runtime.progress import bar
 from backend.settings import load_settings
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import typer
 
 from backend.cli.build import new_app, new_context, start
 from backend.cli.group import app
-from backend.libraries import use_cores
+from backend.runtime.libraries import use_cores
 
 
 @app.command()
 def serve() -> None:
     """Run web server and worker together."""
-    from backend.processes import both
+    from backend.runtime.processes import both
 
     settings, _ = start()
     settings.label_studio()
@@ -25,7 +25,7 @@ def serve() -> None:
 @app.command()
 def web() -> None:
     """Run the web server, which answers Label Studio."""
-    from backend.processes import web as run
+    from backend.runtime.processes import web as run
 
     settings, _ = start()
     run(settings, lambda: new_app(settings))

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from backend import logs
 from backend.cli.build import start
 from backend.cli.group import app
 from backend.errors import BackendError
+from backend.runtime import logs
 from backend.settings import load_settings
 from backend.store import Store
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import torch
 import yaml  # type: ignore[import-untyped]
 
-from backend.children import end_with_parent
 from backend.errors import ModelError
 from backend.learners import memory
 from backend.learners.base import CommitteeOptions, Progress, TrainingOptions, no_progress
+from backend.runtime.parent_death import end_with_parent
 from backend.targets import Target, Values
 
 _POLL = 0.5  # seconds

@@ -31,7 +31,7 @@ from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
 from backend.learners.packaged import resolve
 from backend.learners.training import train
-from backend.libraries import quiet_libraries
+from backend.runtime.libraries import quiet_libraries
 from backend.targets import SIDES, sides
 from benchmarks.kinds.data import Data
 from benchmarks.measure import status

@@ -11,7 +11,7 @@ import pytest
 
 from backend import old_names
 from backend.options import ProjectOptions
-from backend.processes import _Child
+from backend.runtime.processes import _Child
 from backend.settings import SettingsError, load_settings
 
 BACKEND = Path(__file__).parents[2] / "backend"

@@ -17,7 +17,7 @@ _KEEP_WORKFLOWS = 24 * 3600.0  # seconds that the records of ended workflows are
 _CLEAN_EVERY = 3600.0
 _RECONNECT_EVERY = 3600.0  # seconds between checks of a disconnected project
 _REVIVE_EVERY = 5.0
-SILENT = 30.0  # seconds without a heartbeat after which a worker's rounds are taken over
+TAKE_OVER_AFTER = 30.0  # seconds without a heartbeat after which a worker's rounds are taken over
 _PAUSE_AFTER_ERROR = 10.0
 _PAUSE_OF_PROJECT = 30.0
 _LOG_EVERY = 600.0
@@ -64,8 +64,8 @@ def notify(
                     turn += 1
             if time.monotonic() - revived > _REVIVE_EVERY:
                 # While the database was away no heartbeat was written: wait for the others' first.
-                known = time.monotonic() - well_since > SILENT
-                executor.revive((lambda: store.workers.alive(within=SILENT)) if known else None)
+                known = time.monotonic() - well_since > TAKE_OVER_AFTER
+                executor.revive((lambda: store.workers.alive(within=TAKE_OVER_AFTER)) if known else None)
                 revived = time.monotonic()
             if time.monotonic() - cleaned > _CLEAN_EVERY:
                 executor.forget(older_than=_KEEP_WORKFLOWS)

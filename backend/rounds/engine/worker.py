@@ -14,7 +14,7 @@ from socket import gethostname
 
 from backend.errors import BackendError, RefusedStartError
 from backend.rounds.engine.heartbeat import Heartbeat
-from backend.rounds.engine.notifier import SILENT, notify
+from backend.rounds.engine.notifier import TAKE_OVER_AFTER, notify
 from backend.rounds.engine.workflow import RoundExecutor
 from backend.settings import Settings
 from backend.store import Store
@@ -69,8 +69,8 @@ def work(make_executor: Callable[[], RoundExecutor], store: Store, heartbeat: He
 
 def _await_name(store: Store, executor_id: str) -> None:
     """Wait until no worker on another host has this name: this worker itself may have run there until now."""
-    deadline = time.monotonic() + SILENT + 10.0
-    while (host := store.workers.alive(within=SILENT).get(executor_id, gethostname())) != gethostname():
+    deadline = time.monotonic() + TAKE_OVER_AFTER + 10.0
+    while (host := store.workers.alive(within=TAKE_OVER_AFTER).get(executor_id, gethostname())) != gethostname():
         if time.monotonic() > deadline:
             raise RefusedStartError(
                 f"worker {executor_id} runs on {host}, and two of one name would take each other's rounds; give this "

@@ -7,7 +7,7 @@ import logging
 import pytest
 from pydantic import SecretStr
 
-from backend.notify import notifier
+from backend.runtime.notify import notifier
 from tests.servers import chat_server
 
 

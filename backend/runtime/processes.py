@@ -19,8 +19,8 @@ from gunicorn.glogging import Logger
 
 from backend import old_names
 from backend.backoff import delay
-from backend.children import end_with_parent
 from backend.errors import RefusedStartError
+from backend.runtime.parent_death import end_with_parent
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)

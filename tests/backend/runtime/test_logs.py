@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.config import Config
 
-from backend import logs
 from backend.errors import BackendError
-from backend.processes import _Log
+from backend.runtime import logs
+from backend.runtime.processes import _Log
 
 SECRET = "the text of a task"
 
