@@ -13,7 +13,7 @@ from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
 from backend.targets import sides
 from tests.backend.learners.kinds import data
-from tests.backend.rounds.test_support import config
+from tests.backend.rounds.selection.test_compatibility import config
 from tests.real import Team
 
 BATCH = 24

@@ -17,9 +17,9 @@ from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.rounds.selection.prefilter import to_score
 from backend.rounds.steps.publish import predictions
 from backend.store import Store
+from tests.backend.rounds.selection.test_compatibility import config
+from tests.backend.rounds.selection.test_compatibility import fill as fill_kinds
 from tests.backend.rounds.test_rounds import fill
-from tests.backend.rounds.test_support import config
-from tests.backend.rounds.test_support import fill as fill_kinds
 from tests.backend.steps import opened
 from tests.backend.steps import play as run
 
