@@ -11,19 +11,20 @@ from strategies.mixed import Mixed
 from strategies.registry import get
 
 MEMBERS = ("margin", "badge", "k_means", "random")
-_MOST = 8  # maximum number of members
-_FIRST = 0.6  # initial share of the first member
+_MAX_MEMBERS = 8
+_FIRST_SHARE = 0.6  # of the first member; the others share the rest equally
 
 
 def create(members: list[str] | None = None) -> Mixed:
     """The strategy `auto`; members: names of the strategies to combine, the most trusted one first."""
     names = MEMBERS if members is None else members
     named = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    if not named or len(set(names)) != len(names) or not 2 <= len(names) <= _MOST:
+    if not named or len(set(names)) != len(names) or not 2 <= len(names) <= _MAX_MEMBERS:
         raise StrategyOptionError(
-            f"auto: members must be 2 to {_MOST} different strategy names, such as {list(MEMBERS)}, not {names!r}"
+            f"auto: members must be 2 to {_MAX_MEMBERS} different strategy names, such as {list(MEMBERS)}, "
+            f"not {names!r}"
         )
     if {"auto", "co_training"} & set(names):
         raise StrategyOptionError("auto: neither 'auto' nor 'co_training' can be a member")
-    rest = (1 - _FIRST) / (len(names) - 1)
-    return Mixed(tuple(get(name) for name in names), (_FIRST, *[rest] * (len(names) - 1)), "auto")
+    rest = (1 - _FIRST_SHARE) / (len(names) - 1)
+    return Mixed(tuple(get(name) for name in names), (_FIRST_SHARE, *[rest] * (len(names) - 1)), "auto")

@@ -15,7 +15,7 @@ from strategies.distances import squared_norms
 from strategies.ranking import top
 
 _BLOCK = 4096  # candidates per block
-_SMALLEST = 1e-12  # lower bound of a probability: a float32 softmax can return 0
+_MIN_PROBABILITY = 1e-12  # a float32 softmax can return 0
 
 
 def contrast(probs: Array, features: Array, labeled_probs: Array, labeled_features: Array, neighbors: int) -> Array:
@@ -27,14 +27,14 @@ def contrast(probs: Array, features: Array, labeled_probs: Array, labeled_featur
     k = min(neighbors, len(labeled_probs))
     if not k:
         return out
-    labels = np.maximum(labeled_probs.astype(np.float64), _SMALLEST)
+    labels = np.maximum(labeled_probs.astype(np.float64), _MIN_PROBABILITY)
     negative_entropy = (labels * np.log(labels)).sum(axis=1)  # (M,)
     norms = squared_norms(labeled_features)
     for start in range(0, len(probs), _BLOCK):
         block = slice(start, start + _BLOCK)
         distances = norms - 2 * (features[block] @ labeled_features.T)  # (B, M) squared, up to a constant per row
         nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
-        log_probs = np.log(np.maximum(probs[block].astype(np.float64), _SMALLEST))
+        log_probs = np.log(np.maximum(probs[block].astype(np.float64), _MIN_PROBABILITY))
         divergences = negative_entropy - log_probs @ labels.T  # (B, M)
         out[block] = np.take_along_axis(divergences, nearest, axis=1).mean(axis=1)
     return np.maximum(out, 0, out=out)  # rounding can give small negative values

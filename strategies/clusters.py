@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.distances import unit_rows
 
-_SMALL = 50  # exact k-means up to this many clusters, then mini-batches, as in TypiClust's own code
+_MAX_EXACT = 50  # exact k-means up to this many clusters, then mini-batches, as in TypiClust's own code
 
 
 def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array:
@@ -23,7 +23,7 @@ def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array
             break
         distinct.add(row.tobytes())
     clusters = len(distinct)
-    if clusters <= _SMALL:
+    if clusters <= _MAX_EXACT:
         model = KMeans(clusters, n_init=1, random_state=seed)
     else:
         model = MiniBatchKMeans(clusters, n_init=1, batch_size=max(1024, 2 * clusters), random_state=seed)

@@ -19,14 +19,14 @@ Vectors = NDArray[np.float32]
 Targets = NDArray[np.int64]
 Losses = Callable[[Vectors, Targets, Vectors, Targets], Array]  # fit on the first two; loss on each of the others
 
-_BEFORE = (0.6, 0.2, 0.2)  # prior mean gain above the average, relative to it; 0 for further members
-_SPREAD = 0.35  # standard deviation of the prior
+_PRIOR_MEAN = (0.6, 0.2, 0.2)  # first members' gain above the average, relative to it; 0 for the others
+_PRIOR_DEVIATION = 0.35  # standard deviation
 _KEPT = 0.8  # fraction of the deviation from the prior that is kept from round to round
 _NOISE = 0.3  # standard deviation of a batch's gain, in addition to the measurement error
-_MOST = 2.0  # limit of one batch's gain above or below the average
-_LEAST = 0.05  # minimum share of each member: one that is never tried cannot become the best
+_MAX_GAIN = 2.0  # limit of one batch's gain above or below the average
+_MIN_SHARE = 0.05  # of each member: one that is never tried cannot become the best
 _DRAWS = 10_000  # to estimate the shares
-_FEW = 2  # minimum number of texts to measure a gain
+_MIN_TEXTS = 2  # to measure a gain
 
 
 class Belief(NamedTuple):
@@ -39,8 +39,8 @@ class Belief(NamedTuple):
 def beforehand(members: int) -> Belief:
     """The prior."""
     mean = np.zeros(members)
-    mean[: len(_BEFORE)] = _BEFORE[:members]
-    return Belief(mean, np.full(members, _SPREAD**2))
+    mean[: len(_PRIOR_MEAN)] = _PRIOR_MEAN[:members]
+    return Belief(mean, np.full(members, _PRIOR_DEVIATION**2))
 
 
 def shares(belief: Belief) -> Array:
@@ -48,7 +48,7 @@ def shares(belief: Belief) -> Array:
     members = len(belief.mean)
     drawn = belief.mean + np.sqrt(belief.variance) * np.random.default_rng(0).normal(size=(_DRAWS, members))
     best = np.bincount(drawn.argmax(axis=1), minlength=members) / _DRAWS
-    return np.asarray(_LEAST + (1 - members * _LEAST) * best)
+    return np.asarray(_MIN_SHARE + (1 - members * _MIN_SHARE) * best)
 
 
 def taught(
@@ -64,7 +64,7 @@ def taught(
     found = np.full((members, len(held_out[1])), np.nan)
     for member in range(members):
         mine = by == member
-        if mine.sum() >= _FEW:
+        if mine.sum() >= _MIN_TEXTS:
             more = np.concatenate([vectors, batch[0][mine]]), np.concatenate([targets, batch[1][mine]])
             found[member] = (before - losses(*more, *held_out)) / mine.sum()
     return found
@@ -75,20 +75,20 @@ def learn(belief: Belief, gains: Array) -> Belief:
 
     Members are compared on the same held-out texts, so that effects common to all cancel.
     """
-    before = beforehand(len(belief.mean))
-    mean = before.mean + _KEPT * (belief.mean - before.mean)
-    variance = before.variance + _KEPT**2 * (belief.variance - before.variance)
+    prior = beforehand(len(belief.mean))
+    mean = prior.mean + _KEPT * (belief.mean - prior.mean)
+    variance = prior.variance + _KEPT**2 * (belief.variance - prior.variance)
     seen = ~np.isnan(gains).any(axis=1)
-    if seen.sum() < 2 or gains.shape[1] < _FEW:
+    if seen.sum() < 2 or gains.shape[1] < _MIN_TEXTS:
         return Belief(mean, variance)
     gains = gains[seen]
     average = gains.mean(axis=0)
     texts = gains.shape[1]
     scale = max(abs(float(average.mean())), 1e-6)
-    unsure_of_scale = average.std(ddof=1) / np.sqrt(texts) / scale
-    beyond = gains - average
-    found = (beyond.mean(axis=1) / scale).clip(-_MOST, _MOST)
-    noise = (beyond.std(axis=1, ddof=1) / np.sqrt(texts) / scale) ** 2 + (found * unsure_of_scale) ** 2 + _NOISE**2
+    scale_error = average.std(ddof=1) / np.sqrt(texts) / scale
+    relative = gains - average
+    found = (relative.mean(axis=1) / scale).clip(-_MAX_GAIN, _MAX_GAIN)
+    noise = (relative.std(axis=1, ddof=1) / np.sqrt(texts) / scale) ** 2 + (found * scale_error) ** 2 + _NOISE**2
     trust = variance[seen] / (variance[seen] + noise)
     mean[seen] += trust * (found + mean[seen].mean() - mean[seen])
     variance[seen] *= 1 - trust

@@ -11,11 +11,11 @@ from scipy.optimize import minimize_scalar
 
 Array = NDArray[np.float64]
 
-_HOTTEST = 20.0  # maximum temperature; the minimum is its inverse
-_PRIOR = 0.5  # prior standard deviation of the log temperature, so that few labels change little
-_LEAST = 1e-12  # lower bound of a probability
-_A_BIN = 10  # minimum number of labels per bin
-_BINS = 10  # maximum number of bins
+_MAX_TEMPERATURE = 20.0  # the minimum is its inverse
+_PRIOR_DEVIATION = 0.5  # standard deviation of the log temperature: few labels change it little
+_MIN_PROBABILITY = 1e-12
+_LABELS_PER_BIN = 10  # at least
+_MAX_BINS = 10
 
 
 def tempered(probs: NDArray[np.floating], temperature: float) -> Array:
@@ -23,7 +23,7 @@ def tempered(probs: NDArray[np.floating], temperature: float) -> Array:
 
     A temperature above 1 lowers the confidence, below 1 raises it; the ranking of the classes does not change.
     """
-    logits = np.log(np.clip(np.asarray(probs, np.float64), _LEAST, None)) / temperature
+    logits = np.log(np.clip(np.asarray(probs, np.float64), _MIN_PROBABILITY, None)) / temperature
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
@@ -42,10 +42,10 @@ def best_temperature(probs: NDArray[np.floating], truth: NDArray[np.integer]) ->
 
     def cost(log_temperature: float) -> float:
         right = tempered(probs, float(np.exp(log_temperature)))[np.arange(len(truth)), truth]
-        surprise = -np.log(np.clip(right, _LEAST, None)).sum()
-        return float(surprise + log_temperature**2 / (2 * _PRIOR**2))
+        surprise = -np.log(np.clip(right, _MIN_PROBABILITY, None)).sum()
+        return float(surprise + log_temperature**2 / (2 * _PRIOR_DEVIATION**2))
 
-    limit = float(np.log(_HOTTEST))
+    limit = float(np.log(_MAX_TEMPERATURE))
     return float(np.exp(minimize_scalar(cost, bounds=(-limit, limit), method="bounded").x))
 
 
@@ -56,7 +56,7 @@ def reliability(confidence: Array, correct: NDArray[np.bool_]) -> list[dict[str,
     least ten labels each; fewer than 20 labels make one bin.
     """
     order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, max(1, min(_BINS, len(order) // _A_BIN)))
+    parts = np.array_split(order, max(1, min(_MAX_BINS, len(order) // _LABELS_PER_BIN)))
     return [
         {"confidence": float(confidence[part].mean()), "accuracy": float(correct[part].mean()), "labels": len(part)}
         for part in parts

@@ -38,18 +38,18 @@ def compare(chosen: tuple[Vectors, Targets], random: tuple[Vectors, Targets], fi
     sizes = np.unique(np.linspace(k / _SIZES, k, _SIZES).astype(np.int64))
     right = np.array([fit(chosen[0][:size], chosen[1][:size])(vectors) == targets for size in sizes], np.float64)
     rng = np.random.default_rng(0)
-    by_random, curves = np.empty(_SPLITS), np.empty((_SPLITS, len(sizes)))
+    random_accuracy, curves = np.empty(_SPLITS), np.empty((_SPLITS, len(sizes)))
     for split in range(_SPLITS):
         order = rng.permutation(len(targets))
-        teach, test = order[:k], order[len(targets) // 2 :]
-        by_random[split] = (fit(vectors[teach], targets[teach])(vectors[test]) == targets[test]).mean()
+        train, test = order[:k], order[len(targets) // 2 :]
+        random_accuracy[split] = (fit(vectors[train], targets[train])(vectors[test]) == targets[test]).mean()
         curves[split] = right[:, test].mean(axis=1)
-    better = curves - by_random[:, None]
+    better = curves - random_accuracy[:, None]
     middle, half = better.mean(axis=0), _T * better.std(axis=0, ddof=1)
     found: dict[str, Any] = {
         "labels": k,
         "chosen": float(curves[:, -1].mean()),
-        "random": float(by_random.mean()),
+        "random": float(random_accuracy.mean()),
         "better": [float(middle[-1] - half[-1]), float(middle[-1] + half[-1])],
     }
     if found["better"][0] > 0:
