@@ -53,12 +53,12 @@ def main() -> None:
         context = Context(store=store, client=None, models=BaseModels(), bar=bar)  # type: ignore[arg-type]
         options = {"target": 0.95, "strategy": "auto", "max_length": 64}
         store.projects.connect(_PROJECT, label_config=config, options=options, host="localhost")
-        store.tasks.put_texts(_PROJECT, list(enumerate(texts, 1)), seed=0, audit_share=0.1)
+        store.of(_PROJECT).tasks.put_texts(list(enumerate(texts, 1)), seed=0, audit_share=0.1)
         for number, known in enumerate(_LABELS, 1):
             annotations = [(task, {"topic": labels[task - 1]}, True, False) for task in range(1, known + 1)]
-            store.tasks.put_annotations(_PROJECT, annotations)
+            store.of(_PROJECT).tasks.put_annotations(annotations)
             assert one_round(context, _PROJECT).number == number
-            done = store.rounds.get(_PROJECT, number)
+            done = store.of(_PROJECT).rounds.get(number)
             assert done is not None
             spent = {name: done.seconds.get(name, 0.0) for name in _STEPS}
             ours = spent["evaluate"] + spent["judge"]

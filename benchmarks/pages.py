@@ -90,24 +90,26 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
         for start in range(0, tasks, 10_000):
             rows = range(start, min(tasks, start + 10_000))
             texts = [(row + 1, f"{_CLASSES[truth[row]]} " + " ".join(rng.choice(words, 20))) for row in rows]
-            store.tasks.put_texts(project_id, texts, seed=0, audit_share=0.1)
+            store.of(project_id).tasks.put_texts(texts, seed=0, audit_share=0.1)
             progress(rows[-1] + 1, tasks)
     order = rng.permutation(tasks) + 1
-    every = {task.id: task for task in store.tasks.every(project_id)}
+    every = {task.id: task for task in store.of(project_id).tasks.every()}
     for number in range(1, rounds + 1):
         known = [int(task) for task in order[: _BATCH * (number - 1)]]
         new = known[-_BATCH:]
         labels_of = [(task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in new]
-        store.tasks.put_annotations(project_id, labels_of)
-        store.tasks.put_annotations(project_id, [], {
+        store.of(project_id).tasks.put_annotations(labels_of)
+        store.of(project_id).tasks.put_annotations([], {
             task: [{"id": task, "annotator": task % 3 + 1, "skipped": False, "labels": labels, "seconds": 9.0}]
             for task, labels, _, _ in labels_of
         })  # fmt: skip
-        store.rounds.begin(project_id, number, reason=f"{len(new)} newly labeled tasks", labels=len(known), tasks=tasks)
+        store.of(project_id).rounds.begin(
+            number, reason=f"{len(new)} newly labeled tasks", labels=len(known), tasks=tasks
+        )
         queue = [Place(int(task), bool(n % 10 == 5), 0.5) for n, task in enumerate(order[len(known) :][:60])]
-        store.rounds.put_queue(project_id, number, queue)
+        store.of(project_id).rounds.put_queue(number, queue)
         store.projects.add_published(project_id, number, f"p{project_id}-a{number}-q{number}")
-        store.tasks.learned(project_id, number)
+        store.of(project_id).tasks.learned(number)
         suspects = [{"task": task, "given": _CLASSES[truth[task - 1]], "instead": "other", "quality": 0.1}
                     for task in known[:100]]  # fmt: skip
         forecast = {"labels": 300, "low": 150, "high": 700}
@@ -118,8 +120,8 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
             "review": {"topic": {"suspects": suspects}},
             "stopping": {"look": None, "forecast": forecast, "settled": False, "hours": 1.0},
         }  # fmt: skip
-        store.rounds.set(project_id, number, **values)
-        store.rounds.put_adapter(
+        store.of(project_id).rounds.set(number, **values)
+        store.of(project_id).rounds.put_adapter(
             Adapter(project_id=project_id, number=number, base_model="minilm", fingerprint="", examples=len(known),
                     targets=[_TARGET.as_json()], created_at=time.time())
         )  # fmt: skip
@@ -130,8 +132,8 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
         "between": [["billing", 0.41], ["refund", 0.38]],
     }
     explanations = {item.task_id: {"says": [prediction], "novelty": 0.95, "density": 0.8}
-            for item in store.rounds.queue(project_id, rounds)}  # fmt: skip
-    store.rounds.explain(project_id, rounds, explanations)
+            for item in store.of(project_id).rounds.queue(rounds)}  # fmt: skip
+    store.of(project_id).rounds.explain(rounds, explanations)
     store.projects.set(project_id, title="A large project", adapter=rounds, queue=rounds, round=rounds)
     store.workers.beat("worker-1", None)
     _scores(store, project_id, every, truth, rounds, rng)

@@ -88,18 +88,18 @@ def rounds(size: int, url: str | None) -> Callable[[], dict[str, float]]:
             ]
 
         for start in range(0, size, _PAGE):
-            put_texts = partial(store.tasks.put_texts, size, page(start), seed=0, audit_share=0.1)
+            put_texts = partial(store.of(size).tasks.put_texts, page(start), seed=0, audit_share=0.1)
             found["store"] += _seconds(put_texts)
         last = 0
         for number, labels in enumerate((_FIRST, _FIRST + _MORE), 1):
             annotations = [
                 (task, {"topic": _CLASSES[truth[task - 1]]}, True, False) for task in range(last + 1, labels + 1)
             ]
-            put = _seconds(partial(store.tasks.put_annotations, size, annotations))
+            put = _seconds(partial(store.of(size).tasks.put_annotations, annotations))
             found["store again"] = put if number == 2 else 0.0
             one_round(context, size)
             last = labels
-            done = store.rounds.get(size, number)
+            done = store.of(size).rounds.get(number)
             assert done is not None
             again = "" if number == 1 else " again"
             found |= {name + again: done.seconds.get(name, 0.0) for name in _STEPS}

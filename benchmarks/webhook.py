@@ -55,7 +55,7 @@ def main() -> None:
             project_id = _train_for_long(ls, Store(folder))
             before = _events_ever(folder)
             latencies, failures = _send(project_id, arguments.rate, arguments.seconds)
-            still = Store(folder).rounds.get(project_id, 2)
+            still = Store(folder).of(project_id).rounds.get(2)
             counted = _events_ever(folder) - before
         finally:
             os.killpg(backend.pid, signal.SIGKILL)
@@ -86,13 +86,13 @@ def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
     )
     http.post(f"/api/projects/{project_id}/import", json=[{"text": text} for text in truth]).raise_for_status()
     http.post("/api/ml/", json={"url": f"http://localhost:{_PORT}", "project": project_id}).raise_for_status()
-    _until(lambda: (r := store.rounds.get(project_id, 1)) is not None and r.state == "done")
+    _until(lambda: (r := store.of(project_id).rounds.get(1)) is not None and r.state == "done")
     annotator = Annotator(ls.url, ls.owner.token)
     for _ in range(20):
         task = annotator.next_task(project_id)
         assert task is not None
         annotator.choose(task["id"], truth[task["data"]["text"]])
-    _until(lambda: (r := store.rounds.get(project_id, 2)) is not None and r.step == "train")
+    _until(lambda: (r := store.of(project_id).rounds.get(2)) is not None and r.step == "train")
     time.sleep(5)
     annotator.close()
     http.close()

@@ -177,7 +177,7 @@ class Team:
 
     def wait_for_round(self, number: int, patience: float = 120.0) -> Any:
         def look() -> Any:
-            found = self.backend.store.rounds.get(self.id, number)
+            found = self.backend.store.of(self.id).rounds.get(number)
             assert found is None or found.state != "failed", f"{found.error}\n{self.backend.log()[-3000:]}"
             return found if found is not None and found.state == "done" else None
 
@@ -187,7 +187,7 @@ class Team:
         """The queue in force, as the store recorded it."""
         project = self.backend.store.projects.get(self.id)
         assert project is not None
-        return self.backend.store.rounds.queue(self.id, project.queue)
+        return self.backend.store.of(self.id).rounds.queue(project.queue)
 
     def predictions(self, version: str) -> list[dict[str, Any]]:
         found = self.call("GET", f"/api/predictions/?project={self.id}")

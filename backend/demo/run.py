@@ -196,7 +196,7 @@ def _simulate(
 def _wait_for_round(store: Store, project_id: int, number: int) -> Round:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        found = store.rounds.get(project_id, number)
+        found = store.of(project_id).rounds.get(number)
         if found is not None and found.state == "done":
             return found
         if found is not None and found.state == "failed":

@@ -54,7 +54,9 @@ def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) 
 
 def card(store: Store, project: Project, adapter: Adapter) -> str:
     """The model card, in the format of the Hugging Face Hub."""
-    rounds = [each for each in store.rounds.all(project.id) if (each.adapter, each.state) == (adapter.number, "done")]
+    rounds = [
+        each for each in store.of(project.id).rounds.all() if (each.adapter, each.state) == (adapter.number, "done")
+    ]
     measured = next((each for each in reversed(rounds) if each.evaluation), None)
     plain = adapter.base_model.removesuffix(FOUR_BITS)
     base = HUB_IDS.get(plain, plain)

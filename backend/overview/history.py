@@ -54,12 +54,12 @@ class AdapterState(TypedDict):
 
 def history(store: Store, project: Project, most: int) -> list[RoundState]:
     """The last rounds, newest first."""
-    return [_row(each) for each in reversed(store.rounds.all(project.id)[-most:])]
+    return [_row(each) for each in reversed(store.of(project.id).rounds.all()[-most:])]
 
 
 def adapters(store: Store, project: Project) -> list[AdapterState]:
     """The adapters whose files are kept, newest first."""
-    found = [store.rounds.adapter(project.id, number) for number in kept(store, project.id)]
+    found = [store.of(project.id).rounds.adapter(number) for number in kept(store, project.id)]
     return [
         {
             "adapter": adapter_version(project.id, each.number),

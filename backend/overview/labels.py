@@ -57,7 +57,7 @@ class Suspect(TypedDict):
 
 def classes(store: Store, project: Project) -> dict[str, dict[str, int]]:
     """Number of labeled tasks by control and class. A task with several regions of a class counts once."""
-    labels = store.tasks.labels(project.id)
+    labels = store.of(project.id).tasks.labels()
     found = {}
     for target in spec_of(project).targets:
         if target.classes:
@@ -77,11 +77,11 @@ def annotators(store: Store, project: Project) -> Annotators:
     """By annotator: annotations, time, and disagreements with the majority of the others. By control: agreement."""
     agreed = {
         name: each["agreement"]
-        for name, each in (store.rounds.last(project.id, "review") or {}).items()
+        for name, each in (store.of(project.id).rounds.last("review") or {}).items()
         if "agreement" in each
     }
     people: list[Annotator] = []
-    for annotator, annotated, skipped, timed, seconds in store.annotations.by_annotator(project.id):
+    for annotator, annotated, skipped, timed, seconds in store.of(project.id).annotations.by_annotator():
         compared = [each["annotators"].get(str(annotator), {}) for each in agreed.values()]
         people.append(
             {
@@ -99,14 +99,14 @@ def annotators(store: Store, project: Project) -> Annotators:
             name: {"tasks": each["tasks"], "share": each["share"], "alpha": each["alpha"]}
             for name, each in agreed.items()
         },
-        "hours": store.annotations.hours(project.id),
+        "hours": store.of(project.id).annotations.hours(),
     }
 
 
 def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
     """Likely label errors, most likely first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
-    texts = store.tasks.texts(project.id, [each["task"] for each in found])
+    texts = store.of(project.id).tasks.texts([each["task"] for each in found])
     return [
         {
             "task": each["task"],
@@ -123,9 +123,9 @@ def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
 
 def lines(store: Store, project: Project) -> Iterator[str]:
     """Every labeled task as a line of JSON: those to train on, then those held out to measure quality."""
-    tasks = store.tasks
-    for use, examples in (("learn", tasks.labeled(project.id, audit=False)), ("measure", tasks.truths(project.id)),
-                          ("measure", tasks.labeled(project.id, audit=True))):  # fmt: skip
+    tasks = store.of(project.id).tasks
+    for use, examples in (("learn", tasks.labeled(audit=False)), ("measure", tasks.truths()),
+                          ("measure", tasks.labeled(audit=True))):  # fmt: skip
         for each in examples:
             row = {"task": each.id, "text": each.text, "labels": each.values, "held_out": use == "measure"}
             yield json.dumps(row, ensure_ascii=False) + "\n"

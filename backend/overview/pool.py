@@ -72,11 +72,11 @@ def chart(store: Store, project: Project) -> Map:
     arrays = store.files.map(project.id)
     if arrays is None:
         return {"tasks": [], "classes": [], "control": None}
-    known = store.tasks.placed(project.id, arrays["tasks"].tolist())
+    known = store.of(project.id).tasks.placed(arrays["tasks"].tolist())
     rows = [row for row, task in enumerate(arrays["tasks"].tolist()) if task in known]
     tasks, places = arrays["tasks"][rows].tolist(), arrays["places"][rows]
     target = next((each for each in spec_of(project).targets if each.classes), None)
-    queued = {item.task_id for item in store.rounds.queue(project.id, project.queue)}
+    queued = {item.task_id for item in store.of(project.id).rounds.queue(project.queue)}
     digests = [known[task].digest for task in tasks]
     predicted, uncertainty = _predicted(store, project, target, digests)
     return {
@@ -90,20 +90,20 @@ def chart(store: Store, project: Project) -> Map:
         "classes": list(target.classes) if target is not None else [],
         "control": target.name if target is not None else None,
         "method": arrays["method"].tobytes().decode().partition("\n")[0],
-        "all": store.tasks.count(project.id),
+        "all": store.of(project.id).tasks.count(),
     }
 
 
 def task(store: Store, project: Project, task_id: int) -> Text | None:
     """One text with its labels and predictions; None if there is no such task."""
-    known = store.tasks.placed(project.id, [task_id]).get(task_id)
+    known = store.of(project.id).tasks.placed([task_id]).get(task_id)
     if known is None:
         return None
-    text = store.tasks.texts(project.id, [task_id])[task_id].text
+    text = store.of(project.id).tasks.texts([task_id])[task_id].text
     digest, held_out, _, labels = known
     given = {name: in_words(value, text) for name, value in (labels or {}).items()}
     found: Text = {"task": task_id, "text": excerpt(text), "held_out": held_out, "labels": given, "says": {}}
-    adapter = store.rounds.adapter(project.id, project.adapter)
+    adapter = store.of(project.id).rounds.adapter(project.adapter)
     if adapter is None:
         return found
     scores = store.files.scores(project.id, project.adapter)
@@ -124,7 +124,7 @@ def _predicted(
 ) -> tuple[list[int], list[float | None]]:
     """The most likely class of each text, and the uncertainty of that prediction, from 0 to 1."""
     nothing: tuple[list[int], list[float | None]] = [-1] * len(digests), [None] * len(digests)
-    adapter = store.rounds.adapter(project.id, project.adapter)
+    adapter = store.of(project.id).rounds.adapter(project.adapter)
     if adapter is None or target is None or target.kind not in _NAMED:
         return nothing
     name = f"{target.name}/probs"

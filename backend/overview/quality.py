@@ -63,7 +63,9 @@ def quality(store: Store, project: Project) -> Quality:
     targets = spec_of(project).targets
     goals = goals_of(options_of(project), targets)
     names = {target.name for target in targets}
-    rounds = [each for each in store.rounds.all(project.id) if each.evaluation is not None and each.state == "done"]
+    rounds = [
+        each for each in store.of(project.id).rounds.all() if each.evaluation is not None and each.state == "done"
+    ]
     controls: dict[str, Curve] = {}
     for each in rounds:
         for name, found in (each.evaluation or {})["controls"].items():
@@ -83,7 +85,7 @@ def quality(store: Store, project: Project) -> Quality:
             control["points"] = [*same, point]
             control["saved"] = found.get("control_arm")
             control["calibration_error"] = found.get("calibration_error")
-    stopping = store.rounds.last(project.id, "stopping") or {}
+    stopping = store.of(project.id).rounds.last("stopping") or {}
     check = stopping.get("look") or {}
     for name, found in check.get("found", {}).items():
         if name in controls:

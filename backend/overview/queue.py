@@ -43,11 +43,11 @@ class Queue(TypedDict):
 
 def queue(store: Store, project: Project, most: int) -> Queue:
     """The open tasks of the current queue, in order."""
-    items = store.rounds.queue(project.id, project.queue)
-    still_open = store.tasks.open_ones(project.id, [item.task_id for item in items])
+    items = store.of(project.id).rounds.queue(project.queue)
+    still_open = store.of(project.id).tasks.open_ones([item.task_id for item in items])
     waiting = [item for item in items if item.task_id in still_open]
-    texts = store.tasks.texts(project.id, [item.task_id for item in waiting[:most]])
-    made_by = store.rounds.of_queue(project.id, project.queue)
+    texts = store.of(project.id).tasks.texts([item.task_id for item in waiting[:most]])
+    made_by = store.of(project.id).rounds.of_queue(project.queue)
     versions = {each.queue: each.version for each in store.projects.published(project.id)}
     return {
         "queue": versions.get(project.queue),

@@ -105,16 +105,16 @@ class ProjectState(Summary):
 
 def details(store: Store, project: Project) -> ProjectState:
     """A project with the results of its last rounds: how good the model is, and whether labeling may stop."""
-    last, stopped = store.rounds.last, stopped_by(project, options_of(project))
+    last, stopped = store.of(project.id).rounds.last, stopped_by(project, options_of(project))
     return {
         **summary(store, project),
         "paused": project.paused,
         "chosen_strategy": project.chosen_strategy,
-        "strategy": last(project.id, "strategy"),
-        "choosing": last(project.id, "choosing"),
-        "evaluation": last(project.id, "evaluation"),
-        "review": last(project.id, "review"),
-        "stopping": last(project.id, "stopping"),
+        "strategy": last("strategy"),
+        "choosing": last("choosing"),
+        "evaluation": last("evaluation"),
+        "review": last("review"),
+        "stopping": last("stopping"),
         "stopped": None
         if stopped is None
         else {"why": stopped["why"], "round": stopped["round"], "labels": stopped["labels"], "at": stopped["at"]},
@@ -123,7 +123,7 @@ def details(store: Store, project: Project) -> ProjectState:
 
 def summary(store: Store, project: Project) -> Summary:
     """A project in short: name, state, labeling progress and scores."""
-    evaluation = store.rounds.last(project.id, "evaluation", done=True) or {}
+    evaluation = store.of(project.id).rounds.last("evaluation", done=True) or {}
     return {
         "project": project.id,
         "title": project.title,
@@ -132,8 +132,8 @@ def summary(store: Store, project: Project) -> Summary:
         "error": project.error,
         "adapter": adapter_version(project.id, project.adapter),
         "round": project.round,
-        "labels": store.tasks.count_labeled(project.id),
-        "tasks": store.tasks.count(project.id),
+        "labels": store.of(project.id).tasks.count_labeled(),
+        "tasks": store.of(project.id).tasks.count(),
         "scores": {
             control: {
                 "metric": found["metric"],
@@ -153,7 +153,7 @@ def state(store: Store, project: Project) -> State:
     left, no_worker, working (`step`, `round`, `share`, `seconds_left`), trouble, stopped, paused, starting,
     all_labeled, or waiting (`missing` labels). Times are seconds since 1970.
     """
-    last = store.rounds.get(project.id, project.round)
+    last = store.of(project.id).rounds.get(project.round)
     try:
         options = options_of(project)
     except UnsupportedConfigError:  # the environment changed after they were accepted
@@ -187,8 +187,8 @@ def _idle(store: Store, project: Project, options: ProjectOptions) -> State:
         return {"name": "paused"}
     if not project.round:
         return {"name": "starting"}
-    missing = options.batch_size - store.tasks.count_new_labels(project.id)
-    open_ones = store.tasks.count_open_tasks(project.id)
+    missing = options.batch_size - store.of(project.id).tasks.count_new_labels()
+    open_ones = store.of(project.id).tasks.count_open_tasks()
     if not open_ones:
         return {"name": "all_labeled"}
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}

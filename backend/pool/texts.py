@@ -33,7 +33,7 @@ def stored(store: Store, project_id: int, tasks: Listed) -> Texts:
 
     def read(places: Places) -> list[str]:
         wanted = tasks.ids[places].tolist()
-        found = store.tasks.texts(project_id, wanted)
+        found = store.of(project_id).tasks.texts(wanted)
         digests = tasks.digests[places].tolist()
         if any(i not in found or found[i].digest != known for i, known in zip(wanted, digests, strict=True)):
             raise BackendError("texts changed or were deleted while they were read; the next round reads them again")

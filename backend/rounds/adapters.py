@@ -17,7 +17,7 @@ def learned(adapter: Adapter) -> tuple[Target, ...]:
 
 def find(run: ProjectRun, version: int) -> Adapter:
     """The record of an adapter version that exists."""
-    adapter = run.store.rounds.adapter(run.id, version)
+    adapter = run.rounds.adapter(version)
     assert adapter is not None, f"adapter {version} of project {run.id} has no record"
     return adapter
 
@@ -34,5 +34,5 @@ def load(run: ProjectRun, version: int) -> Learner:
 def kept(store: Store, project_id: int) -> list[int]:
     """The adapter versions that a rollback can go to, newest first."""
     return [
-        number for number in store.files.adapters(project_id).versions() if store.rounds.adapter(project_id, number)
+        number for number in store.files.adapters(project_id).versions() if store.of(project_id).rounds.adapter(number)
     ]

@@ -24,7 +24,10 @@ from backend.learners.models import BaseModels
 from backend.options import ProjectOptions
 from backend.pool.cluster import Cluster
 from backend.store import Store
+from backend.store.annotations import Annotations
 from backend.store.models import Project, Round
+from backend.store.rounds import Rounds
+from backend.store.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +97,25 @@ class ProjectRun(Context):
         return spec_of(self.project)
 
     @property
+    def tasks(self) -> Tasks:
+        """The project's tasks."""
+        return self.store.of(self.id).tasks
+
+    @property
+    def annotations(self) -> Annotations:
+        """The project's annotations."""
+        return self.store.of(self.id).annotations
+
+    @property
+    def rounds(self) -> Rounds:
+        """The project's rounds, adapters and queues."""
+        return self.store.of(self.id).rounds
+
+    @property
     def round(self) -> Round:
         """The row of the running round. Raises `BackendError` if a restored state lacks it."""
         assert self.number is not None
-        found = self.store.rounds.get(self.id, self.number)
+        found = self.store.of(self.id).rounds.get(self.number)
         if found is None:
             raise BackendError(f"round {self.number} is unknown, because an older state was restored")
         return found
@@ -143,7 +161,7 @@ class ProjectRun(Context):
                 written = time.monotonic()
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
                 with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
-                    self.store.rounds.set(self.id, number, progress=progress)
+                    self.store.of(self.id).rounds.set(number, progress=progress)
 
         with self.bar(f"project {self.id}: {title}") as shown:
             yield note

@@ -17,7 +17,7 @@ def training_examples(run: ProjectRun) -> tuple[list[LabeledText], tuple[Target,
     first label.
     """
     targets = run.spec.targets
-    known = run.store.tasks.labeled(run.id, audit=False)
+    known = run.tasks.labeled(audit=False)
     examples = [replace(example, values=offered(targets, example.values)) for example in known]
     able = targets
     if not is_served(run.options.base_model):

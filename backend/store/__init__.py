@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from pathlib import Path
+from typing import NamedTuple
 
 from backend.errors import BackendError, DamagedError
 from backend.store.annotations import Annotations
@@ -11,9 +12,17 @@ from backend.store.database import Database, Fence
 from backend.store.events import Events
 from backend.store.files import Files
 from backend.store.projects import Projects
-from backend.store.rounds import Rounds
+from backend.store.rounds import AllRounds, Rounds
 from backend.store.tasks import Tasks
 from backend.store.workers import Workers
+
+
+class ProjectStore(NamedTuple):
+    """The records of one project: tasks, annotations and rounds."""
+
+    tasks: Tasks
+    annotations: Annotations
+    rounds: Rounds
 
 
 class Store:
@@ -33,9 +42,16 @@ class Store:
         self.files = Files(folder, shared_url)
         self._use(Database(url or f"sqlite:///{(folder / 'state.sqlite3').absolute()}"))
 
+    def of(self, project_id: int) -> ProjectStore:
+        """The records of one project."""
+        database = self.database
+        return ProjectStore(
+            Tasks(database, project_id), Annotations(database, project_id), Rounds(database, project_id)
+        )
+
     def adapter_folder(self, project_id: int, number: int) -> Path:
         """The folder of an adapter version, its checksums verified. Raises `DamagedError` if it is incomplete."""
-        known = self.rounds.adapter(project_id, number)
+        known = self.of(project_id).rounds.adapter(number)
         if known is None:
             raise DamagedError(f"adapter {number} of project {project_id} is not known; start a round")
         try:
@@ -52,11 +68,9 @@ class Store:
     def _use(self, database: Database) -> None:
         self.database = database
         self.projects = Projects(database)
-        self.tasks = Tasks(database)
-        self.annotations = Annotations(database)
         self.events = Events(database)
-        self.rounds = Rounds(database)
+        self.rounds = AllRounds(database)
         self.workers = Workers(database)
 
 
-__all__ = ["Store"]
+__all__ = ["ProjectStore", "Store"]

@@ -30,36 +30,37 @@ def replace(session: Session, project_id: int, by_task: Mapping[int, Sequence[Ma
 
 
 class Annotations:
-    """The annotations of all tasks, skips included."""
+    """The annotations of one project, skips included."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, project_id: int) -> None:
         self._database = database
+        self._id = project_id
 
-    def all(self, project_id: int) -> list[Annotation]:
+    def all(self) -> list[Annotation]:
         """All annotations except skips, ordered by task."""
         query = (
             select(Annotation)
-            .where(Annotation.project_id == project_id, Annotation.skipped.is_(False))
+            .where(Annotation.project_id == self._id, Annotation.skipped.is_(False))
             .order_by(Annotation.task_id, Annotation.id)
         )
         with self._database.read() as session:
             return list(session.scalars(query))
 
-    def by_annotator(self, project_id: int) -> list[tuple[int | None, int, int, int, float]]:
+    def by_annotator(self) -> list[tuple[int | None, int, int, int, float]]:
         """Per annotator: id, annotations, skips, how many of both have a time, and their total time in seconds."""
         skips = func.sum(case((Annotation.skipped, 1), else_=0))
         timed = func.count(Annotation.seconds)
         query = (
             select(Annotation.annotator, func.count() - skips, skips, timed, func.sum(Annotation.seconds))
-            .where(Annotation.project_id == project_id)
+            .where(Annotation.project_id == self._id)
             .group_by(Annotation.annotator)
             .order_by(func.count().desc(), Annotation.annotator)
         )
         with self._database.read() as session:
             return [(who, given, no, n, float(seconds or 0.0)) for who, given, no, n, seconds in session.execute(query)]
 
-    def hours(self, project_id: int) -> float:
+    def hours(self) -> float:
         """Total annotation time in hours, skips included, as far as Label Studio recorded it."""
-        query = select(func.sum(Annotation.seconds)).where(Annotation.project_id == project_id)
+        query = select(func.sum(Annotation.seconds)).where(Annotation.project_id == self._id)
         with self._database.read() as session:
             return float(session.scalar(query) or 0.0) / 3600.0

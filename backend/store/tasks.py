@@ -21,16 +21,17 @@ _TEACHES = Task.truth.is_(False)
 
 
 class Tasks:
-    """The tasks of all projects."""
+    """The tasks of one project."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, project_id: int) -> None:
         self._database = database
+        self._id = project_id
 
-    def put_texts(self, project_id: int, texts: Iterable[tuple[int, str]], *, seed: int, audit_share: float) -> None:
+    def put_texts(self, texts: Iterable[tuple[int, str]], *, seed: int, audit_share: float) -> None:
         """Insert tasks, or update the texts of known ones."""
         rows = [
             {
-                "project_id": project_id,
+                "project_id": self._id,
                 "id": task_id,
                 "text": text,
                 "digest": digest(text),
@@ -40,7 +41,7 @@ class Tasks:
             }
             for task_id, text in texts
         ]
-        with self._database.write(project_id) as session:
+        with self._database.write(self._id) as session:
             if rows:
                 statement = self._database.insert(Task)
                 changed = {name: statement.excluded[name] for name in ("text", "digest", "audit")}
@@ -49,7 +50,6 @@ class Tasks:
 
     def put_annotations(
         self,
-        project_id: int,
         states: Iterable[tuple[int, dict[str, Any], bool, bool] | tuple[int, dict[str, Any], bool, bool, bool]],
         annotations: Mapping[int, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
     ) -> None:
@@ -58,7 +58,7 @@ class Tasks:
         states: of each task (task id, values by control, annotated, skipped), and whether it has a ground truth to
         evaluate with; left out, that stays. annotations: all of each task, see `annotations.replace`.
         """
-        with self._database.write(project_id) as session:
+        with self._database.write(self._id) as session:
             for task_id, labels, annotated, skipped, *truth in states:
                 values: dict[str, object] = {
                     "labels": labels or None, "labeled": bool(labels), "annotated": annotated, "skipped": skipped,
@@ -67,10 +67,10 @@ class Tasks:
                     values["learned_in"] = None
                 if truth:
                     values["truth"] = truth[0]
-                session.execute(update(Task).where(Task.project_id == project_id, Task.id == task_id).values(**values))
-            replace(session, project_id, annotations)
+                session.execute(update(Task).where(Task.project_id == self._id, Task.id == task_id).values(**values))
+            replace(session, self._id, annotations)
 
-    def forget_annotations(self, project_id: int, task_ids: Sequence[int]) -> None:
+    def forget_annotations(self, task_ids: Sequence[int]) -> None:
         """Reset these tasks to neither annotated nor skipped, and delete their annotations."""
         nothing = {
             "labels": None,
@@ -81,55 +81,55 @@ class Tasks:
             "truth": False,
         }
         answered = or_(Task.annotated.is_(True), Task.skipped.is_(True))
-        with self._database.write(project_id) as session:
+        with self._database.write(self._id) as session:
             for start in range(0, len(task_ids), CHUNK):
                 chunk = Task.id.in_(task_ids[start : start + CHUNK])
-                session.execute(update(Task).where(Task.project_id == project_id, chunk, answered).values(**nothing))
-                _forget_who(session, project_id, task_ids[start : start + CHUNK])
+                session.execute(update(Task).where(Task.project_id == self._id, chunk, answered).values(**nothing))
+                _forget_who(session, self._id, task_ids[start : start + CHUNK])
 
-    def keep_only(self, project_id: int, task_ids: set[int]) -> int:
+    def keep_only(self, task_ids: set[int]) -> int:
         """Delete all other tasks: Label Studio no longer has them. Returns how many were deleted."""
-        with self._database.write(project_id) as session:
-            known = session.scalars(select(Task.id).where(Task.project_id == project_id)).all()
+        with self._database.write(self._id) as session:
+            known = session.scalars(select(Task.id).where(Task.project_id == self._id)).all()
             gone = [task_id for task_id in known if task_id not in task_ids]
             for start in range(0, len(gone), CHUNK):
                 chunk = gone[start : start + CHUNK]
-                session.execute(delete(Task).where(Task.project_id == project_id, Task.id.in_(chunk)))
-                _forget_who(session, project_id, chunk)
+                session.execute(delete(Task).where(Task.project_id == self._id, Task.id.in_(chunk)))
+                _forget_who(session, self._id, chunk)
         return len(gone)
 
-    def count(self, project_id: int) -> int:
+    def count(self) -> int:
         """Number of known tasks of the project."""
-        return self._count(Task.project_id == project_id)
+        return self._count(Task.project_id == self._id)
 
-    def count_annotated(self, project_id: int) -> int:
+    def count_annotated(self) -> int:
         """Number of tasks with an annotation that is not a skip."""
-        return self._count(Task.project_id == project_id, Task.annotated.is_(True))
+        return self._count(Task.project_id == self._id, Task.annotated.is_(True))
 
-    def count_labeled(self, project_id: int) -> int:
+    def count_labeled(self) -> int:
         """Number of tasks with a label, held-out ones included."""
-        return self._count(Task.project_id == project_id, Task.labeled.is_(True))
+        return self._count(Task.project_id == self._id, Task.labeled.is_(True))
 
-    def count_skipped(self, project_id: int, *, audit: bool) -> int:
+    def count_skipped(self, *, audit: bool) -> int:
         """Number of tasks that are skipped and not annotated: candidates, or held-out ones."""
-        mine = (Task.project_id == project_id, Task.audit.is_(audit))
+        mine = (Task.project_id == self._id, Task.audit.is_(audit))
         return self._count(*mine, Task.skipped.is_(True), Task.annotated.is_(False))
 
-    def count_new_labels(self, project_id: int) -> int:
+    def count_new_labels(self) -> int:
         """Number of labeled tasks that no round has seen yet."""
-        return self._count(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
+        return self._count(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None))
 
-    def count_open_tasks(self, project_id: int) -> int:
+    def count_open_tasks(self) -> int:
         """Number of open tasks, held-out ones included."""
-        return sum(self.count_waiting(project_id, audit=audit) for audit in (False, True))
+        return sum(self.count_waiting(audit=audit) for audit in (False, True))
 
-    def count_open(self, project_id: int, task_ids: Sequence[int]) -> int:
+    def count_open(self, task_ids: Sequence[int]) -> int:
         """How many of the given tasks are open."""
-        return len(self.open_ones(project_id, task_ids))
+        return len(self.open_ones(task_ids))
 
-    def open_ones(self, project_id: int, task_ids: Sequence[int]) -> set[int]:
+    def open_ones(self, task_ids: Sequence[int]) -> set[int]:
         """The given tasks that are open: neither annotated nor skipped."""
-        mine = (Task.project_id == project_id, Task.annotated.is_(False), Task.skipped.is_(False))
+        mine = (Task.project_id == self._id, Task.annotated.is_(False), Task.skipped.is_(False))
         found: set[int] = set()
         with self._database.read() as session:
             for start in range(0, len(task_ids), CHUNK):
@@ -137,57 +137,57 @@ class Tasks:
                 found.update(session.scalars(select(Task.id).where(*mine, chunk)))
         return found
 
-    def learned(self, project_id: int, number: int) -> None:
+    def learned(self, number: int) -> None:
         """Record `number` as the round that first saw all labels that no earlier round has seen."""
-        with self._database.write(project_id) as session:
+        with self._database.write(self._id) as session:
             session.execute(
                 update(Task)
-                .where(Task.project_id == project_id, Task.labeled.is_(True), Task.learned_in.is_(None))
+                .where(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None))
                 .values(learned_in=number)
             )
 
-    def every(self, project_id: int) -> list[TaskText]:
+    def every(self) -> list[TaskText]:
         """All tasks, ordered by id."""
-        return self._texts(Task.project_id == project_id)
+        return self._texts(Task.project_id == self._id)
 
-    def texts(self, project_id: int, task_ids: Sequence[int]) -> dict[int, TaskText]:
+    def texts(self, task_ids: Sequence[int]) -> dict[int, TaskText]:
         """The given tasks by id; unknown ones are left out."""
         found: dict[int, TaskText] = {}
         for start in range(0, len(task_ids), CHUNK):
-            chunk = self._texts(Task.project_id == project_id, Task.id.in_(task_ids[start : start + CHUNK]))
+            chunk = self._texts(Task.project_id == self._id, Task.id.in_(task_ids[start : start + CHUNK]))
             found |= {task.id: task for task in chunk}
         return found
 
-    def waiting(self, project_id: int, *, audit: bool) -> list[TaskText]:
+    def waiting(self, *, audit: bool) -> list[TaskText]:
         """Open tasks, ordered by id: candidates, or held-out ones."""
-        return self._texts(*self._waiting(project_id, audit=audit))
+        return self._texts(*self._waiting(audit=audit))
 
-    def listed(self, project_id: int) -> Listed:
+    def listed(self) -> Listed:
         """All tasks, without their texts."""
-        return self._listed(Task.project_id == project_id)
+        return self._listed(Task.project_id == self._id)
 
-    def listed_waiting(self, project_id: int, *, audit: bool) -> Listed:
+    def listed_waiting(self, *, audit: bool) -> Listed:
         """Open tasks, without their texts: candidates, or held-out ones."""
-        return self._listed(*self._waiting(project_id, audit=audit))
+        return self._listed(*self._waiting(audit=audit))
 
-    def count_waiting(self, project_id: int, *, audit: bool) -> int:
+    def count_waiting(self, *, audit: bool) -> int:
         """Number of open tasks: candidates, or held-out ones."""
-        return self._count(*self._waiting(project_id, audit=audit))
+        return self._count(*self._waiting(audit=audit))
 
-    def labeled(self, project_id: int, *, audit: bool) -> list[LabeledText]:
+    def labeled(self, *, audit: bool) -> list[LabeledText]:
         """Labeled tasks, ordered by id: those to train on, or held-out ones."""
-        return self._labeled(project_id, Task.audit.is_(audit), *([] if audit else [_TEACHES]), order=[Task.id])
+        return self._labeled(Task.audit.is_(audit), *([] if audit else [_TEACHES]), order=[Task.id])
 
-    def labels(self, project_id: int) -> list[dict[str, Any]]:
+    def labels(self) -> list[dict[str, Any]]:
         """The labels of every labeled task, held-out ones included: values by control."""
-        query = select(Task.labels).where(Task.project_id == project_id, Task.labeled.is_(True))
+        query = select(Task.labels).where(Task.project_id == self._id, Task.labeled.is_(True))
         with self._database.read() as session:
             return [labels or {} for labels in session.scalars(query)]
 
-    def placed(self, project_id: int, task_ids: Sequence[int]) -> dict[int, Placed]:
+    def placed(self, task_ids: Sequence[int]) -> dict[int, Placed]:
         """What the map shows of each given task; unknown ones are left out."""
         done = or_(Task.annotated, Task.skipped)
-        columns = select(Task.id, Task.digest, Task.audit, done, Task.labels).where(Task.project_id == project_id)
+        columns = select(Task.id, Task.digest, Task.audit, done, Task.labels).where(Task.project_id == self._id)
         found: dict[int, Placed] = {}
         with self._database.read() as session:
             for start in range(0, len(task_ids), CHUNK):
@@ -195,43 +195,43 @@ class Tasks:
                 found.update({row[0]: Placed(row[1], row[2], bool(row[3]), row[4]) for row in rows})
         return found
 
-    def truths(self, project_id: int) -> list[LabeledText]:
+    def truths(self) -> list[LabeledText]:
         """Labeled tasks with a ground truth to evaluate with, except held-out ones."""
-        return self._labeled(project_id, Task.audit.is_(False), Task.truth.is_(True), order=[Task.id])
+        return self._labeled(Task.audit.is_(False), Task.truth.is_(True), order=[Task.id])
 
-    def chosen(self, project_id: int) -> list[LabeledText]:
+    def chosen(self) -> list[LabeledText]:
         """Labeled training tasks in the order in which rounds first saw them, without those of the first round."""
         later = or_(Task.learned_in.is_(None), Task.learned_in > 1)
         order = [Task.learned_in.is_(None), Task.learned_in, Task.id]
-        return self._labeled(project_id, Task.audit.is_(False), _TEACHES, later, order=order)
+        return self._labeled(Task.audit.is_(False), _TEACHES, later, order=order)
 
-    def first_known(self, project_id: int) -> dict[int, int]:
+    def first_known(self) -> dict[int, int]:
         """The round that first saw a task's labels, by task id."""
-        query = select(Task.id, Task.learned_in).where(Task.project_id == project_id, Task.learned_in.is_not(None))
+        query = select(Task.id, Task.learned_in).where(Task.project_id == self._id, Task.learned_in.is_not(None))
         with self._database.read() as session:
             return {task_id: number or 0 for task_id, number in session.execute(query)}
 
-    def _labeled(self, project_id: int, *conditions: ColumnElement[bool], order: Sequence[Any]) -> list[LabeledText]:
+    def _labeled(self, *conditions: ColumnElement[bool], order: Sequence[Any]) -> list[LabeledText]:
         query = (
             select(Task.id, Task.text, Task.digest, Task.labels)
-            .where(Task.project_id == project_id, Task.labeled.is_(True), *conditions)
+            .where(Task.project_id == self._id, Task.labeled.is_(True), *conditions)
             .order_by(*order)
         )
         with self._database.read() as session:
             return [LabeledText(*row) for row in session.execute(query)]
 
-    def assign_audit(self, project_id: int, *, seed: int, share: float) -> None:
+    def assign_audit(self, *, seed: int, share: float) -> None:
         """Recompute which tasks are held out, after `seed` or `audit_share` changed."""
-        query = select(Task.id, Task.audit).where(Task.project_id == project_id)
+        query = select(Task.id, Task.audit).where(Task.project_id == self._id)
         wrong: dict[bool, list[int]] = {False: [], True: []}
         with self._database.read() as session:
             for task_id, audit in session.execute(query.execution_options(yield_per=_READ_AT_ONCE)):
                 if held_out(seed, task_id, share) != audit:
                     wrong[audit].append(task_id)
-        with self._database.write(project_id) as session:
+        with self._database.write(self._id) as session:
             for audit, task_ids in wrong.items():
                 for start in range(0, len(task_ids), CHUNK):
-                    mine = (Task.project_id == project_id, Task.id.in_(task_ids[start : start + CHUNK]))
+                    mine = (Task.project_id == self._id, Task.id.in_(task_ids[start : start + CHUNK]))
                     session.execute(update(Task).where(*mine).values(audit=not audit))
 
     def _count(self, *conditions: ColumnElement[bool]) -> int:
@@ -252,10 +252,9 @@ class Tasks:
         nothing = np.empty(0, np.int64)
         return Listed(*(np.concatenate([nothing, *parts]) for parts in zip((nothing, nothing), *columns, strict=True)))
 
-    @staticmethod
-    def _waiting(project_id: int, *, audit: bool) -> tuple[ColumnElement[bool], ...]:
+    def _waiting(self, *, audit: bool) -> tuple[ColumnElement[bool], ...]:
         return (
-            Task.project_id == project_id,
+            Task.project_id == self._id,
             Task.audit.is_(audit),
             Task.annotated.is_(False),
             Task.skipped.is_(False),

@@ -144,7 +144,7 @@ def blueprint(store: Store) -> Blueprint:
         """The files of an adapter with a model card, as a ZIP archive."""
         found = known(project_id)
         is_kept = _number(number) in kept(store, found.id)
-        record = store.rounds.adapter(found.id, _number(number)) if is_kept else None
+        record = store.of(found.id).rounds.adapter(_number(number)) if is_kept else None
         if record is None:
             raise UnknownError(f"adapter {number} of project {found.id} is not kept here (see KEEP_ADAPTERS)")
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)

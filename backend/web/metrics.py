@@ -35,12 +35,12 @@ class _Rounds(Collector):
         stopped = GaugeMetricFamily("lsal_stopped", "1 once labeling may stop", labels=labels)
         for project in self._store.projects.all():
             name = [str(project.id)]
-            items = self._store.rounds.queue(project.id, project.queue)
-            labeled.add_metric(name, self._store.tasks.count_labeled(project.id))
+            items = self._store.of(project.id).rounds.queue(project.queue)
+            labeled.add_metric(name, self._store.of(project.id).tasks.count_labeled())
             adapter.add_metric(name, project.adapter)
             stopped.add_metric(name, float(project.stopped is not None))
             failing.add_metric(name, float(project.error is not None))
-            queued.add_metric(name, self._store.tasks.count_open(project.id, [item.task_id for item in items]))
+            queued.add_metric(name, self._store.of(project.id).tasks.count_open([item.task_id for item in items]))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
         score = GaugeMetricFamily("lsal_held_out_score", "Held-out score", labels=["project", "control", "metric"])
         seconds = GaugeMetricFamily("lsal_round_step_seconds", "Step times, last round", labels=["project", "step"])

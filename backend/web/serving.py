@@ -209,7 +209,7 @@ class Serving:
         """Delete local copies of old versions in shared storage: rounds on other hosts do not delete them here."""
         if self._store.files.shared is not None:
             here = self._store.files.adapters(project_id).here()
-            known = {n: self._store.rounds.adapter(project_id, n) for n in here if n <= version - _COPIES}
+            known = {n: self._store.of(project_id).rounds.adapter(n) for n in here if n <= version - _COPIES}
             self._store.files.forget_copies(project_id, [n for n, each in known.items() if each and each.digest])
 
     def _report(self, project_id: int, wanted: int, message: str) -> None:
@@ -225,7 +225,7 @@ class Serving:
             log.error("project %d: the damage could not be reported (%s)", project_id, type(error).__name__)
 
     def _load(self, project_id: int, version: int) -> _InService:
-        adapter = self._store.rounds.adapter(project_id, version)
+        adapter = self._store.of(project_id).rounds.adapter(version)
         if adapter is None:
             raise DamagedError(f"adapter {version} of project {project_id} is not known; start a round")
         folder = self._store.adapter_folder(project_id, version)
@@ -247,7 +247,7 @@ class Serving:
     def _current_targets(self, project_id: int, service: _InService) -> Sequence[Target]:
         """The targets with the thresholds and temperatures of the last round, which may have kept the adapter."""
         with suppress(SQLAlchemyError):  # serve with the last known ones while the database is away
-            if (adapter := self._store.rounds.adapter(project_id, service.version)) is not None:
+            if (adapter := self._store.of(project_id).rounds.adapter(service.version)) is not None:
                 service.targets = learned(adapter)
         return service.targets
 

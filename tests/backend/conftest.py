@@ -31,7 +31,7 @@ def adapter(store: Store, tiny_encoder: Path) -> Callable[..., None]:
             number,
             lambda folder: train(base, texts, topics(labels), [TOPIC], options, folder),
         )
-        store.rounds.put_adapter(
+        store.of(7).rounds.put_adapter(
             Adapter(
                 project_id=7, number=number, base_model=str(tiny_encoder), fingerprint="x", targets=[TOPIC.as_json()],
                 examples=30, created_at=0.0,

@@ -63,7 +63,7 @@ def several_folder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
     context, data = _new(tmp_path_factory.mktemp("several"), SEVERAL, "Several", 40, **others)
     for number, labeled in enumerate((0, 30), 1):
         for task, (text, label) in enumerate(data[:labeled], 1):
-            context.store.tasks.put_annotations(7, [(task, _said(text, label), True, False)])
+            context.store.of(7).tasks.put_annotations([(task, _said(text, label), True, False)])
         _round(context, number)
     return context.store.files.root
 
@@ -80,7 +80,7 @@ def _new(folder: Path, config: str, title: str, count: int, **options: Any) -> t
     store.projects.connect(7, label_config=config, options={**OPTIONS, **options}, host="b.local")
     store.projects.set(7, title=title, webhook_ready=True)
     data = labeled_sentences(count)
-    store.tasks.put_texts(7, [(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=0.3)
+    store.of(7).tasks.put_texts([(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=0.3)
     return Context(store=store, client=None, models=BaseModels(), bar=no_bar), data  # type: ignore[arg-type]
 
 
@@ -104,26 +104,26 @@ def _said(text: str, label: str) -> dict[str, Any]:
 def _label(store: Store, data: list[tuple[str, str]]) -> None:
     for task, (_, label) in enumerate(data, 1):
         given = "tool" if task in WRONG else label
-        store.tasks.put_annotations(7, [(task, {"topic": given}, True, False)])
+        store.of(7).tasks.put_annotations([(task, {"topic": given}, True, False)])
         said = [
             {"id": 10 * task + who, "annotator": who, "skipped": False, "seconds": 6.0 * who, "labels": {"topic": each}}
             for who, each in ((1, given), (2, label))
         ]
-        store.tasks.put_annotations(7, [], {task: said})
+        store.of(7).tasks.put_annotations([], {task: said})
 
 
 def _round(context: Context, number: int) -> None:
     def store_queue(version: int, queue: int) -> None:
         context.store.projects.add_published(7, queue, queue_version(7, version, queue))
-        context.store.rounds.set(7, number, queue=queue)
+        context.store.of(7).rounds.set(number, queue=queue)
 
     play(context, number, store_queue=store_queue)
 
 
 def mark_truths(store: Store, task_ids: Iterable[int]) -> None:
     """Make the labels of these tasks ground truth to evaluate with."""
-    labels = {each.id: each.values for audit in (False, True) for each in store.tasks.labeled(7, audit=audit)}
-    store.tasks.put_annotations(7, [(task_id, labels[task_id], True, False, True) for task_id in task_ids])
+    labels = {each.id: each.values for audit in (False, True) for each in store.of(7).tasks.labeled(audit=audit)}
+    store.of(7).tasks.put_annotations([(task_id, labels[task_id], True, False, True) for task_id in task_ids])
 
 
 def project_of(store: Store) -> Any:

@@ -28,7 +28,7 @@ def do(
     actions: Collection[str] = (), **values: Any,
 ) -> Any:  # fmt: skip
     """The result of one step for project 7. The queue is the round's, unless given."""
-    if number is not None and "queue" not in values and (row := context.store.rounds.get(7, number)) is not None:
+    if number is not None and "queue" not in values and (row := context.store.of(7).rounds.get(number)) is not None:
         values["queue"] = row.queue
     return perform(STEPS[name], opened(context, actions, number=number, version=version, **values))
 

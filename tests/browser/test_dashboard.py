@@ -61,13 +61,13 @@ def test_it_tells_what_happens_without_being_loaded_again(
     page.evaluate("() => { window.loaded = 'once'; }")
     expect(page.locator("#now")).to_contain_text("Waiting for 8 more labels")
     page.locator("#quality summary").first.click()
-    played.rounds.begin(7, 4, reason="a reason of today")
-    played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
+    played.of(7).rounds.begin(4, reason="a reason of today")
+    played.of(7).rounds.set(4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
     expect(page.locator("#now")).to_contain_text("Training, 40%, about 2 minutes left", timeout=10_000)
     expect(page.locator("#now progress")).to_have_attribute("value", "0.4")
     expect(page.locator("#rounds")).to_contain_text("a reason of today")
     expect(page.locator("#quality table")).to_be_visible()
-    played.rounds.set(7, 4, state="failed", error="no luck", finished_at=time.time())
+    played.of(7).rounds.set(4, state="failed", error="no luck", finished_at=time.time())
     played.projects.set(7, error="no luck")
     expect(page.locator("#now .trouble")).to_contain_text("no luck", timeout=10_000)
     assert page.evaluate("() => window.loaded") == "once"
@@ -131,7 +131,7 @@ def test_the_map_shows_the_text_under_the_pointer(url: str, played: Store, open_
     for button, place in (("Next text", 0), ("Next text", 1), ("Previous text", 0)):
         page.get_by_role("button", name=button).press("Enter")
         number = found["tasks"][order[place]]
-        expect(page.locator("#text")).to_contain_text(played.tasks.texts(7, [number])[number].text)
+        expect(page.locator("#text")).to_contain_text(played.of(7).tasks.texts([number])[number].text)
     expect(page.locator("#open")).to_have_attribute("href", re.compile(rf"data\?task={number}$"))
     box = page.locator("#map .nsewdrag").bounding_box()
     assert box is not None
@@ -141,14 +141,14 @@ def test_the_map_shows_the_text_under_the_pointer(url: str, played: Store, open_
     )
     page.mouse.move(box["x"] + place[0] - 3, box["y"] + place[1] - 3)
     page.mouse.move(box["x"] + place[0], box["y"] + place[1], steps=4)
-    text = played.tasks.texts(7, [place[2]])[place[2]].text
+    text = played.of(7).tasks.texts([place[2]])[place[2]].text
     expect(page.locator("#text")).to_contain_text(text, timeout=10_000)
 
 
 def test_a_text_that_looks_like_markup_does_nothing(url: str, played: Store, open_page: Callable[..., Page]) -> None:
     evil = "<img src=x onerror=\"document.title='evil'\"><script>document.title='evil'</script>"
-    tasks = [(task.id, evil) for task in played.tasks.every(7)]
-    played.tasks.put_texts(7, tasks, seed=0, audit_share=0.3)
+    tasks = [(task.id, evil) for task in played.of(7).tasks.every()]
+    played.of(7).tasks.put_texts(tasks, seed=0, audit_share=0.3)
     played.projects.set(7, title=evil)
     page = open_page()
     for name, path in PAGES.items():

@@ -16,15 +16,15 @@ def ask_for_round(team: Team) -> None:
 
 
 def labels(team: Team) -> dict[int, str]:
-    tasks = team.backend.store.tasks
-    return {e.id: e.values["topic"] for audit in (False, True) for e in tasks.labeled(team.id, audit=audit)}
+    tasks = team.backend.store.of(team.id).tasks
+    return {e.id: e.values["topic"] for audit in (False, True) for e in tasks.labeled(audit=audit)}
 
 
 def test_deleted_edited_and_imported_annotations_and_a_changed_config(connected: Team) -> None:
     team = connected
     served = team.label_batch()
     team.wait_for_round(2)
-    texts = {t.id: t.text for t in team.backend.store.tasks.every(team.id)}
+    texts = {t.id: t.text for t in team.backend.store.of(team.id).tasks.every()}
     assert labels(team) == {task_id: truth(texts[task_id]) for task_id in served}
 
     deleted, edited = served[0], served[1]
@@ -50,12 +50,12 @@ def test_deleted_edited_and_imported_annotations_and_a_changed_config(connected:
     expected = {task_id: truth(texts[task_id]) for task_id in served[2:]}
     expected[edited] = annotation["result"][0]["value"]["choices"][0]
     now = labels(team)
-    texts = {t.id: t.text for t in team.backend.store.tasks.every(team.id)}
+    texts = {t.id: t.text for t in team.backend.store.of(team.id).tasks.every()}
     imported = {task_id: label for task_id, label in now.items() if texts[task_id].endswith(" imported")}
     assert {task_id: label for task_id, label in now.items() if task_id not in imported} == expected
     assert sorted(imported.values()) == sorted(name for _, name in labeled_sentences(6, seed=9))
-    adapter = team.backend.store.rounds.adapter(team.id, done.adapter)
-    held_out = {t.id for t in team.backend.store.tasks.labeled(team.id, audit=True)}
+    adapter = team.backend.store.of(team.id).rounds.adapter(done.adapter)
+    held_out = {t.id for t in team.backend.store.of(team.id).tasks.labeled(audit=True)}
     assert adapter is not None
     assert adapter.examples == len(set(now) - held_out)
 
@@ -64,7 +64,7 @@ def _round_with(team: Team, choice: str) -> object:
     """The last round, once it knows the choice, is done, and nothing newer is going on."""
     project = team.backend.store.projects.get(team.id)
     assert project is not None
-    done = team.backend.store.rounds.get(team.id, project.round)
+    done = team.backend.store.of(team.id).rounds.get(project.round)
     settled = done is not None and done.state == "done" and team.backend.store.events.count() == 0
     return done if settled and choice in done.targets[0]["classes"] and len(labels(team)) == 13 else None
 
@@ -74,7 +74,7 @@ def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
     team.label_batch()
     before = team.wait_for_round(2)
     for name in ("fruit", "animal"):  # whatever was served, enough is left to learn from
-        open_ones = team.backend.store.tasks.waiting(team.id, audit=False)
+        open_ones = team.backend.store.of(team.id).tasks.waiting(audit=False)
         team.annotators[0].choose(next(task.id for task in open_ones if truth(task.text) == name), name)
     config = CONFIG.replace('<Choice value="tool"/>', "")
     # Label Studio refuses to drop a choice that annotations use, unless they are gone.
@@ -87,7 +87,7 @@ def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
         "a round without the choice",
         lambda: _last(team).state == "done" and "tool" not in _last(team).targets[0]["classes"],
     )
-    adapter = team.backend.store.rounds.adapter(team.id, _last(team).adapter)
+    adapter = team.backend.store.of(team.id).rounds.adapter(_last(team).adapter)
     assert adapter is not None
     assert adapter.targets[0]["classes"] == [name for name in CLASSES if name != "tool"]
     assert _last(team).adapter > before.adapter
@@ -98,7 +98,7 @@ def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
 def _last(team: Team):  # type: ignore[no-untyped-def]
     project = team.backend.store.projects.get(team.id)
     assert project is not None
-    return team.backend.store.rounds.get(team.id, project.round)
+    return team.backend.store.of(team.id).rounds.get(project.round)
 
 
 def test_majority_decides_a_tie_does_not_and_deleted_tasks_are_forgotten(team: Team) -> None:
@@ -114,7 +114,7 @@ def test_majority_decides_a_tie_does_not_and_deleted_tasks_are_forgotten(team: T
     team.annotators[0].choose(gone, "tool")
     wait_for("the labels", lambda: len(labels(team)) == 2)
     team.call("DELETE", f"/api/tasks/{gone}/")
-    wait_for("the deletion", lambda: team.backend.store.tasks.count(team.id) == 11)
+    wait_for("the deletion", lambda: team.backend.store.of(team.id).tasks.count() == 11)
     assert labels(team) == {agreed: "animal"}
 
 

@@ -81,8 +81,8 @@ def test_a_suggestion_is_accepted_as_it_is(
         by_task[task["id"]] = truth[text]
     done = team.wait_for_round(2)
     assert done.adapter == 1
-    tasks = team.backend.store.tasks
-    stored = {e.id: e.values for audit in (False, True) for e in tasks.labeled(team.id, audit=audit)}
+    tasks = team.backend.store.of(team.id).tasks
+    stored = {e.id: e.values for audit in (False, True) for e in tasks.labeled(audit=audit)}
     assert stored == by_task, "what was learned from is what was said"
 
     queue = team.published()

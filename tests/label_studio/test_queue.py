@@ -63,15 +63,15 @@ def _in_any_queue(team: Team) -> set[int]:
     """The tasks of every queue so far, and of one that Label Studio switched to before the store noted it."""
     project = team.backend.store.projects.get(team.id)
     assert project is not None
-    queues = [team.backend.store.rounds.queue(team.id, number) for number in range(1, project.queue + 2)]
+    queues = [team.backend.store.of(team.id).rounds.queue(number) for number in range(1, project.queue + 2)]
     return {item.task_id for queue in queues for item in queue}
 
 
 def _known(team: Team, skipped: list[tuple[int, int]]) -> bool:
     """The store knows of every skip, and the queue is no shorter than a batch."""
-    tasks = team.backend.store.tasks
-    enough = tasks.count_open(team.id, [item.task_id for item in team.published()]) >= BATCH
-    return tasks.count_open(team.id, [task for task, _ in skipped]) == 0 and enough
+    tasks = team.backend.store.of(team.id).tasks
+    enough = tasks.count_open([item.task_id for item in team.published()]) >= BATCH
+    return tasks.count_open([task for task, _ in skipped]) == 0 and enough
 
 
 def test_retrieving_predictions_of_all_tasks_leaves_the_queue_as_it_was(connected: Team) -> None:
@@ -94,7 +94,7 @@ def test_opening_a_task_outside_the_queue_does_not_put_it_in(connected: Team) ->
     team.label_batch()
     team.wait_for_round(2)
     queue = [item.task_id for item in team.published()]
-    outside = [t.id for t in team.backend.store.tasks.waiting(team.id, audit=False) if t.id not in queue][:3]
+    outside = [t.id for t in team.backend.store.of(team.id).tasks.waiting(audit=False) if t.id not in queue][:3]
     for task_id in outside:
         team.call("GET", f"/api/tasks/{task_id}/")
     assert [team.annotators[0].next_task(team.id)["id"], team.annotators[1].next_task(team.id)["id"]] == queue[:2]

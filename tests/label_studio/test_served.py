@@ -101,7 +101,7 @@ def wait_for_failure(team: Team, number: int) -> str:
     """The error of a round."""
 
     def look() -> str | None:
-        found = team.backend.store.rounds.get(team.id, number)
+        found = team.backend.store.of(team.id).rounds.get(number)
         return found.error if found is not None and found.state == "failed" else None
 
     return wait_for(f"round {number} to fail", look)

@@ -32,7 +32,7 @@ def test_a_spent_budget_is_told_everywhere_and_the_queue_stays(team: Team, chat:
     assert f"project {team.id}: labeling may stop, the budget" in team.backend.log()
     assert chat.url not in team.backend.log()
     assert team.project()["model_version"] == f"p{team.id}-a2-q3"
-    said_by = team.backend.store.annotations.all(team.id)
+    said_by = team.backend.store.of(team.id).annotations.all()
     assert len(said_by) == BATCH + 2
     assert len({each.annotator for each in said_by}) == 2
     assert all(each.labels.keys() == {"topic"} and each.seconds == 3.0 for each in said_by)

@@ -66,8 +66,8 @@ def test_the_queue_is_the_strategys(
     assert (done.strategy, done.adapter) == (extra_params["strategy"], 1)
 
     store = team.backend.store
-    candidates = store.tasks.waiting(team.id, audit=False)
-    adapter = store.rounds.adapter(team.id, 1)
+    candidates = store.of(team.id).tasks.waiting(audit=False)
+    adapter = store.of(team.id).rounds.adapter(1)
     assert adapter is not None
     base = BaseModel(adapter.base_model, device="cpu")
     classifier = LoraLearner.load(base, "recomputed", store.files.adapters(team.id).path(1))
@@ -76,7 +76,7 @@ def test_the_queue_is_the_strategys(
 
     version = f"p{team.id}-a1-q2"
     assert team.project()["model_version"] == version
-    held_out = {task.id for task in store.tasks.waiting(team.id, audit=True)}
+    held_out = {task.id for task in store.of(team.id).tasks.waiting(audit=True)}
     in_label_studio = [p["task"] for p in sorted(team.predictions(version), key=lambda p: p["score"])]
     chosen = [task for task in in_label_studio if task not in held_out]
     assert len(chosen) > BATCH

@@ -23,10 +23,10 @@ def reconcile(run: ProjectRun) -> str:
     for annotated in run.client.annotated_tasks(run.id, last):
         for task in annotated:
             theirs[task.id] = (text_of(task.data, spec), state_of(task.id, task.annotations, spec).values)
-    tasks = run.store.tasks
-    parts = (tasks.labeled(run.id, audit=False), tasks.labeled(run.id, audit=True), tasks.truths(run.id))
+    tasks = run.tasks
+    parts = (tasks.labeled(audit=False), tasks.labeled(audit=True), tasks.truths())
     labels = {example.id: example.values for part in parts for example in part}
-    ours = {task.id: (task.text, labels.get(task.id, {})) for task in tasks.every(run.id)}
+    ours = {task.id: (task.text, labels.get(task.id, {})) for task in tasks.every()}
     both = ours.keys() & theirs.keys()
     counts = {
         "tasks are missing here": len(theirs.keys() - ours.keys()),

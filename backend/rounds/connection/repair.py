@@ -114,7 +114,7 @@ def switch_back(client: Client, store: Store, project: Project) -> None:
     except LabelStudioError as error:
         if error.status != 400:
             raise
-        store.rounds.put_queue(project.id, project.queue, [])
+        store.of(project.id).rounds.put_queue(project.queue, [])
 
 
 def _in_force(store: Store, project: Project) -> PublishedQueue | None:

@@ -26,7 +26,7 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if not project.connected:
         return None
     actions = run.events["actions"]
-    last = run.store.rounds.get(run.id, project.round)
+    last = run.rounds.get(project.round)
     if last is not None and last.state == "running":
         return last.reason  # its workflow was lost
     if project.back_to is not None and ROLLBACK in actions:
@@ -46,22 +46,22 @@ def reason_for_round(run: ProjectRun) -> str | None:
 
 
 def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
-    pause = delay(run.store.rounds.failures(run.id), _PAUSE, _LONGEST_PAUSE)
+    pause = delay(run.rounds.failures(), _PAUSE, _LONGEST_PAUSE)
     return 0 <= time.time() - (last.finished_at or 0.0) < pause
 
 
 def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
     """Enough new labels, a budget they used up, or the last ones of the project."""
-    options, tasks = run.options, run.store.tasks
-    new_labels = tasks.count_new_labels(run.id)
+    options, tasks = run.options, run.tasks
+    new_labels = tasks.count_new_labels()
     if new_labels >= options.batch_size:
         return f"{new_labels} newly labeled tasks"
-    hours = run.store.annotations.hours(run.id) if options.budget_hours is not None else 0.0
-    spent = budget_spent(options, tasks.count_labeled(run.id), hours)
+    hours = run.annotations.hours() if options.budget_hours is not None else 0.0
+    spent = budget_spent(options, tasks.count_labeled(), hours)
     if spent is not None and stopped_by(run.project, options) is None:
         return spent
     ended = last.finished_at if last is not None and last.finished_at is not None else 0.0
-    if new_labels and not tasks.count_open_tasks(run.id) and not 0 <= time.time() - ended < _QUIET:
+    if new_labels and not tasks.count_open_tasks() and not 0 <= time.time() - ended < _QUIET:
         return f"{new_labels} newly labeled tasks, the last ones"
     return None
 
@@ -104,16 +104,16 @@ def _is_damaged(run: ProjectRun) -> bool:
 
 def _reason_of_queue(run: ProjectRun, last: Round | None) -> str | None:
     """No queue yet, one that runs low, or new tasks after a queue that had too few to choose from."""
-    options, tasks = run.options, run.store.tasks
-    queued = run.store.rounds.queue(run.id, run.project.queue)
-    open_in_queue = tasks.count_open(run.id, [item.task_id for item in queued])
-    open_outside = tasks.count_open_tasks(run.id) - open_in_queue
+    options, tasks = run.options, run.tasks
+    queued = run.rounds.queue(run.project.queue)
+    open_in_queue = tasks.count_open([item.task_id for item in queued])
+    open_outside = tasks.count_open_tasks() - open_in_queue
     if open_outside <= 0:
         return None
     if not queued:
         return "there is no queue yet"
     if open_in_queue < min(options.batch_size, max(1, len(queued) // 3)):
         return f"the queue runs low ({open_in_queue} left)"
-    if tasks.count(run.id) > (last.tasks if last is not None else 0):
+    if tasks.count() > (last.tasks if last is not None else 0):
         return "new tasks"
     return None

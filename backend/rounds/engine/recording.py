@@ -47,14 +47,14 @@ def _perform(step: Step, run: ProjectRun) -> Any:
 @contextmanager
 def _recorded(step: Step, run: ProjectRun) -> Iterator[None]:
     started, number = time.monotonic(), run.round.number
-    run.store.rounds.set(run.id, number, step=step.name, progress=None)
+    run.rounds.set(number, step=step.name, progress=None)
     try:
         yield
     except ModelError:  # every later round would repeat a rollback to an adapter that cannot be used
         if (back_to := run.round.back_to) is not None:
             run.store.projects.forget_back_to(run.id, back_to)
         raise
-    run.store.rounds.took(run.id, number, step.name, time.monotonic() - started)
+    run.rounds.took(number, step.name, time.monotonic() - started)
 
 
 def fail(run: ProjectRun, message: str) -> None:
@@ -66,4 +66,4 @@ def fail(run: ProjectRun, message: str) -> None:
     # A failed sync counts as a sync, so that the next one waits for the timer or an event.
     run.store.projects.set(run.id, error=message, synced_at=time.time())
     if run.number is not None:
-        run.store.rounds.set(run.id, run.number, state="failed", finished_at=time.time(), error=message)
+        run.rounds.set(run.number, state="failed", finished_at=time.time(), error=message)

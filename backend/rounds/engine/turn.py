@@ -28,19 +28,18 @@ def decide(run: ProjectRun) -> int | None:
 def _begin_round(run: ProjectRun) -> int | None:
     reason = reason_for_round(run)
     project = run.project
-    last = run.store.rounds.get(run.id, project.round)
+    last = run.rounds.get(project.round)
     if reason is None:
         if project.webhook_ready:
             run.store.projects.set(run.id, error=last.error if last and last.state == "failed" else None)
         return None
     run.store.files.require_room(run.min_free_mb)
     number = project.round if last is not None and last.state == "running" else project.round + 1
-    run.store.rounds.begin(
-        run.id,
+    run.rounds.begin(
         number,
         reason=reason,
-        labels=run.store.tasks.count_labeled(run.id),
-        tasks=run.store.tasks.count(run.id),
+        labels=run.tasks.count_labeled(),
+        tasks=run.tasks.count(),
         targets=[target.as_json() for target in run.spec.targets],
         options=project.options,
         seconds={"sync": round(run.sync_seconds, 3)},

@@ -35,27 +35,27 @@ def explain(run: ProjectRun) -> None:
     """
     if run.queue is None:
         return
-    tasks = run.store.tasks
-    items = run.store.rounds.queue(run.id, run.queue)
-    texts = tasks.texts(run.id, [item.task_id for item in items])
+    tasks = run.tasks
+    items = run.rounds.queue(run.queue)
+    texts = tasks.texts([item.task_id for item in items])
     reasons: dict[int, dict[str, Any]] = {task_id: {} for task_id in texts}
     for task_id, predicted in _predictions(run, list(texts.values())).items():
         reasons[task_id] |= predicted
     selected = [texts[item.task_id] for item in items if not item.audit and item.task_id in texts]
-    others = tasks.listed_waiting(run.id, audit=False).ids
+    others = tasks.listed_waiting(audit=False).ids
     drawn = np.random.default_rng(run.id).permutation(others)[:_OTHERS].tolist()
-    found = tasks.texts(run.id, drawn)
+    found = tasks.texts(drawn)
     sample = [found[task_id] for task_id in drawn]
-    labels = tasks.labeled(run.id, audit=False)[-_LABELED:]
+    labels = tasks.labeled(audit=False)[-_LABELED:]
     for name, values in _compared(*embedded(run, selected, sample, labels)).items():
         for task, value in zip(selected, values, strict=True):
             reasons[task.id][name] = round(float(value), 3)
-    run.store.rounds.explain(run.id, run.queue, reasons)
+    run.rounds.explain(run.queue, reasons)
 
 
 def _predictions(run: ProjectRun, texts: Sequence[TaskText]) -> dict[int, dict[str, Any]]:
     """The adapter's prediction of each text that was scored."""
-    adapter = run.store.rounds.adapter(run.id, run.version)
+    adapter = run.rounds.adapter(run.version)
     if adapter is None:
         return {}
     known = {target.name: target for target in learned(adapter)}

@@ -26,7 +26,7 @@ TAB = "Likely label errors"
 def write(run: ProjectRun) -> None:
     """Write the review to the round."""
     assert run.number is not None
-    run.store.rounds.put_review(run.id, run.number, review(run))
+    run.rounds.put_review(run.number, review(run))
 
 
 def review(run: ProjectRun) -> dict[str, Any]:
@@ -34,11 +34,11 @@ def review(run: ProjectRun) -> dict[str, Any]:
 
     Suspects exist for single choices, from a linear head on the base model's embeddings.
     """
-    tasks = run.store.tasks
-    examples = [*tasks.labeled(run.id, audit=False), *tasks.labeled(run.id, audit=True)]
-    first_known = tasks.first_known(run.id)
+    tasks = run.tasks
+    examples = [*tasks.labeled(audit=False), *tasks.labeled(audit=True)]
+    first_known = tasks.first_known()
     examples.sort(key=lambda each: (first_known.get(each.id, 2**31), each.id))
-    annotations = run.store.annotations.all(run.id)
+    annotations = run.annotations.all()
     found: dict[str, Any] = {}
     for target in run.spec.targets:
         of_target: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
     Returns the suspects with the `control` of each, most likely first, and the tab's number. Raises `BackendError`
     before the first round that reviewed labels.
     """
-    if run.store.rounds.last(run.id, "review") is None:
+    if run.rounds.last("review") is None:
         raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
     found = still_suspect(run.store, run.id, most)
     return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}))
@@ -70,8 +70,8 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
 
 def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:
     """The suspects of all controls with the `control` of each, most likely first, without labels that changed since."""
-    last, tasks = store.rounds.last(project_id, "review") or {}, store.tasks
-    now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(project_id, audit=audit)}
+    last, tasks = store.of(project_id).rounds.last("review") or {}, store.of(project_id).tasks
+    now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(audit=audit)}
     found = [
         {"control": name, **each}
         for name, of_target in last.items()

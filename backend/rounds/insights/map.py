@@ -22,17 +22,17 @@ def draw(run: ProjectRun) -> None:
 
     Shows the labeled texts, the queue, and a fixed random sample of all others.
     """
-    tasks, files = run.store.tasks, run.store.files
-    every = tasks.listed(run.id).ids.tolist()
+    tasks, files = run.tasks, run.store.files
+    every = tasks.listed().ids.tolist()
     if not every:
         return
-    labeled = sorted(each.id for audit in (False, True) for each in tasks.labeled(run.id, audit=audit))[-_LABELED:]
-    queued = run.store.rounds.queue(run.id, run.queue) if run.queue is not None else []
+    labeled = sorted(each.id for audit in (False, True) for each in tasks.labeled(audit=audit))[-_LABELED:]
+    queued = run.rounds.queue(run.queue) if run.queue is not None else []
     kept = {*labeled, *(place.task_id for place in queued)}
     order = held_out_order(every, run.id)
     first = [task_id for task_id in order if task_id in kept][:MOST]
     shown = sorted([*first, *(task_id for task_id in order if task_id not in kept)][:MOST])
-    chosen = list(tasks.texts(run.id, shown).values())
+    chosen = list(tasks.texts(shown).values())
     options = run.options
     how = f"{options.map}\n{options.base_model}\n{options.max_length}"
     of: dict[str, NDArray[Any]] = {

@@ -20,8 +20,8 @@ def control_arm(run: ProjectRun, target: Target) -> dict[str, Any] | None:
     """The comparison for a target with one class a text; None with too few labels."""
     if target.kind != "classification":
         return None
-    held_out = _of(target, run.store.tasks.labeled(run.id, audit=True))
-    chosen = _of(target, run.store.tasks.chosen(run.id))[: min(len(held_out) // 2, MOST)]
+    held_out = _of(target, run.tasks.labeled(audit=True))
+    chosen = _of(target, run.tasks.chosen())[: min(len(held_out) // 2, MOST)]
     if len(held_out) < ENOUGH or not chosen:
         return None
     taught, measured = classified(run, target, chosen, held_out)

@@ -18,8 +18,8 @@ def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, A
     """
     if test is None or test["reached"]:
         return None
-    options, tasks, forecasts = run.options, run.store.tasks, []
-    left = [tasks.count_waiting(run.id, audit=audit) for audit in (False, True)]
+    options, tasks, forecasts = run.options, run.tasks, []
+    left = [tasks.count_waiting(audit=audit) for audit in (False, True)]
     for name, goal in test["goals"].items():
         points = _points(run, name, rounds)
         plan = Plan(goal, test["risk"], test["looked"], options.batch_size,
@@ -36,7 +36,7 @@ def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] 
     for each in rounds:
         measured = (each.evaluation or {}).get("controls", {}).get(name)
         number = run.version if each.state == "running" else each.adapter
-        adapter = run.store.rounds.adapter(run.id, number)
+        adapter = run.rounds.adapter(number)
         if measured is None or adapter is None or not adapter.examples or each.state == "failed":
             continue
         if measured["metric"] == "mae":

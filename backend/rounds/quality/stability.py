@@ -24,7 +24,7 @@ _AS_CLASSES = ("classification", "pairwise", "multilabel")
 def agreement(run: ProjectRun, before: int) -> dict[str, float]:
     """Cohen's kappa between predictions of the adapter `before` and the round's, by control, on texts new to both."""
     version = run.version
-    adapters = [run.store.rounds.adapter(run.id, each) for each in (before, version)]
+    adapters = [run.rounds.adapter(each) for each in (before, version)]
     if before == version or adapters[0] is None or adapters[1] is None:
         return {}
     old, new = ({t.name: t for t in learned(adapter) if t.kind in _AS_CLASSES} for adapter in adapters if adapter)
@@ -36,7 +36,7 @@ def agreement(run: ProjectRun, before: int) -> dict[str, float]:
     scores = [run.store.files.scores(run.id, each) for each in (before, version)]
     if not names or not all(each.names >= {f"{name}/probs" for name in names} for each in scores):
         return {}
-    held_out, others = (run.store.tasks.listed_waiting(run.id, audit=audit).digests for audit in (True, False))
+    held_out, others = (run.tasks.listed_waiting(audit=audit).digests for audit in (True, False))
     digests = np.concatenate([held_out, others])
     shared = digests[np.all([each.rows(digests) >= 0 for each in scores], axis=0)][:STOP_SET]
     if len(shared) < 2:

@@ -25,8 +25,8 @@ def judge(run: ProjectRun) -> None:
     Safe to repeat: ignores what this round wrote before. Advice that cannot be computed is left out.
     """
     this, options, targets = run.round, run.options, run.spec.targets
-    former = [each for each in run.store.rounds.all(run.id) if each.number < this.number]
-    hours = run.store.annotations.hours(run.id)
+    former = [each for each in run.rounds.all() if each.number < this.number]
+    hours = run.annotations.hours()
     found: dict[str, Any] = {
         "hours": round(hours, 3),
         "look": check(goals_of(options, targets), targets, this, former, options),
@@ -36,7 +36,7 @@ def judge(run: ProjectRun) -> None:
     found["forecast"] = run.attempt(
         "how many labels are still needed", lambda: labels_needed(run, [*former, this], found["look"])
     )
-    run.store.rounds.set(run.id, this.number, stopping=found)
+    run.rounds.set(this.number, stopping=found)
     why, stopped = _why(options, found["look"], this.labels, hours), stopped_by(run.project, options)
     if stopped is None and why is not None:
         stopped = {"rules": _rules(options), "round": this.number, "labels": this.labels, "why": why,

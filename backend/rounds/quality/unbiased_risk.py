@@ -27,17 +27,17 @@ def unbiased_accuracy(run: ProjectRun) -> dict[str, dict[str, Any]]:
 
     Uses adapters whose scores are still kept (`KEEP_ADAPTERS`).
     """
-    rounds = [each for each in run.store.rounds.all(run.id) if each.queue is not None][-KEPT_QUEUES:]
-    queues = [(each, [i for i in run.store.rounds.queue(run.id, each.queue or 0) if not i.audit])
+    rounds = [each for each in run.rounds.all() if each.queue is not None][-KEPT_QUEUES:]
+    queues = [(each, [i for i in run.rounds.queue(each.queue or 0) if not i.audit])
               for each in rounds]  # fmt: skip
     queues = [(each, items) for each, items in queues if items and items[0].probability is not None]
     if not queues:
         return {}
-    tasks = run.store.tasks
+    tasks = run.tasks
     drawn = list({item.task_id for _, items in queues for item in items})
-    digests = {task.id: task.digest for task in tasks.texts(run.id, drawn).values()}
-    labels = {example.id: example.values for example in tasks.labeled(run.id, audit=False)}
-    open_ones = tasks.open_ones(run.id, drawn)
+    digests = {task.id: task.digest for task in tasks.texts(drawn).values()}
+    labels = {example.id: example.values for example in tasks.labeled(audit=False)}
+    open_ones = tasks.open_ones(drawn)
     found: dict[str, list[Draws]] = {}
     for queued, items in reversed(queues):
         # Items after the first unlabeled one count as not drawn yet.
@@ -61,7 +61,7 @@ def _losses(
     labels: Mapping[int, Values],
 ) -> dict[str, NDArray[np.float64]]:  # fmt: skip
     """By target: 1 where the class that the selecting adapter predicted is not the label, NaN without a label: (M,)."""
-    adapter = run.store.rounds.adapter(run.id, queued.adapter)
+    adapter = run.rounds.adapter(queued.adapter)
     targets = [target for target in learned(adapter) if target.kind in _KINDS] if adapter is not None else []
     arrays = {f"{target.name}/probs" for target in targets}
     scores = run.store.files.scores(run.id, queued.adapter)

@@ -31,7 +31,7 @@ def adapted(run: ProjectRun, strategy: Strategy, targets: Sequence[Target]) -> t
         return strategy, None
     balance = run.options.balance
     names = [member.name for member in (strategy.members[:-1] if balance else strategy.members)]
-    former = [each for each in run.store.rounds.all(run.id) if each.number < run.project.round and each.choosing]
+    former = [each for each in run.rounds.all() if each.number < run.project.round and each.choosing]
     last = former[-1].choosing if former and (former[-1].choosing or {})["members"] == names else None
     belief, since = beforehand(len(names)), 0
     if last is not None:
@@ -76,16 +76,15 @@ def _gains(run: ProjectRun, names: Sequence[str], targets: Sequence[Target], sin
     """The gain of the labels added after the round `since`, by member and held-out text; None if it is unknown."""
     if len(targets) != 1 or targets[0].kind != "classification":
         return None
-    (target,), tasks = targets, run.store.tasks
+    (target,), tasks = targets, run.tasks
     chooser: dict[int, str] = {}
     for queue in range(run.project.queue, max(0, run.project.queue - KEPT_QUEUES), -1):
-        for item in run.store.rounds.queue(run.id, queue):
+        for item in run.rounds.queue(queue):
             if item.chosen_by is not None:
                 chooser.setdefault(item.task_id, item.chosen_by)
-    first_known = tasks.first_known(run.id)
+    first_known = tasks.first_known()
     held_out, labeled = (
-        [each for each in tasks.labeled(run.id, audit=audit) if offered(targets, each.values)]
-        for audit in (True, False)
+        [each for each in tasks.labeled(audit=audit) if offered(targets, each.values)] for audit in (True, False)
     )
     batch = [e for e in labeled if chooser.get(e.id) in names and first_known.get(e.id, 0) > since]
     known = [e for e in labeled if first_known.get(e.id, 0) <= since or e.id not in chooser][-_MOST:]

@@ -28,8 +28,8 @@ def lend(run: ProjectRun, examples: Sequence[LabeledText]) -> tuple[Lent, Lent]:
 
     From the scores of the adapter in service on unlabeled texts that are not held out; none without such scores.
     """
-    adapter = run.store.rounds.adapter(run.id, run.project.adapter)
-    waiting = run.store.tasks.waiting(run.id, audit=False)
+    adapter = run.rounds.adapter(run.project.adapter)
+    waiting = run.tasks.waiting(audit=False)
     scores = run.store.files.scores(run.id, run.project.adapter)
     there, found = scores.found([VIEWS], [task.digest for task in waiting])
     if adapter is None or not there.any():

@@ -24,12 +24,12 @@ _MOST = 5000  # labels for the proxy model, those with the highest task numbers
 def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     """All texts; with `shortlist` its share of the candidates, plus labeled and held-out texts that rounds compare."""
     options = run.options
-    tasks = run.store.tasks
-    candidates = tasks.listed_waiting(run.id, audit=False)
-    labeled = tasks.labeled(run.id, audit=False)
+    tasks = run.tasks
+    candidates = tasks.listed_waiting(audit=False)
+    labeled = tasks.labeled(audit=False)
     size = max(options.published, int(np.ceil(options.shortlist * len(candidates.ids))))
     if options.shortlist == 1 or size >= len(candidates.ids):
-        return tasks.listed(run.id)
+        return tasks.listed()
     texts = stored(run.store, run.id, candidates), given(labeled)
     vectors = embeddings(run, *texts)
     distinct = _distinct(candidates.digests, labeled)
@@ -42,7 +42,7 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
         others = np.setdiff1d(np.arange(len(candidates.ids)), places)
         drawn = np.random.default_rng([options.seed, run.id]).permutation(others)[:missing]
         places = np.concatenate([places, drawn])
-    audit = tasks.listed_waiting(run.id, audit=True)
+    audit = tasks.listed_waiting(audit=True)
     known = np.array([(e.id, e.digest) for e in labeled], np.int64).reshape(-1, 2).T
     parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
     return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

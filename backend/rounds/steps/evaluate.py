@@ -41,17 +41,16 @@ def evaluate(run: ProjectRun) -> None:
     are none. Tunes thresholds of several labels and temperatures of confidences, which are stored with the adapter.
     """
     assert run.number is not None
-    run.store.rounds.set(run.id, run.number, evaluation=_evaluation(run))
+    run.rounds.set(run.number, evaluation=_evaluation(run))
 
 
 def _evaluation(run: ProjectRun) -> dict[str, Any] | None:
-    adapter = run.store.rounds.adapter(run.id, run.version)
+    adapter = run.rounds.adapter(run.version)
     if adapter is None:
         return None
-    targets, tasks = learned(adapter), run.store.tasks
+    targets, tasks = learned(adapter), run.tasks
     held_out, truths = (
-        [e for e in examples if offered(targets, e.values)]
-        for examples in (tasks.labeled(run.id, audit=True), tasks.truths(run.id))
+        [e for e in examples if offered(targets, e.values)] for examples in (tasks.labeled(audit=True), tasks.truths())
     )
     examples = [*held_out, *truths]
     if not examples:
@@ -81,8 +80,8 @@ def _evaluation(run: ProjectRun) -> dict[str, Any] | None:
     for name, of_name in unbiased_accuracy(run).items():
         if name in found:
             found[name]["corrected"] = of_name
-    run.store.rounds.set_targets(run.id, run.version, [target.as_json() for target in tuned])
-    skipped = tasks.count_skipped(run.id, audit=True)
+    run.rounds.set_targets(run.version, [target.as_json() for target in tuned])
+    skipped = tasks.count_skipped(audit=True)
     return {"labels": len(held_out or truths), "skipped": skipped, "controls": found} if found else None
 
 

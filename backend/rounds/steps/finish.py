@@ -26,7 +26,7 @@ def finish(run: ProjectRun) -> None:
     run.store.files.prune(run.id, keep={*needed, *kept(run.store, run.id)[: run.keep_adapters]})
     if project.webhook_ready:
         run.store.projects.set(run.id, error=None)
-    run.store.rounds.set(run.id, this.number, adapter=run.version, state="done", finished_at=time.time())
+    run.rounds.set(this.number, adapter=run.version, state="done", finished_at=time.time())
     try:
         if (file := run.store.database.file) is not None:
             file.snapshot(older_than=_SNAPSHOT_EVERY)

@@ -37,13 +37,13 @@ def publish(run: ProjectRun) -> None:
     assert run.queue is not None
     assert run.number is not None
     _put_in_force(run, run.queue)
-    run.store.rounds.set(run.id, run.number, queue=run.queue)
+    run.rounds.set(run.number, queue=run.queue)
 
 
 def _put_in_force(run: ProjectRun, queue: int) -> None:
     found = run.client.project(run.id)
     compare_tasks(run, found)
-    items = _existing(run, run.store.rounds.queue(run.id, queue))
+    items = _existing(run, run.rounds.queue(queue))
     if not items:  # everything is labeled: the former queue has nothing left to serve either
         return
     name = queue_version(run.id, run.version, queue)
@@ -75,7 +75,7 @@ def _import(run: ProjectRun, name: str, items: Sequence[QueueItem], task_number:
 
 def _existing(run: ProjectRun, items: Sequence[QueueItem]) -> list[QueueItem]:
     """Without tasks that were deleted since the selection: one of them would make the import fail."""
-    known = run.store.tasks.texts(run.id, [item.task_id for item in items])
+    known = run.tasks.texts([item.task_id for item in items])
     return [item for item in items if item.task_id in known]
 
 
@@ -90,7 +90,7 @@ def _record_former(run: ProjectRun, sampling: str | None, model_version: str) ->
 def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[dict[str, Any]]:
     """One prediction an item, with the adapter's result; an empty one for held-out tasks and without `pre_annotate`."""
     results: dict[int, list[dict[str, Any]]] = {}
-    adapter = run.store.rounds.adapter(run.id, run.version)
+    adapter = run.rounds.adapter(run.version)
     if adapter is not None and run.options.pre_annotate:
         results = _results(run, learned(adapter), [item.task_id for item in items if not item.audit])
     return [
@@ -101,7 +101,7 @@ def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[
 
 def _results(run: ProjectRun, targets: Sequence[Target], shown: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     """Results by task, of scored tasks: with `shortlist`, a strategy without model arrays may select others too."""
-    tasks = list(run.store.tasks.texts(run.id, shown).values())
+    tasks = list(run.tasks.texts(shown).values())
     scores = run.store.files.scores(run.id, run.version)
     there, outputs = scores.found(output_names(targets), [task.digest for task in tasks])
     known = [task for task, is_there in zip(tasks, there, strict=True) if is_there]

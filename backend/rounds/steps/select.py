@@ -39,25 +39,25 @@ def applies(run: ProjectRun) -> bool:
 def select(run: ProjectRun) -> int:
     """Select the tasks of the next queue, store them in their order, and return the queue's number."""
     queue, this = run.store.projects.next_queue(run.id), run.round
-    options, tasks = run.options, run.store.tasks
-    candidates = tasks.listed_waiting(run.id, audit=False)
-    audit = held_out_order(tasks.listed_waiting(run.id, audit=True).ids.tolist(), options.seed)
-    adapter = run.store.rounds.adapter(run.id, run.version)
+    options, tasks = run.options, run.tasks
+    candidates = tasks.listed_waiting(audit=False)
+    audit = held_out_order(tasks.listed_waiting(audit=True).ids.tolist(), options.seed)
+    adapter = run.rounds.adapter(run.version)
     targets = learned(adapter) if adapter is not None else run.spec.targets
     strategy, decision = bandit.adapted(run, strategy_for(run, run.version), targets)
     if options.shortlist < 1 and fields.arrays(strategy.requires) & fields.SCORED:
         there = run.store.files.scores(run.id, run.version).rows(candidates.digests) >= 0
         candidates = Listed(candidates.ids[there], candidates.digests[there])
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
-    pool = _pool(run, targets, strategy, candidates, tasks.labeled(run.id, audit=False))
+    pool = _pool(run, targets, strategy, candidates, tasks.labeled(audit=False))
     rng = np.random.default_rng([options.seed, run.id, queue])
     try:
         selection = strategy.select(pool, max(1, options.published - len(audit)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot select: {error}") from error
     items = interleave(_places(options, strategy, candidates, selection), [Place(each, audit=True) for each in audit])
-    run.store.rounds.put_queue(run.id, queue, items)
-    run.store.rounds.set(run.id, this.number, strategy=strategy.name, candidates=len(candidates.ids), choosing=decision)
+    run.rounds.put_queue(queue, items)
+    run.rounds.set(this.number, strategy=strategy.name, candidates=len(candidates.ids), choosing=decision)
     if decision is not None:
         log.info("project %d, round %d: %s", run.id, this.number, decision["why"])
     return queue

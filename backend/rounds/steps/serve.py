@@ -9,10 +9,10 @@ from backend.rounds.context import ProjectRun
 def serve(run: ProjectRun) -> None:
     """Switch the project to the adapter, and mark the labels it learned. Ends a rollback."""
     back_to, number = run.round.back_to, run.round.number
-    if run.version and run.store.rounds.adapter(run.id, run.version) is None:
+    if run.version and run.rounds.adapter(run.version) is None:
         raise BackendError(f"adapter {run.version} is unknown, because an older state was restored; start a round")
     run.store.projects.set(run.id, adapter=run.version)
-    run.store.tasks.learned(run.id, number)
+    run.tasks.learned(number)
     if back_to is not None:
-        run.store.rounds.give_up_after(run.id, back_to)
+        run.rounds.give_up_after(back_to)
         run.store.projects.forget_back_to(run.id, back_to)

@@ -120,7 +120,7 @@ def _hold_out(run: ProjectRun) -> None:
     """Assign the held-out tasks again if the options that define them changed."""
     split = f"{run.options.seed}:{run.options.audit_share}"
     if run.project.split not in (None, split):
-        run.store.tasks.assign_audit(run.id, seed=run.options.seed, share=run.options.audit_share)
+        run.tasks.assign_audit(seed=run.options.seed, share=run.options.audit_share)
     run.store.projects.set(run.id, split=split)
 
 
@@ -130,7 +130,7 @@ def _add_new(run: ProjectRun) -> list[str]:
     for page in run.client.new_tasks(run.id, run.project.task_mark):
         _put_texts(run, page)
         # Tasks that are read again may have lost the annotations that they had.
-        run.store.tasks.forget_annotations(run.id, [task.id for task in page if not task.has_annotations])
+        run.tasks.forget_annotations([task.id for task in page if not task.has_annotations])
         values: dict[str, object] = {"task_mark": page[-1].id}
         if any(task.has_annotations for task in page):
             values["reread"] = True
@@ -148,8 +148,7 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
         states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
         _warn_of_overlaps(run, states)
         measures = run.options.ground_truth == "measure"
-        run.store.tasks.put_annotations(
-            run.id,
+        run.tasks.put_annotations(
             [state._replace(ground_truth=measures and state.ground_truth) for state in states],
             {task_id: [each.columns() for each in annotations] for task_id, annotations in parsed.items()},
         )
@@ -172,7 +171,7 @@ def _warn_of_overlaps(run: ProjectRun, states: Sequence[TaskState]) -> None:
 
 def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> None:
     texts = [(task.id, text_of(task.data, run.spec)) for task in page]
-    run.store.tasks.put_texts(run.id, texts, seed=run.options.seed, audit_share=run.options.audit_share)
+    run.tasks.put_texts(texts, seed=run.options.seed, audit_share=run.options.audit_share)
 
 
 def compare_tasks(run: ProjectRun, found: ProjectInfo) -> None:
@@ -180,13 +179,13 @@ def compare_tasks(run: ProjectRun, found: ProjectInfo) -> None:
 
     Compares numbers of tasks only when the counts differ: listing all is slow.
     """
-    if run.store.tasks.count(run.id) == found.task_number:
+    if run.tasks.count() == found.task_number:
         return
     there = run.client.task_ids(run.id)
-    gone = run.store.tasks.keep_only(run.id, there)
+    gone = run.tasks.keep_only(there)
     if gone:
         log.info("project %d: %d tasks were deleted in Label Studio", run.id, gone)
-    missing = there.difference(run.store.tasks.listed(run.id).ids.tolist())
+    missing = there.difference(run.tasks.listed().ids.tolist())
     if missing and min(missing) <= run.fresh().project.task_mark:
         run.store.projects.set(run.id, task_mark=min(missing) - 1, reread=True)
 
@@ -197,7 +196,7 @@ def _compare_annotations(run: ProjectRun, found: ProjectInfo) -> None:
     A bulk import creates tasks first and their annotations later, without changing the tasks' times. A difference that
     stays after that is accepted: Label Studio does not count tasks that have ground truth only.
     """
-    differs = found.annotated - run.store.tasks.count_annotated(run.id)
+    differs = found.annotated - run.tasks.count_annotated()
     before = run.fresh().project.miscount
     if differs in (0, before.get("accepted", 0)):
         now = {"accepted": differs}

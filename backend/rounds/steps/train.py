@@ -58,7 +58,7 @@ def train(run: ProjectRun) -> int:
         project_id=run.id, number=version, base_model=options.base_model, fingerprint=fingerprint,
         targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
     )  # fmt: skip
-    run.store.rounds.put_adapter(trained)  # before sharing: if sharing fails, the next try finds it
+    run.rounds.put_adapter(trained)  # before sharing: if sharing fails, the next try finds it
     _share(run, trained)
     return version
 
@@ -80,8 +80,8 @@ def _identity(run: ProjectRun) -> str:
 
 def _trained_before(run: ProjectRun, fingerprint: str) -> int | None:
     """The version of an intact adapter that learned the same; None if one must be trained."""
-    rounds, project = run.store.rounds, run.project
-    current, last = rounds.adapter(run.id, project.adapter), rounds.adapter(run.id, rounds.last_adapter(run.id))
+    rounds, project = run.rounds, run.project
+    current, last = rounds.adapter(project.adapter), rounds.adapter(rounds.last_adapter())
     # The last is not in service if an earlier try of this round failed after training, or after a rollback: then the
     # adapter of the rollback stays until there is something new to learn.
     rolled_back = last is not None and last.given_up and last.fingerprint == fingerprint
@@ -97,7 +97,7 @@ def _trained_before(run: ProjectRun, fingerprint: str) -> int | None:
 
 
 def _next_version(run: ProjectRun) -> int:
-    last, files = run.store.rounds.last_adapter(run.id), run.store.files.adapters(run.id)
+    last, files = run.rounds.last_adapter(), run.store.files.adapters(run.id)
     return max(run.project.adapter_floor, last, *files.versions(), 0) + 1
 
 
@@ -116,7 +116,7 @@ def _filling(
         served, answers = run.models.served(options.base_model), cached_answers(run.store, run.id)
         function: Callable[..., None] = partial(train_served, served, former=_in_service(run), memory=answers)
     else:
-        current = run.store.rounds.adapter(run.id, run.project.adapter)
+        current = run.rounds.adapter(run.project.adapter)
         warm = options.warm_start and current is not None and current.base_model == options.base_model
         frozen_view = (
             [*(example.text for example in examples), *to_frozen[0]],
@@ -143,7 +143,7 @@ def _trainer(run: ProjectRun) -> Callable[..., None]:
 def _share(run: ProjectRun, adapter: Adapter) -> None:
     """Upload an adapter's files to shared storage, if configured, and then point the database to them."""
     if digest := run.store.files.adapters(run.id).share(adapter.number):
-        run.store.rounds.set_digest(run.id, adapter.number, digest)
+        run.rounds.set_digest(adapter.number, digest)
 
 
 def _in_service(run: ProjectRun) -> Path | None:

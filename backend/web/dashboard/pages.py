@@ -134,7 +134,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
 
 def _stamp(store: Store, project: Project, current: Summary) -> str:
     """A value that changes with the panels: by a round, a user's action, or data read from Label Studio."""
-    skipped = [store.tasks.count_skipped(project.id, audit=audit) for audit in (False, True)]
+    skipped = [store.of(project.id).tasks.count_skipped(audit=audit) for audit in (False, True)]
     wishes = (project.paused, project.chosen_strategy, project.connected)
     read = (project.title, project.change_mark, project.task_mark, current["labels"], current["tasks"], *skipped)
     seen = (project.round, project.queue, project.adapter, current["state"]["name"], *wishes, *read)

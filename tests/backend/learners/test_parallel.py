@@ -122,4 +122,4 @@ def test_a_round_trains_so(config: Path, store: Store, tiny_encoder: Path) -> No
     context = Context(store=store, client=None, models=BaseModels(), bar=no_bar, accelerate_config=config)  # type: ignore[arg-type]
     fill(store, tiny_encoder, labeled=12, strategy="bald", members=3, max_steps=12, min_steps=12)
     assert run(context, 1) == 1
-    assert len(store.rounds.queue(7, 1)) == 6
+    assert len(store.of(7).rounds.queue(1)) == 6

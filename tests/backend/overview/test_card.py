@@ -21,7 +21,7 @@ from tests.conftest import class_probs
 def test_the_snippet_of_the_card_predicts_as_we_do(
     played: Store, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = played.rounds.adapter(7, 2)
+    adapter = played.of(7).rounds.adapter(2)
     assert adapter is not None
     file = io.BytesIO()
     write_zip(played, project_of(played), adapter, file)
@@ -50,14 +50,14 @@ def test_the_snippet_of_the_card_predicts_as_we_do(
 
 
 def test_an_adapter_that_nobody_measured_says_so(played: Store) -> None:
-    adapter = played.rounds.adapter(7, 2)
+    adapter = played.of(7).rounds.adapter(2)
     assert adapter is not None
-    played.rounds.set(7, 3, evaluation=None)
+    played.of(7).rounds.set(3, evaluation=None)
     assert "Not measured" in card(played, project_of(played), adapter)
 
 
 def test_the_card_of_prompts_says_what_they_are_for(played: Store) -> None:
-    adapter = played.rounds.adapter(7, 2)
+    adapter = played.of(7).rounds.adapter(2)
     assert adapter is not None
     adapter.base_model = "openai:some-70b"
     page = card(played, project_of(played), adapter)

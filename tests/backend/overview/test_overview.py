@@ -52,7 +52,7 @@ def test_the_queue_says_what_is_predicted_and_why(played: Store) -> None:
     margins = [item["why"]["says"][0]["between"][0][1] - item["why"]["says"][0]["between"][1][1] for item in chosen]
     assert all(less < more + 0.01 for less, more in pairwise(margins)), "the least sure first"
     first = found["tasks"][0]["task"]
-    played.tasks.put_annotations(7, [(first, {"topic": "fruit"}, True, False)])
+    played.of(7).tasks.put_annotations([(first, {"topic": "fruit"}, True, False)])
     after = queue(played, project_of(played), 3)
     assert (after["open"], after["all"]) == (found["open"] - 1, found["all"])
     assert [item["task"] for item in after["tasks"]] == [item["task"] for item in found["tasks"][1:4]]
@@ -71,7 +71,7 @@ def test_classes_annotators_and_suspects(played: Store) -> None:
     assert {each["task"] for each in suspects} & set(WRONG)
     assert all(each["text"] for each in suspects)
     first = suspects[0]
-    played.tasks.put_annotations(7, [(first["task"], {"topic": first["instead"]}, True, False)])
+    played.of(7).tasks.put_annotations([(first["task"], {"topic": first["instead"]}, True, False)])
     assert labels.suspects(played, project_of(played), 5)[:1] == suspects[1:2]
 
 
@@ -80,7 +80,7 @@ def test_all_labels_as_lines(played: Store) -> None:
     assert sorted(each["task"] for each in told) == list(range(1, 61))
     assert told[0] == {"task": told[0]["task"], "text": told[0]["text"], "labels": told[0]["labels"], "held_out": False}
     assert {each["task"] for each in told if each["held_out"]} == {
-        each.id for each in played.tasks.labeled(7, audit=True)
+        each.id for each in played.of(7).tasks.labeled(audit=True)
     }
 
 
@@ -162,25 +162,25 @@ def test_what_is_gone_from_the_label_config_is_gone_from_the_pages(played: Store
 
 def test_a_round_that_failed_says_nothing_of_the_adapter_in_service(played: Store) -> None:
     before = summary(played, project_of(played))["scores"]
-    played.rounds.begin(7, 4, reason="test", adapter=2)
+    played.of(7).rounds.begin(4, reason="test", adapter=2)
     evaluation = {"labels": 1, "controls": {"topic": {**before["topic"], "score": 0.123}}}
-    played.rounds.set(7, 4, evaluation=evaluation, state="failed", error="no luck")
+    played.of(7).rounds.set(4, evaluation=evaluation, state="failed", error="no luck")
     assert summary(played, project_of(played))["scores"] == before
     last = history.history(played, project_of(played), 1)[0]
     assert (last["adapter"], last["scores"], last["error"]) == (None, {}, "no luck")
-    adapter = played.rounds.adapter(7, 2)
+    adapter = played.of(7).rounds.adapter(2)
     assert adapter is not None
     assert "0.123" not in card(played, project_of(played), adapter)
 
 
 def test_skipped_tasks_and_ties_wait_for_nobody(played: Store) -> None:
-    played.tasks.put_annotations(7, [(61, {}, False, True), (62, {}, True, False)])
+    played.of(7).tasks.put_annotations([(61, {}, False, True), (62, {}, True, False)])
     found = pool.chart(played, project_of(played))
     assert found["state"][60:62] == ["skipped", "skipped"]
 
 
 def test_ground_truth_that_measures_is_among_the_labels(played: Store) -> None:
-    learned = next(each.id for each in played.tasks.labeled(7, audit=False))
+    learned = next(each.id for each in played.of(7).tasks.labeled(audit=False))
     mark_truths(played, [learned])
     told = {each["task"]: each for each in map(json.loads, labels.lines(played, project_of(played)))}
     assert len(told) == 60

@@ -27,24 +27,24 @@ def test_a_line_of_a_project(played: Store) -> None:
 def test_waiting_says_how_many_labels_are_missing(played: Store) -> None:
     assert (now(played)["name"], now(played)["missing"]) == ("waiting", 8)
     assert time.time() - now(played)["published_at"] < 24 * 3600
-    played.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (61, 62, 63)])
+    played.of(7).tasks.put_annotations([(task, {"topic": "fruit"}, True, False) for task in (61, 62, 63)])
     assert now(played)["missing"] == 5
-    played.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in range(64, 89)])
-    played.tasks.learned(7, 3)
+    played.of(7).tasks.put_annotations([(task, {"topic": "fruit"}, True, False) for task in range(64, 89)])
+    played.of(7).tasks.learned(3)
     assert now(played)["missing"] == 2, "no more than there are"
-    played.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (89, 90)])
+    played.of(7).tasks.put_annotations([(task, {"topic": "fruit"}, True, False) for task in (89, 90)])
     assert now(played)["name"] == "all_labeled"
 
 
 def test_work_says_how_far_it_is_and_how_long_it_takes(played: Store) -> None:
-    played.rounds.begin(7, 4, reason="test")
-    played.rounds.set(7, 4, step="train")
+    played.of(7).rounds.begin(4, reason="test")
+    played.of(7).rounds.set(4, step="train")
     assert now(played) | {"since": 0} == {
         "name": "working", "step": "train", "round": 4, "since": 0, "share": None, "seconds_left": None
     }  # fmt: skip
-    played.rounds.set(7, 4, progress={"done": 1, "total": 4, "since": 100.0, "at": 101.0})
+    played.of(7).rounds.set(4, progress={"done": 1, "total": 4, "since": 100.0, "at": 101.0})
     assert (now(played)["share"], now(played)["seconds_left"]) == (0.25, None), "too early to tell"
-    played.rounds.set(7, 4, progress={"done": 1, "total": 4, "since": 100.0, "at": 110.0})
+    played.of(7).rounds.set(4, progress={"done": 1, "total": 4, "since": 100.0, "at": 110.0})
     assert now(played)["seconds_left"] == 30.0
 
 

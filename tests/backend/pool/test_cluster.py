@@ -112,4 +112,4 @@ def test_rounds_score_and_embed_there(store: Store, tiny_encoder: Path, monkeypa
     fill(store, tiny_encoder, count=60, labeled=12, max_steps=12, min_steps=12)
     assert run(context, 1) == 1
     assert set(asked) == {"score", "embed"}
-    assert len(store.rounds.queue(7, 1)) == 6
+    assert len(store.of(7).rounds.queue(1)) == 6

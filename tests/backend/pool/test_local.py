@@ -45,7 +45,7 @@ def test_a_killed_call_goes_on_where_it_was(
 
 
 def test_texts_are_read_when_it_is_their_turn(store: Store) -> None:
-    store.tasks.put_texts(7, [(number, f"text {number}") for number in (3, 5, 9)], seed=0, audit_share=0.0)
-    texts = stored(store, 7, store.tasks.listed(7))
+    store.of(7).tasks.put_texts([(number, f"text {number}") for number in (3, 5, 9)], seed=0, audit_share=0.0)
+    texts = stored(store, 7, store.of(7).tasks.listed())
     assert texts.read(np.array([2, 0])) == ["text 9", "text 3"]
     assert texts.digests.tolist() == [digest(f"text {number}") for number in (3, 5, 9)]

@@ -61,7 +61,7 @@ def test_another_strategy_chooses_until_the_options_change(context: Context, sto
     commands.choose_strategy(store, 7, "margin")
     assert options_of(project_of(store)).strategy == "margin"
     run(context, 2)
-    assert [each.strategy for each in store.rounds.all(7)] == ["vote_entropy", "margin"]
+    assert [each.strategy for each in store.of(7).rounds.all()] == ["vote_entropy", "margin"]
     commands.choose_strategy(store, 7, None)
     assert options_of(project_of(store)).members == 3
     commands.choose_strategy(store, 7, "margin")

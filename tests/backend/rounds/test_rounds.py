@@ -34,9 +34,9 @@ def fill(store: Store, tiny: Path, count: int = 40, labeled: int = 0, **options:
     store.projects.connect(7, label_config=CONFIG, options=merged, host="b.local")
     data = labeled_sentences(count)
     share = merged.get("audit_share", 0.1)
-    store.tasks.put_texts(7, [(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=share)
-    store.tasks.put_annotations(
-        7, [(i, {"topic": label}, True, False) for i, (_, label) in enumerate(data[:labeled], 1)]
+    store.of(7).tasks.put_texts([(i, text) for i, (text, _) in enumerate(data, 1)], seed=0, audit_share=share)
+    store.of(7).tasks.put_annotations(
+        [(i, {"topic": label}, True, False) for i, (_, label) in enumerate(data[:labeled], 1)]
     )
 
 
@@ -56,28 +56,30 @@ class TestReasons:
     def test_a_batch_of_labels(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
-        outside = [t.id for t in store.tasks.every(7) if t.id not in {i.task_id for i in store.rounds.queue(7, 1)}]
-        store.tasks.put_annotations(7, [(i, "fruit", True, False) for i in outside[:3]])
+        outside = [
+            t.id for t in store.of(7).tasks.every() if t.id not in {i.task_id for i in store.of(7).rounds.queue(1)}
+        ]
+        store.of(7).tasks.put_annotations([(i, "fruit", True, False) for i in outside[:3]])
         assert reason(context) is None
-        store.tasks.put_annotations(7, [(outside[3], "tool", True, False)])
+        store.of(7).tasks.put_annotations([(outside[3], "tool", True, False)])
         assert reason(context) == "4 newly labeled tasks"
 
     def test_a_queue_running_dry_by_skips(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
-        queue = [i.task_id for i in store.rounds.queue(7, 1)]
-        store.tasks.put_annotations(7, [(i, None, False, True) for i in queue[:4]])
+        queue = [i.task_id for i in store.of(7).rounds.queue(1)]
+        store.of(7).tasks.put_annotations([(i, None, False, True) for i in queue[:4]])
         assert reason(context) is None
-        store.tasks.put_annotations(7, [(queue[4], None, False, True)])
+        store.of(7).tasks.put_annotations([(queue[4], None, False, True)])
         assert reason(context) == "the queue runs low (1 left)"
         store.projects.set(7, options={**OPTIONS, "manage_queue": False})
-        store.rounds.set(7, 1, options={**OPTIONS, "manage_queue": False})
+        store.of(7).rounds.set(1, options={**OPTIONS, "manage_queue": False})
         assert reason(context) is None
 
     def test_new_tasks_and_changed_choices(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)
-        store.tasks.put_texts(7, [(99, "a new text")], seed=0, audit_share=0.0)
+        store.of(7).tasks.put_texts([(99, "a new text")], seed=0, audit_share=0.0)
         assert reason(context) == "new tasks"
         run(context, 2)
         assert reason(context) is None
@@ -97,7 +99,7 @@ class TestReasons:
         assert do(context, "decide", actions=["START_TRAINING"]) == 2
         fail(context, 2, "Label Studio is away")
         assert reason(context) is None
-        store.rounds.set(7, 2, finished_at=0.0)
+        store.of(7).rounds.set(2, finished_at=0.0)
         assert reason(context) == "round 2 failed, so it is tried again"
 
     def test_a_queue_shorter_than_a_batch_is_not_built_again_at_once(
@@ -111,10 +113,10 @@ class TestReasons:
         self, context: Context, store: Store, tiny_encoder: Path
     ) -> None:
         fill(store, tiny_encoder, audit_share=0.5)
-        candidates = store.tasks.waiting(7, audit=False)
-        store.tasks.put_annotations(7, [(t.id, None, False, True) for t in candidates[2:]])
+        candidates = store.of(7).tasks.waiting(audit=False)
+        store.of(7).tasks.put_annotations([(t.id, None, False, True) for t in candidates[2:]])
         run(context, 1)
-        assert sorted(item.audit for item in store.rounds.queue(7, 1)) == [False, False, True, True, True, True]
+        assert sorted(item.audit for item in store.of(7).rounds.queue(1)) == [False, False, True, True, True, True]
 
 
 class TestRound:
@@ -123,16 +125,16 @@ class TestRound:
     ) -> None:
         fill(store, tiny_encoder, count=90, labeled=40, audit_share=0.3)
         assert run(context, 1) == 1
-        held_out = {e.id for e in store.tasks.labeled(7, audit=True)}
-        adapter = store.rounds.adapter(7, 1)
+        held_out = {e.id for e in store.of(7).tasks.labeled(audit=True)}
+        adapter = store.of(7).rounds.adapter(1)
         assert adapter is not None
         assert adapter.examples == 40 - len(held_out)
-        items = store.rounds.queue(7, 1)
-        audit = {t.id for t in store.tasks.waiting(7, audit=True)}
+        items = store.of(7).rounds.queue(1)
+        audit = {t.id for t in store.of(7).tasks.waiting(audit=True)}
         assert len(items) == 6
         assert [item.task_id in audit for item in items] == [item.audit for item in items]
         assert sum(item.audit for item in items) == 2
-        done = store.rounds.get(7, 1)
+        done = store.of(7).rounds.get(1)
         assert done is not None
         assert done.evaluation is not None
         assert done.evaluation["labels"] == len(held_out)
@@ -144,7 +146,7 @@ class TestRound:
         fill(store, tiny_encoder, labeled=12)
         assert run(context, 1) == 1
         assert run(context, 2) == 1
-        store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+        store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
         assert run(context, 3) == 2
         store.projects.set(7, options={**OPTIONS, "base_model": str(tiny_encoder), "seed": 0, "lora_r": 2})
         assert run(context, 4) == 3
@@ -167,9 +169,9 @@ class TestRound:
 
     def test_one_class_is_nothing_to_learn_from(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
-        store.tasks.put_annotations(7, [(1, "fruit", True, False), (2, "fruit", True, False)])
+        store.of(7).tasks.put_annotations([(1, "fruit", True, False), (2, "fruit", True, False)])
         assert run(context, 1) == 0
-        done = store.rounds.get(7, 1)
+        done = store.of(7).rounds.get(1)
         assert done is not None
         assert (done.strategy, done.evaluation) == ("k_means", None)
 
@@ -180,10 +182,10 @@ class TestRound:
         run(context, 1)
         store.projects.set(7, label_config=CONFIG.replace('<Choice value="tool"/>', '<Choice value="plant"/>'))
         run(context, 2)
-        adapter = store.rounds.adapter(7, 2)
+        adapter = store.of(7).rounds.adapter(2)
         assert adapter is not None
         assert (adapter.targets[0]["classes"], adapter.examples) == (["fruit", "plant", "animal"], 10)
-        assert store.tasks.count_labeled(7) == 15
+        assert store.of(7).tasks.count_labeled() == 15
 
     def test_a_failure_is_recorded_and_the_former_version_stays(
         self, context: Context, store: Store, tiny_encoder: Path
@@ -192,7 +194,7 @@ class TestRound:
         run(context, 1)
         do(context, "decide", actions=["START_TRAINING"])
         fail(context, 2, "the disk is full")
-        project, failed = store.projects.get(7), store.rounds.get(7, 2)
+        project, failed = store.projects.get(7), store.of(7).rounds.get(2)
         assert project is not None
         assert failed is not None
         assert (project.adapter, project.error) == (1, "the disk is full")
@@ -207,7 +209,7 @@ class TestRound:
         embedded: list[str] = []
         real = base.embed
         monkeypatch.setattr(base, "embed", lambda texts, **more: (embedded.extend(texts), real(texts, **more))[1])
-        store.tasks.put_texts(7, [(50, "apple pear"), (51, "apple pear")], seed=0, audit_share=0.0)
+        store.of(7).tasks.put_texts([(50, "apple pear"), (51, "apple pear")], seed=0, audit_share=0.0)
         run(context, 2)
         assert embedded == ["apple pear"]
 
@@ -260,7 +262,7 @@ def test_suggestions_are_shown_unless_the_team_wants_none(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, audit_share=0.3, pre_annotate=pre_annotate)
     run(context, 1)
-    items = store.rounds.queue(7, 1)
+    items = store.of(7).rounds.queue(1)
     shown = {each["task"]: bool(each["result"]) for each in predictions(opened(context, version=1), "p7-a1-q1", items)}
     assert shown == {item.task_id: pre_annotate and not item.audit for item in items}
     assert {item.audit for item in items} == {True, False}

@@ -36,8 +36,8 @@ def test_an_old_state_has_todays_tables_and_keeps_what_people_gave(release: Path
     assert (project.id, project.backend_url, project.webhook_secret) == (7, "http://b.local:9090", None)
     assert options_of(project).batch_size == 5
     assert [target.name for target in spec_of(project).targets] == ["topic"]
-    assert store.tasks.count(7) == 12
-    (before,) = store.rounds.all(7)
+    assert store.of(7).tasks.count() == 12
+    (before,) = store.of(7).rounds.all()
     assert (before.number, before.state, before.tries, before.back_to) == (1, "done", {}, None)
     assert store.events.after(7, 0)[0] == 0
     store.events.add(7, "X")
@@ -50,7 +50,7 @@ def test_labels_are_kept_or_read_again(release: Path, tmp_path: Path) -> None:
     store.database.migrate()
     project = store.projects.get(7)
     assert project is not None
-    assert project.reread or store.tasks.count_labeled(7) == 12
+    assert project.reread or store.of(7).tasks.count_labeled() == 12
     assert project.adapter_floor or project.adapter, "adapter numbers are not reused"
 
 

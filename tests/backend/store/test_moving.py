@@ -32,19 +32,19 @@ def embedded(tmp_path: Path) -> Store:
     for project in (3, 7):
         store.projects.connect(project, label_config="<View/>", options={"batch_size": 5}, host="b.local:9090")
         texts = [(i, f"text {i} \N{PILE OF POO}") for i in range(1, 2500)]
-        store.tasks.put_texts(project, texts, seed=0, audit_share=0.1)
-        store.tasks.put_annotations(project, [(4, {"c": "a"}, True, False), (5, {}, False, True)])
+        store.of(project).tasks.put_texts(texts, seed=0, audit_share=0.1)
+        store.of(project).tasks.put_annotations([(4, {"c": "a"}, True, False), (5, {}, False, True)])
         said = {"id": project, "annotator": 1, "skipped": False, "labels": {"c": "a"}, "seconds": 2.5}
-        store.tasks.put_annotations(project, [], {4: [said]})
-        store.rounds.begin(project, 1, reason="the first")
-        store.rounds.put_queue(project, 1, [Place(1, score=0.1), Place(2, audit=True)])
-        store.rounds.put_adapter(
+        store.of(project).tasks.put_annotations([], {4: [said]})
+        store.of(project).rounds.begin(1, reason="the first")
+        store.of(project).rounds.put_queue(1, [Place(1, score=0.1), Place(2, audit=True)])
+        store.of(project).rounds.put_adapter(
             Adapter(
                 project_id=project, number=1, base_model="minilm", fingerprint="x", targets=[], examples=1,
                 created_at=time.time(),
             )
         )  # fmt: skip
-        store.rounds.set(project, 1, state="done")
+        store.of(project).rounds.set(1, state="done")
         store.projects.add_published(project, 1, "p1")
     for _ in range(20):
         store.events.add(7, "ANNOTATION_CREATED")
@@ -73,10 +73,10 @@ def test_nothing_is_moved_while_a_round_runs_or_a_worker(
     embedded: Store, tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     url = new_database()
-    embedded.rounds.set(7, 1, state="running")
+    embedded.of(7).rounds.set(1, state="running")
     with pytest.raises(BackendError, match="round 1 of project 7 is under way; start the worker, wait"):
         move(tmp_path, url)
-    embedded.rounds.set(7, 1, state="done")
+    embedded.of(7).rounds.set(1, state="done")
     with (tmp_path / "worker.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BackendError, match=r"a worker runs on .*; stop web server and worker first"):

@@ -282,7 +282,7 @@ def test_a_round_goes_on_at_another_host(stores: tuple[Store, Store], tiny_encod
     do(there, "select", 1, version)
     do(there, "judge", 1, version)
     do(there, "finish", 1, version)
-    assert len(there.store.rounds.queue(7, 1)) > 0
+    assert len(there.store.of(7).rounds.queue(1)) > 0
     assert there.store.files.map(7) is not None
     assert (there.store.files.root / "projects/7/adapters/1/heads.safetensors").exists()
 
@@ -300,7 +300,7 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     serving = Serving(there, BaseModels())
     version, _, first = serving.predict(7, ["an apple"])
     assert version == 1
-    here.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    here.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
     do(context, "serve", 1, do(context, "train", 1))
 
     def away(*_args: Any) -> Any:
@@ -329,7 +329,7 @@ def test_adapters_from_before_are_shared_by_the_next_round(url: str, tmp_path: P
     fill(alone, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
     do(context, "decide", actions=["START_TRAINING"])
     assert do(context, "train", 1) == 1
-    assert alone.rounds.adapter(7, 1).digest is None  # type: ignore[union-attr]
+    assert alone.of(7).rounds.adapter(1).digest is None  # type: ignore[union-attr]
     sharing = Store(tmp_path / "a", None, url)
     context = Context(store=sharing, client=None, models=BaseModels(), bar=no_bar)  # type: ignore[arg-type]
     assert do(context, "train", 1) == 1

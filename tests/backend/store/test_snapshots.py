@@ -27,7 +27,7 @@ def filled(folder: Path) -> Store:
     store = Store(folder)
     store.database.migrate()
     store.projects.connect(7, label_config="x", options={}, host="b.local")
-    store.tasks.put_texts(7, [(n, f"a text {n} " * 20) for n in range(1, 400)], seed=0, audit_share=0.1)
+    store.of(7).tasks.put_texts([(n, f"a text {n} " * 20) for n in range(1, 400)], seed=0, audit_share=0.1)
     return store
 
 
@@ -36,7 +36,7 @@ def adapter(store: Store, number: int) -> None:
         number,
         lambda folder: (folder / "learner.json").write_text(f'{{"n": {number}}}') and None,
     )
-    store.rounds.put_adapter(
+    store.of(7).rounds.put_adapter(
         Adapter(
             project_id=7, number=number, base_model="m", fingerprint="f", targets=[], examples=1, created_at=0.0
         )
@@ -62,7 +62,7 @@ def test_a_damaged_database_is_set_aside_and_its_snapshot_takes_its_place(
     store = filled(tmp_path)
     adapter(store, 1)
     store.database.file.snapshot(older_than=3600.0)
-    store.tasks.put_texts(7, [(900, "came after the snapshot")], seed=0, audit_share=0.1)
+    store.of(7).tasks.put_texts([(900, "came after the snapshot")], seed=0, audit_share=0.1)
     store.database.file.snapshot(older_than=3600.0)  # too early for another
     store.database.close()
     break_(store.database.file.path, how)
@@ -74,7 +74,7 @@ def test_a_damaged_database_is_set_aside_and_its_snapshot_takes_its_place(
     again.database.migrate()
     project = again.projects.get(7)
     assert project is not None
-    assert (again.tasks.count(7), project.adapter) == (399, 1)
+    assert (again.of(7).tasks.count(), project.adapter) == (399, 1)
     assert (project.reread, project.task_mark, project.split) == (True, 0, None), "the rest is read again"
     assert len(list(tmp_path.glob("state.sqlite3.damaged-*"))) == 1
     assert "the snapshot of" in caplog.text
@@ -95,7 +95,7 @@ def test_without_a_snapshot_a_damaged_database_is_refused_and_left_alone(tmp_pat
 def test_a_process_that_is_running_sees_the_file_that_took_the_place(tmp_path: Path) -> None:
     web = filled(tmp_path)
     web.database.file.snapshot(older_than=3600.0)
-    assert web.tasks.count(7) == 399
+    assert web.of(7).tasks.count() == 399
     aside = snapshots.set_aside(web.database.file.path)
     snapshots.copy(web.database.file.snapshot_path, web.database.file.path)
     web.events.add(7, "X")
@@ -117,7 +117,7 @@ def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: 
     def write() -> None:
         number = 1000
         while not stop.is_set():  # two rows in one transaction, always
-            store.tasks.put_texts(7, [(number, "a"), (number + 1, "b")], seed=0, audit_share=0.0)
+            store.of(7).tasks.put_texts([(number, "a"), (number + 1, "b")], seed=0, audit_share=0.0)
             number += 2
 
     writer = threading.Thread(target=write)
@@ -133,7 +133,7 @@ def test_a_backup_is_consistent_while_it_is_written_to_and_comes_back(tmp_path: 
         folder = tmp_path / f"restored-{archive.stem}"
         assert restore(archive, folder) is None
         found = Store(folder)
-        assert (found.tasks.count(7) - 399) % 2 == 0, "no partial transaction"
+        assert (found.of(7).tasks.count() - 399) % 2 == 0, "no partial transaction"
         assert found.files.adapters(7).versions() == [2, 1]
         assert found.files.adapters(7).ready(2, None) == found.files.adapters(7).path(2)
         project = found.projects.get(7)
@@ -201,7 +201,7 @@ def test_a_restore_touches_what_is_ours_only_and_does_all_or_nothing(
         ):
             restore(tmp_path / "b.tar.gz", folder)
     assert Store(folder).files.adapters(7).versions() == [1]
-    assert Store(folder).tasks.count(7) == 399
+    assert Store(folder).of(7).tasks.count() == 399
     aside = restore(tmp_path / "b.tar.gz", folder)
     assert aside is not None
     assert (folder / "lost+found").is_dir()
@@ -233,7 +233,7 @@ def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None
     assert store.projects.all()
     assert not store.database.file.suspect
     with pytest.raises(DatabaseError):
-        store.tasks.every(7)
+        store.of(7).tasks.every()
     assert store.database.file.suspect
     rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3", revive=lambda *_: None, forget=lambda **_: None)
     store.projects.set(7, synced_at=time.time())
@@ -244,7 +244,7 @@ def test_damage_that_is_met_while_running_is_looked_into(tmp_path: Path) -> None
 def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.database.file.snapshot(older_than=3600.0)
-    store.tasks.put_texts(7, [(900, "in the log, not yet in the file")], seed=0, audit_share=0.1)
+    store.of(7).tasks.put_texts([(900, "in the log, not yet in the file")], seed=0, audit_share=0.1)
     (tmp_path / "log").write_bytes((tmp_path / "state.sqlite3-wal").read_bytes())
     store.database.file.path.unlink()
     rounds = SimpleNamespace(records=tmp_path / "workflows.sqlite3")
@@ -254,7 +254,7 @@ def test_a_file_that_is_gone_while_running_is_damage_too(tmp_path: Path) -> None
     (tmp_path / "state.sqlite3-wal").write_bytes((tmp_path / "log").read_bytes())  # as a kill leaves it
     again = Store(tmp_path)
     again.database.migrate()
-    assert again.tasks.count(7) == 399
+    assert again.of(7).tasks.count() == 399
     assert snapshots.damage(again.database.file.path) is None, "the old WAL was not applied to it"
 
 
@@ -293,7 +293,7 @@ def test_a_start_that_was_killed_in_the_middle_of_a_recovery_is_made_up_for(tmp_
             store.database.file.path.touch()  # as a process that looks for it would
         again = Store(tmp_path)
         again.database.migrate()
-        assert again.tasks.count(7) == 399
+        assert again.of(7).tasks.count() == 399
         again.database.close()
 
 

@@ -42,7 +42,7 @@ def connect(store: Store, project_id: int = 1) -> None:
 
 def put(store: Store, count: int, project_id: int = 1, share: float = 0.0) -> None:
     texts = [(i, f"text {i}") for i in range(1, count + 1)]
-    store.tasks.put_texts(project_id, texts, seed=0, audit_share=share)
+    store.of(project_id).tasks.put_texts(texts, seed=0, audit_share=share)
 
 
 def test_a_store_of_one_class_a_task_asks_label_studio_again(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_a_store_of_one_class_a_task_asks_label_studio_again(tmp_path: Path) -> 
     assert (project.adapter, project.adapter_floor, project.reread, project.queue) == (0, 3, True, 2)
     assert project.task_mark == 0, "texts are read again: more than one may belong to a task"
     assert store.rounds.adapters() == []
-    assert (store.tasks.count(1), store.tasks.count_labeled(1)) == (1, 0)
-    store.tasks.put_annotations(1, [(7, {"c": "a"}, True, False)])
-    assert store.tasks.count_new_labels(1) == 1
+    assert (store.of(1).tasks.count(), store.of(1).tasks.count_labeled()) == (1, 0)
+    store.of(1).tasks.put_annotations([(7, {"c": "a"}, True, False)])
+    assert store.of(1).tasks.count_new_labels() == 1
 
 
 def test_migrations_give_the_tables_of_the_models(store: Store) -> None:
@@ -97,8 +97,8 @@ def test_setup_is_news_only_when_something_changed(store: Store) -> None:
 def test_numbers_that_no_project_has(store: Store) -> None:
     connect(store)
     assert [store.projects.get(number) for number in (0, -1, 2, 2**31, 2**63, 10**30)] == [None] * 6
-    assert store.tasks.texts(1, [2**31, 10**17]) == {}
-    assert store.tasks.placed(1, [10**17]) == {}
+    assert store.of(1).tasks.texts([2**31, 10**17]) == {}
+    assert store.of(1).tasks.placed([10**17]) == {}
 
 
 def test_a_turn_is_taken_once(store: Store) -> None:
@@ -125,7 +125,7 @@ def test_numbers_of_forgotten_events_never_come_again(store: Store) -> None:
 def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
     connect(store)
     connect(store, 2)
-    store.tasks.put_texts(1, [(1, "a text")], seed=0, audit_share=0.0)
+    store.of(1).tasks.put_texts([(1, "a text")], seed=0, audit_share=0.0)
     former = store.fenced(store.projects.take_over(1))
     former.projects.set(1, title="by the former")
     former.database.require()
@@ -135,16 +135,16 @@ def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
         lambda: former.projects.connect(1, label_config="", options={}, host=""),
         lambda: former.projects.take_turn(1, 1),
         lambda: former.projects.add_published(1, 1, "p1-a1-q1"),
-        lambda: former.tasks.put_texts(1, [(2, "too late")], seed=0, audit_share=0.0),
-        lambda: former.tasks.put_annotations(1, [(1, {"c": "a"}, True, False)]),
-        lambda: former.tasks.learned(1, 1),
-        lambda: former.tasks.keep_only(1, set()),
-        lambda: former.tasks.put_annotations(1, [], {1: []}),
+        lambda: former.of(1).tasks.put_texts([(2, "too late")], seed=0, audit_share=0.0),
+        lambda: former.of(1).tasks.put_annotations([(1, {"c": "a"}, True, False)]),
+        lambda: former.of(1).tasks.learned(1),
+        lambda: former.of(1).tasks.keep_only(set()),
+        lambda: former.of(1).tasks.put_annotations([], {1: []}),
         lambda: former.events.forget(1, 9),
-        lambda: former.rounds.begin(1, 1, reason="too late"),
-        lambda: former.rounds.set(1, 1, step="train"),
-        lambda: former.rounds.put_queue(1, 1, [Place(1)]),
-        lambda: former.rounds.put_adapter(
+        lambda: former.of(1).rounds.begin(1, reason="too late"),
+        lambda: former.of(1).rounds.set(1, step="train"),
+        lambda: former.of(1).rounds.put_queue(1, [Place(1)]),
+        lambda: former.of(1).rounds.put_adapter(
             Adapter(project_id=1, number=1, base_model="m", fingerprint="x", targets=[], examples=1, created_at=0.0)
         ),
         former.database.require,
@@ -159,7 +159,7 @@ def test_who_was_taken_over_from_writes_nothing_more(store: Store) -> None:
     assert (found.title, found.error, found.paused, found.round, found.turn) == (
         "by the former", "by the one who has it", True, 0, 1,
     )  # fmt: skip
-    assert (store.tasks.count(1), store.rounds.all(1), store.rounds.adapters()) == (1, [], [])
+    assert (store.of(1).tasks.count(), store.of(1).rounds.all(), store.rounds.adapters()) == (1, [], [])
     store.fenced(store.projects.take_over(2)).projects.set(2, title="another project's is another matter")
 
 
@@ -207,11 +207,11 @@ def test_workers_are_alive_while_they_say_so(store: Store) -> None:
 def test_text_of_any_kind_comes_back(store: Store) -> None:
     connect(store)
     texts = ["", "\N{PILE OF POO} and \u4e2d\u6587", "a\nb\tc", "x" * 100_000, "%s :name ? $1 \\ ' \""]
-    store.tasks.put_texts(1, list(enumerate(texts, 1)), seed=0, audit_share=0.0)
-    store.tasks.put_texts(1, [(9, "a\0b")], seed=0, audit_share=0.0)
-    assert [task.text for task in store.tasks.every(1)] == [*texts, "a\N{REPLACEMENT CHARACTER}b"]
-    store.tasks.put_annotations(1, [(9, {"c": "\0\N{PILE OF POO}"}, True, False)])
-    assert store.tasks.labels(1) == [{"c": "\0\N{PILE OF POO}"}]
+    store.of(1).tasks.put_texts(list(enumerate(texts, 1)), seed=0, audit_share=0.0)
+    store.of(1).tasks.put_texts([(9, "a\0b")], seed=0, audit_share=0.0)
+    assert [task.text for task in store.of(1).tasks.every()] == [*texts, "a\N{REPLACEMENT CHARACTER}b"]
+    store.of(1).tasks.put_annotations([(9, {"c": "\0\N{PILE OF POO}"}, True, False)])
+    assert store.of(1).tasks.labels() == [{"c": "\0\N{PILE OF POO}"}]
     store.projects.set(1, title="a\0b", error="c\0")
     store.events.add(1, "a\0b")
     assert store.events.count() == 1
@@ -225,34 +225,36 @@ def test_events_from_many_threads_are_all_there(store: Store) -> None:
 
 def test_labels_are_new_until_a_round_learned_them(store: Store) -> None:
     put(store, 5)
-    store.tasks.put_annotations(1, [(1, {"c": "a"}, True, False), (2, {"c": "b"}, True, False), (3, {}, False, True)])
-    assert store.tasks.count_labeled(1) == 2
-    assert store.tasks.count_new_labels(1) == 2
-    assert [t.id for t in store.tasks.waiting(1, audit=False)] == [4, 5]
-    store.tasks.learned(1, 1)
-    assert store.tasks.count_new_labels(1) == 0
-    store.tasks.put_annotations(1, [(1, {}, False, False)])  # the annotation was deleted
-    assert [t.id for t in store.tasks.waiting(1, audit=False)] == [1, 4, 5]
-    store.tasks.put_annotations(1, [(1, {"c": "b"}, True, False)])
-    assert store.tasks.count_new_labels(1) == 1
+    store.of(1).tasks.put_annotations(
+        [(1, {"c": "a"}, True, False), (2, {"c": "b"}, True, False), (3, {}, False, True)]
+    )
+    assert store.of(1).tasks.count_labeled() == 2
+    assert store.of(1).tasks.count_new_labels() == 2
+    assert [t.id for t in store.of(1).tasks.waiting(audit=False)] == [4, 5]
+    store.of(1).tasks.learned(1)
+    assert store.of(1).tasks.count_new_labels() == 0
+    store.of(1).tasks.put_annotations([(1, {}, False, False)])  # the annotation was deleted
+    assert [t.id for t in store.of(1).tasks.waiting(audit=False)] == [1, 4, 5]
+    store.of(1).tasks.put_annotations([(1, {"c": "b"}, True, False)])
+    assert store.of(1).tasks.count_new_labels() == 1
 
 
 def test_changed_texts_keep_their_labels_and_deleted_tasks_go(store: Store) -> None:
     put(store, 3)
-    store.tasks.put_annotations(1, [(2, {"c": "a"}, True, False)])
-    store.tasks.put_texts(1, [(2, "another text")], seed=0, audit_share=0.0)
-    (labeled,) = store.tasks.labeled(1, audit=False)
+    store.of(1).tasks.put_annotations([(2, {"c": "a"}, True, False)])
+    store.of(1).tasks.put_texts([(2, "another text")], seed=0, audit_share=0.0)
+    (labeled,) = store.of(1).tasks.labeled(audit=False)
     assert (labeled.text, labeled.values, labeled.digest) == ("another text", {"c": "a"}, digest("another text"))
-    assert store.tasks.keep_only(1, {2, 3}) == 1
-    assert store.tasks.count(1) == 2
+    assert store.of(1).tasks.keep_only({2, 3}) == 1
+    assert store.of(1).tasks.count() == 2
 
 
 def test_projects_do_not_see_each_other(store: Store) -> None:
     put(store, 3, project_id=1)
     put(store, 5, project_id=2)
-    store.tasks.put_annotations(1, [(1, {"c": "a"}, True, False)])
-    assert (store.tasks.count_labeled(1), store.tasks.count_labeled(2)) == (1, 0)
-    assert len(store.tasks.every(2)) == 5
+    store.of(1).tasks.put_annotations([(1, {"c": "a"}, True, False)])
+    assert (store.of(1).tasks.count_labeled(), store.of(2).tasks.count_labeled()) == (1, 0)
+    assert len(store.of(2).tasks.every()) == 5
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -266,7 +268,7 @@ def test_held_out_is_a_fair_share_that_depends_on_the_number_alone(seed: int) ->
 
 def test_held_out_order_is_random_and_stable(store: Store) -> None:
     put(store, 50)
-    tasks = [task.id for task in store.tasks.every(1)]
+    tasks = [task.id for task in store.of(1).tasks.every()]
     order = held_out_order(tasks, 3)
     assert order != sorted(order)
     assert order == held_out_order(reversed(tasks), 3)
@@ -281,17 +283,17 @@ def test_digests_fit_a_database(text: str) -> None:
 def test_a_round_begins_once_and_the_last_queues_are_kept(store: Store) -> None:
     connect(store)
     for _ in range(2):
-        store.rounds.begin(1, 1, reason="x", labels=3, tasks=9, targets=[])
-    store.rounds.took(1, 1, "train", 1.23456)
-    store.rounds.took(1, 1, "score", 2.0)
-    (found,) = store.rounds.all(1)
+        store.of(1).rounds.begin(1, reason="x", labels=3, tasks=9, targets=[])
+    store.of(1).rounds.took(1, "train", 1.23456)
+    store.of(1).rounds.took(1, "score", 2.0)
+    (found,) = store.of(1).rounds.all()
     assert (found.state, found.seconds) == ("running", {"train": 1.235, "score": 2.0})
     for queue in range(1, 8):
-        store.rounds.put_queue(1, queue, [Place(5, score=0.5), Place(6, audit=True)])
-        store.rounds.put_queue(1, queue, [Place(5, score=0.5), Place(6, audit=True)])
-    assert [(i.task_id, i.audit) for i in store.rounds.queue(1, 7)] == [(5, False), (6, True)]
-    assert store.rounds.queue(1, 2) == []
-    assert len(store.rounds.queue(1, 3)) == 2
+        store.of(1).rounds.put_queue(queue, [Place(5, score=0.5), Place(6, audit=True)])
+        store.of(1).rounds.put_queue(queue, [Place(5, score=0.5), Place(6, audit=True)])
+    assert [(i.task_id, i.audit) for i in store.of(1).rounds.queue(7)] == [(5, False), (6, True)]
+    assert store.of(1).rounds.queue(2) == []
+    assert len(store.of(1).rounds.queue(3)) == 2
 
 
 class TestFiles:
@@ -334,10 +336,10 @@ def _write(folder: Path, text: str) -> None:
 
 def test_an_annotation_that_moved_to_another_task_is_there_once(store: Store) -> None:
     said = {"annotator": 1, "skipped": False, "labels": {"c": "a"}, "seconds": 5.0}
-    store.tasks.put_annotations(1, [], {10: [{"id": 3, **said}], 11: [{"id": 4, **said}]})
-    store.tasks.put_annotations(2, [], {10: [{"id": 3, **said}]})
-    store.tasks.put_annotations(1, [], {5: [{"id": 3, **said}]})
-    assert [(each.id, each.task_id) for each in store.annotations.all(1)] == [(3, 5), (4, 11)]
-    store.tasks.put_annotations(1, [], {5: []})
-    assert [each.id for each in store.annotations.all(1)] == [4]
-    assert len(store.annotations.all(2)) == 1
+    store.of(1).tasks.put_annotations([], {10: [{"id": 3, **said}], 11: [{"id": 4, **said}]})
+    store.of(2).tasks.put_annotations([], {10: [{"id": 3, **said}]})
+    store.of(1).tasks.put_annotations([], {5: [{"id": 3, **said}]})
+    assert [(each.id, each.task_id) for each in store.of(1).annotations.all()] == [(3, 5), (4, 11)]
+    store.of(1).tasks.put_annotations([], {5: []})
+    assert [each.id for each in store.of(1).annotations.all()] == [4]
+    assert len(store.of(2).annotations.all()) == 1

@@ -35,13 +35,13 @@ def test_what_the_last_rounds_knew(client: FlaskClient, store: Store) -> None:
     client.post("/setup", json=SETUP)
     state: Any = client.get("/api/projects/7").get_json()
     assert (state["adapter"], state["labels"], state["evaluation"], state["stopped"]) == ("p7-a0", 0, None, None)
-    store.rounds.begin(7, 1, reason="test")
-    store.rounds.set(7, 1, evaluation={"labels": 3}, stopping={"settled": False})
+    store.of(7).rounds.begin(1, reason="test")
+    store.of(7).rounds.set(1, evaluation={"labels": 3}, stopping={"settled": False})
     rules = ProjectOptions.from_extra_params({}).model_dump(
         include={"target", "target_risk", "budget", "budget_hours"}, exclude_none=True
     )
     store.projects.set(7, stopped={"rules": rules, "why": "x", "round": 1, "labels": 9, "at": 1.0, "told": True})
-    store.rounds.begin(7, 2, reason="test")
+    store.of(7).rounds.begin(2, reason="test")
     state = client.get("/api/projects/7").get_json()
     assert (state["round"], state["evaluation"], state["stopping"]) == (2, {"labels": 3}, {"settled": False})
     assert state["stopped"] == {"why": "x", "round": 1, "labels": 9, "at": 1.0}

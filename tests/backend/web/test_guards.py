@@ -106,7 +106,7 @@ class TestReady:
         assert found["worker"] == "the worker last reported 700 s ago; see its log"
         assert found["queue"].startswith("an event has waited for 700 s though no round runs")
         assert found["label_studio"] == "Label Studio at http://ls cannot be reached"
-        store.rounds.begin(7, 1, reason="x", labels=0, tasks=0, targets=[])
+        store.of(7).rounds.begin(1, reason="x", labels=0, tasks=0, targets=[])
         assert client.get("/ready").get_json()["queue"] == "ok", "it waits for the round that runs"
 
     def test_a_database_that_cannot_be_read(self, client: FlaskClient, store: Store) -> None:

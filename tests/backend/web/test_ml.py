@@ -241,12 +241,12 @@ def test_basic_auth_guards_all_but_health(store: Store, serving: Serving, monkey
 
 def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, store: Store) -> None:
     client.post("/setup", json=SETUP)
-    store.tasks.put_texts(7, [(1, "a"), (2, "b")], seed=0, audit_share=0.0)
-    store.tasks.put_annotations(7, [(1, "fruit", True, False)])
-    store.rounds.begin(7, 1, reason="x", labels=1, tasks=2, targets=[])
-    store.rounds.set(7, 1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75}}})
-    store.rounds.took(7, 1, "train", 2.5)
-    store.rounds.put_queue(7, 1, [Place(1, score=0.1), Place(2, score=0.2)])
+    store.of(7).tasks.put_texts([(1, "a"), (2, "b")], seed=0, audit_share=0.0)
+    store.of(7).tasks.put_annotations([(1, "fruit", True, False)])
+    store.of(7).rounds.begin(1, reason="x", labels=1, tasks=2, targets=[])
+    store.of(7).rounds.set(1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75}}})
+    store.of(7).rounds.took(1, "train", 2.5)
+    store.of(7).rounds.put_queue(1, [Place(1, score=0.1), Place(2, score=0.2)])
     store.projects.set(7, queue=1)
     lines = client.get("/metrics").text.splitlines()
     for line in (
@@ -280,10 +280,10 @@ def test_more_base_models_than_may_be_in_memory_are_served_in_turn(
     for number in (7, 8):
         store.projects.connect(number, label_config=CONFIG, options={}, host="b.local")
     adapter(1)
-    made = store.rounds.adapter(7, 1)
+    made = store.of(7).rounds.adapter(1)
     assert made is not None
     shutil.copytree(store.files.adapters(7).folder, store.files.adapters(8).folder)
-    store.rounds.put_adapter(
+    store.of(8).rounds.put_adapter(
         Adapter(
             project_id=8, number=1, base_model=str(twin), fingerprint="x", targets=made.targets, examples=30,
             created_at=0.0,

@@ -27,10 +27,10 @@ def serving(store: Store, adapter: Any) -> Serving:
 
 
 def test_a_round_that_keeps_its_adapter_publishes_new_temperatures(serving: Serving, store: Store) -> None:
-    made = store.rounds.adapter(7, 1)
+    made = store.of(7).rounds.adapter(1)
     assert made is not None
     tuned = [replace(Target.from_json(each), temperature=2.5, threshold=0.3).as_json() for each in made.targets]
-    store.rounds.set_targets(7, 1, tuned)
+    store.of(7).rounds.set_targets(1, tuned)
     _, targets, _ = serving.predict(7, TEXTS)
     assert [(target.temperature, target.threshold) for target in targets] == [(2.5, 0.3)]
 

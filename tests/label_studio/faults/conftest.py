@@ -124,7 +124,7 @@ def plan(team: Team, *lines: str) -> Path:
 
 def known_labels(team: Team) -> dict[int, str]:
     """What the store holds of what people said."""
-    both = [team.backend.store.tasks.labeled(team.id, audit=audit) for audit in (False, True)]
+    both = [team.backend.store.of(team.id).tasks.labeled(audit=audit) for audit in (False, True)]
     return {example.id: example.values["topic"] for part in both for example in part}
 
 
@@ -145,7 +145,7 @@ def check_nothing_twice_nothing_lost(team: Team, labels: dict[int, str]) -> None
 def label(team: Team, count: int) -> dict[int, str]:
     """Label what is served; what was said of which task."""
     served = team.label_batch(count)
-    texts = {task.id: task.text for task in team.backend.store.tasks.every(team.id)}
+    texts = {task.id: task.text for task in team.backend.store.of(team.id).tasks.every()}
     from tests.real import truth
 
     return {task_id: truth(texts[task_id]) for task_id in served}

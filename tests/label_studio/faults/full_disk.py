@@ -84,8 +84,8 @@ def main(base_model: str, folder: Path) -> dict[str, Any]:
     until(lambda: project().adapter == 2, 90.0)
     until(lambda: project().error is None, 30.0)
     seen["adapter"] = project().adapter
-    seen["labels"] = store.tasks.count_labeled(7)
-    seen["said"] = sorted({r.error for r in store.rounds.all(7) if r.error})
+    seen["labels"] = store.of(7).tasks.count_labeled()
+    seen["said"] = sorted({r.error for r in store.of(7).rounds.all() if r.error})
     stop.set()
     return seen
 

@@ -93,7 +93,7 @@ def test_back_and_forth(start: Callable[..., Team], tmp_path: Path) -> None:
 def look_through_the_log(team: Team, log: str) -> None:
     """All that happened above was logged at DEBUG; none of it may hold a secret or a text."""
     secret = str(team.backend.store.projects.get(team.id).webhook_secret)  # type: ignore[union-attr]
-    texts = [task.text for task in team.backend.store.tasks.every(team.id)]
+    texts = [task.text for task in team.backend.store.of(team.id).tasks.every()]
     for hidden in (team.server.owner.token, AUTH[1], secret, secret.partition(".")[2], *texts):
         assert hidden not in log
     assert len(texts) == 90

@@ -59,7 +59,7 @@ def send(team: Team, events: Sequence[dict[str, Any]], seconds: float = 0.0) -> 
 
 def quiet(team: Team) -> bool:
     """No event waits and no round runs."""
-    rounds = team.backend.store.rounds.all(team.id)
+    rounds = team.backend.store.of(team.id).rounds.all()
     return not team.backend.store.events.count() and all(r.state != "running" for r in rounds)
 
 
@@ -69,7 +69,7 @@ def settle(team: Team) -> list[Round]:
         wait_for("quiet", lambda: quiet(team) and not differences(team), 300.0)
         time.sleep(4.0)
     wait_for("quiet", lambda: quiet(team), 300.0)
-    return team.backend.store.rounds.all(team.id)
+    return team.backend.store.of(team.id).rounds.all()
 
 
 def import_labeled(team: Team, count: int, seed: int) -> None:
@@ -82,11 +82,11 @@ def import_labeled(team: Team, count: int, seed: int) -> None:
 
 def reconcile_finds_what_differs_and_the_next_look_mends_it(team: Team, labels: dict[int, str]) -> None:
     team.backend.kill_worker()  # type: ignore[attr-defined] # which would mend it before it is looked at
-    (wrong, *_), tasks = sorted(labels), team.backend.store.tasks
+    (wrong, *_), tasks = sorted(labels), team.backend.store.of(team.id).tasks
     other = next(name for name in CLASSES if name != labels[wrong])
-    tasks.put_annotations(team.id, [(wrong, {"topic": other}, True, False)])
-    missing = max(task.id for task in tasks.every(team.id))
-    tasks.keep_only(team.id, {task.id for task in tasks.every(team.id)} - {missing})
+    tasks.put_annotations([(wrong, {"topic": other}, True, False)])
+    missing = max(task.id for task in tasks.every())
+    tasks.keep_only({task.id for task in tasks.every()} - {missing})
     command = [sys.executable, "-m", "backend", "reconcile", str(team.id)]
     found = subprocess.run(command, env=team.backend.environment, timeout=60, capture_output=True, text=True)
     assert (found.returncode, found.stdout.strip()) == (
@@ -126,7 +126,7 @@ def test_a_bulk_import_makes_one_or_two_rounds(start: Callable[..., Team]) -> No
     team = start()
     import_labeled(team, 600, seed=5)
     rounds = settle(team)
-    assert team.backend.store.tasks.count_labeled(team.id) == 600
+    assert team.backend.store.of(team.id).tasks.count_labeled() == 600
     assert 2 <= len(rounds) <= 3, [r.reason for r in rounds]
     assert differences(team) == ""
 
@@ -145,7 +145,7 @@ def test_five_thousand_events_in_ten_seconds_and_twenty_thousand_annotations(sta
     took = sorted(send(team, [event] * 5000, seconds=10.0))
     given_up = sum(each == float("inf") for each in took)
     rounds = settle(team)
-    labeled = team.backend.store.tasks.count_labeled(team.id)
+    labeled = team.backend.store.of(team.id).tasks.count_labeled()
     # On a busy machine Label Studio's SQLite loses the annotations of a call or two, which is its own truth.
     assert labeled > 15_000
     after = [r for r in rounds if r.started_at > imported]
@@ -206,7 +206,7 @@ def test_another_base_model_and_options_are_in_the_next_round(start: Callable[..
         "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1],
     })  # fmt: skip
     done = team.wait_for_round(3)
-    adapter = team.backend.store.rounds.adapter(team.id, done.adapter)
+    adapter = team.backend.store.of(team.id).rounds.adapter(done.adapter)
     assert adapter is not None
     assert (done.reason, adapter.number, adapter.base_model) == ("the options changed", 2, str(tiny_albert))
     task = {"data": {"text": "an apple"}}

@@ -17,7 +17,7 @@ from tests.real import BATCH, Team
 
 def done(team: Team, number: int) -> Callable[[], Any]:
     def look() -> Any:
-        found = team.backend.store.rounds.get(team.id, number)
+        found = team.backend.store.of(team.id).rounds.get(number)
         return found is not None and found.state == "done" and not team.backend.store.events.count()
 
     return look
@@ -35,7 +35,7 @@ def kill_at(team: Team, *lines: str) -> None:
     labels = label(team, BATCH)
     restarts = team.backend.keep_alive(lambda: done(team, 2)() and not (folder / "plan").read_text())  # type: ignore[attr-defined]
     assert restarts == len(lines)
-    finished = team.backend.store.rounds.get(team.id, 2)
+    finished = team.backend.store.of(team.id).rounds.get(2)
     assert finished is not None
     assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH), "a step's effect is there twice"
     check_nothing_twice_nothing_lost(team, labels)
@@ -101,10 +101,10 @@ def test_killed_at_random_over_twenty_rounds(start: Callable[..., Team]) -> None
             pair.start_worker()
             if what == "both":
                 pair.start_web()
-        pair.keep_alive(lambda n=number: (r := pair.store.rounds.get(team.id, n)) is not None and r.state == "done")
-    pair.keep_alive(lambda: pair.store.tasks.count_labeled(team.id) == len(labels))
+        pair.keep_alive(lambda n=number: (r := pair.store.of(team.id).rounds.get(n)) is not None and r.state == "done")
+    pair.keep_alive(lambda: pair.store.of(team.id).tasks.count_labeled() == len(labels))
     check_nothing_twice_nothing_lost(team, labels)
-    assert not [r for r in pair.store.rounds.all(team.id) if r.state == "failed"]
+    assert not [r for r in pair.store.of(team.id).rounds.all() if r.state == "failed"]
     print(f"\n{kills} kills in 20 rounds, {sent} annotations, none lost, none twice")
 
 

@@ -16,7 +16,7 @@ from tests.real import AUTH, BATCH, Team, wait_for
 
 def round_is_done(team: Team, number: int) -> Any:
     """A round of this number or above: one that failed is tried again under the next."""
-    rounds = [r for r in team.backend.store.rounds.all(team.id) if r.number >= number]
+    rounds = [r for r in team.backend.store.of(team.id).rounds.all() if r.number >= number]
     return any(r.state == "done" and r.labels for r in rounds) and not team.backend.store.events.count()
 
 
@@ -24,7 +24,7 @@ def go_through(team: Team, kind: str) -> int:
     """Label a batch while each different call meets this fault once; how many did."""
     proxy: Any = team.proxy  # type: ignore[attr-defined]
     store = team.backend.store
-    before = len(store.rounds.all(team.id))
+    before = len(store.of(team.id).rounds.all())
     proxy.strike(kind)
     labels = label(team, BATCH)
     wait_for(f"a round through '{kind}'", lambda: round_is_done(team, before + 1), 300.0)
@@ -41,7 +41,7 @@ def test_a_round_whose_every_call_is_first_cut_off(start: Callable[..., Team]) -
     team = start(through_proxy=True)
     assert go_through(team, "gone") >= 7
     labels = {
-        e.id: e.values["topic"] for a in (False, True) for e in team.backend.store.tasks.labeled(team.id, audit=a)
+        e.id: e.values["topic"] for a in (False, True) for e in team.backend.store.of(team.id).tasks.labeled(audit=a)
     }
     check_nothing_twice_nothing_lost(team, labels)
 
@@ -53,7 +53,7 @@ def test_rounds_through_every_illness(start: Callable[..., Team]) -> None:
     for kind in KINDS:
         struck += go_through(team, kind)
     labels = {
-        e.id: e.values["topic"] for a in (False, True) for e in team.backend.store.tasks.labeled(team.id, audit=a)
+        e.id: e.values["topic"] for a in (False, True) for e in team.backend.store.of(team.id).tasks.labeled(audit=a)
     }
     check_nothing_twice_nothing_lost(team, labels)
     print(f"\n{struck} faults of {len(KINDS)} kinds in {len(KINDS)} rounds, {len(labels)} labels, none lost")

@@ -65,7 +65,7 @@ def test_a_killed_workers_round_is_taken_over_within_a_minute(two: Any) -> None:
     wait_for("the round to end", done(team, 2), MINUTE)
     print(f"\ntaken over after {took:.0f} s")
     check_nothing_twice_nothing_lost(team, labels)
-    finished = team.backend.store.rounds.get(team.id, 2)
+    finished = team.backend.store.of(team.id).rounds.get(2)
     assert finished is not None
     assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH)
 

@@ -177,7 +177,7 @@ def test_half_an_hour_of_everything(
     wait_for("every label to arrive", lambda: known_labels(team) == people.labels, 300.0)
     wait_for("quiet", lambda: not pair.store.events.count() and pair.store.rounds.newest()[-1].state == "done", 300.0)
     check_nothing_twice_nothing_lost(team, people.labels)
-    rounds = pair.store.rounds.all(team.id)
+    rounds = pair.store.of(team.id).rounds.all()
     print(f"\n{minutes:.0f} minutes: {people.counts}, {len(rounds)} rounds, "
           f"{sum(r.state == 'failed' for r in rounds)} of them failed and tried again")  # fmt: skip
     print("faults: " + ", ".join(f"{count} × {what}" for what, count in sorted(struck.items())))

@@ -55,7 +55,7 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     began = time.monotonic()
     pair.worker.terminate()
     assert pair.worker.wait(15) == 0
-    stopped = pair.store.rounds.get(team.id, 3)
+    stopped = pair.store.of(team.id).rounds.get(3)
     assert (stopped.state, stopped.tries, stopped.error) == ("running", {}, None), "a stop in good order is no failure"
     pair.environment |= {"LSAL_MIN_STEPS": "60", "LSAL_MAX_STEPS": "60"}
     pair.start_worker()

@@ -54,12 +54,12 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
     assert do(context, "train", number) == 1
     assert asked == [0, 1, 2]
     assert "'train' is tried again with batches halved 2 times" in caplog.text
-    running = store.rounds.get(7, number)
+    running = store.of(7).rounds.get(number)
     assert running is not None
     assert running.tries["train"] == 0, "it came to its end"
     assert project(store).halvings == {"train": 2}
-    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
-    store.rounds.set(7, number, state="done")
+    store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
+    store.of(7).rounds.set(number, state="done")
     asked.clear()
     assert do(context, "train", begin(context)) == 2
     assert asked == [2], "the next round does not run out of it first"
@@ -84,7 +84,7 @@ def test_a_selection_that_runs_out_of_memory_embeds_smaller_batches(
     number = begin(context)
     assert do(context, "select", number, 0) == 1
     assert asked == [4096, 2048, 1024]
-    assert len(store.rounds.queue(7, 1)) > 0
+    assert len(store.of(7).rounds.queue(1)) > 0
 
 
 def test_nobody_is_blamed_while_another_project_computes(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -95,7 +95,7 @@ def test_nobody_is_blamed_while_another_project_computes(context: Context, store
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
-        assert store.rounds.get(7, number).tries == {}  # type: ignore[union-attr]
+        assert store.of(7).rounds.get(number).tries == {}  # type: ignore[union-attr]
     waiting.join()
     assert store.files.adapters(7).versions() == [1]
 
@@ -181,7 +181,7 @@ def test_failed_rounds_are_tried_again_less_and_less_often(
     waited = []
     for number in range(1, 10):
         settings = {"targets": [TOPIC.as_json()], "options": project(store).options}
-        store.rounds.begin(7, number, reason="x", labels=12, tasks=12, **settings)
+        store.of(7).rounds.begin(number, reason="x", labels=12, tasks=12, **settings)
         fail(context, number, "no luck")
         before = clock[0]
         while reason(context) is None:
@@ -208,7 +208,7 @@ def test_no_round_begins_on_a_full_disk(context: Context, store: Store, tiny_enc
     fill(store, tiny_encoder, labeled=12)
     with pytest.raises(BackendError, match=r"MB left and a round wants 1000000000 free.*serves on"):
         begin(replace(context, min_free_mb=1_000_000_000))
-    assert store.rounds.all(7) == []
+    assert store.of(7).rounds.all() == []
 
 
 def test_what_was_asked_for_while_the_disk_was_low_is_done_later(
@@ -230,7 +230,7 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     assert run(context, 1) == 1
-    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False), (14, {"topic": "tool"}, True, False)])
+    store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False), (14, {"topic": "tool"}, True, False)])
     assert run(context, 2) == 2
     rollback(store, 7, 2)
     rollback(store, 7, 1)  # the last one counts
@@ -240,7 +240,7 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     assert do(context, "train", number) == 1
     fail(context, number, "Label Studio is away")
     assert reason(context) is None, "after a pause"
-    store.rounds.set(7, number, finished_at=0.0)
+    store.of(7).rounds.set(number, finished_at=0.0)
     assert reason(context) == "going back to adapter 1", "what failed is not forgotten"
     number = begin(context)
     assert do(context, "train", number) == 1
@@ -248,22 +248,22 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
         do(context, step, number, 1)
     queue = do(context, "select", number, 1)
     assert queue is not None
-    assert store.rounds.queue(7, queue)
+    assert store.of(7).rounds.queue(queue)
     do(context, "finish", number, 1)
     assert (project(store).adapter, project(store).back_to) == (1, None)
     assert store.files.adapters(7).versions() == [2, 1], "and forth again, if wanted"
     assert run(context, number + 1) == 1, "what was given up does not come back for the same labels"
-    store.tasks.put_annotations(7, [(15, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(15, {"topic": "fruit"}, True, False)])
     assert run(context, number + 2) == 3, "new labels teach a new one, never an old number"
     rollback(store, 7, 2)
     assert run(context, number + 3) == 2
-    assert [store.rounds.adapter(7, n).given_up for n in (1, 2, 3)] == [False, False, True]  # type: ignore[union-attr]
+    assert [store.of(7).rounds.adapter(n).given_up for n in (1, 2, 3)] == [False, False, True]  # type: ignore[union-attr]
 
 
 def test_a_way_back_that_is_gone_is_said_and_given_up(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
-    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
     run(context, 2)
     rollback(store, 7, 1)
     store.files.prune(7, keep={2})
@@ -303,23 +303,23 @@ def test_an_adapter_without_the_committee_can_be_gone_back_to(
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
     store.projects.set(7, options={**project(store).options, "strategy": "bald"})
-    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
     assert run(context, 2) == 2
-    assert store.rounds.get(7, 2).strategy == "bald"  # type: ignore[union-attr]
+    assert store.of(7).rounds.get(2).strategy == "bald"  # type: ignore[union-attr]
     rollback(store, 7, 1)
     assert run(context, 3) == 1
-    assert store.rounds.get(7, 3).strategy == "k_means"  # type: ignore[union-attr]
+    assert store.of(7).rounds.get(3).strategy == "k_means"  # type: ignore[union-attr]
 
 
 def test_what_was_asked_for_is_kept_until_it_is_done(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12)
     few = replace(context, keep_adapters=1)
     run(few, 1)
-    store.tasks.put_annotations(7, [(13, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
     run(few, 2)
     number = begin(few)
     rollback(store, 7, 1)
-    store.tasks.put_annotations(7, [(14, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(14, {"topic": "fruit"}, True, False)])
     assert do(few, "train", number) == 3
     do(few, "finish", number, 3)
     assert store.files.adapters(7).versions() == [3, 2, 1]
@@ -372,10 +372,10 @@ def test_scores_and_embeddings_that_are_damaged_are_computed_again(
 ) -> None:
     fill(store, tiny_encoder, labeled=12)
     assert run(context, 1) == 1
-    first = [item.task_id for item in store.rounds.queue(7, 1)]
+    first = [item.task_id for item in store.of(7).rounds.queue(1)]
     shards = [*store.files.root.glob("projects/7/scores/*/*"), *store.files.root.glob("projects/7/embeddings/*/*")]
     assert {path.parent.parent.name for path in shards} == {"scores", "embeddings"}
     for path in shards:
         path.write_bytes(path.read_bytes()[:100])
     assert run(context, 2) == 1
-    assert len(store.rounds.queue(7, 2)) == len(first)
+    assert len(store.of(7).rounds.queue(2)) == len(first)

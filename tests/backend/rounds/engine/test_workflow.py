@@ -93,7 +93,7 @@ def test_a_round_runs_and_bursts_of_events_make_one(store: Store, start: Callabl
     start()
     until(lambda: project(store).adapter == 1 and store.events.count() == 0)
     time.sleep(2.5)
-    assert [(r.number, r.state, r.reason) for r in store.rounds.all(7)] == [(1, "done", "12 newly labeled tasks")]
+    assert [(r.number, r.state, r.reason) for r in store.of(7).rounds.all()] == [(1, "done", "12 newly labeled tasks")]
     assert project(store).turn <= 3
 
 
@@ -173,8 +173,8 @@ def test_stopping_in_the_middle_is_no_failure(
     start.halt()  # type: ignore[attr-defined]
     release.set()
     time.sleep(1.0)
-    (unfinished,) = store.rounds.all(7)
+    (unfinished,) = store.of(7).rounds.all()
     assert (unfinished.state, unfinished.error, project(store).error) == ("running", None, None)
     start()
-    until(lambda: store.rounds.all(7)[0].state == "done")
-    assert [r.number for r in store.rounds.all(7)] == [1]
+    until(lambda: store.of(7).rounds.all()[0].state == "done")
+    assert [r.number for r in store.of(7).rounds.all()] == [1]

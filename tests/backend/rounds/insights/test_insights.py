@@ -24,13 +24,13 @@ def test_progress_is_noted_with_the_round(
     context: Context, store: Store, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, tiny_encoder)
-    store.rounds.begin(7, 1, reason="test")
+    store.of(7).rounds.begin(1, reason="test")
     with context.open(7).progress("work") as progress:
         progress(1, 10)
-        first = store.rounds.get(7, 1)
+        first = store.of(7).rounds.get(1)
         monkeypatch.setattr("backend.rounds.context._PROGRESS_EVERY", 0.0)
         progress(2, 10)
-    second = store.rounds.get(7, 1)
+    second = store.of(7).rounds.get(1)
     assert first is not None
     assert first.progress is None, "not more than once a second"
     assert second is not None
@@ -38,7 +38,7 @@ def test_progress_is_noted_with_the_round(
     assert (second.progress["done"], second.progress["total"]) == (2, 10)
     assert second.progress["since"] <= second.progress["at"]
     do(context, "train", 1)
-    after = store.rounds.get(7, 1)
+    after = store.of(7).rounds.get(1)
     assert after is not None
     assert after.progress is None, "each step begins anew"
 
@@ -47,16 +47,16 @@ def test_why_compares_with_all_candidates(context: Context, store: Store, tiny_e
     fill(store, tiny_encoder, labeled=12)
     run(context, 1)
     explanations.explain(opened(context, number=1, version=1, queue=1))
-    items = store.rounds.queue(7, 1)
+    items = store.of(7).rounds.queue(1)
     told = {item.task_id: item.why or {} for item in items if not item.audit}
     assert all(0 <= each["novelty"] <= 1 and 0 <= each["density"] <= 1 for each in told.values())
-    digests = np.unique(store.tasks.listed(7).digests)
+    digests = np.unique(store.of(7).tasks.listed().digests)
     found = store.files.embeddings(7, f"{tiny_encoder}-32").take("embeddings", digests)
     unit = found / np.linalg.norm(found, axis=1, keepdims=True)
     rows = {digest: row for row, digest in enumerate(digests.tolist())}
-    candidates = store.tasks.waiting(7, audit=False)
+    candidates = store.of(7).tasks.waiting(audit=False)
     pool = unit[[rows[task.digest] for task in candidates]]
-    labeled = unit[[rows[each.digest] for each in store.tasks.labeled(7, audit=False)]]
+    labeled = unit[[rows[each.digest] for each in store.of(7).tasks.labeled(audit=False)]]
     distance = [-max(float(one @ other) for other in labeled) for one in pool]
     alike = [float(np.mean([one @ other for other in pool])) for one in pool]
     for task, far, like in zip(candidates, distance, alike, strict=True):
@@ -105,12 +105,12 @@ def test_the_map_is_drawn_anew_only_for_other_texts(
     written = list(folder.iterdir())
     mapping.draw(opened(context))
     assert list(folder.iterdir()) == written
-    store.tasks.put_texts(7, [(1, "another text")], seed=0, audit_share=0.1)
+    store.of(7).tasks.put_texts([(1, "another text")], seed=0, audit_share=0.1)
     mapping.draw(opened(context))
     assert len(written) == len(list(folder.iterdir())) == 1
     assert list(folder.iterdir()) != written, "a text was changed"
     monkeypatch.setattr(mapping, "MOST", 12)
-    store.tasks.put_annotations(7, [(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
+    store.of(7).tasks.put_annotations([(task, {"topic": "fruit"}, True, False) for task in (3, 5)])
     mapping.draw(opened(context))
     second = store.files.map(7)
     assert second is not None
@@ -122,7 +122,7 @@ def test_one_text_and_none_have_a_map_too(context: Context, store: Store, tiny_e
     fill(store, tiny_encoder, count=0)
     mapping.draw(opened(context))
     assert store.files.map(7) is None
-    store.tasks.put_texts(7, [(1, "an apple")], seed=0, audit_share=0.0)
+    store.of(7).tasks.put_texts([(1, "an apple")], seed=0, audit_share=0.0)
     mapping.draw(opened(context))
     found = store.files.map(7)
     assert found is not None
@@ -144,4 +144,4 @@ def test_umap_without_its_package_is_said_and_the_round_goes_on(
         run(context, 1)
     assert "could not compute the map" in caplog.text
     assert project_of(store).error is None
-    assert store.rounds.all(7)[0].state == "done"
+    assert store.of(7).rounds.all()[0].state == "done"

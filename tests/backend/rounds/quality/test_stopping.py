@@ -22,7 +22,7 @@ from tests.conftest import labeled_sentences
 
 
 def of_round(store: Store, number: int) -> dict[str, Any]:
-    found = store.rounds.get(7, number)
+    found = store.of(7).rounds.get(number)
     assert found is not None
     assert found.stopping is not None
     return found.stopping
@@ -152,11 +152,11 @@ def test_several_controls_are_looked_at_together() -> None:
 def test_near_the_target_half_of_the_queue_measures(context: Context, store: Store, tiny_encoder: Path) -> None:
     def measuring(number: int) -> int:
         run(context, number)
-        return sum(item.audit for item in store.rounds.queue(7, number))
+        return sum(item.audit for item in store.of(7).rounds.queue(number))
 
     fill(store, tiny_encoder, count=400, labeled=100, audit_share=0.2, queue_size=20, target=0.999)
     assert measuring(1) == 4
-    evaluation = store.rounds.get(7, 1).evaluation["controls"]["topic"]  # type: ignore[union-attr,index]
+    evaluation = store.of(7).rounds.get(1).evaluation["controls"]["topic"]  # type: ignore[union-attr,index]
     assert evaluation["labels"] >= 15
     change(store, target=evaluation["score"] - 0.001)
     assert measuring(2) == 10
@@ -169,9 +169,9 @@ def test_a_budget_of_labels_starts_a_last_round(context: Context, store: Store, 
     fill(store, tiny_encoder, count=40, labeled=0, budget=3)
     run(context, 1)
     truth = labeled_sentences(40)
-    store.tasks.put_annotations(7, [(i, {"topic": truth[i - 1][1]}, True, False) for i in (1, 2)])
+    store.of(7).tasks.put_annotations([(i, {"topic": truth[i - 1][1]}, True, False) for i in (1, 2)])
     assert reason(context) is None, "fewer than a batch"
-    store.tasks.put_annotations(7, [(3, {"topic": truth[2][1]}, True, False)])
+    store.of(7).tasks.put_annotations([(3, {"topic": truth[2][1]}, True, False)])
     assert reason(context) == "the budget of 3 labels is spent (3)"
     run(context, 2)
     assert stopped(store)["why"] == "the budget of 3 labels is spent (3)"  # type: ignore[index]
@@ -182,22 +182,22 @@ def test_a_budget_of_hours_is_what_annotators_spent(context: Context, store: Sto
     fill(store, tiny_encoder, count=40, labeled=4, budget_hours=0.5)
     run(context, 1)
     said = {"annotator": 1, "skipped": False, "labels": {}, "seconds": 1200.0}
-    store.tasks.put_annotations(7, [], {1: [{"id": 1, **said}], 2: [{"id": 2, **said, "seconds": None}]})
+    store.of(7).tasks.put_annotations([], {1: [{"id": 1, **said}], 2: [{"id": 2, **said, "seconds": None}]})
     assert reason(context) is None
-    store.tasks.put_annotations(7, [], {2: [{"id": 2, **said, "skipped": True}]})
+    store.of(7).tasks.put_annotations([], {2: [{"id": 2, **said, "skipped": True}]})
     assert reason(context) == "the budget of 0.5 hours is spent (0.7)"
     run(context, 2)
     assert of_round(store, 2)["hours"] == pytest.approx(2 / 3, abs=1e-3)
-    store.tasks.keep_only(7, set(range(2, 41)))
-    assert store.annotations.hours(7) == pytest.approx(1 / 3), "a deleted task took its annotations along"
+    store.of(7).tasks.keep_only(set(range(2, 41)))
+    assert store.of(7).annotations.hours() == pytest.approx(1 / 3), "a deleted task took its annotations along"
 
 
 def test_the_last_labels_are_learned_however_few(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=10, labeled=9)
     run(context, 1)
-    store.tasks.put_annotations(7, [(10, {"topic": "fruit"}, True, False)])
+    store.of(7).tasks.put_annotations([(10, {"topic": "fruit"}, True, False)])
     assert reason(context) is None, "perhaps more are coming"
-    store.rounds.set(7, 1, finished_at=time.time() - 700)
+    store.of(7).rounds.set(1, finished_at=time.time() - 700)
     assert reason(context) == "1 newly labeled tasks, the last ones"
 
 
@@ -206,8 +206,8 @@ def test_predictions_settle(context: Context, store: Store, tiny_encoder: Path) 
     truth = labeled_sentences(120)
     for number in range(1, 6):
         run(context, number)
-        store.tasks.put_annotations(
-            7, [(i, {"topic": truth[i - 1][1]}, True, False) for i in range(40, 41 + 2 * number)]
+        store.of(7).tasks.put_annotations(
+            [(i, {"topic": truth[i - 1][1]}, True, False) for i in range(40, 41 + 2 * number)]
         )
     agreed = [of_round(store, number)["agreement"] for number in range(1, 6)]
     assert agreed[0] == {}, "there was nothing to compare with"
@@ -223,7 +223,7 @@ def test_a_forecast_needs_a_curve_and_tells_a_range(context: Context, store: Sto
     truth = labeled_sentences(2000)
     for number, known in enumerate((40, 60, 90, 130, 180), 1):
         run(context, number)
-        store.tasks.put_annotations(7, [(i, {"topic": truth[i - 1][1]}, True, False) for i in range(1, known + 1)])
+        store.of(7).tasks.put_annotations([(i, {"topic": truth[i - 1][1]}, True, False) for i in range(1, known + 1)])
     assert of_round(store, 3)["forecast"] is None, "three points are no curve"
     found = of_round(store, 5)["forecast"]
     assert 0 < found["low"] <= found["labels"] <= (found["high"] or found["labels"])
@@ -258,7 +258,9 @@ def test_a_choice_that_takes_several_from_now_on_is_compared_with_nothing(
     several = project.label_config.replace("<Choices ", '<Choices choice="multiple" ')
     store.projects.set(7, label_config=several)
     truth = labeled_sentences(60)
-    store.tasks.put_annotations(7, [(i, {"topic": [label]}, True, False) for i, (_, label) in enumerate(truth[:40], 1)])
+    store.of(7).tasks.put_annotations(
+        [(i, {"topic": [label]}, True, False) for i, (_, label) in enumerate(truth[:40], 1)]
+    )
     assert run(context, 2) == 2
     assert of_round(store, 2)["agreement"] == {}
 

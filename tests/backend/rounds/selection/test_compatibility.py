@@ -53,8 +53,8 @@ def fill(store: Store, base: Path, kinds: list[str], labeled: int = 24, count: i
         options={**OPTIONS, "base_model": str(base), "cold_start_per_class": 0, "max_steps": 8, "min_steps": 8,
                  **options},
     )  # fmt: skip
-    store.tasks.put_texts(7, list(enumerate(texts, 1)), seed=0, audit_share=options.get("audit_share", 0.2))
-    store.tasks.put_annotations(7, [(i, value, True, False) for i, value in enumerate(values[:labeled], 1)])
+    store.of(7).tasks.put_texts(list(enumerate(texts, 1)), seed=0, audit_share=options.get("audit_share", 0.2))
+    store.of(7).tasks.put_annotations([(i, value, True, False) for i, value in enumerate(values[:labeled], 1)])
 
 
 def kinds_of(column: str) -> list[str]:
@@ -78,10 +78,10 @@ def test_every_pair_works_or_is_refused(
         return
     refuse_unsupported(parsed, targets)
     assert run(context, 1) == 1
-    done = store.rounds.get(7, 1)
+    done = store.of(7).rounds.get(1)
     assert done is not None
     assert done.strategy == name
-    queue = store.rounds.queue(7, 1)
+    queue = store.of(7).rounds.queue(1)
     assert queue
     assert all(np.isfinite(item.score) for item in queue if item.score is not None)
     assert done.evaluation is not None
@@ -97,7 +97,7 @@ def test_the_default_works_for_every_kind(
     assert works(strategies.get(default_strategy(targets)), kinds)
     fill(store, tiny_decoder if column == "generation" else tiny_encoder, kinds_of(column))
     run(context, 1)
-    assert store.rounds.get(7, 1).strategy == default_strategy(targets)  # type: ignore[union-attr]
+    assert store.of(7).rounds.get(1).strategy == default_strategy(targets)  # type: ignore[union-attr]
 
 
 def test_thresholds_of_several_labels_are_noted_with_the_adapter(
@@ -105,7 +105,7 @@ def test_thresholds_of_several_labels_are_noted_with_the_adapter(
 ) -> None:  # fmt: skip
     fill(store, tiny_encoder, ["multilabel"], labeled=60, count=60, max_steps=60, min_steps=60, audit_share=0.5)
     assert run(context, 1) == 1
-    adapter = store.rounds.adapter(7, 1)
+    adapter = store.of(7).rounds.adapter(1)
     assert adapter is not None
     assert adapter.targets[0]["threshold"] != 0.5
     assert run(context, 2) == 1, "a threshold is no reason to train again"
@@ -150,7 +150,7 @@ def test_a_model_behind_a_server_learns_what_has_letters() -> None:
 def test_how_unlikely_the_true_answers_are_is_told(store: Store, tiny_decoder: Path, context: Context) -> None:
     fill(store, tiny_decoder, ["generation"], labeled=30, max_steps=60, min_steps=60)
     run(context, 1)
-    (found,) = store.rounds.get(7, 1).evaluation["controls"].values()  # type: ignore[union-attr, index]
+    (found,) = store.of(7).rounds.get(1).evaluation["controls"].values()  # type: ignore[union-attr, index]
     assert found["metric"] == "chrf"
     assert 0 < found["nll"] < 5
     assert 0 <= found["low"] <= found["score"] <= found["high"] <= 1
@@ -161,5 +161,5 @@ def test_a_weight_moves_the_queue(store: Store, tiny_encoder: Path, context: Con
     for round_number, weights in enumerate(({"topic": 0.0}, {"things": 0.0}), 1):
         fill(store, tiny_encoder, ["spans", "classification"], control_weights=weights)
         run(context, round_number)
-        orders.append([item.task_id for item in store.rounds.queue(7, round_number) if not item.audit])
+        orders.append([item.task_id for item in store.of(7).rounds.queue(round_number) if not item.audit])
     assert orders[0] != orders[1]

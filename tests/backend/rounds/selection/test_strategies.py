@@ -34,9 +34,9 @@ _ARRAYS = {  # beyond digests and probabilities
 def test_a_project_gets_the_strategy_it_chose(name: str, context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12, strategy=name, max_steps=12, min_steps=12)
     version = run(context, 1)
-    assert (version, store.rounds.get(7, 1).strategy) == (1, name)  # type: ignore[union-attr]
-    queue = store.rounds.queue(7, 1)
-    labeled = {example.id for audit in (False, True) for example in store.tasks.labeled(7, audit=audit)}
+    assert (version, store.of(7).rounds.get(1).strategy) == (1, name)  # type: ignore[union-attr]
+    queue = store.of(7).rounds.queue(1)
+    labeled = {example.id for audit in (False, True) for example in store.of(7).tasks.labeled(audit=audit)}
     assert len({item.task_id for item in queue} - labeled) == 6
     assert all(np.isfinite(item.score) for item in queue if item.score is not None)
     assert store.files.scores(7, 1).names == {"topic/probs"} | _ARRAYS.get(name, set())
@@ -74,7 +74,7 @@ def test_the_pool_states_whether_a_text_may_have_several_labels(
 def test_a_project_gets_the_committee_it_chose(kind: str, context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12, strategy="bald", committee=kind, members=3, max_steps=12, min_steps=12)
     run(context, 1)
-    digests = store.tasks.listed(7).digests
+    digests = store.of(7).tasks.listed().digests
     assert store.files.scores(7, 1).take(f"committee_probs {kind} 3", digests).shape == (40, 3, 3)
 
 
@@ -104,11 +104,11 @@ def test_views_lend_each_other_labels(
     monkeypatch.setattr(training, "train_learner", watched)
     fill(store, tiny_encoder, labeled=12, strategy="co_training", pseudo_confidence=0.3, pseudo_labels=5, audit_share=0)
     run(context, 1)
-    held = len(store.tasks.labeled(7, audit=False))
+    held = len(store.of(7).tasks.labeled(audit=False))
     assert sizes == [(held, held)]
     assert run(context, 2) == 1  # the same labels: what the views lend each other is no reason to train again
-    more = store.tasks.waiting(7, audit=False)[:3]
-    store.tasks.put_annotations(7, [(task.id, {"topic": "fruit"}, True, False) for task in more])
+    more = store.of(7).tasks.waiting(audit=False)[:3]
+    store.of(7).tasks.put_annotations([(task.id, {"topic": "fruit"}, True, False) for task in more])
     assert run(context, 3) == 2
     assert len(sizes) == 2
     assert all(held + 3 < size <= held + 3 + 5 for size in sizes[1])
@@ -119,7 +119,7 @@ def test_nothing_is_computed_for_a_strategy_that_does_not_choose_yet(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, strategy="bald", cold_start_per_class=30, max_steps=12, min_steps=12)
     run(context, 1)
-    assert store.rounds.get(7, 1).strategy == "k_means"  # type: ignore[union-attr]
+    assert store.of(7).rounds.get(1).strategy == "k_means"  # type: ignore[union-attr]
     assert store.files.scores(7, 1).names == {"topic/probs"}
 
 
@@ -128,12 +128,12 @@ def test_labels_that_shrink_to_one_class_bring_the_cold_start_back(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, max_steps=12, min_steps=12, audit_share=0)
     assert run(context, 1) == 1
-    store.tasks.put_annotations(7, [(number, {"topic": "fruit"}, True, False) for number in range(1, 13)])
+    store.of(7).tasks.put_annotations([(number, {"topic": "fruit"}, True, False) for number in range(1, 13)])
     project = store.projects.get(7)
     assert project is not None
     store.projects.set(7, options={**project.options, "strategy": "bald"})
     assert run(context, 2) == 1
-    assert store.rounds.get(7, 2).strategy == "k_means"  # type: ignore[union-attr]
+    assert store.of(7).rounds.get(2).strategy == "k_means"  # type: ignore[union-attr]
 
 
 def test_the_cold_start_lasts_as_many_labels_as_asked() -> None:
@@ -152,7 +152,7 @@ def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
 ) -> None:
     fill(store, tiny_encoder, labeled=12, max_steps=12, min_steps=12, strategy="badge")
     run(context, 1)
-    scores, digests = store.files.scores(7, 1), np.unique(store.tasks.listed(7).digests)
+    scores, digests = store.files.scores(7, 1), np.unique(store.of(7).tasks.listed().digests)
     damaged = {name: scores.take(name, digests) for name in ("topic/probs", "features")}
     damaged["features"][:] = np.nan
     scores.clear()

@@ -20,7 +20,7 @@ TRUTH = dict(enumerate((label for _, label in labeled_sentences(200)), 1))
 
 
 def of_round(store: Store, number: int) -> Any:
-    found = store.rounds.get(7, number)
+    found = store.of(7).rounds.get(number)
     assert found is not None
     assert found.evaluation is not None
     return found.evaluation
@@ -28,13 +28,13 @@ def of_round(store: Store, number: int) -> Any:
 
 def say(store: Store, task_ids: list[int], *, skipped: bool = False) -> None:
     said: Any = [(i, {} if skipped else {"topic": TRUTH[i]}, not skipped, skipped) for i in task_ids]
-    store.tasks.put_annotations(7, said)
+    store.of(7).tasks.put_annotations(said)
 
 
 def test_confidences_are_tempered_by_held_out_labels(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=200, labeled=100, audit_share=0.4)
     assert run(context, 1) == 1
-    adapter = store.rounds.adapter(7, 1)
+    adapter = store.of(7).rounds.adapter(1)
     assert adapter is not None
     assert adapter.targets[0]["temperature"] != 1.0
     found = of_round(store, 1)["controls"]["topic"]
@@ -46,7 +46,7 @@ def test_confidences_are_tempered_by_held_out_labels(context: Context, store: St
 def test_below_twenty_labels_confidences_stay_as_they_are(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=60, labeled=40, audit_share=0.2)
     run(context, 1)
-    adapter = store.rounds.adapter(7, 1)
+    adapter = store.of(7).rounds.adapter(1)
     assert adapter is not None
     assert 0 < of_round(store, 1)["labels"] < 20
     assert adapter.targets[0]["temperature"] == 1.0
@@ -56,8 +56,8 @@ def test_held_out_tasks_that_were_skipped_are_told_of(
     context: Context, store: Store, tiny_encoder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(store, tiny_encoder, count=100, labeled=60, audit_share=0.3)
-    say(store, [task.id for task in store.tasks.waiting(7, audit=True)][:3], skipped=True)
-    say(store, [task.id for task in store.tasks.waiting(7, audit=False)][:2], skipped=True)
+    say(store, [task.id for task in store.of(7).tasks.waiting(audit=True)][:3], skipped=True)
+    say(store, [task.id for task in store.of(7).tasks.waiting(audit=False)][:2], skipped=True)
     with caplog.at_level("INFO"):
         run(context, 1)
     assert of_round(store, 1)["skipped"] == 3
@@ -67,12 +67,12 @@ def test_held_out_tasks_that_were_skipped_are_told_of(
 def test_what_was_drawn_corrects_for_how_it_was_chosen(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=200, labeled=30, strategy="sampled", queue_size=40, batch_size=20)
     run(context, 1)
-    queue = [item for item in store.rounds.queue(7, 1) if not item.audit]
+    queue = [item for item in store.of(7).rounds.queue(1) if not item.audit]
     assert all(item.probability for item in queue)
-    first = store.rounds.get(7, 1)
+    first = store.of(7).rounds.get(1)
     assert first is not None
-    store.rounds.set(7, 1, queue=1)
-    assert first.candidates == len(store.tasks.waiting(7, audit=False))
+    store.of(7).rounds.set(1, queue=1)
+    assert first.candidates == len(store.of(7).tasks.waiting(audit=False))
     assert unbiased_accuracy(context.open(7)) == {}, "nobody has come to any of it"
 
     say(store, [queue[0].task_id, *(item.task_id for item in queue[2:20])])
@@ -90,8 +90,8 @@ def test_a_ranking_states_no_probabilities_and_is_not_corrected(
 ) -> None:
     fill(store, tiny_encoder, count=200, labeled=30, strategy="margin", queue_size=40)
     run(context, 1)
-    store.rounds.set(7, 1, queue=1)
-    say(store, [item.task_id for item in store.rounds.queue(7, 1)][:20])
+    store.of(7).rounds.set(1, queue=1)
+    say(store, [item.task_id for item in store.of(7).rounds.queue(1)][:20])
     assert unbiased_accuracy(context.open(7)) == {}
 
 
@@ -99,16 +99,16 @@ def test_a_perfect_model_is_corrected_to_one(context: Context, store: Store, tin
     """The labels are what the adapter said of each text."""
     fill(store, tiny_encoder, count=120, labeled=30, strategy="random", queue_size=30)
     run(context, 1)
-    store.rounds.set(7, 1, queue=1)
-    adapter = store.rounds.adapter(7, 1)
+    store.of(7).rounds.set(1, queue=1)
+    adapter = store.of(7).rounds.adapter(1)
     assert adapter is not None
-    probs = store.files.scores(7, 1).take("topic/probs", store.tasks.listed(7).digests)
+    probs = store.files.scores(7, 1).take("topic/probs", store.of(7).tasks.listed().digests)
     says = {
         task.id: adapter.targets[0]["classes"][int(row.argmax())]
-        for task, row in zip(store.tasks.every(7), probs, strict=True)
+        for task, row in zip(store.of(7).tasks.every(), probs, strict=True)
     }
-    chosen = [item.task_id for item in store.rounds.queue(7, 1)]
-    store.tasks.put_annotations(7, [(i, {"topic": says[i]}, True, False) for i in chosen])
+    chosen = [item.task_id for item in store.of(7).rounds.queue(1)]
+    store.of(7).tasks.put_annotations([(i, {"topic": says[i]}, True, False) for i in chosen])
     found = unbiased_accuracy(context.open(7))["topic"]
     assert (found["score"], found["high"]) == (1.0, 1.0)
     assert 0.8 < found["low"] < 1.0
@@ -120,8 +120,10 @@ def test_the_held_out_labels_tell_what_choosing_saved(context: Context, store: S
     run(context, 1)
     assert "control_arm" not in of_round(store, 1)["controls"]["topic"], "not yet known"
     truth = dict(enumerate((label for _, label in labeled_sentences(240)), 1))
-    store.tasks.put_annotations(7, [(i, {"topic": label}, True, False) for i, label in truth.items()])
-    assert min(example.id for example in store.tasks.chosen(7)) > 40, "the first were there before anything was chosen"
+    store.of(7).tasks.put_annotations([(i, {"topic": label}, True, False) for i, label in truth.items()])
+    assert min(example.id for example in store.of(7).tasks.chosen()) > 40, (
+        "the first were there before anything was chosen"
+    )
     run(context, 2)
     found = of_round(store, 2)["controls"]["topic"]["control_arm"]
     held_out = of_round(store, 2)["controls"]["topic"]["labels"]
@@ -133,14 +135,14 @@ def test_ground_truth_that_measures_is_not_learned_and_told_of_beside(
     context: Context, store: Store, tiny_encoder: Path
 ) -> None:
     fill(store, tiny_encoder, count=100, labeled=60, audit_share=0.2)
-    teaching = [example.id for example in store.tasks.labeled(7, audit=False)]
-    held_out = [example.id for example in store.tasks.labeled(7, audit=True)]
+    teaching = [example.id for example in store.of(7).tasks.labeled(audit=False)]
+    held_out = [example.id for example in store.of(7).tasks.labeled(audit=True)]
     mark_truths(store, [*teaching[:10], held_out[0]])
     run(context, 1)
     found = of_round(store, 1)["controls"]["topic"]
     assert (found["labels"], found["ground_truth"]["labels"]) == (len(held_out), 10)
     assert found["ground_truth"]["metric"] == "accuracy"
-    assert store.rounds.adapter(7, 1).examples == len(teaching) - 10  # type: ignore[union-attr]
+    assert store.of(7).rounds.adapter(1).examples == len(teaching) - 10  # type: ignore[union-attr]
 
 
 def test_ground_truth_is_the_score_where_nothing_is_held_out(
@@ -159,8 +161,8 @@ def test_a_project_that_is_labeled_to_its_end_is_known_exactly(
 ) -> None:
     fill(store, tiny_encoder, count=50, labeled=20, strategy="sampled", queue_size=60)
     run(context, 1)
-    store.rounds.set(7, 1, queue=1)
-    say(store, [item.task_id for item in store.rounds.queue(7, 1)])
+    store.of(7).rounds.set(1, queue=1)
+    say(store, [item.task_id for item in store.of(7).rounds.queue(1)])
     found = unbiased_accuracy(context.open(7))["topic"]
     assert found["low"] == found["score"] == found["high"]
     assert run(context, 2) == 2
@@ -170,9 +172,9 @@ def test_a_task_that_waited_for_a_later_queue_counts_once(context: Context, stor
     fill(store, tiny_encoder, count=80, labeled=20, strategy="sampled", queue_size=30)
     for number in (1, 2):
         run(context, number)
-        store.rounds.set(7, number, queue=number)
-        say(store, [item.task_id for item in store.rounds.queue(7, number)][:10])
-    queues = [[i.task_id for i in store.rounds.queue(7, number) if not i.audit] for number in (1, 2)]
+        store.of(7).rounds.set(number, queue=number)
+        say(store, [item.task_id for item in store.of(7).rounds.queue(number)][:10])
+    queues = [[i.task_id for i in store.of(7).rounds.queue(number) if not i.audit] for number in (1, 2)]
     say(store, queues[1])
     assert set(queues[0]) & set(queues[1]), "what is it that this shows?"
     assert unbiased_accuracy(context.open(7))["topic"]["labels"] <= len(set(queues[0]) | set(queues[1]))

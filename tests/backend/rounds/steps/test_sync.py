@@ -44,7 +44,7 @@ def look(store: Store, there: Memory) -> Callable[[], None]:
 
 
 def labels(store: Store) -> dict[int, str]:
-    return {e.id: e.values["topic"] for e in store.tasks.labeled(7, audit=False)}
+    return {e.id: e.values["topic"] for e in store.of(7).tasks.labeled(audit=False)}
 
 
 def test_what_changes_on_a_page_already_read_is_read_next_time(
@@ -74,7 +74,7 @@ def test_new_changed_and_deleted(store: Store, there: Memory, look: Callable[[],
     for i in range(1, 6):
         there.put(i)
     look()
-    assert store.tasks.count(7) == 5
+    assert store.of(7).tasks.count() == 5
     assert there.listings == 0, "listing all tasks is slow and not called for"
     there.put(2, "fruit")
     there.put(3, text="another text")
@@ -82,7 +82,7 @@ def test_new_changed_and_deleted(store: Store, there: Memory, look: Callable[[],
     del there.tasks[4]
     look()
     assert labels(store) == {2: "fruit", 9: "tool"}
-    assert {t.id: t.text for t in store.tasks.every(7)} == {1: "t1", 2: "t2", 3: "another text", 5: "t5", 9: "t9"}
+    assert {t.id: t.text for t in store.of(7).tasks.every()} == {1: "t1", 2: "t2", 3: "another text", 5: "t5", 9: "t9"}
     there.put(2)  # the annotation was deleted
     look()
     assert labels(store) == {9: "tool"}
@@ -96,7 +96,7 @@ def test_tasks_committed_behind_the_mark_are_found(store: Store, there: Memory, 
         there.tasks[i] = ({"text": f"t{i}"}, "fruit", START)  # a slow import: low numbers, old times, late to appear
     look()
     look()
-    assert store.tasks.count(7) == 6
+    assert store.of(7).tasks.count() == 6
     assert labels(store) == {4: "fruit", 5: "fruit"}
 
 
@@ -110,7 +110,7 @@ def test_another_field_is_read_again_even_if_setup_told_of_it_first(
     there.config = CONFIG.replace("$text", "$body")
     store.projects.connect(7, label_config=there.config, options={"audit_share": 0}, host="b.local:9090")
     look()
-    assert [t.text for t in store.tasks.every(7)] == ["new", "new"]
+    assert [t.text for t in store.of(7).tasks.every()] == ["new", "new"]
     assert labels(store) == {1: "fruit"}
 
 
@@ -125,7 +125,7 @@ def test_texts_are_read_again_when_they_are_compared_or_turned_round(
         if compared:
             there.config = config.replace("</View>", f'<Pairwise name="p" toName="{compared}"/></View>')
         look()
-        (task,) = store.tasks.every(7)
+        (task,) = store.of(7).tasks.every()
         assert parts is None or sides(task.text) == parts
 
 
@@ -164,14 +164,14 @@ def test_ground_truth_is_kept_apart_if_it_is_to_measure(
     monkeypatch.setattr(there, "annotated_tasks", marked)
     look()
     assert labels(store) == {1: "fruit", 2: "tool"}
-    assert store.tasks.truths(7) == []
+    assert store.of(7).tasks.truths() == []
     options = {"audit_share": 0, "ground_truth": "measure"}
     store.projects.connect(7, label_config=CONFIG, options=options, host="b.local:9090")
     look()
     assert labels(store) == {1: "fruit"}
-    assert [example.id for example in store.tasks.truths(7)] == [2]
-    store.tasks.forget_annotations(7, [2])
-    assert store.tasks.truths(7) == []
+    assert [example.id for example in store.of(7).tasks.truths()] == [2]
+    store.of(7).tasks.forget_annotations([2])
+    assert store.of(7).tasks.truths() == []
 
 
 def test_a_connection_removed_in_label_studio_is_noticed(
@@ -204,7 +204,7 @@ def test_a_project_that_was_let_go_by_mistake_is_taken_up_again(
         there.put(2)
         turn()
         assert store.projects.all() == []
-        assert store.tasks.count(7) == 1, "it is not read"
+        assert store.of(7).tasks.count() == 1, "it is not read"
         del there.tasks[2]
         now = time.time()
         assert due(store, now, 60.0) == []
@@ -216,18 +216,18 @@ def test_a_project_that_was_let_go_by_mistake_is_taken_up_again(
         other.setattr(there, "backends", lambda project_id: [theirs])
         turn()
         assert store.projects.all() == [], "it is another one's"
-    store.tasks.put_texts(7, [(1, "what the other Label Studio has there")], seed=0, audit_share=0.0)
+    store.of(7).tasks.put_texts([(1, "what the other Label Studio has there")], seed=0, audit_share=0.0)
     turn()
     (found,) = store.projects.all()
     assert (found.id, found.webhook_ready) == (7, True)
-    assert [task.text for task in store.tasks.every(7)] == ["t1"]
+    assert [task.text for task in store.of(7).tasks.every()] == ["t1"]
 
 
 def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memory, look: Callable[[], None]) -> None:
     there.put(1)
     store.projects.add_published(7, 3, "p7-a1-q3")
     store.projects.set(7, queue=3)
-    store.rounds.put_queue(7, 3, [Place(1, score=0.5)])
+    store.of(7).rounds.put_queue(3, [Place(1, score=0.5)])
     there.existing = {"p7-a1-q3"}
     look()
     assert there.queue == ("Uncertainty sampling", "p7-a1-q3")
@@ -235,7 +235,7 @@ def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memo
     there.existing, there.queue = set(), ("Sequential sampling", "")
     store.projects.set(7, webhook_ready=False)  # so that the connection is looked at again
     look()
-    assert store.rounds.queue(7, 3) == [], "its predictions are gone, so that a new queue is due"
+    assert store.of(7).rounds.queue(3) == [], "its predictions are gone, so that a new queue is due"
 
 
 def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -93,9 +93,9 @@ def test_what_is_wrong_is_said_with_what_to_do(client: FlaskClient, played: Stor
 
 def test_texts_and_names_are_only_text(client: FlaskClient, played: Store) -> None:
     evil = "</script><script>alert(1)</script>"
-    played.tasks.put_texts(7, [(4, evil)], seed=0, audit_share=0.0)
-    queued = played.rounds.queue(7, 3)[0].task_id
-    played.tasks.put_texts(7, [(queued, evil)], seed=0, audit_share=0.0)
+    played.of(7).tasks.put_texts([(4, evil)], seed=0, audit_share=0.0)
+    queued = played.of(7).rounds.queue(3)[0].task_id
+    played.of(7).tasks.put_texts([(queued, evil)], seed=0, audit_share=0.0)
     project = project_of(played)
     config = project.label_config.replace('value="fruit"', 'value="&lt;/script&gt;&lt;b&gt;"')
     played.projects.set(7, title=evil, error=f"`{evil}`", label_config=config)
@@ -109,8 +109,8 @@ def test_what_changes_all_the_time_comes_by_itself(client: FlaskClient, played: 
     first: Any = client.get("/ui/projects/7/now").get_json()
     assert ("Waiting for 8" in first["html"], first["busy"]) == (True, False)
     assert f'data-stamp="{first["stamp"]}"' in page(client, "/ui/projects/7")
-    played.rounds.begin(7, 4, reason="test")
-    played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
+    played.of(7).rounds.begin(4, reason="test")
+    played.of(7).rounds.set(4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
     second: Any = client.get("/ui/projects/7/now").get_json()
     assert "Training, 40%, about 2 minutes left" in second["html"]
     assert 'value="0.4"' in second["html"]
@@ -234,7 +234,7 @@ def test_the_message_after_a_button_is_no_part_of_what_changes(client: FlaskClie
 def test_what_is_read_aloud_does_not_count_the_seconds(client: FlaskClient, played: Store) -> None:
     first: Any = client.get("/ui/projects/7/now").get_json()
     assert first["announcement"] == "Waiting for 8 more labels"
-    played.rounds.begin(7, 4, reason="test")
-    played.rounds.set(7, 4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
+    played.of(7).rounds.begin(4, reason="test")
+    played.of(7).rounds.set(4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
     second: Any = client.get("/ui/projects/7/now").get_json()
     assert second["announcement"] == "Training"
