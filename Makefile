@@ -1,5 +1,5 @@
-# Two commands matter: `make demo` and `make test`. Both install what they need: `make install` is the product,
-# `make develop` adds what tests, checks and docs need.
+# The two main commands are `make demo` and `make test`. Both install what they need: `make install` the product,
+# `make develop` also what tests, checks and docs need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
