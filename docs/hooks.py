@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 _REPOSITORY = Path(__file__).parents[1]
 _PAGES = {"README.md": "index.md", "README.zh.md": "README.zh.md", "CONTRIBUTING.md": "CONTRIBUTING.md",
-          "CHANGELOG.md": "CHANGELOG.md"}  # fmt: skip
+          "CHANGELOG.md": "CHANGELOG.md", "SECURITY.md": "SECURITY.md"}  # fmt: skip
 _RESULTS = "benchmarks/results"
 
 

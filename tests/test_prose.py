@@ -43,7 +43,7 @@ def files() -> Iterator[Path]:
         yield from sorted(path for path in (REPOSITORY / folder).rglob("*.py") if path != SAMPLES)
         yield from sorted((REPOSITORY / folder).rglob("*.md"))
         yield from sorted((REPOSITORY / folder).rglob("*.html"))
-    yield from (REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))
+    yield from (REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))
 
 
 def python_prose(source: str) -> Iterator[tuple[int, str]]:
