@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
+# Tests in several processes, a file in one of them. Many tests wait for a server: one process more than two cores.
+PARALLEL ?= --numprocesses 3 --dist loadgroup
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \
@@ -15,7 +17,7 @@ demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
 test: develop label-studio chromium postgresql lint types docs
-	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest $(PARALLEL)
 
 # All browser tests, including those that take the pictures of README and docs again.
 test-browser: develop label-studio chromium
@@ -44,7 +46,7 @@ reference: install
 
 # The tests that need no Label Studio.
 unit: develop postgresql
-	$(BIN)/python -m pytest tests/strategies tests/backend
+	$(BIN)/python -m pytest $(PARALLEL) tests/strategies tests/backend
 
 lint: develop
 	$(BIN)/ruff check .

@@ -52,6 +52,18 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
+# Folders whose tests mostly wait, for a server or a browser: first, so that the others fill the time.
+_WAITING = ("label_studio", "docker", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file in one process, with its servers and models, and the slow folders first."""
+    root = Path(__file__).parent
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(root).as_posix()))
+    items.sort(key=lambda item: item.path.relative_to(root).parts[0] not in _WAITING)
+
+
 def sentence(label: str, rng: random.Random) -> str:
     """A text whose class is given by its words."""
     words = [*rng.sample(WORDS[label], 2), *rng.choices(FILLERS, k=4)]
