@@ -4,9 +4,9 @@
 
 Twenty rounds over five projects, without Label Studio, with MiniLM on texts of 20 to 400 word pieces. Each project has
 choices and spans and the default options, except `max_steps`: more steps take longer, but no more memory. Each project
-has a thread, as in the worker. Resident memory is measured after each round, when nothing runs. Each variant runs in a
-fresh process with two threads: `release` of `backend.learners.memory` after each heavy step, or nothing in its place.
-Linux only (/proc); without glibc both variants are equal. About 10 minutes.
+has a thread, as in the worker. Resident memory is measured after each round, when nothing runs. Two variants run at the
+same time, each in a fresh process with two threads: `release` of `backend.learners.memory` after each heavy step, or
+nothing in its place. Linux only (/proc); without glibc both variants are equal. About 10 minutes.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
                 )
                 assert threads[project].submit(one_round, context, project).result().number == number
                 after.append(status("VmRSS"))
-                print(f"round {len(after)}: {_gib(after[-1])}, peak {_gib(status('VmHWM'))}", flush=True)
+                print(
+                    f"{'returned' if release else 'left'}, round {len(after)}: {_gib(after[-1])}, peak {_gib(status('VmHWM'))}",
+                    flush=True,
+                )
         for each in threads.values():
             each.shutdown()
         found = Found(after, status("VmHWM"), spent, time.perf_counter() - started)
@@ -137,10 +140,13 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=2, help="training steps of a round")
     parser.add_argument("--texts", type=int, default=100, help="texts of each project")
     arguments = parser.parse_args()
-    released, without = (
-        measure(rounds, release, arguments.texts, arguments.max_steps, threads=_THREADS).result
-        for release in (True, False)
-    )
+
+    def variant(release: bool) -> Found:
+        found: Found = measure(rounds, release, arguments.texts, arguments.max_steps, threads=_THREADS).result
+        return found
+
+    with ThreadPoolExecutor() as both:  # at the same time: each has memory of its own
+        released, without = both.map(variant, (True, False))
     written = (
         "# Resident memory of a worker\n\n"
         f"`python -m benchmarks.memory`: {_PROJECTS * _ROUNDS} rounds over {_PROJECTS} projects of {arguments.texts} "
