@@ -21,13 +21,18 @@ def ran_out(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Return freed memory to the system: of objects, of a GPU's cache, and of the C allocator.
-
-    glibc keeps what it freed: after one training on texts of 50 word pieces 2.1 GB stayed resident, 0.6 GB after
-    `malloc_trim`.
-    """
+    """Return freed memory to the system: of objects, of a GPU's cache, and of the C allocator."""
     gc.collect()
-    if _malloc_trim is not None:
-        _malloc_trim(0)
+    trim()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def trim() -> None:
+    """Return memory that the C allocator has freed to the system.
+
+    glibc keeps it, for each thread apart: after five trainings in five threads, on texts of up to 256 word pieces,
+    8 GiB stayed resident, 0.8 GiB with `malloc_trim` after each.
+    """
+    if _malloc_trim is not None:
+        _malloc_trim(0)

@@ -33,6 +33,7 @@ from backend.targets import Target
 log = logging.getLogger(__name__)
 
 _AGAIN = 30.0  # seconds until an unavailable version is tried again
+_MANY = 8  # texts in one call from which the memory that their computation took is returned to the system
 _COPIES = 3  # newest versions in shared storage that keep a local copy
 
 
@@ -87,7 +88,10 @@ class Serving:
             known = self._scores(project_id, service)
             there, outputs = known.found(output_names(targets), digests)
             if not there.all():
-                fresh = service.learner.predict([texts[i] for i in np.flatnonzero(~there)])
+                missing = [texts[i] for i in np.flatnonzero(~there)]
+                fresh = service.learner.predict(missing)
+                if len(missing) >= _MANY:
+                    memory.trim()
                 order = np.argsort(np.concatenate([np.flatnonzero(there), np.flatnonzero(~there)]))
                 outputs = {
                     name: stacked(outputs[name], values)[order] if there.any() else values

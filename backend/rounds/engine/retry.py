@@ -42,11 +42,11 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
                 if not memory.ran_out(error):
                     raise
             else:
+                memory.trim()
                 if tries > 1:
                     _remember(run, step, shrink)
                 return done
-            finally:
-                memory.release()
+            memory.release()
         _remember(run, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
         f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "

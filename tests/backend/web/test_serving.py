@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.learners import memory
 from backend.learners.models import BaseModels
 from backend.store import Store
 from backend.targets import Target
@@ -67,3 +68,13 @@ def test_an_adapter_whose_base_model_leaves_memory_serves_on_if_its_successor_ca
         version, _, outputs = serving.predict(7, TEXTS)
         assert (version, len(outputs["topic/probs"])) == (1, len(TEXTS))
     assert former.users == 0
+
+
+def test_memory_goes_back_to_the_system_after_many_texts(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    trims: list[None] = []
+    monkeypatch.setattr(memory, "trim", lambda: trims.append(None))
+    texts = [text for text, _ in labeled_sentences(8, seed=3)]
+    serving.predict(7, texts[:1])
+    assert not trims
+    serving.predict(7, texts)
+    assert len(trims) == 1

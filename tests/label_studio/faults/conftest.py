@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from backend.learners.models import BaseModels
 from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context
 from tests.label_studio.faults.proxy import FaultyProxy
-from tests.real import Backend, Team, wait_for
+from tests.real import CONFIG, Backend, Team, wait_for
 
 
 class Pair(Backend):
@@ -80,10 +80,16 @@ class Pair(Backend):
 def start(
     label_studio: LabelStudioServer, annotators: list[Annotator], tiny_encoder: Path, tmp_path: Path
 ) -> Iterator[Callable[..., Team]]:
-    """Starts a pair of processes with a connected project whose first queue is out."""
+    """Starts a pair of processes with a connected project whose first queue is out.
+
+    texts: default: `count` short sentences. patience: seconds for the first round.
+    """
     with ExitStack() as stack:
 
-        def make(*, count: int = 60, through_proxy: bool = False, **environment: str) -> Team:
+        def make(
+            *, count: int = 60, texts: Sequence[str] = (), config: str = CONFIG, through_proxy: bool = False,
+            patience: float = 120.0, **environment: str,
+        ) -> Team:  # fmt: skip
             from tests.conftest import labeled_sentences
 
             pair = Pair(
@@ -97,9 +103,9 @@ def start(
                 pair.environment["LABEL_STUDIO_URL"] = team.proxy.url  # type: ignore[attr-defined]
             pair.start()
             stack.callback(pair.kill)
-            team.create([text for text, _ in labeled_sentences(count)])
+            team.create(texts or [text for text, _ in labeled_sentences(count)], config)
             team.connect()
-            team.wait_for_round(1)
+            team.wait_for_round(1, patience)
             return team
 
         yield make

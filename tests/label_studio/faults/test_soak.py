@@ -1,7 +1,8 @@
-"""Half an hour of annotators at work while everything that can fails at random: `make soak`.
+"""Half an hour of two annotators at work under random faults: `make soak`.
 
-SOAK_MINUTES says how long. In the first third processes are killed; after that they live, so that their memory, open
-files and what they leave on the disk can be watched.
+The project is an ordinary one: MiniLM, choices and spans, texts of 20 to 400 word pieces. Only the number of training
+steps is smaller. SOAK_MINUTES sets the duration. Processes are killed in the first third only; after it their memory,
+open files and temporary files are sampled, and at the end the worker's resident memory is checked.
 """
 
 from __future__ import annotations
@@ -18,11 +19,56 @@ import httpx
 import psutil
 import pytest
 
-from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, known_labels
+from tests.conftest import CLASSES, FILLERS, WORDS
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost
 from tests.label_studio.faults.proxy import KINDS
 from tests.real import AUTH, Team, truth, wait_for
 
-_SAMPLE = 15.0  # seconds
+_SAMPLE = 3.0  # seconds between samples of memory and files
+_PREDICT = 15.0  # seconds between calls of /predict
+_PAUSE = 3.0  # seconds between two labels of an annotator, on average
+_SHORTEST, _LONGEST = 20, 400  # word pieces of a text
+_MOST = 1.2 * 2**30  # bytes of the worker that may be resident at the end
+_CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
+    + "".join(f'<Choice value="{name}"/>' for name in CLASSES)
+    + '</Choices><Labels name="words" toName="text"><Label value="key"/></Labels></View>'
+)
+
+
+def texts(count: int, rng: random.Random) -> list[str]:
+    """Texts of 20 to 400 words that are one word piece each, and one word that gives the class away."""
+    made = []
+    for number in range(count):
+        words = rng.choices(FILLERS, k=rng.randint(_SHORTEST, _LONGEST) - 3)  # the other word, [CLS] and [SEP]
+        words.insert(rng.randint(0, len(words)), rng.choice(WORDS[CLASSES[number % len(CLASSES)]]))
+        made.append(" ".join(words))
+    return made
+
+
+def answer(text: str) -> dict[str, Any]:
+    """The right labels of a text, as the store keeps them: its class, and the word that gives it away as a span."""
+    topic = truth(text)
+    word = next(word for word in text.split() if word in WORDS[topic])
+    start = f" {text} ".index(f" {word} ")
+    return {"topic": topic, "words": [[start, start + len(word), "key"]]}
+
+
+def result(text: str) -> list[dict[str, Any]]:
+    """The same in Label Studio's format."""
+    values = answer(text)
+    ((start, end, name),) = values["words"]
+    span = {"start": start, "end": end, "text": text[start:end], "labels": [name]}
+    return [
+        {"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [values["topic"]]}},
+        {"from_name": "words", "to_name": "text", "type": "labels", "value": span},
+    ]
+
+
+def stored_labels(team: Team) -> dict[int, dict[str, Any]]:
+    """The labels of each task, of both kinds, in the store."""
+    both = [team.backend.store.tasks.labeled(team.id, audit=audit) for audit in (False, True)]
+    return {example.id: dict(example.values) for part in both for example in part}
 
 
 class Annotators:
@@ -30,7 +76,7 @@ class Annotators:
 
     def __init__(self, team: Team, pause: float) -> None:
         self.team, self.pause = team, pause
-        self.labels: dict[int, str] = {}
+        self.labels: dict[int, dict[str, Any]] = {}
         self.counts = {"labeled": 0, "skipped": 0, "deleted": 0, "served nothing": 0}
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -56,8 +102,8 @@ class Annotators:
                 person.skip(task["id"])
                 self.counts["skipped"] += 1
                 continue
-            choice = truth(task["data"]["text"])
-            made = person.choose(task["id"], choice)
+            text = task["data"]["text"]
+            made = person.submit(task["id"], result(text))
             with self._lock:
                 self.counts["labeled"] += 1
                 if rng.random() < 0.03:
@@ -65,11 +111,11 @@ class Annotators:
                     self.labels.pop(task["id"], None)
                     self.counts["deleted"] += 1
                 else:
-                    self.labels[task["id"]] = choice
+                    self.labels[task["id"]] = answer(text)
 
 
 class Watch:
-    """Memory, open files and leftovers, looked at again and again."""
+    """Samples of memory, open files and temporary files."""
 
     def __init__(self, pair: Any, scratch: Path) -> None:
         self.pair, self.scratch = pair, scratch
@@ -87,17 +133,13 @@ class Watch:
         self.samples.append(found)
 
     def growth(self) -> dict[str, tuple[float, float]]:
-        """The median of the first and of the last quarter, after a quarter to warm up."""
+        """The least of the first and of the last quarter, after a quarter to warm up.
+
+        The least, because a step that runs takes more memory than stays.
+        """
         rows = self.samples[len(self.samples) // 4 :]
         part = max(1, len(rows) // 4)
-
-        def middle(values: list[float]) -> float:
-            return sorted(values)[len(values) // 2]
-
-        return {
-            name: (middle([row[name] for row in rows[:part]]), middle([row[name] for row in rows[-part:]]))
-            for name in rows[0]
-        }
+        return {name: (min(r[name] for r in rows[:part]), min(r[name] for r in rows[-part:])) for name in rows[0]}
 
 
 def faults(team: Team, rng: random.Random, *, kill: bool) -> str:
@@ -146,15 +188,19 @@ def test_half_an_hour_of_everything(
     minutes = float(os.environ.get("SOAK_MINUTES", "30"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    team = start(count=3000, through_proxy=True, TMPDIR=str(scratch), LSAL_BATCH_SIZE="20")
+    rng, struck = random.Random(0), dict[str, int]()
+    team = start(
+        texts=texts(max(200, int(40 * minutes)), rng), config=_CONFIG, through_proxy=True, patience=900.0,
+        TMPDIR=str(scratch), LSAL_BASE_MODEL="minilm", LSAL_BATCH_SIZE="20", LSAL_MAX_STEPS="4",
+        LSAL_LEARNING_RATE="", LSAL_MAX_LENGTH="", LSAL_EPOCHS="", LSAL_MIN_STEPS="",  # the defaults
+    )  # fmt: skip
     pair: Any = team.backend
-    rng, struck = random.Random(0), {}
     team.proxy.slowness = 2.0  # type: ignore[attr-defined]
-    people, watch = Annotators(team, pause=1.0), Watch(pair, scratch)
+    people, watch = Annotators(team, _PAUSE), Watch(pair, scratch)
     began = time.monotonic()
     people.start()
-    next_fault = next_sample = began + 10
-    texts = [{"data": {"text": f"an apple and a saw {n}"}} for n in range(50)]
+    next_fault = next_sample = next_predict = began + 10
+    tasks = [{"data": {"text": text}} for text in texts(20, rng)]
     try:
         while (spent := time.monotonic() - began) < 60 * minutes:
             assert pair.worker.poll() is None, pair.log()[-3000:]
@@ -163,26 +209,30 @@ def test_half_an_hour_of_everything(
                 what = faults(team, rng, kill=spent < 20 * minutes)
                 struck[what] = struck.get(what, 0) + 1
                 next_fault = time.monotonic() + rng.uniform(10, 30)
-            if now >= next_sample:
-                body = {"project": team.id, "tasks": texts}
-                answer = httpx.post(f"{pair.url}/predict", json=body, auth=AUTH, timeout=100)
-                assert answer.status_code in (200, 503), answer.text
-                if spent >= 20 * minutes:
-                    watch.look()
+            if now >= next_predict:
+                body = {"project": team.id, "tasks": tasks}
+                response = httpx.post(f"{pair.url}/predict", json=body, auth=AUTH, timeout=100)
+                assert response.status_code in (200, 503), response.text
+                next_predict = now + _PREDICT
+            if now >= next_sample and spent >= 20 * minutes:
+                watch.look()
                 next_sample = now + _SAMPLE
             time.sleep(0.5)
     finally:
         people.stop()
         team.proxy.strike(None)  # type: ignore[attr-defined]
-    wait_for("every label to arrive", lambda: known_labels(team) == people.labels, 300.0)
-    wait_for("quiet", lambda: not pair.store.events.count() and pair.store.rounds.newest()[-1].state == "done", 300.0)
-    check_nothing_twice_nothing_lost(team, people.labels)
+    wait_for("every label to arrive", lambda: stored_labels(team) == people.labels, 900.0)
+    wait_for("quiet", lambda: not pair.store.events.count() and pair.store.rounds.newest()[-1].state == "done", 900.0)
+    resident = psutil.Process(pair.worker.pid).memory_info().rss
+    check_nothing_twice_nothing_lost(team, {task: values["topic"] for task, values in people.labels.items()})
     rounds = pair.store.of(team.id).rounds.all()
     print(f"\n{minutes:.0f} minutes: {people.counts}, {len(rounds)} rounds, "
           f"{sum(r.state == 'failed' for r in rounds)} of them failed and tried again")  # fmt: skip
     print("faults: " + ", ".join(f"{count} × {what}" for what, count in sorted(struck.items())))
     for name, (before, after) in watch.growth().items():
         print(f"{name}: {before:.1f} → {after:.1f}")
+    print(f"worker at the end: {resident / 2**30:.2f} GiB resident")
+    assert resident < _MOST, f"{resident / 2**30:.2f} GiB of the worker are resident"
     growth = watch.growth()
     for name in ("web MB", "worker MB"):
         assert growth[name][1] < 1.1 * growth[name][0] + 20, (name, growth[name])
