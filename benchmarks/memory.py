@@ -5,7 +5,7 @@
 Twenty rounds over five projects, without Label Studio, with MiniLM on texts of 20 to 400 word pieces. Each project has
 choices and spans and the default options, except `max_steps`: more steps take longer, but no more memory. Each project
 has a thread, as in the worker. Resident memory is measured after each round, when nothing runs. Two variants run at the
-same time, each in a fresh process with two threads: `release` of `backend.learners.memory` after each heavy step, or
+same time, each in a fresh process with two threads: `trim` of `backend.learners.memory` after each heavy step, or
 nothing in its place. The latter ends early above 8 GiB, to spare the machine. Linux only (/proc); without glibc both
 variants are equal. About 10 minutes.
 """
@@ -28,8 +28,8 @@ from transformers import AutoTokenizer
 from backend.learners import memory
 from backend.learners.models import BaseModels
 from backend.learners.packaged import resolve
-from backend.libraries import quiet_libraries
 from backend.rounds.context import Context
+from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
 from benchmarks.measure import measure, status
 from benchmarks.rounds import one_round
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     after: list[int]  # after each round
     peak: int
-    released: float  # seconds spent in `release`
+    released: float  # seconds spent in `trim`
     total: float  # seconds of all rounds
 
 
@@ -85,7 +85,7 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
     quiet_libraries()
     torch.set_num_threads(_THREADS)
     spent = 0.0
-    product = memory.release
+    product = memory.trim
 
     def timed() -> None:
         nonlocal spent
@@ -94,7 +94,7 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
             product()
         spent += time.perf_counter() - started
 
-    memory.release = timed
+    memory.trim = timed
     folder = tempfile.TemporaryDirectory()
     store = Store(Path(folder.name))
     store.database.migrate()
@@ -103,9 +103,8 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
     for project in range(1, _PROJECTS + 1):
         store.projects.connect(project, label_config=_CONFIG, options={"max_steps": max_steps}, host="localhost")
         made = list(texts(count, seed=project))
-        store.tasks.put_texts(
-            project, [(task, text) for task, (text, _) in enumerate(made, 1)], seed=0, audit_share=0.1
-        )
+        rows = [(task, text) for task, (text, _) in enumerate(made, 1)]
+        store.of(project).tasks.put_texts(rows, seed=0, audit_share=0.1)
         answers[project] = [values for _, values in made]
 
     def run() -> Found:
@@ -115,7 +114,7 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
         turns = [(number, project) for number in range(1, _ROUNDS + 1) for project in answers]
         for number, project in turns:
             new = range(1 + _LABELS * (number - 1), 1 + _LABELS * number)
-            store.tasks.put_annotations(project, [(task, answers[project][task - 1], True, False) for task in new])
+            store.of(project).tasks.put_annotations([(task, answers[project][task - 1], True, False) for task in new])
             assert threads[project].submit(one_round, context, project).result().number == number
             after.append(status("VmRSS"))
             name, peak = "returned" if release else "left", _gib(status("VmHWM"))

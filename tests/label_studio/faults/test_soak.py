@@ -67,7 +67,7 @@ def result(text: str) -> list[dict[str, Any]]:
 
 def stored_labels(team: Team) -> dict[int, dict[str, Any]]:
     """The labels of each task, of both kinds, in the store."""
-    both = [team.backend.store.tasks.labeled(team.id, audit=audit) for audit in (False, True)]
+    both = [team.backend.store.of(team.id).tasks.labeled(audit=audit) for audit in (False, True)]
     return {example.id: dict(example.values) for part in both for example in part}
 
 
