@@ -5,7 +5,7 @@
 Twenty rounds over five projects, without Label Studio, with MiniLM on texts of 20 to 400 word pieces. Each project has
 choices and spans and the default options, except `max_steps`: more steps take longer, but no more memory. Each project
 has a thread, as in the worker. Resident memory is measured after each round, when nothing runs. Two variants run at the
-same time, each in a fresh process with two threads: `release` of `backend.learners.memory` after each heavy step, or
+same time, each in a fresh process with two threads: `trim` of `backend.learners.memory` after each heavy step, or
 nothing in its place. The latter ends early above 8 GiB, to spare the machine. Linux only (/proc); without glibc both
 variants are equal. About 10 minutes.
 """
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     after: list[int]  # after each round
     peak: int
-    released: float  # seconds spent in `release`
+    released: float  # seconds spent in `trim`
     total: float  # seconds of all rounds
 
 
@@ -85,7 +85,7 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
     quiet_libraries()
     torch.set_num_threads(_THREADS)
     spent = 0.0
-    product = memory.release
+    product = memory.trim
 
     def timed() -> None:
         nonlocal spent
@@ -94,7 +94,7 @@ def rounds(release: bool, count: int, max_steps: int) -> Callable[[], Found]:
             product()
         spent += time.perf_counter() - started
 
-    memory.release = timed
+    memory.trim = timed
     folder = tempfile.TemporaryDirectory()
     store = Store(Path(folder.name))
     store.database.migrate()

@@ -46,7 +46,8 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
                     _remember(run, step, shrink)
                 return done
             finally:
-                memory.release()
+                memory.trim()
+            memory.release()  # only after running out of memory, when the error no longer refers to the batch
         _remember(run, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
         f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "
