@@ -21,18 +21,18 @@ def ran_out(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Return freed memory to the system: of objects, of a GPU's cache, and of the C allocator."""
+    """Free unreachable objects, then `trim`. Takes a second of CPU time: a worker has 700,000 objects."""
     gc.collect()
     trim()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def trim() -> None:
-    """Return memory that the C allocator has freed to the system.
+    """Return freed memory to the system: of the C allocator, and of a GPU's cache. Takes 0.03 s.
 
     glibc keeps it, for each thread apart: after five trainings in five threads, on texts of up to 256 word pieces,
-    8 GiB stayed resident, 0.8 GiB with `malloc_trim` after each.
+    8 GiB stayed resident, 0.8 GiB with `trim` after each.
     """
     if _malloc_trim is not None:
         _malloc_trim(0)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -42,11 +42,12 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
                 if not memory.ran_out(error):
                     raise
             else:
-                memory.trim()
                 if tries > 1:
                     _remember(run, step, shrink)
                 return done
-            memory.release()
+            finally:
+                memory.trim()
+            memory.release()  # only after running out of memory, when the error no longer refers to the batch
         _remember(run, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
         f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "
