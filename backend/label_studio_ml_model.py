@@ -19,8 +19,8 @@ from label_studio_ml.model import LabelStudioMLBase
 from werkzeug.wrappers import Response
 
 from backend.cli.build import application, open_store
-from backend.web.bodies import Event, checked
 from backend.web.ml import note
+from backend.web.request_bodies import Event, checked
 
 
 class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml has no types

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backend.rounds.context import Context, ProjectRun
-from backend.rounds.engine.plan import BEFORE, ROUND
 from backend.rounds.engine.recording import after, perform
+from backend.rounds.engine.step_order import BEFORE, ROUND
 
 _LEFT_OUT = ("begin", "sync", "publish")
 

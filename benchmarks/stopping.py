@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
 import strategies
+from backend.evaluation.bounds import RISK, due, level, lower_end
 from backend.evaluation.forecast import Forecast, Plan, Point, forecast
 from backend.evaluation.measures import wilson
-from backend.evaluation.stopping import RISK, due, level, lower_end
 from backend.learners import heads
 from backend.rounds.quality.goals import NEAR
 from backend.runtime.libraries import quiet_libraries

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, LabelStudioError
-from backend.labelstudio import probes, webhook
+from backend.labelstudio import probes, webhook_registration
 from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.refusals import PRIVATE_ADDRESSES
@@ -163,14 +163,14 @@ class Examination:
     def _webhook(self, url: str) -> Finding:
         try:
             secret = repair.secret_of(self.store, self.project_id)
-            wrong = webhook.problem(self.client, self.project_id, url, secret)
+            wrong = webhook_registration.problem(self.client, self.project_id, url, secret)
             # Try it even if there is one: an address that was allowed when it was created may be blocked now.
-            probes.try_webhook(self.client, self.project_id, webhook.address(url))
+            probes.try_webhook(self.client, self.project_id, webhook_registration.address(url))
             if wrong is None:
-                return self._ok("webhook", f"one webhook to {webhook.address(url)}, with our secret")
+                return self._ok("webhook", f"one webhook to {webhook_registration.address(url)}, with our secret")
             if not self.fix:
                 return self._problem("webhook", f"{wrong}: rounds start late, by the timer", "run with --fix")
-            webhook.ensure(self.client, self.project_id, url, secret)
+            webhook_registration.ensure(self.client, self.project_id, url, secret)
         except LabelStudioError as error:
             return self._problem("webhook", str(error), "until then rounds start late, by the timer")
         return self._fixed("webhook", f"{wrong}; repaired")

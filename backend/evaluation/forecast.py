@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.stopping import due, level, lower_end
+from backend.evaluation.bounds import due, level, lower_end
 
 Array = NDArray[np.float64]
 

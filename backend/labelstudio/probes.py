@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 
 from backend.errors import LabelStudioError
-from backend.labelstudio import webhook
+from backend.labelstudio import webhook_registration
 from backend.labelstudio.client import Client, credentials
 from backend.labelstudio.refusals import RefusedCallError
 from backend.labelstudio.tokens import read_claims
@@ -88,7 +88,7 @@ def try_backend(client: Client, project_id: int, url: str, basic_auth: tuple[str
             return _message(error.body)
     client.delete_backend(made["id"])
     for hook in client.webhooks(project_id):  # created by Label Studio, and kept when the connection is deleted
-        if hook["url"] == webhook.address(made["url"]):
+        if hook["url"] == webhook_registration.address(made["url"]):
             client.delete_webhook(hook["id"])
     return "another server answers there, which accepts any connection"
 

@@ -80,7 +80,7 @@ class LoraLearner:
         def step(batch: Batch, own: Sequence[str]) -> Tensors:
             with self.base.lock, torch.inference_mode():
                 self.base.adapters.activate(self.adapter)
-                return look(self.heads, self._reading(batch, own))
+                return outputs_of(self.heads, self._reading(batch, own))
 
         return self._run(texts, step, no_progress)
 
@@ -135,7 +135,7 @@ class LoraLearner:
                     reading = self._reading(batch, own)
                     logits = self.heads[0].linear(reading.pooled) if "gradient_lengths" in wanted else None
                 with torch.no_grad():
-                    found = look(self.heads, reading, wanted, uncertainty)
+                    found = outputs_of(self.heads, reading, wanted, uncertainty)
                 if logits is not None:
                     found["gradient_lengths"] = gradients.lengths(logits, reading.pooled, calls, gradient)
                 if committee is not None:
@@ -170,7 +170,7 @@ class LoraLearner:
         return _assemble(parts, len(texts))
 
 
-def look(
+def outputs_of(
     heads: Sequence[TargetHead], reading: Reading, wanted: Collection[str] = (),
     uncertainty: UncertaintyOptions = UncertaintyOptions(),
 ) -> Tensors:  # fmt: skip

@@ -126,7 +126,7 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
 
     from backend.learners import training
     from backend.learners.base_model import BaseModel
-    from backend.learners.team import Team
+    from backend.learners.distributed import Team
 
     rank = os.environ.get("RANK", "0")
     try:

@@ -20,10 +20,10 @@ from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
 from backend.learners.committee import HEADS, member_folder
+from backend.learners.distributed import ALONE, Team
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.learner import LoraLearner
-from backend.learners.team import ALONE, Team
 from backend.targets import Target, Values
 
 Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name

@@ -17,8 +17,8 @@ from backend.rounds import commands
 from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.models import Project
-from backend.web.bodies import Pause, Rollback, Strategy, checked
 from backend.web.openapi import Media, operation
+from backend.web.request_bodies import Pause, Rollback, Strategy, checked
 from backend.web.responses import Accepted, Adapters, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list

@@ -19,8 +19,8 @@ from backend.rounds.context import options_of
 from backend.rounds.events import SETUP
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
-from backend.web.bodies import MOST_TASKS, Event, Predict, Setup
 from backend.web.openapi import Media, document, operation
+from backend.web.request_bodies import MOST_TASKS, Event, Predict, Setup
 from backend.web.responses import Health, ModelVersion, Noted, Predictions, Versions
 from backend.web.serving import Serving
 

@@ -22,9 +22,9 @@ from flask import Flask
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from backend.labelstudio.webhook import SECRET_HEADER
+from backend.labelstudio.webhook_registration import SECRET_HEADER
 from backend.web import auth
-from backend.web.bodies import read
+from backend.web.request_bodies import read
 from backend.web.responses import Refusal
 
 _R = TypeVar("_R")

@@ -11,8 +11,8 @@ import pytest
 from backend.rounds.context import Context, ProjectRun
 from backend.rounds.engine import recording, workflow
 from backend.rounds.engine.due import reason_for_round
-from backend.rounds.engine.plan import AFTER, BEFORE, ROUND, Step
 from backend.rounds.engine.recording import perform
+from backend.rounds.engine.step_order import AFTER, BEFORE, ROUND, Step
 
 STEPS = {step.name: step for step in (*BEFORE, *ROUND, *AFTER)}
 _ROUND_BUT_PUBLISH = [step for step in ROUND if step.name != "publish"]

@@ -20,7 +20,7 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.doctor import access, machine
 from backend.doctor.examine import examine
 from backend.doctor.finding import Finding
-from backend.labelstudio import webhook
+from backend.labelstudio import webhook_registration
 from backend.labelstudio.client import Client
 from backend.learners.models import BaseModels
 from backend.rounds.connection.repair import secret_of
@@ -339,7 +339,9 @@ def test_private_addresses_are_blocked_for_webhooks_only(
         )
         # A webhook from the time before the addresses were blocked is there, and Label Studio sends nothing to it.
         with LabelStudioServer(program, half_open_server.folder, free_port()) as open_server:
-            webhook.ensure(Client(open_server.url, token), project_id, theirs.url, secret_of(theirs.store, project_id))
+            webhook_registration.ensure(
+                Client(open_server.url, token), project_id, theirs.url, secret_of(theirs.store, project_id)
+            )
         assert "Label Studio blocks private addresses" in problem(diagnose(theirs, project_id)["webhook"])
         client = Client(half_open_server.url, token)
         client.delete_backend(client.backends(project_id)[0].id)

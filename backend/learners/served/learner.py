@@ -23,7 +23,7 @@ from backend.learners.base import (
 )
 from backend.learners.committee import HEADS
 from backend.learners.kinds.base import TargetHead
-from backend.learners.learner import look
+from backend.learners.learner import outputs_of
 from backend.learners.memory import ran_out
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
@@ -92,7 +92,7 @@ class ServedLearner:
         """As `Learner.score`. Gradients are those of the head, as the model's are not available."""
         reading = self._read(texts or [""], progress)
         with torch.no_grad():
-            found = look(self.heads, reading, wanted, uncertainty)
+            found = outputs_of(self.heads, reading, wanted, uncertainty)
             if "gradient_lengths" in wanted:
                 of_head = replace(gradient, parameters="head")
                 logits = self.heads[0].linear(reading.pooled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from backend.labelstudio import webhook
+from backend.labelstudio import webhook_registration
 from backend.rounds.connection.repair import find
 from backend.rounds.context import ProjectRun
 
@@ -23,7 +23,7 @@ def disconnect(run: ProjectRun) -> None:
         client.delete_backend(ours.id)
     # Not earlier: Label Studio calls /setup, which connects, while it lists and deletes backends.
     run.store.projects.set(run.id, connected=False)
-    address = webhook.address(ours.url if ours is not None else project.backend_url or "")
+    address = webhook_registration.address(ours.url if ours is not None else project.backend_url or "")
     for hook in client.webhooks(run.id):
         if hook["url"] == address:
             client.delete_webhook(hook["id"])

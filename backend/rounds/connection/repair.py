@@ -7,7 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from backend.errors import BackendError, LabelStudioError
-from backend.labelstudio import webhook
+from backend.labelstudio import webhook_registration
 from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
 from backend.labelstudio.responses import ConnectedBackend
 from backend.rounds.context import ProjectRun
@@ -50,7 +50,7 @@ def repair(run: ProjectRun) -> None:
         return
     run = run.set(backend_url=ours.url)
     try:
-        webhook.ensure(run.client, run.id, ours.url, secret_of(run.store, run.id))
+        webhook_registration.ensure(run.client, run.id, ours.url, secret_of(run.store, run.id))
         run.set(webhook_ready=True)
     except LabelStudioError as error:
         log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", run.id, error)
@@ -80,7 +80,7 @@ def reconnect(run: ProjectRun) -> None:
 
 def secret_of(store: Store, project_id: int) -> str:
     """The secret that a project's events carry; created on the first call."""
-    return store.projects.keep_secret(project_id, webhook.new_secret(project_id))
+    return store.projects.keep_secret(project_id, webhook_registration.new_secret(project_id))
 
 
 def rotate_secret(run: ProjectRun) -> None:
@@ -88,8 +88,8 @@ def rotate_secret(run: ProjectRun) -> None:
     ours = find(run.client, run.project)
     if ours is None:
         raise BackendError(f"project {run.id} is not connected to this backend, so it has no webhook")
-    secret = webhook.new_secret(run.id)
-    webhook.ensure(run.client, run.id, ours.url, secret)
+    secret = webhook_registration.new_secret(run.id)
+    webhook_registration.ensure(run.client, run.id, ours.url, secret)
     run.set(webhook_secret=secret)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 
-from backend.backoff import delay
 from backend.errors import DamagedError
 from backend.rounds.context import ProjectRun
+from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
 from backend.rounds.quality.stopping import budget_spent, stopped_by
 from backend.store.models import Round
 from backend.targets import Target
 
 _QUIET = 600.0  # seconds after a round before a few labels start another because no task is left
-_PAUSE = 30.0  # seconds after a failure, doubled with each further one
-_LONGEST_PAUSE = 3600.0
 
 
 def reason_for_round(run: ProjectRun) -> str | None:
@@ -46,8 +44,7 @@ def reason_for_round(run: ProjectRun) -> str | None:
 
 
 def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
-    pause = delay(run.rounds.failures(), _PAUSE, _LONGEST_PAUSE)
-    return 0 <= time.time() - (last.finished_at or 0.0) < pause
+    return 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
 
 
 def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:

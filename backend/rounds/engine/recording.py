@@ -11,8 +11,8 @@ from typing import Any
 
 from backend.errors import ModelError
 from backend.rounds.context import ProjectRun
-from backend.rounds.engine.plan import Step
-from backend.rounds.engine.retry import with_less_memory
+from backend.rounds.engine.out_of_memory import with_less_memory
+from backend.rounds.engine.step_order import Step
 
 log = logging.getLogger(__name__)
 

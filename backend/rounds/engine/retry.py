@@ -1,61 +1,34 @@
-"""Repeat a heavy step with smaller batches after it ran out of memory, or was killed for it."""
+"""What is retried, how often and after which pauses: a step that calls Label Studio, and a failed round.
+
+Single calls to Label Studio are retried inside a step, see labelstudio/transport.py; memory, see out_of_memory.py.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import replace
-from typing import TypeVar
+from dbos import StepOptions
 
-from backend.errors import ModelError
-from backend.learners import memory
-from backend.learners.loading import is_served
-from backend.rounds.context import ProjectRun
+from backend.backoff import delay
+from backend.errors import LabelStudioError
 
-log = logging.getLogger(__name__)
-
-TRIES = 3
-_T = TypeVar("_T")
+_ATTEMPTS = 3
+_FIRST_PAUSE, _FACTOR = 1.0, 3.0  # seconds between attempts of a step, and how they grow
+_PAUSE, _LONGEST_PAUSE = 30.0, 3600.0  # seconds between a failed round and the next
 
 
-def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: ProjectRun) -> _T:
-    """Call `function`, after each failure with batches halved once more. Raises `ModelError` after the third.
-
-    Tries are counted in the store before they begin: a process killed for its memory leaves no other trace than a step
-    that began and did not end. Each waits for the computing lock first, so that no project is blamed for another's
-    memory. The size that fitted is stored for later rounds. An orderly stop of the worker does not count as a try.
-    """
-    served = is_served(run.options.base_model)
-    with nullcontext() if served else run.computing:  # a server computes elsewhere and may take long
-        enough = int(run.fresh().project.halvings.get(step, 0))
-        while (tries := run.rounds.begin_try(run.round.number, step)) <= TRIES:
-            shrink = enough + tries - 1
-            if tries > 1:
-                log.warning(
-                    "project %d, round %d: '%s' is tried again with batches halved %d times, since it ran out of "
-                    "memory or the process was killed", run.id, run.round.number, step, shrink,
-                )  # fmt: skip
-            try:
-                done = function(replace(run, batch_shrink=shrink))
-            except (MemoryError, RuntimeError) as error:
-                if not memory.ran_out(error):
-                    raise
-            else:
-                if tries > 1:
-                    _remember(run, step, shrink)
-                return done
-            finally:
-                memory.trim()
-            memory.release()  # only after running out of memory, when the error no longer refers to the batch
-        _remember(run, step, enough + TRIES - 1)  # the next round begins where this one ended
-    raise ModelError(
-        f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "
-        f"{enough + TRIES - 1} times: give the worker more memory, or choose a smaller base_model, max_length or "
-        "train_batch_size in extra_params"
-    )
+def step_options(name: str, *, retries: bool) -> StepOptions:
+    """The options of a durable step; retries: whether it is repeated after errors of Label Studio that may pass."""
+    if not retries:
+        return {"name": name}
+    return {
+        "name": name, "retries_allowed": True, "max_attempts": _ATTEMPTS, "interval_seconds": _FIRST_PAUSE,
+        "backoff_rate": _FACTOR, "should_retry": _may_pass,
+    }  # fmt: skip
 
 
-def _remember(run: ProjectRun, step: str, shrink: int) -> None:
-    known = run.fresh().project.halvings
-    run.store.projects.set(run.id, halvings={**known, step: shrink})
+def pause_after(failures: int) -> float:
+    """Seconds between the last of several failed rounds in a row and the next round."""
+    return delay(failures, _PAUSE, _LONGEST_PAUSE)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, LabelStudioError) and error.passing

@@ -1,6 +1,6 @@
 """The round as a durable workflow: every step is recorded, and a killed round continues with the step it was in.
 
-The only file that uses DBOS, with durable_json.py. Steps exchange numbers and names, never arrays. Bump `STEPS_VERSION`
+Only files of this folder use DBOS. Steps exchange numbers and names, never arrays. Bump `STEPS_VERSION`
 when the order or the meaning of steps changes: rounds begun under another version are not continued.
 """
 
@@ -21,16 +21,16 @@ from dbos import (
     DBOSPortableJSONSerializer,
     SetEnqueueOptions,
     SetWorkflowID,
-    StepOptions,
     WorkflowStatus,
 )
 from dbos import error as dbos_error
 
-from backend.errors import BackendError, FencedError, LabelStudioError, UnexpectedError
+from backend.errors import BackendError, FencedError, UnexpectedError
 from backend.rounds.context import Context, ProjectRun
 from backend.rounds.engine import durable_json
-from backend.rounds.engine.plan import AFTER, BEFORE, ROUND, Step
 from backend.rounds.engine.recording import after, fail, perform
+from backend.rounds.engine.retry import step_options
+from backend.rounds.engine.step_order import AFTER, BEFORE, ROUND, Step
 from backend.store import snapshots
 from backend.store.postgresql import PATIENCE
 
@@ -209,11 +209,8 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
 
 
 def _step(step: Step, run: ProjectRun) -> ProjectRun:
-    """Run a step exactly once, even if the process is killed; calls to Label Studio are tried three times."""
-    options: StepOptions = {"name": step.name}
-    if step.retries:
-        options |= {"retries_allowed": True, "max_attempts": 3, "interval_seconds": 1.0, "backoff_rate": 3.0,
-                    "should_retry": _may_pass}  # fmt: skip
+    """Run a step and record its result; a recorded step is not run again after a restart."""
+    options = step_options(step.name, retries=step.retries)
     return after(step, run, DBOS.run_step(options, _discreet(step.name, perform), step, run))
 
 
@@ -233,10 +230,6 @@ def _discreet(name: str, function: Callable[..., _T]) -> Callable[..., _T]:
             raise UnexpectedError(f"unexpected {type(error).__name__} in the step '{name}'; see the log") from None
 
     return run
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, LabelStudioError) and error.passing
 
 
 def _cause(error: Exception) -> Exception:

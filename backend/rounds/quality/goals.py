@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.evaluation.stopping import due, equivalent, level, lower_end, upper_end
+from backend.evaluation.bounds import due, equivalent, level, lower_end, upper_end
 from backend.options import ProjectOptions
 from backend.store.models import Round
 from backend.targets import Target

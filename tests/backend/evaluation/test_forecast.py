@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backend.evaluation.bounds import RISK, due, level, lower_end
 from backend.evaluation.forecast import ENOUGH, Plan, Point, forecast
-from backend.evaluation.stopping import RISK, due, level, lower_end
 
 SIZES = (60, 120, 200, 300, 450)
 

@@ -16,9 +16,9 @@ from backend.errors import ModelError
 from backend.learners import parallel
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.base_model import BaseModel
+from backend.learners.distributed import Team
 from backend.learners.learner import LoraLearner
 from backend.learners.models import BaseModels
-from backend.learners.team import Team
 from backend.learners.training import train
 from backend.rounds.context import Context
 from backend.store import Store

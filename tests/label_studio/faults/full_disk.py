@@ -18,7 +18,7 @@ from typing import Any
 
 from backend.learners.models import BaseModels
 from backend.rounds.context import Context
-from backend.rounds.engine import due, notifier
+from backend.rounds.engine import notifier, retry
 from backend.rounds.engine.notifier import notify
 from backend.rounds.engine.workflow import RoundExecutor
 from backend.rounds.steps import train as training
@@ -31,7 +31,7 @@ from tests.conftest import labeled_sentences
 
 def main(base_model: str, folder: Path) -> dict[str, Any]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
-    due._PAUSE = notifier._PAUSE_AFTER_ERROR = 1.0
+    retry._PAUSE = notifier._PAUSE_AFTER_ERROR = 1.0
     seen: dict[str, Any] = {}
     store = Store(folder)
     store.database.migrate()

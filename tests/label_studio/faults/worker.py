@@ -30,8 +30,8 @@ from backend.cli import main
 from backend.labelstudio import transport
 from backend.labelstudio.client import Client
 from backend.rounds.context import ProjectRun
-from backend.rounds.engine import due, workflow
-from backend.rounds.engine.plan import Step
+from backend.rounds.engine import retry, workflow
+from backend.rounds.engine.step_order import Step
 from backend.rounds.steps import train as training
 from backend.store.database import Database
 
@@ -143,7 +143,7 @@ def watch_calls(plan: Plan) -> None:
 if __name__ == "__main__":
     import sys
 
-    due._PAUSE = due._LONGEST_PAUSE = 1.0  # failed rounds are tried again at once
+    retry._PAUSE = retry._LONGEST_PAUSE = 1.0  # failed rounds are tried again at once
     if folder := os.environ.get("FAULTS"):
         plan = Plan(Path(folder))
         watch_steps(plan)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from backend.evaluation.bounds import FIRST, RISK, due, equivalent, level, lower_end, upper_end
 from backend.evaluation.measures import wilson
-from backend.evaluation.stopping import FIRST, RISK, due, equivalent, level, lower_end, upper_end
 
 
 def looks(counts: list[int]) -> list[tuple[int, float]]:

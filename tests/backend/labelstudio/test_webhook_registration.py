@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.labelstudio import webhook
+from backend.labelstudio import webhook_registration
 
 
 class Hooks:
@@ -41,7 +41,7 @@ OTHER = {"url": "http://elsewhere.org/hook", "headers": {"X": "y"}, "is_active":
 def test_one_active_webhook_with_our_secret_and_others_untouched(there: list[dict[str, Any]]) -> None:
     client = Hooks(OTHER, *there)
     for _ in range(2):
-        webhook.ensure(client, 1, "http://backend.internal:9090/", "1.secret")  # type: ignore[arg-type]
+        webhook_registration.ensure(client, 1, "http://backend.internal:9090/", "1.secret")  # type: ignore[arg-type]
     other, ours = client.hooks
     assert other == {"id": 0, **OTHER}
     assert (ours["url"], ours["is_active"]) == (URL, True)
@@ -49,14 +49,14 @@ def test_one_active_webhook_with_our_secret_and_others_untouched(there: list[dic
 
 
 def test_a_secret_names_its_project_and_no_two_are_equal() -> None:
-    made = [webhook.new_secret(7), webhook.new_secret(7), webhook.new_secret(8)]
-    assert [webhook.project_of_secret(each) for each in made] == [7, 7, 8]
+    made = [webhook_registration.new_secret(7), webhook_registration.new_secret(7), webhook_registration.new_secret(8)]
+    assert [webhook_registration.project_of_secret(each) for each in made] == [7, 7, 8]
     assert len(set(made)) == 3
     assert min(map(len, made)) > 40
     for wrong in ("", "7", "x.y", "-7.x", "٧.x", "7" * 11 + ".x"):
-        assert webhook.project_of_secret(wrong) is None
+        assert webhook_registration.project_of_secret(wrong) is None
 
 
 def test_a_host_without_a_dot_is_refused_with_the_way_out() -> None:
     with pytest.raises(LabelStudioError, match=r"'backend', a host name without a dot.*backend\.internal"):
-        webhook.ensure(Hooks(), 1, "http://backend:9090", "1.secret")  # type: ignore[arg-type]
+        webhook_registration.ensure(Hooks(), 1, "http://backend:9090", "1.secret")  # type: ignore[arg-type]

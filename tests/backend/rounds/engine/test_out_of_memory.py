@@ -13,7 +13,7 @@ from backend.errors import BackendError, ModelError
 from backend.learners.base_model import BaseModel
 from backend.rounds.commands import rollback
 from backend.rounds.context import Context
-from backend.rounds.engine import retry
+from backend.rounds.engine import out_of_memory
 from backend.rounds.events import DAMAGED, ROLLBACK
 from backend.rounds.steps import train as training
 from backend.store import Store
@@ -116,7 +116,7 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
         raise Killed
 
     monkeypatch.setattr(training, "train_learner", killed)
-    for _ in range(retry.TRIES):
+    for _ in range(out_of_memory.TRIES):
         with pytest.raises(Killed):
             do(context, "train", number)
     with pytest.raises(

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from backend.errors import InvalidRequestError
-from backend.web.bodies import Body, Event, Pause, Predict, Rollback, Setup, Strategy, checked, read
+from backend.web.request_bodies import Body, Event, Pause, Predict, Rollback, Setup, Strategy, checked, read
 
 
 @pytest.mark.parametrize("model", [Event, Pause, Predict, Rollback, Setup, Strategy])
