@@ -52,16 +52,21 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
-# Folders whose tests mostly wait, for a server or a browser: first, so that the others fill the time.
-_WAITING = ("label_studio", "docker", "browser")
+# Folders whose tests share a server, an image or a browser, and mostly wait for it.
+_SHARING = ("label_studio/faults", "label_studio", "docker", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one process, with its servers and models, and the slow folders first."""
+    """Run what shares a server or a model in one process (xdist's groups), and what mostly waits first."""
     root = Path(__file__).parent
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(root).as_posix()
+        return next((folder for folder in _SHARING if path.startswith(f"{folder}/")), path)
+
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(root).as_posix()))
-    items.sort(key=lambda item: item.path.relative_to(root).parts[0] not in _WAITING)
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) not in _SHARING)
 
 
 def sentence(label: str, rng: random.Random) -> str:
