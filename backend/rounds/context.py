@@ -58,7 +58,7 @@ class Context:
     computing: threading.Lock = field(default_factory=threading.Lock)  # held by the one model at work in this process
 
     def open(self, project_id: int) -> ProjectRun:
-        """The work on one project. Nothing is read before it is needed."""
+        """A `ProjectRun` for one project. Nothing is read before it is needed."""
         return ProjectRun(**{each.name: getattr(self, each.name) for each in fields(Context)}, id=project_id)
 
 
@@ -121,16 +121,16 @@ class ProjectRun(Context):
         return found
 
     def fresh(self) -> Self:
-        """The same work, with settings read again from the store."""
+        """A copy that reads the settings again."""
         return replace(self)
 
     def set(self, **values: Any) -> Self:
-        """Write columns of the project's row; the work with these values."""
+        """Write columns of the project's row. Returns a copy that reads the settings again."""
         self.store.projects.set(self.id, **values)
         return self.fresh()
 
     def take_over(self) -> Self:
-        """The same work under a new fencing token.
+        """A copy with a new fencing token.
 
         A worker that had the project before, frozen or cut off, can no longer write to the store or to Label Studio:
         its calls raise `FencedError`.
@@ -139,7 +139,7 @@ class ProjectRun(Context):
         return replace(self, store=store, client=self.client.guarded(store.database.require))
 
     def attempt(self, what: str, function: Callable[[], _T]) -> _T | None:
-        """The result of `function`; None, with a log entry, if it fails. For advice that no round depends on."""
+        """The result of `function`; None, with a log entry, if it fails. For results that no round depends on."""
         try:
             return function()
         except FencedError:

@@ -46,7 +46,7 @@ class Rounds:
         with self._database.write(self._id) as session:
             session.execute(update(Round).where(*where).values(**values))
 
-    def put_review(self, number: int, found: dict[str, Any] | None) -> None:
+    def put_review(self, number: int, found: dict[str, Any]) -> None:
         """Store a round's label review and delete those of earlier rounds."""
         earlier = (Round.project_id == self._id, Round.number < number)
         with self._database.write(self._id) as session:

@@ -178,9 +178,10 @@ class Serving:
         return 0 if project is None else project.adapter
 
     def _load_or_older(self, project_id: int, wanted: int, former: _InService | None) -> _InService:
-        """The wanted version or a replacement: the former adapter if it is unavailable, another version if damaged.
+        """The wanted version or, if it cannot be loaded, the former adapter.
 
-        That is the newest older undamaged one, else a later one. A wanted version that may become available is retried.
+        Without a former one: the newest older undamaged version, else a later one. A wanted version that may become
+        available is retried.
         """
         shared = self._store.files.shared is not None
         try:
@@ -192,22 +193,25 @@ class Serving:
             if former is None and not isinstance(error, DamagedError | SharedError):
                 raise
             report = isinstance(error, DamagedError)
-            found = former
-            kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
-            for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones, rolled back, come last
-                with suppress(ModelError, SharedError):
-                    found = found or self._load(project_id, version)
+            found = former or self._any_undamaged(project_id, wanted)
             what = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)
-            said = f"{what}. Adapter {found.version} serves in its place" if found is not None else what
+            message = f"{what}. Adapter {found.version} serves in its place" if found is not None else what
             if report:
-                self._report(project_id, wanted, said)
+                self._report(project_id, wanted, message)
             else:
-                log.error("project %d: %s", project_id, said)
+                log.error("project %d: %s", project_id, message)
             if found is None:
                 raise
             for_good = isinstance(error, DamagedError) and not shared  # else it may become available
             found.instead_of, found.until = wanted, math.inf if for_good else time.monotonic() + _AGAIN
             return found
+
+    def _any_undamaged(self, project_id: int, wanted: int) -> _InService | None:
+        kept = [n for n in self._store.files.adapters(project_id).versions() if n != wanted]
+        for version in sorted(kept, key=lambda n: (n > wanted, -n)):  # later ones, rolled back, come last
+            with suppress(ModelError, SharedError):
+                return self._load(project_id, version)
+        return None
 
     def _forget_copies(self, project_id: int, version: int) -> None:
         """Delete local copies of old versions in shared storage: rounds on other hosts do not delete them here."""
@@ -238,15 +242,15 @@ class Serving:
         answers = cached_answers(self._store, project_id, read_only=True)
         try:
             learner = self._models.learner(adapter.base_model, name, folder, answers)
+            return _InService(version, learner, learned(adapter))
         except (MemoryError, RuntimeError) as error:
             if not memory.ran_out(error):
                 raise
-            memory.release()
-            raise ModelError(
-                f"adapter {version} of project {project_id} was not loaded, because memory ran out; give the web "
-                "server more memory, or choose a smaller base_model"
-            ) from None
-        return _InService(version, learner, learned(adapter))
+        memory.release()  # not earlier: the error refers to what was loaded
+        raise ModelError(
+            f"adapter {version} of project {project_id} was not loaded, because memory ran out; give the web server more "
+            "memory, or choose a smaller base_model"
+        )
 
     def _current_targets(self, project_id: int, service: _InService) -> Sequence[Target]:
         """The targets with the thresholds and temperatures of the last round, which may have kept the adapter."""

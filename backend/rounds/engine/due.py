@@ -7,16 +7,17 @@ import time
 from backend.errors import DamagedError
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
-from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
+from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING
 from backend.rounds.quality.stopping import budget_spent, stopped_by
 from backend.store.models import Round
+from backend.store.shared import SharedError
 from backend.targets import Target
 
 _QUIET = 600.0  # seconds after a round before a few labels start another because no task is left
 
 
 def reason_for_round(run: ProjectRun) -> str | None:
-    """Why a round should run now, as a sentence; None if not. Reads the synced store; events only add requests.
+    """Why a round should run now, as a sentence; None if not. Reads the synced store, and the requests among the turn's events.
 
     The train step skips training if nothing new can be learned, so a round for a new queue is cheap.
     """
@@ -36,7 +37,8 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if project.paused:
         return None
     changed = _change_since(last, run)
-    if last is not None and last.state == "failed" and changed is None and _waits_after_failure(run, last):
+    waits = last is not None and last.state == "failed" and changed is None and SETUP not in actions
+    if waits and _waits_after_failure(run, last):
         return None
     if project.back_to is not None:
         return f"going back to adapter {project.back_to}"
@@ -48,7 +50,7 @@ def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
 
 
 def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
-    """Enough new labels, a budget they used up, or the last ones of the project."""
+    """Enough new labels, a budget that is used up, or the last open tasks labeled."""
     options, tasks = run.options, run.tasks
     new_labels = tasks.count_new_labels()
     if new_labels >= options.batch_size:
@@ -84,18 +86,20 @@ def _change_since(last: Round | None, run: ProjectRun) -> str | None:
         return None
     if tuple(Target.from_json(each) for each in last.targets) != run.spec.targets:
         return "the choices in the label config changed"
-    if last.options is not None and last.options != run.project.options:
-        return "the options changed"
-    return None
+    if last.options is None:  # of an earlier release, which did not store them: the event must do
+        return "the options changed" if SETUP in run.events["actions"] else None
+    return "the options changed" if last.options != run.project.options else None
 
 
 def _is_damaged(run: ProjectRun) -> bool:
-    """Whether the files of the adapter in service are damaged. Reads all of them."""
+    """Whether the files of the adapter in service are damaged. Reads all of them; False while they are unreachable."""
     try:
         if run.project.adapter:
             run.store.adapter_folder(run.id, run.project.adapter)
     except DamagedError:
         return True
+    except SharedError:
+        return False
     return False
 
 

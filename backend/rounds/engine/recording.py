@@ -29,13 +29,14 @@ def perform(step: Step, run: ProjectRun) -> Any:
 
 
 def after(step: Step, run: ProjectRun, result: Any) -> ProjectRun:
-    """The work with the result of a step."""
+    """The `ProjectRun` with the result of a step."""
     return replace(run, **{step.result: result}) if step.result is not None else run
 
 
 def _perform(step: Step, run: ProjectRun) -> Any:
     for part in step.parts:
-        _perform(part, run)
+        if part.applies(current := run.fresh()):  # an earlier part may have waited long
+            _perform(part, current)
     if step.run is None:
         return None
     if step.optional is not None:

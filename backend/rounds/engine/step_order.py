@@ -34,11 +34,11 @@ class Step:
 
     name: str
     run: Callable[[ProjectRun], Any] | None = None
-    parts: tuple[Step, ...] = ()  # in place of `run`: steps that run as one
+    parts: tuple[Step, ...] = ()  # in place of `run`: steps that run as one; their `retries` and `result` are not used
     result: str | None = None  # the field of `ProjectRun` that takes the return value
     retries: bool = False  # calls Label Studio: repeated on errors that may pass
     shrinks_batches: bool = False  # repeated with halved batches when memory ran out
-    optional: str | None = None  # what is missing if it fails; the round goes on without it. None: a failure ends it
+    optional: str | None = None  # what it provides, for the log; the round goes on if it fails. None: required
     recorded: bool = True  # its begin and its seconds are written to the round
     applies: Callable[[ProjectRun], bool] = _always
 
@@ -58,7 +58,8 @@ ROUND = (
     Step(name="judge", parts=(
         Step(name="judge", run=label_errors.write, shrinks_batches=True, optional="which labels are likely wrong"),
         Step(name="stopping", run=stopping.judge),
-        Step(name="explain", run=explanations.explain, shrinks_batches=True, optional="why tasks were selected"),
+        Step(name="explain", run=explanations.explain, shrinks_batches=True, optional="why tasks were selected",
+             applies=explanations.applies),
         Step(name="map", run=text_map.draw, shrinks_batches=True, optional="the map"),
     )),
     Step(name="finish", run=finish, recorded=False),

@@ -1,4 +1,4 @@
-"""The begin of a turn: which events it covers, and whether a round is due."""
+"""The first steps of a turn: which events it covers, and whether a round is due."""
 
 from __future__ import annotations
 

@@ -27,14 +27,18 @@ _SHOWN = 200  # characters of a value
 _TIE = 1e-5  # cosines closer than this are equal: the last digits of float32 sums depend on the processor
 
 
+def applies(run: ProjectRun) -> bool:
+    """Whether the round selected a queue."""
+    return run.queue is not None
+
+
 def explain(run: ProjectRun) -> None:
     """Write to each place of the round's queue why its task was selected.
 
     `says`: the prediction with its confidence and the two most likely classes. `novelty` and `density`: the shares of
     all candidates that are closer to a label, and that are less similar to the other candidates.
     """
-    if run.queue is None:
-        return
+    assert run.queue is not None
     tasks = run.tasks
     items = run.rounds.queue(run.queue)
     texts = tasks.texts([item.task_id for item in items])

@@ -58,6 +58,7 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
         run = run.fresh()
         if not run.project.connected:
             return
+    _ = run.spec  # an unsupported label config ends the turn with a message, also while there is nothing to read
     known_up_to = run.project.task_mark
     newest = [run.project.change_mark or "", *_add_new(run)]
     if known_up_to:
@@ -125,7 +126,7 @@ def _hold_out(run: ProjectRun) -> None:
 
 
 def _add_new(run: ProjectRun) -> list[str]:
-    """Add tasks with numbers above the mark, page by page. Returns the times of change that it saw."""
+    """Add tasks with numbers above the mark, page by page. Returns the latest change time of each page."""
     seen = []
     for page in run.client.new_tasks(run.id, run.project.task_mark):
         _put_texts(run, page)
@@ -140,7 +141,7 @@ def _add_new(run: ProjectRun) -> list[str]:
 
 
 def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
-    """Store texts and labels of tasks with their annotations. Returns the times of change that it saw."""
+    """Store texts and labels of tasks with their annotations. Returns the latest change time of each page."""
     seen = []
     for page in pages:
         _put_texts(run, page)

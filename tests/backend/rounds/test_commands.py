@@ -43,6 +43,16 @@ def test_what_changed_during_a_pause_starts_a_round_after_it(
     assert reason(context) is None
 
 
+def test_rounds_of_earlier_releases_know_no_options_and_the_event_must_do(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    fill(store, tiny_encoder)
+    run(context, 1)
+    store.of(7).rounds.set(1, options=None)
+    assert reason(context) is None
+    assert reason(context, {"setup"}) == "the options changed"
+
+
 def test_an_adapter_damaged_during_a_pause_starts_a_round_after_it(
     context: Context, store: Store, tiny_encoder: Path
 ) -> None:
