@@ -248,8 +248,8 @@ class Serving:
                 raise
         memory.release()  # not earlier: the error refers to what was loaded
         raise ModelError(
-            f"adapter {version} of project {project_id} was not loaded, because memory ran out; give the web server more "
-            "memory, or choose a smaller base_model"
+            f"adapter {version} of project {project_id} was not loaded, because memory ran out; give the web server "
+            "more memory, or choose a smaller base_model"
         )
 
     def _current_targets(self, project_id: int, service: _InService) -> Sequence[Target]:

@@ -17,7 +17,7 @@ _QUIET = 600.0  # seconds after a round before a few labels start another becaus
 
 
 def reason_for_round(run: ProjectRun) -> str | None:
-    """Why a round should run now, as a sentence; None if not. Reads the synced store, and the requests among the turn's events.
+    """Why a round should run now, as a sentence; None if not. Reads the synced store and the requests among events.
 
     The train step skips training if nothing new can be learned, so a round for a new queue is cheap.
     """
@@ -37,15 +37,16 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if project.paused:
         return None
     changed = _change_since(last, run)
-    waits = last is not None and last.state == "failed" and changed is None and SETUP not in actions
-    if waits and _waits_after_failure(run, last):
+    if changed is None and SETUP not in actions and _waits_after_failure(run, last):
         return None
     if project.back_to is not None:
         return f"going back to adapter {project.back_to}"
     return _reason_of_labels(run, last) or _reason_of_state(run, last, changed)
 
 
-def _waits_after_failure(run: ProjectRun, last: Round) -> bool:
+def _waits_after_failure(run: ProjectRun, last: Round | None) -> bool:
+    if last is None or last.state != "failed":
+        return False
     return 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
 
 

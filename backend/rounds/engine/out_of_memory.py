@@ -24,7 +24,8 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
 
     Tries are counted in the store before they begin: a process killed for its memory leaves no other trace than a step
     that began and did not end. A try begins after it has the computing lock: only one step computes at a time, so a
-    kill is counted for the step that caused it. The size that fitted is stored for later rounds. An orderly stop of the worker does not count as a try.
+    kill is counted for the step that caused it. The size that fitted is stored for later rounds. An orderly stop of the
+    worker does not count as a try.
     """
     served = is_served(run.options.base_model)
     with nullcontext() if served else run.computing:  # a server computes elsewhere and may take long
