@@ -114,7 +114,7 @@ def watch_steps(plan: Plan) -> None:
 
 
 def watch_calls(plan: Plan) -> None:
-    real = transport.http_client
+    real = transport._http_client
 
     def client(*arguments: Any) -> Any:
         made = real(*arguments)
@@ -135,9 +135,7 @@ def watch_calls(plan: Plan) -> None:
         }
         return made
 
-    from backend.labelstudio import client as module
-
-    module.http_client = client
+    transport._http_client = client
 
 
 if __name__ == "__main__":
