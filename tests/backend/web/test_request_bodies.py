@@ -31,7 +31,7 @@ def test_every_example_is_valid(model: type[Body]) -> None:
         (Pause, {"paused": 1}, "'paused' must be given as true or false; received 1."),
         (Strategy, {}, "'strategy' must be given as the name of a strategy, or null for that of the options; it is"),
         (Strategy, {"strategy": {"a": 1}}, "received an object."),
-        (Event, {"action": "a-b", "project": 7}, "'action' must be an event name in capitals, such as ANNOTATION_CREATED; r"),
+        (Event, {"action": "a-b", "project": 7}, "must be an event name in capitals, such as ANNOTATION_CREATED; r"),
         (Event, {"action": "A\n", "project": 7}, "'action' must be an event name"),
         (Event, {"action": "A", "project": {"id": "x"}}, "'project' must be the number of a project, or an object"),
         (Predict, {"project": 7, "tasks": [{}, []]}, "each an object with 'data'; received a list at position 1. /op"),
