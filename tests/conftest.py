@@ -52,8 +52,8 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
-# Folders whose tests share a server, an image or a browser, and mostly wait for it.
-_SHARING = ("label_studio/faults", "label_studio", "docker", "browser")
+# Folders whose tests share a server, an image or a browser, and mostly wait for it. The longest first.
+_SHARING = ("label_studio", "label_studio/faults", "docker", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,11 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def group(item: pytest.Item) -> str:
         path = item.path.relative_to(root).as_posix()
-        return next((folder for folder in _SHARING if path.startswith(f"{folder}/")), path)
+        return next((folder for folder in reversed(_SHARING) if path.startswith(f"{folder}/")), path)
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) not in _SHARING)
+    items.sort(key=lambda item: _SHARING.index(group(item)) if group(item) in _SHARING else len(_SHARING))
 
 
 def sentence(label: str, rng: random.Random) -> str:

@@ -80,7 +80,7 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
     try:
         selection = strategy.select(pool, task.batch, np.random.default_rng([options.seed, number]))
     except StrategyError as error:
-        raise BackendError(f"strategy '{strategy.name}' cannot choose: {error}") from error
+        raise BackendError(f"strategy '{strategy.name}' cannot select: {error}") from error
     run.seconds_choosing += time.perf_counter() - started
     run.chosen.extend(int(row) for row in candidates[selection.indices])
     if run.strategy == AUTO:

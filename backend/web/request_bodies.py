@@ -139,7 +139,9 @@ class Event(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"action": "ANNOTATION_CREATED", "project": {"id": 7}}]})
 
-    action: Annotated[str, Must("be an event name in capitals, such as ANNOTATION_CREATED")] = Field(pattern="^[A-Z_]{1,64}$")
+    action: Annotated[str, Must("be an event name in capitals, such as ANNOTATION_CREATED")] = Field(
+        pattern="^[A-Z_]{1,64}$"
+    )
     project: Annotated[
         int, PlainValidator(_number_of_event, json_schema_input_type=_Number | EventProject),
         Must("be the number of a project, or an object with the number as 'id'"),

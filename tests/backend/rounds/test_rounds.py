@@ -215,7 +215,7 @@ class TestRound:
 
     def test_an_unknown_project_is_named(self, context: Context) -> None:
         with pytest.raises(BackendError, match="project 5 is not known here"):
-            context.project(5)
+            _ = context.open(5).project
 
 
 @given(st.integers(0, 60), st.integers(0, 20))

@@ -293,7 +293,7 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     here, there = stores
     assert there.files.shared is not None
     there.files.shared.tolerant = True
-    context = Context(here, None, BaseModels(), no_bar)  # type: ignore[arg-type]
+    context = Context(store=here, client=None, models=BaseModels(), bar=no_bar)  # type: ignore[arg-type]
     fill(here, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
     do(context, "decide", actions=["START_TRAINING"])
     do(context, "serve", 1, do(context, "train", 1))
@@ -325,7 +325,7 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
 def test_adapters_from_before_are_shared_by_the_next_round(url: str, tmp_path: Path, tiny_encoder: Path) -> None:
     alone = Store(tmp_path / "a")
     alone.database.migrate()
-    context = Context(alone, None, BaseModels(), no_bar)  # type: ignore[arg-type]
+    context = Context(store=alone, client=None, models=BaseModels(), bar=no_bar)  # type: ignore[arg-type]
     fill(alone, tiny_encoder, labeled=12, max_steps=12, min_steps=12)
     do(context, "decide", actions=["START_TRAINING"])
     assert do(context, "train", 1) == 1

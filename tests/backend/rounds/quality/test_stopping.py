@@ -310,4 +310,4 @@ class TestTelling:
         fill(store, tiny_encoder, labeled=8, budget=8)
         run(context, 1)
         do(context, "tell")
-        assert "it could not be told to NOTIFY_URL" in caplog.text
+        assert "could not compute the message to NOTIFY_URL" in caplog.text

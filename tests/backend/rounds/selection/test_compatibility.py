@@ -143,7 +143,7 @@ def test_a_model_behind_a_server_learns_what_has_letters() -> None:
     refuse_unsupported(ProjectOptions.from_extra_params({"base_model": "openai:x"}), parse(config("pairwise")).targets)
     choices = "".join(f'<Choice value="{number}"/>' for number in range(52))
     many = f'<View><Text name="text" value="$text"/><Choices name="c" toName="text">{choices}</Choices></View>'
-    with pytest.raises(UnsupportedConfigError, match=r"'c' has 52 choices; .* of which there are 51"):
+    with pytest.raises(UnsupportedConfigError, match=r"'c' has 52 choices; .* answers with one of 51 letters"):
         refuse_unsupported(options, parse(many).targets)
 
 

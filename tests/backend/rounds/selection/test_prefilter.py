@@ -12,7 +12,7 @@ from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config import parse
 from backend.learners.learner import LoraLearner
 from backend.options import ProjectOptions
-from backend.rounds.context import Context, spec_of
+from backend.rounds.context import Context
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.rounds.selection.prefilter import to_score
 from backend.rounds.steps.publish import predictions
@@ -112,9 +112,9 @@ def test_a_probe_for_numbers_is_refused() -> None:
 
 def test_without_any_label_a_share_is_drawn(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=200, shortlist=0.25)
-    project = context.project(7)
-    found = to_score(opened(context), spec_of(project).targets)
+    targets = context.open(7).spec.targets
+    found = to_score(opened(context), targets)
     waiting = store.of(7).tasks.listed_waiting(audit=False)
     assert len(np.intersect1d(found.ids, waiting.ids)) == int(np.ceil(0.25 * len(waiting.ids)))
-    again = to_score(opened(context), spec_of(project).targets)
+    again = to_score(opened(context), targets)
     np.testing.assert_array_equal(found.ids, again.ids)

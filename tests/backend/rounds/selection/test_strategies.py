@@ -16,7 +16,6 @@ from backend.rounds.steps.select import select
 from backend.store import Store
 from backend.targets import Target
 from strategies import Pool
-from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import opened
 from tests.backend.steps import play as run
@@ -61,7 +60,7 @@ def test_the_pool_states_whether_a_text_may_have_several_labels(
     fill(store, tiny_encoder)
     if several:
         config = CONFIG.replace('toName="text"', 'toName="text" choice="multiple"')
-        store.projects.connect(7, label_config=config, options=project_of(store).options, host="b.local")
+        store.projects.set(7, label_config=config)
     pools: list[Pool] = []
     monkeypatch.setattr(
         "backend.rounds.steps.select.Pool", lambda **fields: (pools.append(Pool(**fields)), pools[-1])[1]
@@ -157,7 +156,7 @@ def test_scores_that_are_no_numbers_fail_the_round_with_a_reason(
     damaged["features"][:] = np.nan
     scores.clear()
     scores.add(digests, damaged)
-    with pytest.raises(BackendError, match=r"strategy 'badge' cannot choose: pool.features contains NaN"):
+    with pytest.raises(BackendError, match=r"strategy 'badge' cannot select: pool.features contains NaN"):
         select(opened(context, number=1, version=1))
     scores.clear()
     scores.add(digests, {"topic/probs": damaged["topic/probs"]})

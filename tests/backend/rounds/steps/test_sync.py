@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,6 @@ from backend.rounds.context import Context
 from backend.rounds.engine.notifier import due
 from backend.rounds.steps.sync import _warn_of_overlaps, sync
 from backend.store import Store
-from backend.store.models import Project
 from backend.store.rounds import Place
 from backend.targets import sides
 from tests.backend.rounds.memory import START, Memory
@@ -248,7 +248,7 @@ def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> Non
     states = [
         state_of(n, [{"result": r}], spec) for n, r in enumerate(([region(0, 4), region(3, 5)], [], [region(0, 4)]))
     ]
-    _warn_of_overlaps(Project(id=7), spec, states)
+    _warn_of_overlaps(SimpleNamespace(id=7, spec=spec), states)  # type: ignore[arg-type]
     assert "'l' has spans that overlap" in caplog.text
     assert "in 1 tasks (the first is 0)" in caplog.text
 
