@@ -80,7 +80,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str)
     before = team.backend.store.projects.get(team.id)
     os.kill(sleeper, signal.SIGCONT)
     # The server has ended a transaction that nobody went on with: that is all its worker hears.
-    heard = "met an error that it does not know" if where == "in write" else "another worker has taken this round over"
+    heard = "unexpected error in the step" if where == "in write" else "another worker has taken this round over"
     wait_for("the sleeper to see", lambda: heard in team.backend.log(), MINUTE)
     time.sleep(2.0)
     after = team.backend.store.projects.get(team.id)
