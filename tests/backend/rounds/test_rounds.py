@@ -213,6 +213,11 @@ class TestRound:
         run(context, 2)
         assert embedded == ["apple pear"]
 
+    def test_the_seconds_of_the_sync_are_recorded(self, context: Context, store: Store, tiny_encoder: Path) -> None:
+        fill(store, tiny_encoder)
+        assert do(context, "decide", actions=["START_TRAINING"], sync_seconds=1.25) == 1
+        assert store.of(7).rounds.get(1).seconds == {"sync": 1.25}  # type: ignore[union-attr]
+
     def test_an_unknown_project_is_named(self, context: Context) -> None:
         with pytest.raises(BackendError, match="project 5 is not known here"):
             _ = context.open(5).project
