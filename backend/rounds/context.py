@@ -64,7 +64,7 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectRun(Context):
-    """The work on one project: its settings as first read, and what the steps of the round found so far.
+    """One project in a round: its settings as first read, and the results of the steps so far.
 
     Settings are cached; `fresh()` reads them again.
     """
@@ -115,7 +115,7 @@ class ProjectRun(Context):
     def round(self) -> Round:
         """The row of the running round. Raises `BackendError` if a restored state lacks it."""
         assert self.number is not None
-        found = self.store.of(self.id).rounds.get(self.number)
+        found = self.rounds.get(self.number)
         if found is None:
             raise BackendError(f"round {self.number} is unknown, because an older state was restored")
         return found
