@@ -27,9 +27,12 @@ _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "-
 PATIENCE = 30_000  # milliseconds
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's, or whatever CHROMIUM names; else the one that playwright installed."""
+    """Debian's, or whatever CHROMIUM names; else the one that playwright installed.
+
+    For this folder only: while it runs, playwright has an event loop in this thread, and DBOS refuses to work beside it.
+    """
     program = os.environ.get("CHROMIUM") or next((found for name in _NAMES if (found := shutil.which(name))), None)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=program, args=_QUIET)

@@ -42,7 +42,7 @@ def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: T
     team = team_of_toy
     texts = [text for text, _ in labeled_sentences(60)]
     team.create(texts)
-    team.connect(instructions="Fruit is what grows on trees.", audit_share=0.0)
+    team.connect(instructions="Fruit is what grows on trees.", audit_share=0.0, shots=3)  # so the prompt stays
     team.wait_for_round(1)
     first = team.predictions(f"p{team.id}-a1-q1")
     assert len(first) == 3 * BATCH
@@ -68,14 +68,9 @@ def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: T
     assert len(toy.asked) == asked + 1
 
     team.label_batch()
+    asked = len(toy.asked)
     team.wait_for_round(3)
-    again = toy.questions()[asked + 1 :]
-    assert len(again) <= 8 + len(texts)  # more examples than half as many again, so another prompt: each text once
-
-    team.label_batch()
-    before = len(toy.asked)
-    team.wait_for_round(4)
-    assert len(toy.asked) == before, "a prompt that stays asks nothing twice"
+    assert len(toy.asked) == asked, "a prompt that stays asks nothing twice"
     log = team.backend.log()
     assert KEY not in log
     assert not any(text in log for text in texts)
