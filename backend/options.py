@@ -66,6 +66,12 @@ class ProjectOptions(BaseSettings):
     """weight of each of several controls in the queue, such as `{"topic": 2}`. Default: 1 for each control"""
     ignore_controls: list[str] = Field(default_factory=list)
     """names of controls that are not learned, such as a field for remarks. Default: all are learned"""
+    class_names: bool = True
+    """true: the model knows the [names of the classes](labels.md#class-names) before any label. false: it learns from
+    labels only"""
+    descriptions: dict[str, str] = Field(default_factory=dict)
+    """classes in words, where names are codes, such as `{"HUM": "a person or group"}`. Default: the label config's
+    values and hints"""
     pseudo_labels: int = Field(100, ge=0)
     """maximum number of texts per round that each view of `co_training` labels for the other"""
     pseudo_confidence: float = Field(0.95, gt=0, le=1)

@@ -12,6 +12,7 @@ from lxml import etree
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio import inputs
 from backend.labelstudio.controls import BY_KIND, BY_TAG, SUPPORTED
+from backend.labelstudio.controls.class_texts import class_texts
 from backend.labelstudio.task_spec import Condition, Control, TaskSpec
 from backend.targets import Kind
 
@@ -90,7 +91,10 @@ def _control(tag: Any, elements: dict[str, Any]) -> Control:
             )
     control = BY_KIND[_by_choice(tag, kind, where)].read(tag)
     in_markup = elements[labels[0]].tag == "HyperText"
-    return replace(control, to_name=labels[0], labels=labels, in_markup=in_markup, conditions=_conditions(tag))
+    return replace(
+        control, to_name=labels[0], labels=labels, in_markup=in_markup, conditions=_conditions(tag),
+        class_texts=class_texts(tag, control.target.classes),
+    )  # fmt: skip
 
 
 def _leave_out(tag: Any) -> str:

@@ -26,6 +26,7 @@ class Control:
     labels: tuple[str, ...] = ()  # names of the inputs that it labels
     in_markup: bool = False  # its regions have offsets in HTML
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the path to each class
+    class_texts: tuple[str, ...] = ()  # of each class in words; "" for a class without
     conditions: tuple[Condition, ...] = ()  # it is shown if all are met
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
@@ -77,6 +77,7 @@ class TrainingOptions:
     seed: int = 0
     shots: int = 16  # served models: most few-shot examples in a prompt
     instructions: str = ""  # served models: task description in the prompt
+    class_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by target: each class in words
     committee: CommitteeOptions | None = None  # trained with the adapter
 
 

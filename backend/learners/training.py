@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from peft import LoraConfig, TaskType
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
 from backend.errors import ModelError
+from backend.learners import class_names, saved
 from backend.learners import heads as linear_heads
-from backend.learners import saved
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
@@ -24,6 +26,7 @@ from backend.learners.distributed import ALONE, Team
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.learner import LoraLearner
+from backend.learners.lower_layers import LowerLayers, fits, layers_of
 from backend.targets import Target, Values
 
 Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name
@@ -39,19 +42,23 @@ def train(
     *,
     warm_start: Path | None = None,
     frozen_view: Examples | None = None,
+    unlabeled: Sequence[str] = (),
     team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> None:
     """Fine-tune an adapter with its heads on labeled texts and save it to `folder`, with its committee if configured.
 
     values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
-    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. team: the processes of
+    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: a sample of
+    the texts to predict, against which class names are compared (`options.class_texts`). Without labels the adapter
+    changes nothing, and its heads know the class names. team: the processes of
     data-parallel training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on
     the same machine. Raises `ModelError` if the loss is not finite.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
-    _train_one(base, (texts, values), targets, options, folder, warm_start, team, _part(progress, 0, members))
+    _train_one(base, (texts, values), targets, options, folder, warm_start, unlabeled, team,
+               _part(progress, 0, members))  # fmt: skip
     if committee is None or committee.kind == "dropout":
         return
     (target,) = targets
@@ -69,7 +76,7 @@ def train(
             _train_one(
                 base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
                 _member_options(base, options, targets, member), member_folder(folder, member), None,
-                team, _part(progress, member, members),
+                unlabeled, team, _part(progress, member, members),
             )  # fmt: skip
 
 
@@ -94,6 +101,7 @@ def _train_one(
     options: TrainingOptions,
     folder: Path,
     warm_start: Path | None,
+    unlabeled: Sequence[str],
     team: Team,
     progress: Progress,
 ) -> None:
@@ -103,10 +111,14 @@ def _train_one(
     with base.lock, torch.random.fork_rng():
         torch.manual_seed(options.seed)
         heads = [head_of(target, base.dimensions) for target in targets]
+        named = [_start(base, head, texts, values, unlabeled, options) for head in heads]
         for head in heads:
             head.linear.to(base.device)
-            given = [(t, v[head.target.name]) for t, v in zip(texts, values, strict=True) if head.target.name in v]
-            head.prepare([text for text, _ in given], [value for _, value in given], base)
+        if texts:
+            texts, values = _with_names(texts, values, targets, named)
+            for head in heads:
+                given = _labeled(head.target, texts, values)
+                head.prepare([text for text, _ in given], [value for _, value in given], base)
         if warm_start is None:
             base.adapters.drop(adapter)
             base.adapters.add(adapter, lora_config(base, options, targets))
@@ -118,12 +130,46 @@ def _train_one(
         try:
             if team.rank:  # processes need different dropout, but the same initial weights
                 torch.manual_seed(options.seed + team.rank)
-            with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
-                _fit(base, parameters, heads, texts, values, options, team, progress)
+            if texts:
+                with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
+                    _fit(base, parameters, heads, texts, values, options, team, progress)
             base.adapters.save(adapter, folder)
         finally:
             base.adapters.drop(adapter)
     saved.write(folder, base.name, heads, options)
+
+
+def _labeled(target: Target, texts: Sequence[str], values: Sequence[Values]) -> list[tuple[str, Any]]:
+    """The texts with a label of the target, and their labels."""
+    return [(text, each[target.name]) for text, each in zip(texts, values, strict=True) if target.name in each]
+
+
+def _start(
+    base: BaseModel, head: TargetHead, texts: Sequence[str], values: Sequence[Values], unlabeled: Sequence[str],
+    options: TrainingOptions,
+) -> Sequence[str]:  # fmt: skip
+    """Set the head's weights from class names, where they are known. Returns those that also serve as examples."""
+    names = options.class_texts.get(head.target.name)
+    if names is None or head.target.kind not in class_names.KINDS:
+        return ()
+    given = _labeled(head.target, texts, values)
+    embed = partial(base.embed, max_length=options.max_length)
+    belief = class_names.start(
+        head, embed(names), embed([text for text, _ in given]), [value for _, value in given], embed(unlabeled)
+    )
+    return names if belief >= class_names.BELIEVED else ()
+
+
+def _with_names(
+    texts: Sequence[str], values: Sequence[Values], targets: Sequence[Target], named: Sequence[Sequence[str]]
+) -> Examples:
+    """The examples, and the name of each class as one more."""
+    more = [
+        (name, {target.name: [label] if target.kind == "multilabel" else label})
+        for target, names in zip(targets, named, strict=True)
+        for name, label in zip(names, target.classes, strict=False)
+    ]
+    return [*texts, *(text for text, _ in more)], [*values, *(each for _, each in more)]
 
 
 def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:
@@ -162,13 +208,21 @@ def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Tar
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
     every = any(target.kind in ("spans", "generation") for target in targets)
     dropout = 0.0 if every else 0.05  # on every layer, dropout takes 20 % of the time and gains nothing (10 epochs)
+    layers = layers_of(base.adapters.model, base.config)
+    upper = _upper(targets, len(layers)) if layers is not None else 0
     return LoraConfig(
+        layers_to_transform=list(range(len(layers) - upper, len(layers))) if layers is not None and upper else None,
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
         lora_dropout=dropout if options.lora_dropout is None else options.lora_dropout,
         target_modules=list(known) if known and not every else "all-linear",
         task_type=TaskType.FEATURE_EXTRACTION,
     )
+
+
+def _upper(targets: Sequence[Target], layers: int) -> int:
+    """How many of the upper layers are adapted; 0: all."""
+    return layers // 2 if {target.kind for target in targets} <= class_names.KINDS else 0
 
 
 def default_learning_rate(base: BaseModel, targets: Sequence[Target]) -> float:
@@ -200,6 +254,7 @@ def _fit(
         optimizer, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
     )
     generator = torch.Generator().manual_seed(options.seed)
+    lower = _lower(base, heads, ids)
     step = 0
     while step < total:
         order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
@@ -210,7 +265,7 @@ def _fit(
             mine = team.mine(rows)
             for part in np.array_split(mine, min(len(mine), 2**options.batch_shrink)) if len(mine) else ():
                 batch = pad(base.tokenizer, ids, part)
-                with _autocast(base.device):
+                with _autocast(base.device), lower.recalled(batch) if lower else nullcontext():
                     reading = Reading(base, batch, [texts[row] for row in part], options.max_length)
                     loss = _loss(heads, reading, values, given)
                 if not torch.isfinite(loss):
@@ -225,6 +280,15 @@ def _fit(
             schedule.step()
             step += 1
             progress(step, total)
+
+
+def _lower(base: BaseModel, heads: Sequence[TargetHead], ids: Sequence[list[int]]) -> LowerLayers | None:
+    """The layers below the adapted ones, if their outputs can be kept."""
+    layers = layers_of(base.adapters.model, base.config)
+    if layers is None or max(map(len, ids)) > base.max_positions or not fits(ids, base.dimensions):
+        return None
+    upper = _upper([head.target for head in heads], len(layers))
+    return LowerLayers(base.adapters.model, layers, len(layers) - upper) if 0 < upper < len(layers) else None
 
 
 def _loss(

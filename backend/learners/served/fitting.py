@@ -12,20 +12,18 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from backend.errors import ModelError
 from backend.learners import heads as linear_heads
 from backend.learners.committee import HEADS
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
+from backend.learners.map_head import Prior, fit_map, set_weights
 from backend.learners.served.model import Answered
 from backend.learners.served.prompts import Prompt
 
 _OF_ANSWERS = 0.25  # prior variance of the weights on answers, whose prior means are 1, 0.5, −1 or 0
-_OF_BIASES = 1.0  # prior variance of the biases, around 0
 _OF_MEMBERS = 0.5  # spread of the members' prior means, in prior standard deviations
 
 Given = Sequence[tuple[int, Any]]  # (row of the text in the reading, label)
-Prior = tuple[torch.Tensor, torch.Tensor]  # mean and variance of the weights: (C, D) each
 
 
 def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Prior:
@@ -59,20 +57,20 @@ def fit(
     """
     counts = np.ones(len(given), np.int64) if times is None else times
     used = [(*each, count) for each, count in zip(given, counts.tolist(), strict=True) if count]
-    _set(head, prior[0], torch.zeros(len(prior[0])))
+    set_weights(head, prior[0], torch.zeros(len(prior[0])))
     if head.target.kind == "classification":
         classes = [row for row, name in enumerate(head.target.classes) if any(name == value for _, value, _ in used)]
         if len(classes) < len(head.target.classes):
             if len(classes) > 1:
                 few = replace(head.target, classes=tuple(head.target.classes[row] for row in classes))
                 part = head_of(few, prior[0].shape[1])
-                _descend(part, (prior[0][classes], prior[1][classes]), reading, used)
+                fit_map(part, (prior[0][classes], prior[1][classes]), reading, used)
                 with torch.no_grad():
                     head.linear.weight[classes] = part.linear.weight
                     head.linear.bias[classes] = part.linear.bias
             return
     if used:
-        _descend(head, prior, reading, used)
+        fit_map(head, prior, reading, used)
 
 
 def fit_members(
@@ -89,29 +87,3 @@ def fit_members(
         weights.append(own.linear.weight.detach().clone())
         biases.append(own.linear.bias.detach().clone())
     save_file({"weights": torch.stack(weights), "biases": torch.stack(biases)}, folder / HEADS)
-
-
-def _descend(head: TargetHead, prior: Prior, reading: Answered, used: Sequence[tuple[int, Any, int]]) -> None:
-    rows, wanted, counts = [row for row, _, _ in used], [value for _, value, _ in used], [count for *_, count in used]
-    mean, variance = prior
-    _set(head, mean, torch.zeros(len(mean)))
-    weight, bias, times = head.linear.weight, head.linear.bias, torch.tensor(counts)
-    head.prepare([reading.texts[row] for row in rows], wanted, reading.base)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, tolerance_grad=1e-4, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        total = (head.losses(reading, rows, wanted) * times).sum()
-        total = total + ((weight - mean).square() / (2 * variance)).sum() + bias.square().sum() / (2 * _OF_BIASES)
-        torch.autograd.backward(total)
-        return torch.as_tensor(total)
-
-    found = optimizer.step(loss)  # type: ignore[no-untyped-call]
-    if not torch.isfinite(torch.as_tensor(found)):
-        raise ModelError(f"the head of '{head.target.name}' could not be fitted to the answers; start a round again")
-
-
-def _set(head: TargetHead, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    with torch.no_grad():
-        head.linear.weight.copy_(weight)
-        head.linear.bias.copy_(bias)

@@ -15,8 +15,8 @@ from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import TOKENS_A_BATCH, Batch
-from backend.learners.kinds.base import Reading
 from backend.learners.loading import SERVED
+from backend.learners.map_head import NO_BATCH, Fixed
 from backend.learners.served.prompts import Prompt, mass
 from backend.learners.served.server import Server
 from backend.targets import sides, with_sides
@@ -44,16 +44,10 @@ Memory = Callable[[str], Kept]  # cache by a key for how its results were comput
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered(Reading):
+class Answered(Fixed):
     """Features of texts for the heads: D numbers each, the answers to all prompts followed by the embedding."""
 
-    vectors: torch.Tensor  # (B, D)
     of_sides: torch.Tensor  # (2, B, D)
-
-    @cached_property
-    def pooled(self) -> torch.Tensor:
-        """Features of each text: (B, D)."""
-        return self.vectors
 
     @cached_property
     def sides(self) -> torch.Tensor:
@@ -118,7 +112,7 @@ class ServedModel:
         only = torch.from_numpy(np.concatenate([*paired, np.zeros(base.dimensions, np.bool_)]))
         halves = vectors * only / 2
         return Answered(
-            base, _NO_BATCH, texts, max_length, vectors=vectors, of_sides=torch.stack([halves, -halves])
+            base, NO_BATCH, texts, max_length, vectors=vectors, of_sides=torch.stack([halves, -halves])
         )  # fmt: skip
 
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
@@ -180,4 +174,3 @@ def _part(progress: Progress, before: int, total: int) -> Progress:
     return lambda done, _: progress(before + done, total)
 
 
-_NO_BATCH = Batch(np.empty(0, np.int64), torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0, dtype=torch.int64))

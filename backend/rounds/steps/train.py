@@ -21,7 +21,7 @@ from backend.options import ProjectOptions
 from backend.rounds import adapters
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import ProjectRun
-from backend.rounds.examples import training_examples
+from backend.rounds.examples import class_texts, sample, training_examples
 from backend.rounds.selection import co_training
 from backend.rounds.selection.strategy import strategy_now, training_options
 from backend.store.models import Adapter
@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 def train(run: ProjectRun) -> int:
     """Train an adapter and return its version, which is not yet in service.
 
-    Without labels to learn from, the version in service stays: 0 if there never was one. A served model needs no label.
+    Without labels or class names to learn from, the version in service stays: 0 if there never was one. A served model
+    needs neither.
     Labels of classes that the label config no longer has stay in the store but are not learned; classes without a label
     keep an untrained output; targets without enough labels are left out.
     """
@@ -43,9 +44,9 @@ def train(run: ProjectRun) -> int:
     options = run.options
     examples, targets = training_examples(run)
     if not targets:
-        log.info("project %d: too few different labels, nothing to train on yet", run.id)
+        log.info("project %d: too few different labels and no class names, nothing to train on yet", run.id)
         return run.project.adapter
-    training = training_options(options, strategy_now(run))
+    training = replace(training_options(options, strategy_now(run)), class_texts=class_texts(run))
     fingerprint = _fingerprint(examples, targets, options, training, _identity(run))
     if (known := _trained_before(run, fingerprint)) is not None:
         return known
@@ -122,7 +123,8 @@ def _filling(
             [*(example.text for example in examples), *to_frozen[0]],
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
-        function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view)
+        function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,
+                           unlabeled=sample(run) if training.class_texts else ())  # fmt: skip
 
     def fill(folder: Path) -> None:
         with run.progress(f"training on {len(examples)} labels") as progress:

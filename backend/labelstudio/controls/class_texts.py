@@ -1,0 +1,36 @@
+"""What a label config says of each class, in words that a language model can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_JOINTS = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")  # card_arrival, cardArrival
+_WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # one character is a word in CJK scripts
+
+
+def class_texts(tag: Any, classes: Sequence[str]) -> tuple[str, ...]:
+    """A text for each class of a control, in their order; "" for a class whose name has no words, such as "A" or "1".
+
+    The value that annotators see, or the alias where the value has no words; then the hint. Choices inside others are
+    preceded by them, as in a taxonomy's path.
+    """
+    found: dict[str, str] = {}
+    for element in tag.iter("Choice", "Label"):
+        path = [*reversed([each for each in element.iterancestors() if each.tag == "Choice"]), element]
+        names = [each.get("alias") or each.get("value") or "" for each in path]
+        text = " ".join(filter(None, map(_text, path))) if _text(element) else ""
+        found.setdefault(" / ".join(names) if tag.tag == "Taxonomy" else names[-1], text)
+    return tuple(found.get(name, "") for name in classes)
+
+
+def has_words(text: str) -> bool:
+    """Whether a text has a word: two letters in a row, or one of a script that writes words with one character."""
+    return bool(_WORD.search(text))
+
+
+def _text(element: Any) -> str:
+    value, alias, hint = (_JOINTS.sub(" ", element.get(name) or "").strip() for name in ("value", "alias", "hint"))
+    name = value if has_words(value) or not has_words(alias) else alias
+    return ": ".join(part for part in (name, hint) if has_words(part))
