@@ -59,9 +59,9 @@ def test_it_starts_says_that_it_is_healthy_and_stops_when_told(image: Image, tmp
 
 def test_one_up_beside_label_studio(
     image: Image,
-    program: Path,
+    program: Path,  # noqa: F811
     new_folder: Callable[[Path], Path],
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     """Web and worker start together on an empty volume, the doctor connects them, and the first queue appears."""
     log = tmp_path / "log"
