@@ -56,6 +56,7 @@ def pytest_configure() -> None:
 _SHARING = ("label_studio", "label_studio/faults", "docker", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what shares a server or a model in one process (xdist's groups), and what mostly waits first."""
     root = Path(__file__).parent

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.store import Store
@@ -207,17 +210,40 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_studio(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+def new_folder(program: Path, pytestconfig: pytest.Config) -> Callable[[Path], Path]:
+    """Fills a folder with Label Studio's data before its first user.
+
+    Its migrations take half a minute of computing, so they run once, and later runs of the tests copy the result.
+    """
+    version = sha256((Path(__file__).parents[1] / "constraints-label-studio.txt").read_bytes()).hexdigest()[:12]
+    assert pytestconfig.cache is not None
+    migrated = pytestconfig.cache.mkdir("label-studio") / version
+    with FileLock(f"{migrated}.lock"):  # several processes run tests
+        if not migrated.exists():
+            shutil.rmtree(made := migrated.with_suffix(".new"), ignore_errors=True)
+            environment = {**os.environ, "LABEL_STUDIO_BASE_DATA_DIR": str(made), "LATEST_VERSION_CHECK": "false"}
+            made.mkdir()
+            subprocess.run([program, "version"], env=environment, check=True, stdout=subprocess.DEVNULL)
+            made.rename(migrated)
+    return lambda folder: Path(shutil.copytree(migrated, folder, dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="session")
+def label_studio(
+    program: Path, new_folder: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabelStudioServer]:
     """As most teams run it: the feature flag that speeds up imports is off, which is its default."""
-    folder = tmp_path_factory.mktemp("label-studio")
+    folder = new_folder(tmp_path_factory.mktemp("label-studio"))
     with LabelStudioServer(program, folder, free_port(), {IMPORT_FLAG: "false"}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def strict_server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+def strict_server(
+    program: Path, new_folder: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabelStudioServer]:
     """The opposite of the other: the flag on; legacy tokens off and private addresses blocked, as by default."""
-    with LabelStudioServer(program, tmp_path_factory.mktemp("strict"), free_port(), STRICT) as server:
+    with LabelStudioServer(program, new_folder(tmp_path_factory.mktemp("strict")), free_port(), STRICT) as server:
         yield server
 
 

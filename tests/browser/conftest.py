@@ -31,7 +31,7 @@ PATIENCE = 30_000  # milliseconds
 def browser() -> Iterator[Browser]:
     """Debian's, or whatever CHROMIUM names; else the one that playwright installed.
 
-    For this folder only: while it runs, playwright has an event loop in this thread, and DBOS refuses to work beside it.
+    For this folder only: while it runs, playwright has an event loop in this thread, beside which DBOS does not work.
     """
     program = os.environ.get("CHROMIUM") or next((found for name in _NAMES if (found := shutil.which(name))), None)
     with sync_playwright() as playwright:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,12 @@ def test_it_starts_says_that_it_is_healthy_and_stops_when_told(image: Image, tmp
     assert image.run(image.healthcheck, PORT=port).wait() != 0
 
 
-def test_one_up_beside_label_studio(image: Image, program: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_one_up_beside_label_studio(
+    image: Image,
+    program: Path,  # noqa: F811
+    new_folder: Callable[[Path], Path],
+    tmp_path: Path,
+) -> None:
     """Web and worker start together on an empty volume, the doctor connects them, and the first queue appears."""
     log = tmp_path / "log"
     theirs, url = free_port(), f"http://127.0.0.1:{free_port()}"
@@ -78,7 +83,7 @@ def test_one_up_beside_label_studio(image: Image, program: Path, tmp_path: Path)
         return http.request(method, path, json=body).raise_for_status().json()
 
     running: list[subprocess.Popen[bytes]] = []
-    with LabelStudioServer(program, tmp_path / "label-studio", theirs, settings):
+    with LabelStudioServer(program, new_folder(tmp_path / "label-studio"), theirs, settings):
         try:
             running += [image.run(services[name]["command"], log, **environment) for name in ("web", "worker")]
             project = call("POST", "/api/projects/", {"title": "A project", "label_config": CONFIG})["id"]
