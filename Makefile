@@ -7,7 +7,7 @@ LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
 # Tests in several processes, a file in one of them. Many tests wait for a server: one process more than two cores.
-PARALLEL ?= --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= --numprocesses 3 --dist loadscope --no-loadscope-reorder
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \

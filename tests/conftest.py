@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
+from xdist.scheduler import LoadScopeScheduling
 
 from backend.learners.learner import LoraLearner
 from backend.store import Store
@@ -56,18 +58,27 @@ def pytest_configure() -> None:
 _SHARING = ("label_studio", "label_studio/faults", "docker", "browser")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def _group(nodeid: str) -> str:
+    """The tests that run in one process: a folder that shares something, or else a file."""
+    path = nodeid.split("::")[0].removeprefix("tests/")
+    return next((folder for folder in reversed(_SHARING) if path.startswith(f"{folder}/")), path)
+
+
+class _Groups(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Hands each group to one of xdist's processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Groups:
+    """Run what shares a server or a model in one process."""
+    return _Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what shares a server or a model in one process (xdist's groups), and what mostly waits first."""
-    root = Path(__file__).parent
-
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(root).as_posix()
-        return next((folder for folder in reversed(_SHARING) if path.startswith(f"{folder}/")), path)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: _SHARING.index(group(item)) if group(item) in _SHARING else len(_SHARING))
+    """Run what mostly waits first."""
+    items.sort(key=lambda item: _SHARING.index(group) if (group := _group(item.nodeid)) in _SHARING else len(_SHARING))
 
 
 def sentence(label: str, rng: random.Random) -> str:
