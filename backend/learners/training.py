@@ -154,10 +154,11 @@ def _start(
         return ()
     given = _labeled(head.target, texts, values)
     embed = partial(base.embed, max_length=options.max_length)
-    belief = class_names.start(
-        head, embed(names), embed([text for text, _ in given]), [value for _, value in given], embed(unlabeled)
+    prior = class_names.name_prior(
+        head.target, embed(names), embed([text for text, _ in given]), [value for _, value in given], embed(unlabeled)
     )
-    return names if belief >= class_names.BELIEVED else ()
+    prior.start(head)
+    return names if prior.belief >= class_names.BELIEVED else ()
 
 
 def _with_names(

@@ -8,49 +8,26 @@ blockwise: one matrix product per block and round, which costs less than buildin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from backend.learners import heads
+from backend.learners.probe import Probe
 
 Vectors = NDArray[Any]  # (B, D)
 Blocks = Iterable[Vectors]  # of N candidates, in their order
-Doubt = Callable[[Vectors], NDArray[np.float32]]  # (B,), higher = less certain
-
-PROBED = frozenset({"classification", "pairwise", "multilabel"})  # kinds that a linear head can predict
 NEIGHBORS = 100  # per labeled text, as in section 4
 _AT_ONCE = 256  # labeled texts per matrix product
 
 
-def doubts(blocks: Blocks, of: Iterable[Doubt]) -> list[NDArray[np.float32]]:
-    """The uncertainty by each probe, (N,)."""
-    each = list(of)
-    found = [[doubt(block) for doubt in each] for block in blocks]
+def doubts(blocks: Blocks, probes: Iterable[Probe]) -> list[NDArray[np.float32]]:
+    """The uncertainty by each probe: (N,)."""
+    each = list(probes)
+    found = [[probe.doubt(block) for probe in each] for block in blocks]
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
-
-
-def of_one_class(vectors: Vectors, targets: NDArray[np.int64], classes: int) -> Doubt:
-    """Uncertainty by a linear head with one class per text: 1 − the margin between the two most likely classes.
-
-    vectors: (M, D); targets: (M,) class indices.
-    """
-    head = heads.fit(vectors, targets, classes)
-
-    def doubt(block: Vectors) -> NDArray[np.float32]:
-        first, second = np.partition(head.alone(block), [-2, -1], axis=1)[:, [-1, -2]].T
-        return np.asarray(1 - (first - second), np.float32)
-
-    return doubt
-
-
-def of_labels(vectors: Vectors, given: NDArray[np.int64]) -> Doubt:
-    """Uncertainty by one binary head per label: the mean over C labels. given: (M, C), 0 or 1."""
-    of_each = [of_one_class(vectors, column, 2) for column in given.T]
-    return lambda block: np.asarray(np.mean([doubt(block) for doubt in of_each], axis=0), np.float32)
 
 
 def most(scores: NDArray[Any], size: int) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from backend.learners import gradients, heads
+from backend.learners import gradients, heads, probe
 from backend.learners.base_model import BaseModel
 from backend.learners.learner import LoraLearner as TrainedLearner
 from backend.learners.training import train
@@ -27,10 +27,15 @@ from strategies import Strategy
 Rows = NDArray[np.int64]
 Array = NDArray[Any]
 _NAME = "label"
+_SAMPLE = 256  # texts that class names are compared with, as in a project
 
 
 class Learner(Protocol):
     """Trains on some rows of the training texts, and scores others."""
+
+    @property
+    def named(self) -> bool:
+        """Whether it knows the names of the classes, and so can be trained on no rows."""
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """Train from scratch on these rows. targets: class of each; strategy: that of the next selection."""
@@ -45,25 +50,36 @@ class Learner(Protocol):
 class Probe:
     """Logistic regression on the base model's embeddings; a run takes seconds."""
 
-    def __init__(self, train_embeddings: Array, test_embeddings: Array, classes: Sequence[str]) -> None:
+    def __init__(
+        self, train_embeddings: Array, test_embeddings: Array, classes: Sequence[str], names: Array | None = None
+    ) -> None:
         self._train = train_embeddings
         self._test = test_embeddings
-        self._classes = len(classes)
+        self._target = Target(_NAME, "classification", tuple(classes))
+        self._names = names  # the vectors of the class names, (C, D)
+
+    @property
+    def named(self) -> bool:
+        """Whether it knows the names of the classes."""
+        return self._names is not None
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """Fit the head, and a bootstrap committee if the strategy needs one."""
         committee = committee_options(options, strategy)
-        vectors = self._train[rows]
-        self._head = heads.fit(vectors, targets, self._classes)
+        vectors, values = self._train[rows], [self._target.classes[target] for target in targets]
+        if self._names is None:
+            self._probe = probe.fit(self._target, vectors, values)
+        else:
+            self._probe = probe.fit_named(self._target, self._names, vectors, values, self._train[:_SAMPLE])
         self._committee = None
         if committee is not None:
             rng = np.random.default_rng(options.seed)
             samples = heads.bootstrap(len(rows), committee.members, rng)
-            self._committee = heads.fit_committee(vectors, targets, self._classes, samples, rng)
+            self._committee = heads.fit_committee(vectors, targets, len(self._target.classes), samples, rng)
 
     def test(self) -> Array:
         """Class probabilities by the head: (T, C)."""
-        return self._head.alone(self._test)
+        return self._probe.probs(self._test)
 
     def score(self, rows: Rows, wanted: Collection[str], options: ProjectOptions) -> dict[str, Array]:
         """As `Learner.score`. `features` are normalized embeddings; `gradient_lengths` are of the head alone."""
@@ -74,11 +90,11 @@ class Probe:
         if "features" in wanted:
             found["features"] = vectors
         if "probs" in wanted:
-            found["probs"] = self._head.alone(vectors)
+            found["probs"] = self._probe.probs(self._train[rows])
         if "committee_probs" in wanted and self._committee is not None:
             found["committee_probs"] = self._committee.probs(torch.from_numpy(vectors)).numpy()
         if "gradient_lengths" in wanted:
-            logits = torch.log(self._head.probs(torch.from_numpy(vectors))[:, 0])
+            logits = torch.log(torch.from_numpy(self._probe.probs(self._train[rows])))
             of_head = replace(gradient_options(options), parameters="head")
             found["gradient_lengths"] = gradients.lengths(logits, torch.from_numpy(vectors), [], of_head).numpy()
         return found
@@ -89,9 +105,10 @@ class Lora:
 
     def __init__(
         self, base: BaseModel, train_texts: Sequence[str], test_texts: Sequence[str], classes: Sequence[str],
-        train_embeddings: Array,
+        train_embeddings: Array, class_texts: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
         self._base = base
+        self._class_texts = {} if class_texts is None else {_NAME: tuple(class_texts)}
         self._train = train_texts
         self._test = test_texts
         self._classes = classes
@@ -100,6 +117,11 @@ class Lora:
         self._learner: TrainedLearner | None = None
         self._views: tuple[Rows, Array] | None = None  # the rows scored last, and both views' probabilities
         self._folder = tempfile.TemporaryDirectory(prefix="lsal-simulate-")
+
+    @property
+    def named(self) -> bool:
+        """Whether it knows the names of the classes."""
+        return bool(self._class_texts)
 
     def fit(self, rows: Rows, targets: Rows, options: ProjectOptions, strategy: Strategy) -> None:
         """Fine-tune an adapter, and a committee if the strategy needs one; co-training views exchange pseudo-labels."""
@@ -110,8 +132,8 @@ class Lora:
         texts, labels = self._examples(rows, targets)
         train(
             self._base, [*texts, *to_adapter[0]], _values([*labels, *to_adapter[1]]), [self._target],
-            training_options(options, strategy), folder,
-            frozen_view=([*texts, *to_frozen[0]], _values([*labels, *to_frozen[1]])),
+            replace(training_options(options, strategy), class_texts=self._class_texts), folder,
+            unlabeled=self._train[:_SAMPLE], frozen_view=([*texts, *to_frozen[0]], _values([*labels, *to_frozen[1]])),
         )  # fmt: skip
         self._learner = TrainedLearner.load(self._base, "simulated", folder)
 

@@ -10,9 +10,10 @@ from sklearn.metrics import f1_score
 
 import strategies
 from backend.errors import BackendError
+from backend.learners import probe
 from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
-from backend.rounds.selection.strategy import balanced, strategy_at
+from backend.rounds.selection.strategy import COMMITTEE, balanced, strategy_at
 from backend.simulation.auto import adapted, held_out
 from backend.simulation.learners import Learner
 from backend.simulation.runs import Rows, Run, Task
@@ -32,7 +33,7 @@ def replay(run: Run, learner: Learner, task: Task, options: ProjectOptions, afte
     """
     if options.strategy == "co_training":  # its pseudo-labels are not saved: start over
         run = Run(run.strategy, run.seed)
-    if run.curve:  # resumed: the model of the last round is needed
+    if run.curve or learner.named:  # resumed: the model of the last round is needed; or names make a first model
         _fit(learner, run, task, options)
     for number in range(len(run.curve), task.rounds):
         _choose(run, learner, task, options, number)
@@ -53,14 +54,14 @@ def replay(run: Run, learner: Learner, task: Task, options: ProjectOptions, afte
 
 def _fit(learner: Learner, run: Run, task: Task, options: ProjectOptions) -> None:
     rows = np.array(run.chosen, dtype=np.int64)
-    learner.fit(rows, task.train_targets[rows], options, _strategy(options, run, task))
+    learner.fit(rows, task.train_targets[rows], options, _strategy(options, run, task, named=learner.named))
 
 
 def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, number: int) -> None:
     labeled = np.array(run.chosen, dtype=np.int64)
     kept = held_out(task, options.seed) if run.strategy == AUTO else labeled
     candidates = np.setdiff1d(np.arange(len(task.train_targets)), np.union1d(labeled, kept))
-    strategy = _strategy(options, run, task)
+    strategy = _strategy(options, run, task, named=learner.named)
     if isinstance(strategy, Mixed) and strategy.name == AUTO:
         strategy = adapted(strategy, run, learner, task, options, kept[: max(1, len(labeled) // 9)])
     wanted = fields.arrays(strategy.requires)
@@ -94,18 +95,20 @@ def _shortlist(learner: Learner, task: Task, options: ProjectOptions, candidates
     both = [learner.score(rows, {"embeddings"}, options)["embeddings"] for rows in (candidates, labeled)]
     if options.shortlist_by == "neighbors":
         return shortlist.neighbors([both[0]], both[1], size)
-    doubt = shortlist.of_one_class(both[1], task.train_targets[labeled], task.classes)
-    return shortlist.most(doubt(both[0]), size)
+    target = Target("label", "classification", tuple(map(str, range(task.classes))))
+    known = probe.fit(target, both[1], list(map(str, task.train_targets[labeled])))
+    return shortlist.most(known.doubt(both[0]), size)
 
 
-def _strategy(options: ProjectOptions, run: Run, task: Task) -> Strategy:
-    """The strategy of the next batch. As in the product, labels of fewer than two classes train nothing."""
+def _strategy(options: ProjectOptions, run: Run, task: Task, *, named: bool) -> Strategy:
+    """The strategy of the next batch. As in the product, labels of fewer than two classes train nothing but names."""
     labels = [{"label": str(target)} for target in task.train_targets[run.chosen]] if run.chosen else []
     target = Target("label", "classification", tuple(map(str, range(task.classes))))
     if run.strategy in (DEFAULT, AUTO):
-        return strategy_at(options, labels, [target])
+        return strategy_at(options, labels, [target], named=named)
     strategy = strategies.get(options.strategy or run.strategy, **options.strategy_options)
     needs_a_model = fields.arrays(strategy.requires) & fields.SCORED
-    if needs_a_model and not learnable([target], labels):
+    by_names = named and not COMMITTEE & strategy.requires
+    if needs_a_model and not by_names and not learnable([target], labels):
         return strategies.get("random")
     return balanced(strategy, options) if learnable([target], labels) else strategy

@@ -25,12 +25,17 @@ def class_texts(tag: Any, classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(found.get(name, "") for name in classes)
 
 
+def in_words(name: str) -> str:
+    """A class name as text: `card_arrival` and `cardArrival` are two words. "" if it has none."""
+    text = _JOINTS.sub(" ", name).strip()
+    return text if has_words(text) else ""
+
+
 def has_words(text: str) -> bool:
     """Whether a text has a word: two letters in a row, or one of a script that writes words with one character."""
     return bool(_WORD.search(text))
 
 
 def _text(element: Any) -> str:
-    value, alias, hint = (_JOINTS.sub(" ", element.get(name) or "").strip() for name in ("value", "alias", "hint"))
-    name = value if has_words(value) or not has_words(alias) else alias
-    return ": ".join(part for part in (name, hint) if has_words(part))
+    value, alias, hint = (in_words(element.get(name) or "") for name in ("value", "alias", "hint"))
+    return ": ".join(filter(None, (value or alias, hint)))

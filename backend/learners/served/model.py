@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import TOKENS_A_BATCH, Batch
+from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.loading import SERVED
 from backend.learners.map_head import NO_BATCH, Fixed
 from backend.learners.served.prompts import Prompt, mass
@@ -172,5 +172,3 @@ def _cached(
 def _part(progress: Progress, before: int, total: int) -> Progress:
     """Map the progress of one part to the whole bar. before: done by earlier parts."""
     return lambda done, _: progress(before + done, total)
-
-

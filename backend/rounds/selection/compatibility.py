@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import strategies
 from backend.errors import UnsupportedConfigError
+from backend.learners import probe
 from backend.learners.base_model import WRITERS
 from backend.learners.kinds import BY_KIND
 from backend.learners.loading import SERVED, can_write, is_served
 from backend.learners.served import prompts
 from backend.options import ProjectOptions
-from backend.pool.shortlist import PROBED
 from backend.targets import Kind, Target
 from strategies import Strategy
 
@@ -77,9 +77,15 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
                 f"extra_params.{option} names '{unknown[0]}', which the label config has not; it has "
                 f"{', '.join(target.name for target in targets)}"
             )
+    classes = {name for target in targets for name in target.classes}
+    if unknown := sorted(set(options.descriptions) - classes):
+        raise UnsupportedConfigError(
+            f"extra_params.descriptions describes '{unknown[0]}', which no control offers; they offer "
+            f"{', '.join(sorted(classes)) or 'no classes'}"
+        )
     if options.balance and not works(strategies.get("rare"), kinds):
         raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
-    if options.shortlist_by == "probe" and not PROBED & set(kinds):
+    if options.shortlist_by == "probe" and not probe.KINDS & set(kinds):
         raise UnsupportedConfigError(
             "extra_params.shortlist_by: a probe needs classes, and the label config has none; leave it out, or choose "
             "neighbors"

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.options import ProjectOptions
+from backend.learners import probe
+from backend.learners.probe import Probe
 from backend.pool import fields, shortlist
 from backend.pool.texts import given, stored
+from backend.rounds.class_names import class_texts, name_vectors, sample_vectors
 from backend.rounds.context import ProjectRun
-from backend.rounds.embeddings import classes_of, embeddings
+from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.stability import STOP_SET
 from backend.store.shards import ROWS, Shards
 from backend.store.texts import LabeledText, Listed
@@ -34,9 +36,9 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     vectors = embeddings(run, *texts)
     distinct = _distinct(candidates.digests, labeled)
     places: NDArray[np.int64] = np.empty(0, np.int64)
-    enough = size  # drawn at random without labels
-    if labeled:
-        places = distinct[_chosen(options, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
+    enough = size  # drawn at random without labels and names
+    if labeled or (options.shortlist_by != "neighbors" and class_texts(run)):
+        places = distinct[_chosen(run, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
         enough = options.published
     if missing := max(0, enough - len(places)):  # few neighbours, or many copies of one text
         others = np.setdiff1d(np.arange(len(candidates.ids)), places)
@@ -56,7 +58,7 @@ def _distinct(digests: NDArray[np.int64], labeled: Sequence[LabeledText]) -> NDA
 
 
 def _chosen(
-    options: ProjectOptions, targets: Sequence[Target], vectors: Shards, digests: NDArray[np.int64],
+    run: ProjectRun, targets: Sequence[Target], vectors: Shards, digests: NDArray[np.int64],
     labeled: Sequence[LabeledText], size: int,
 ) -> NDArray[np.int64]:  # fmt: skip
     """The selected places among the candidates with these digests."""
@@ -65,25 +67,25 @@ def _chosen(
         for start in range(0, len(digests), ROWS):
             yield vectors.take("embeddings", digests[start : start + ROWS])
 
-    probes = {} if options.shortlist_by == "neighbors" else _probes(targets, vectors, labeled)
+    probes = {} if run.options.shortlist_by == "neighbors" else _probes(run, targets, vectors, labeled)
     if not probes:
         return shortlist.neighbors(blocks(), vectors.take("embeddings", [e.digest for e in labeled]), size)
     found = shortlist.doubts(blocks(), probes.values())
-    weights = [options.control_weights.get(name, 1.0) for name in probes]
+    weights = [run.options.control_weights.get(name, 1.0) for name in probes]
     return shortlist.most(fields.combined(found, weights) if len(found) > 1 else found[0], size)
 
 
-def _probes(targets: Sequence[Target], vectors: Shards, labeled: Sequence[LabeledText]) -> dict[str, shortlist.Doubt]:
-    """A linear probe for each target that one can learn."""
-    found = {}
+def _probes(
+    run: ProjectRun, targets: Sequence[Target], vectors: Shards, labeled: Sequence[LabeledText]
+) -> dict[str, Probe]:
+    """A linear probe for each target that one can learn, from labels or class names."""
+    found, named = {}, name_vectors(run)
     for target in targets:
         known = [e for e in labeled if offered([target], e.values)]
-        if not known or target.kind not in shortlist.PROBED:
-            continue
+        values = [e.values[target.name] for e in known]
         of_known = vectors.take("embeddings", [e.digest for e in known])
-        if target.kind == "multilabel":
-            present = np.array([[name in e.values[target.name] for name in target.classes] for e in known], np.int64)
-            found[target.name] = shortlist.of_labels(of_known, present)
-        else:
-            found[target.name] = shortlist.of_one_class(of_known, classes_of(target, known), len(target.classes))
+        if target.name in named:
+            found[target.name] = probe.fit_named(target, named[target.name], of_known, values, sample_vectors(run))
+        elif known and target.kind in probe.KINDS:
+            found[target.name] = probe.fit(target, of_known, values)
     return found

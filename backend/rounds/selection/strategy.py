@@ -10,6 +10,7 @@ from backend.learners.loading import is_served
 from backend.learners.saved import describe
 from backend.options import ProjectOptions
 from backend.pool import fields
+from backend.rounds.class_names import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
 from backend.rounds.selection.compatibility import default_strategy
@@ -17,13 +18,16 @@ from backend.targets import Target, Values, learnable
 from strategies import Strategy
 from strategies.mixed import Mixed
 
+COMMITTEE = frozenset({"committee_probs", "predictions"})  # `Pool` fields that a committee computes
 _MEMBERS = {"bootstrap": 10, "lora": 5, "dropout": 10, "views": 2}
 
 
 def strategy_now(run: ProjectRun, *, trained: bool = True) -> Strategy:
     """The strategy for today's labels; trained: whether an adapter has scored the pool."""
     examples, _ = training_examples(run)
-    return strategy_at(run.options, [example.values for example in examples], run.spec.targets, trained=trained)
+    labels, targets = [example.values for example in examples], run.spec.targets
+    named = {target.name for target in targets} <= class_texts(run).keys()
+    return strategy_at(run.options, labels, targets, trained=trained, named=named)
 
 
 def strategy_for(run: ProjectRun, version: int) -> Strategy:
@@ -40,17 +44,21 @@ def strategy_for(run: ProjectRun, version: int) -> Strategy:
 
 
 def strategy_at(
-    options: ProjectOptions, labels: Sequence[Values], targets: Sequence[Target], *, trained: bool = True
-) -> Strategy:
-    """The strategy of the options, or the cold-start strategy while nothing can be trained or labels are few.
+    options: ProjectOptions, labels: Sequence[Values], targets: Sequence[Target], *, trained: bool = True,
+    named: bool = False,
+) -> Strategy:  # fmt: skip
+    """The strategy of the options, or the cold-start strategy while the model knows too little for it.
 
     labels: the values of each labeled text. They are few below `cold_start_per_class` times the outcomes of the target
-    with most outcomes.
+    with most outcomes. named: the model knows the names of all classes, and so does not need labels, unless the
+    strategy needs a committee, which is trained on labels alone.
     """
     few = len(labels) < options.cold_start_per_class * max(target.outcomes for target in targets)
-    if few or not trained or not learnable(targets, labels):
+    strategy = strategies.get(options.strategy or default_strategy(targets), **options.strategy_options)
+    by_names = named and not COMMITTEE & strategy.requires
+    if not trained or not (by_names or (learnable(targets, labels) and not few)):
         return strategies.get(options.cold_start)
-    return balanced(strategies.get(options.strategy or default_strategy(targets), **options.strategy_options), options)
+    return balanced(strategy, options)
 
 
 def balanced(strategy: Strategy, options: ProjectOptions) -> Strategy:
@@ -66,7 +74,7 @@ def balanced(strategy: Strategy, options: ProjectOptions) -> Strategy:
 
 def committee_options(options: ProjectOptions, strategy: Strategy) -> CommitteeOptions | None:
     """The committee to train with the adapter; None if the strategy needs none."""
-    if not {"committee_probs", "predictions"} & strategy.requires:
+    if not COMMITTEE & strategy.requires:
         return None
     kind = options.committee or ("views" if options.strategy == "co_training" else "bootstrap")
     return CommitteeOptions(kind=kind, members=options.members or _MEMBERS[kind])

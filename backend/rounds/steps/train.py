@@ -20,8 +20,9 @@ from backend.learners.training import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import adapters
 from backend.rounds.answer_cache import cached_answers
+from backend.rounds.class_names import class_texts, sample
 from backend.rounds.context import ProjectRun
-from backend.rounds.examples import class_texts, sample, training_examples
+from backend.rounds.examples import training_examples
 from backend.rounds.selection import co_training
 from backend.rounds.selection.strategy import strategy_now, training_options
 from backend.store.models import Adapter

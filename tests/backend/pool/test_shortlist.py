@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.learners.probe import fit
 from backend.pool import shortlist
+from backend.targets import Target
 
 
 def _plainly(pool: Any, labeled: Any, size: int, k: int) -> list[int]:
@@ -50,11 +52,12 @@ def test_neighbors_of_many_labels_are_searched_in_parts(monkeypatch: pytest.Monk
 def test_a_probe_doubts_what_lies_between_the_classes() -> None:
     rng = np.random.default_rng(0)
     targets = np.arange(40) % 2
+    three = Target("topic", "classification", ("a", "b", "c"))
     vectors = np.stack([np.where(targets == 0, 1.0, 0.0), np.where(targets == 0, 0.0, 1.0)], axis=1)
-    doubt = shortlist.of_one_class(vectors + rng.normal(size=(40, 2)) * 0.05, targets, 3)
+    known = fit(three, vectors + rng.normal(size=(40, 2)) * 0.05, [three.classes[number] for number in targets])
     angles = np.linspace(0, np.pi / 2, 9)
     pool = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    (scores,) = shortlist.doubts([pool[:4], pool[4:]], [doubt])
+    (scores,) = shortlist.doubts([pool[:4], pool[4:]], [known])
     assert scores.argmax() == 4, "halfway between the classes"
     assert (np.diff(scores[:5]) > 0).all()
     assert (np.diff(scores[4:]) < 0).all()
@@ -65,8 +68,8 @@ def test_a_probe_doubts_what_lies_between_the_classes() -> None:
 def test_several_labels_are_doubted_together() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(60, 4))
-    given_labels = (vectors[:, :2] > 0).astype(np.int64)
-    doubt = shortlist.of_labels(vectors, given_labels)
+    tags = Target("tags", "multilabel", ("a", "b"))
+    known = fit(tags, vectors, [[name for name, there in zip("ab", row, strict=False) if there > 0] for row in vectors])
     clear, half, none = [[3.0, 3, 0, 0]], [[3.0, 0, 0, 0]], [[0.0, 0, 3, 0]]
-    scores = doubt(np.array([*clear, *half, *none]))
+    scores = known.doubt(np.array([*clear, *half, *none]))
     assert scores[0] < scores[1] < scores[2]
