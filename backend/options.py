@@ -85,9 +85,9 @@ class ProjectOptions(BaseSettings):
     ground_truth: Literal["teach", "measure"] = "teach"
     """`teach`: train on annotations that are marked as ground truth. `measure`: do not train on their tasks, and
     [measure the model](evaluation.md#a-score-and-its-interval) on them and on the held-out tasks"""
-    shortlist: float = Field(1.0, gt=0, le=1)
+    shortlist: float | None = Field(None, gt=0, le=1)
     """share of the unlabeled texts that the adapter scores in a round, ranked by
-    [a cheap proxy model](scale.md#a-million-texts). 1.0: all texts"""
+    [a cheap proxy model](scale.md#a-million-texts). 1.0: all texts. Default: all, but at most 4,000"""
     shortlist_by: Literal["probe", "neighbors"] | None = None
     """ranking of the shortlist: uncertainty of a linear head (`probe`), or similarity to labeled texts (`neighbors`).
     Default: `neighbors` if only spans, numbers or answers are learned, otherwise `probe`"""

@@ -21,6 +21,10 @@ class Texts(NamedTuple):
     digests: NDArray[np.int64]  # (N,)
     read: Callable[[Places], list[str]]  # the texts at the given positions
 
+    def part(self, places: Places) -> Texts:
+        """The texts at these positions."""
+        return Texts(self.digests[places], lambda some: self.read(places[some]))
+
 
 def given(texts: Sequence[TaskText | LabeledText]) -> Texts:
     """Texts in memory."""

@@ -43,7 +43,7 @@ def sample(run: ProjectRun) -> list[str]:
 def sample_vectors(run: ProjectRun) -> NDArray[Any]:
     """The embeddings of `sample`: (N, D)."""
     texts, places = _sample(run)
-    chosen = Texts(texts.digests[places], lambda some: texts.read(places[some]))
+    chosen = texts.part(places)
     return embeddings(run, chosen).take("embeddings", chosen.digests)
 
 

@@ -32,16 +32,20 @@ def embedded(run: ProjectRun, *groups: Sequence[TaskText | LabeledText]) -> list
 
 def embeddings(run: ProjectRun, *groups: Texts) -> Shards:
     """The array "embeddings" of these texts and of all embedded before, by digest."""
-    options = run.options
-    base = run.models.embedder(options.base_model)
-    found = run.store.files.embeddings(run.id, f"{base.name}-{options.max_length}")
+    found, base = known_embeddings(run), run.models.embedder(run.options.base_model)
     for texts in groups:
         with run.progress(f"embedding {len(texts.digests)} texts") as progress:
             local.embed(
-                found, base, texts, max_length=options.max_length, batch_shrink=run.batch_shrink, progress=progress,
-                cluster=run.cluster,
+                found, base, texts, max_length=run.options.max_length, batch_shrink=run.batch_shrink,
+                progress=progress, cluster=run.cluster,
             )  # fmt: skip
     return found
+
+
+def known_embeddings(run: ProjectRun) -> Shards:
+    """The embeddings computed so far."""
+    base = run.models.embedder(run.options.base_model)
+    return run.store.files.embeddings(run.id, f"{base.name}-{run.options.max_length}")
 
 
 def classes_of(target: Target, examples: Sequence[LabeledText]) -> NDArray[np.int64]:

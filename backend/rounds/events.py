@@ -6,3 +6,4 @@ RESUMED = "resumed"  # after a pause: check whether a round is due
 SETUP = "setup"  # /setup brought a new label config or options, which are compared with those of the last round
 DAMAGED = "adapter damaged"  # the adapter in service could not be loaded, so an older one serves
 ROLLBACK = "rollback"  # `lsal rollback`, which stored the adapter to go back to
+AHEAD = "ahead"  # texts of a large pool wait to be embedded

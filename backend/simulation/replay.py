@@ -66,8 +66,8 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
         strategy = adapted(strategy, run, learner, task, options, kept[: max(1, len(labeled) // 9)])
     wanted = fields.arrays(strategy.requires)
     started = time.perf_counter()
-    if options.shortlist < 1 and len(labeled) and wanted & fields.SCORED:
-        candidates = candidates[_shortlist(learner, task, options, candidates, labeled)]
+    if options.shortlist is not None and options.shortlist < 1 and len(labeled) and wanted & fields.SCORED:
+        candidates = candidates[_shortlist(learner, task, options, candidates, labeled, options.shortlist)]
     rows = np.concatenate([candidates, labeled])
     found = learner.score(rows, wanted, options) if wanted else {}
     gathered = fields.gather(
@@ -89,9 +89,11 @@ def _choose(run: Run, learner: Learner, task: Task, options: ProjectOptions, num
         run.by.extend(by)
 
 
-def _shortlist(learner: Learner, task: Task, options: ProjectOptions, candidates: Rows, labeled: Rows) -> Rows:
+def _shortlist(
+    learner: Learner, task: Task, options: ProjectOptions, candidates: Rows, labeled: Rows, share: float
+) -> Rows:
     """Positions of the candidates that the adapter scores, as in the product."""
-    size = max(task.batch, int(np.ceil(options.shortlist * len(candidates))))
+    size = max(task.batch, int(np.ceil(share * len(candidates))))
     both = [learner.score(rows, {"embeddings"}, options)["embeddings"] for rows in (candidates, labeled)]
     if options.shortlist_by == "neighbors":
         return shortlist.neighbors([both[0]], both[1], size)

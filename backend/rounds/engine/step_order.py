@@ -15,6 +15,7 @@ from backend.rounds.insights import explanations, label_errors
 from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
+from backend.rounds.selection.reach import embed_ahead
 from backend.rounds.steps import publish, select
 from backend.rounds.steps.evaluate import evaluate
 from backend.rounds.steps.finish import finish
@@ -47,6 +48,13 @@ BEFORE = (
     Step(name="begin", run=begin, result="events", recorded=False),
     Step(name="sync", run=sync, result="sync_seconds", retries=True, recorded=False),
     Step(name="decide", run=decide, result="number", recorded=False),
+    Step(
+        name="ahead",
+        run=embed_ahead,
+        optional="embeddings ahead",
+        recorded=False,
+        applies=lambda run: run.number is None and run.project.connected,
+    ),
 )
 ROUND = (
     Step(name="train", run=train, result="version", shrinks_batches=True),

@@ -10,8 +10,9 @@ from sklearn.decomposition import PCA
 
 from backend.errors import BackendError
 from backend.rounds.context import ProjectRun
-from backend.rounds.embeddings import embedded
-from backend.store.texts import held_out_order
+from backend.rounds.embeddings import embedded, known_embeddings
+from backend.rounds.selection.reach import SMALL
+from backend.store.texts import Listed, held_out_order
 
 MOST = 20_000  # texts on a map
 _LABELED = 5000  # labeled texts that are always shown, those with the highest task numbers
@@ -23,7 +24,11 @@ def draw(run: ProjectRun) -> None:
     Shows the labeled texts, the queue, and a fixed random sample of all others.
     """
     tasks, files = run.tasks, run.store.files
-    every = tasks.listed().ids.tolist()
+    listed = tasks.listed()
+    if len(listed.ids) > SMALL:  # of a large pool, the texts with an embedding
+        there = known_embeddings(run).rows(listed.digests) >= 0
+        listed = Listed(listed.ids[there], listed.digests[there])
+    every = listed.ids.tolist()
     if not every:
         return
     labeled = sorted(each.id for audit in (False, True) for each in tasks.labeled(audit=audit))[-_LABELED:]

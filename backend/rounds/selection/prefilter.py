@@ -10,28 +10,31 @@ from numpy.typing import NDArray
 
 from backend.learners import probe
 from backend.learners.probe import Probe
+from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
 from backend.pool.texts import given, stored
 from backend.rounds.class_names import class_texts, name_vectors, sample_vectors
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.stability import STOP_SET
+from backend.rounds.selection.reach import within_reach
 from backend.store.shards import ROWS, Shards
 from backend.store.texts import LabeledText, Listed
 from backend.targets import Target, offered
 
+SCORED = 4000  # candidates that the adapter scores, without the option `shortlist`
 _MOST = 5000  # labels for the proxy model, those with the highest task numbers
 
 
 def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
-    """All texts; with `shortlist` its share of the candidates, plus labeled and held-out texts that rounds compare."""
-    options = run.options
-    tasks = run.tasks
-    candidates = tasks.listed_waiting(audit=False)
-    labeled = tasks.labeled(audit=False)
-    size = max(options.published, int(np.ceil(options.shortlist * len(candidates.ids))))
-    if options.shortlist == 1 or size >= len(candidates.ids):
+    """All texts; of a large pool the most promising candidates, and labeled and held-out texts that rounds compare."""
+    options, tasks = run.options, run.tasks
+    waiting = tasks.listed_waiting(audit=False)
+    size = _size(options, len(waiting.ids))
+    if size >= len(waiting.ids):
         return tasks.listed()
+    candidates = within_reach(run, waiting)
+    labeled = tasks.labeled(audit=False)
     texts = stored(run.store, run.id, candidates), given(labeled)
     vectors = embeddings(run, *texts)
     distinct = _distinct(candidates.digests, labeled)
@@ -48,6 +51,12 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     known = np.array([(e.id, e.digest) for e in labeled], np.int64).reshape(-1, 2).T
     parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
     return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _size(options: ProjectOptions, waiting: int) -> int:
+    """How many candidates the adapter scores."""
+    share = options.shortlist if options.shortlist is not None else min(1.0, SCORED / max(1, waiting))
+    return max(options.published, int(np.ceil(share * waiting)))
 
 
 def _distinct(digests: NDArray[np.int64], labeled: Sequence[LabeledText]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.goals import NEAR, goals_of, near
 from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.selection import bandit
+from backend.rounds.selection.reach import within_reach
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
 from backend.store.models import Round
 from backend.store.rounds import Place
@@ -40,14 +41,17 @@ def select(run: ProjectRun) -> int:
     """Select the tasks of the next queue, store them in their order, and return the queue's number."""
     queue, this = run.store.projects.next_queue(run.id), run.round
     options, tasks = run.options, run.tasks
-    candidates = tasks.listed_waiting(audit=False)
+    waiting = candidates = tasks.listed_waiting(audit=False)
     audit = held_out_order(tasks.listed_waiting(audit=True).ids.tolist(), options.seed)
     adapter = run.rounds.adapter(run.version)
     targets = learned(adapter) if adapter is not None else run.spec.targets
     strategy, decision = bandit.adapted(run, strategy_for(run, run.version), targets)
-    if options.shortlist < 1 and fields.arrays(strategy.requires) & fields.SCORED:
+    arrays = fields.arrays(strategy.requires)
+    if arrays & fields.SCORED:
         there = run.store.files.scores(run.id, run.version).rows(candidates.digests) >= 0
         candidates = Listed(candidates.ids[there], candidates.digests[there])
+    elif "embeddings" in arrays:
+        candidates = within_reach(run, candidates)
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
     pool = _pool(run, targets, strategy, candidates, tasks.labeled(audit=False))
     rng = np.random.default_rng([options.seed, run.id, queue])
@@ -55,7 +59,10 @@ def select(run: ProjectRun) -> int:
         selection = strategy.select(pool, max(1, options.published - len(audit)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot select: {error}") from error
-    items = interleave(_places(options, strategy, candidates, selection), [Place(each, audit=True) for each in audit])
+    of_all = len(candidates.ids) == len(waiting.ids)
+    items = interleave(
+        _places(strategy, candidates, selection, of_all=of_all), [Place(each, audit=True) for each in audit]
+    )
     run.rounds.put_queue(queue, items)
     run.rounds.set(this.number, strategy=strategy.name, candidates=len(candidates.ids), choosing=decision)
     if decision is not None:
@@ -63,10 +70,10 @@ def select(run: ProjectRun) -> int:
     return queue
 
 
-def _places(options: ProjectOptions, strategy: Strategy, candidates: Listed, selection: Selection) -> list[Place]:
+def _places(strategy: Strategy, candidates: Listed, selection: Selection, *, of_all: bool) -> list[Place]:
     """The selected tasks, with their scores, the probability of each draw, and the member that selected each."""
-    # A draw from a shortlist gives no estimate for the texts outside it.
-    drawn = None if options.shortlist < 1 else selection.probabilities
+    # A draw from a part of the texts gives no estimate for the others.
+    drawn = selection.probabilities if of_all else None
     probabilities = [None] * len(selection.indices) if drawn is None else drawn.tolist()
     names = [member.name for member in strategy.members] if isinstance(strategy, Mixed) else []
     by = [None] * len(probabilities) if selection.members is None else [names[member] for member in selection.members]
