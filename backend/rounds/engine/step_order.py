@@ -72,4 +72,7 @@ ROUND = (
     )),
     Step(name="finish", run=finish, recorded=False),
 )  # fmt: skip
-AFTER = (Step(name="tell", run=notify, optional="the message to NOTIFY_URL", recorded=False),)
+AFTER = (
+    Step(name="tell", run=notify, optional="the message to NOTIFY_URL", recorded=False),
+    Step(name="ahead", run=embed_ahead, optional="embeddings ahead", recorded=False),
+)

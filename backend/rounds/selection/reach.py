@@ -39,7 +39,7 @@ def within_reach(run: ProjectRun, candidates: Listed) -> Listed:
 def embed_ahead(run: ProjectRun) -> None:
     """Embed texts of a large pool for some seconds, or until an event arrives. What is left is the next turn's."""
     candidates = run.tasks.listed_waiting(audit=False)
-    if len(candidates.ids) <= SMALL:
+    if not run.project.connected or len(candidates.ids) <= SMALL:
         return
     texts, order = stored(run.store, run.id, candidates), _in_order(run, candidates)
     missing = order[known_embeddings(run).rows(candidates.digests[order]) < 0]
