@@ -140,6 +140,9 @@ class ProjectOptions(BaseSettings):
     every linear layer"""
     lora_alpha: int = Field(16, ge=1)
     """scale of the adapter's output, which is multiplied by `lora_alpha` / `lora_r`"""
+    lora_layers: Literal["upper", "all"] = "upper"
+    """layers that are adapted where classes are learned: the `upper` half, which trains in half the time, or `all`. For
+    other labels all"""
     lora_dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """dropout in the adapter. Default: 0.05; where spans or answers are learned, 0"""
     max_length: int = Field(256, ge=8, le=32_768)

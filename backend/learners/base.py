@@ -72,6 +72,7 @@ class TrainingOptions:
     learning_rate: float | None = None
     lora_r: int = 8
     lora_alpha: int = 16
+    lora_layers: Literal["upper", "all"] = "upper"  # upper: for classes the upper half, for other kinds all
     lora_dropout: float | None = None  # None: 0.05, or 0 with spans or generation targets
     max_length: int = 256
     seed: int = 0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,21 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import LoraConfig, TaskType
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
-from backend.errors import ModelError
 from backend.learners import class_names, saved
 from backend.learners import heads as linear_heads
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
-from backend.learners.batching import pad
 from backend.learners.committee import HEADS, member_folder
 from backend.learners.distributed import ALONE, Team
+from backend.learners.fine_tuning import default_learning_rate, fit, lora_config
 from backend.learners.kinds import head_of
-from backend.learners.kinds.base import Reading, TargetHead
+from backend.learners.kinds.base import TargetHead
 from backend.learners.learner import LoraLearner
-from backend.learners.lower_layers import LowerLayers, fits, layers_of
 from backend.targets import Target, Values
 
 Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name
@@ -132,7 +127,7 @@ def _train_one(
                 torch.manual_seed(options.seed + team.rank)
             if texts:
                 with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
-                    _fit(base, parameters, heads, texts, values, options, team, progress)
+                    fit(base, parameters, heads, texts, values, options, team, progress)
             base.adapters.save(adapter, folder)
         finally:
             base.adapters.drop(adapter)
@@ -199,116 +194,3 @@ def _member_options(
 def _part(progress: Progress, number: int, of: int) -> Progress:
     """Map the progress of run `number` of `of` equal runs to the whole progress bar."""
     return lambda done, total: progress(number * total + done, of * total)
-
-
-def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
-    """Adapt attention's query and value (Hu et al. 2021, 4.2) if peft knows their names, else every linear layer.
-
-    Spans and generation also need every linear layer: predictions for each token need more than changed attention.
-    """
-    known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
-    every = any(target.kind in ("spans", "generation") for target in targets)
-    dropout = 0.0 if every else 0.05  # on every layer, dropout takes 20 % of the time and gains nothing (10 epochs)
-    layers = layers_of(base.adapters.model, base.config)
-    upper = _upper(targets, len(layers)) if layers is not None else 0
-    return LoraConfig(
-        layers_to_transform=list(range(len(layers) - upper, len(layers))) if layers is not None and upper else None,
-        r=options.lora_r,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=dropout if options.lora_dropout is None else options.lora_dropout,
-        target_modules=list(known) if known and not every else "all-linear",
-        task_type=TaskType.FEATURE_EXTRACTION,
-    )
-
-
-def _upper(targets: Sequence[Target], layers: int) -> int:
-    """How many of the upper layers are adapted; 0: all."""
-    return layers // 2 if {target.kind for target in targets} <= class_names.KINDS else 0
-
-
-def default_learning_rate(base: BaseModel, targets: Sequence[Target]) -> float:
-    """By parameter count: 2e-3 up to 50 M (generation: up to 500 M), 5e-4 up to 500 M, 2e-4 above."""
-    small = 500e6 if any(target.kind == "generation" for target in targets) else 50e6
-    return 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
-
-
-def _fit(
-    base: BaseModel,
-    parameters: list[torch.nn.Parameter],
-    heads: Sequence[TargetHead],
-    texts: Sequence[str],
-    values: Sequence[Values],
-    options: TrainingOptions,
-    team: Team,
-    progress: Progress,
-) -> None:
-    ids = base.tokenize(texts, options.max_length)
-    batches_an_epoch = -(-len(ids) // options.batch_size)
-    total = min(options.max_steps, max(options.min_steps, options.epochs * batches_an_epoch))
-    rate = options.learning_rate or default_learning_rate(base, [head.target for head in heads])
-    of_heads = [parameter for head in heads for parameter in head.linear.parameters()]
-    optimizer = torch.optim.AdamW(
-        [{"params": parameters, "weight_decay": 0.01}, {"params": of_heads, "weight_decay": 0.0}], lr=rate
-    )
-    warmup = max(1, total // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
-    )
-    generator = torch.Generator().manual_seed(options.seed)
-    lower = _lower(base, heads, ids)
-    step = 0
-    while step < total:
-        order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
-        for start in range(0, len(order), options.batch_size)[: total - step]:
-            rows = order[start : start + options.batch_size]
-            given = {h.target.name: sum(h.target.name in values[row] for row in rows) for h in heads}
-            optimizer.zero_grad(set_to_none=True)
-            mine = team.mine(rows)
-            for part in np.array_split(mine, min(len(mine), 2**options.batch_shrink)) if len(mine) else ():
-                batch = pad(base.tokenizer, ids, part)
-                with _autocast(base.device), lower.recalled(batch) if lower else nullcontext():
-                    reading = Reading(base, batch, [texts[row] for row in part], options.max_length)
-                    loss = _loss(heads, reading, values, given)
-                if not torch.isfinite(loss):
-                    raise ModelError(
-                        f"training diverged at step {step + 1}: the loss is {loss.item()}; "
-                        f"lower extra_params.learning_rate (now {rate:g})"
-                    )
-                torch.autograd.backward(loss)
-            team.add_up([*parameters, *of_heads])
-            torch.nn.utils.clip_grad_norm_([*parameters, *of_heads], 1.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            progress(step, total)
-
-
-def _lower(base: BaseModel, heads: Sequence[TargetHead], ids: Sequence[list[int]]) -> LowerLayers | None:
-    """The layers below the adapted ones, if their outputs can be kept."""
-    layers = layers_of(base.adapters.model, base.config)
-    if layers is None or max(map(len, ids)) > base.max_positions or not fits(ids, base.dimensions):
-        return None
-    upper = _upper([head.target for head in heads], len(layers))
-    return LowerLayers(base.adapters.model, layers, len(layers) - upper) if 0 < upper < len(layers) else None
-
-
-def _loss(
-    heads: Sequence[TargetHead], reading: Reading, values: Sequence[Values], of: Mapping[str, int]
-) -> torch.Tensor:
-    """A micro-batch's share of the batch loss: the sum over targets of the mean loss of the labeled texts.
-
-    of: number of labeled texts in the whole batch, by target name.
-    """
-    total = torch.zeros((), device=reading.base.device)
-    for head in heads:
-        name = head.target.name
-        given = [(place, values[row][name]) for place, row in enumerate(reading.batch.rows) if name in values[row]]
-        if given:
-            losses = head.losses(reading, [place for place, _ in given], [value for _, value in given])
-            total = total + losses.mean() * (len(given) / of[name])
-    return total
-
-
-def _autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on CUDA GPUs; full precision elsewhere, where half precision is slower."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

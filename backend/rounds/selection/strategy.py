@@ -133,6 +133,7 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
         learning_rate=options.learning_rate,
         lora_r=options.lora_r,
         lora_alpha=options.lora_alpha,
+        lora_layers=options.lora_layers,
         lora_dropout=options.lora_dropout,
         max_length=options.max_length,
         seed=options.seed,

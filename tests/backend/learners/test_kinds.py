@@ -17,11 +17,12 @@ from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
+from backend.learners.fine_tuning import lora_config
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
-from backend.learners.training import lora_config, train
+from backend.learners.training import train
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
 from tests.conftest import CLASSES
