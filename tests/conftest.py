@@ -49,8 +49,12 @@ _SIZE = {
 
 
 def pytest_configure() -> None:
-    """The models of the tests are too small for several threads, which would only wait for each other."""
+    """The models of the tests are too small for several threads, which would only wait for each other.
+
+    They do not know what names of classes mean; tests of names turn the option on.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("LSAL_CLASS_NAMES", "false")
     torch.set_num_threads(1)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 
 from backend.errors import ModelError
+
+if TYPE_CHECKING:  # peft takes seconds to import: it is imported with the first adapter
+    from peft import LoraConfig, PeftModel
 
 
 class Adapters:
@@ -27,6 +29,8 @@ class Adapters:
 
     def add(self, adapter: str, config: LoraConfig) -> None:
         """Add a new adapter and activate it."""
+        from peft import get_peft_model
+
         if self._peft is None:
             self._peft = get_peft_model(self._bare, config, adapter_name=adapter)
         else:
@@ -37,6 +41,8 @@ class Adapters:
         """Load an adapter from `folder`, replacing one of the same name."""
         if not (folder / "adapter_model.safetensors").exists():  # peft would unpickle adapter_model.bin instead
             raise FileNotFoundError("adapter_model.safetensors is not there")
+        from peft import PeftModel
+
         self.drop(adapter)
         if self._peft is None:
             self._peft = PeftModel.from_pretrained(self._bare, str(folder), adapter_name=adapter)

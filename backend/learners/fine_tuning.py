@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from peft import LoraConfig, TaskType
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
 from backend.errors import ModelError
 from backend.learners import class_names
@@ -20,12 +19,18 @@ from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.lower_layers import LowerLayers, fits, layers_of
 from backend.targets import Target, Values
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
 
 def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
     """Adapt attention's query and value (Hu et al. 2021, 4.2) if peft knows their names, else every linear layer.
 
     Spans and generation also need every linear layer: predictions for each token need more than changed attention.
     """
+    from peft import LoraConfig, TaskType  # takes seconds: with the first training
+    from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+
     known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
     every = any(target.kind in ("spans", "generation") for target in targets)
     dropout = 0.0 if every else 0.05  # on every layer, dropout takes 20 % of the time and gains nothing (10 epochs)

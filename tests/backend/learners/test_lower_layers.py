@@ -15,7 +15,7 @@ from backend.learners.fine_tuning import lora_config
 from backend.learners.lower_layers import LowerLayers, fits, layers_of
 from tests.conftest import TOPIC, labeled_sentences
 
-TEXTS = [text for text, _ in labeled_sentences(7)] + ["an apple", "the old hammer and the saw and the drill and a horse"]
+TEXTS = [text for text, _ in labeled_sentences(7)] + ["an apple", "the old hammer and the saw and a very new drill"]
 
 
 @pytest.fixture(params=["encoder", "decoder"])

@@ -86,7 +86,7 @@ def child(backend: Backend, name: str) -> Any:
 def refusal(backend: Backend, code: int, **environment: str) -> str:
     """What a second `lsal serve` says when it refuses to start."""
     ran = subprocess.run(
-        [sys.executable, "-m", "backend", "serve"], timeout=60, capture_output=True, text=True,
+        [sys.executable, "-m", "backend", "serve"], timeout=180, capture_output=True, text=True,
         env={**backend.environment, "PORT": str(free_port()), **environment},
     )  # fmt: skip
     assert ran.returncode == code
