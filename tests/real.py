@@ -300,8 +300,12 @@ def annotators(label_studio: LabelStudioServer) -> Iterator[list[Annotator]]:
 @pytest.fixture
 def team(label_studio: LabelStudioServer, backend: Backend, annotators: list[Annotator]) -> Iterator[Team]:
     made = Team(label_studio, backend, annotators)
+    before = {project.id for project in backend.store.projects.all(connected=False)}
     yield made
     made.http.close()
+    for project in backend.store.projects.all(connected=False):
+        if project.id not in before:  # the shared backend would ask Label Studio for it every minute
+            backend.store.projects.set(project.id, connected=False)
 
 
 @pytest.fixture
