@@ -121,10 +121,11 @@ class ProjectOptions(BaseSettings):
     """random seed: equal seeds and labels give equal models"""
     warm_start: bool = False
     """true: each round continues to train the last adapter. false: each round trains a new adapter on the base model"""
-    epochs: int = Field(10, ge=1, le=1000)
-    """training epochs per round"""
-    min_steps: int = Field(100, ge=1)
-    """minimum number of training steps per round, for small numbers of labels"""
+    epochs: int | None = Field(None, ge=1, le=1000)
+    """training epochs per round. Default: 5 where only classes are learned, otherwise 10"""
+    min_steps: int | None = Field(None, ge=1)
+    """minimum number of training steps per round, for small numbers of labels. Default: 50 where only classes are
+    learned, otherwise 100"""
     max_steps: int = Field(600, ge=1)
     """maximum number of training steps per round"""
     train_batch_size: int = Field(16, ge=1, le=4096)
@@ -134,7 +135,7 @@ class ProjectOptions(BaseSettings):
     a fraction of the memory"""
     learning_rate: float | None = Field(None, gt=0, lt=1)
     """learning rate. Default: 0.002 for models up to 50 M parameters (for written answers up to 500 M), 0.0005 up to
-    500 M, 0.0002 above"""
+    500 M, 0.0002 above; twice as much for the upper layers alone"""
     lora_r: int = Field(8, ge=1, le=1024)
     """rank of the LoRA adapter. It adapts query and value layers of the attention; where spans or answers are learned,
     every linear layer"""

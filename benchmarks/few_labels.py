@@ -38,7 +38,7 @@ from backend.targets import Target
 DESCRIPTIONS = {
     "ABBR": "abbreviation", "ENTY": "entity", "DESC": "description", "HUM": "human", "LOC": "location", "NUM": "number",
 }  # fmt: skip
-BEFORE = TrainingOptions(min_steps=100, max_steps=600, lora_layers="all", learning_rate=2e-3, epochs=10)
+BEFORE = TrainingOptions(min_steps=100, lora_layers="all", epochs=10)
 NOW = TrainingOptions()
 SHOWN = 1000  # test texts that an adapter is measured on
 _RESULTS = Path(__file__).parent / "results" / "few_labels.md"

@@ -62,8 +62,8 @@ class UncertaintyOptions:
 class TrainingOptions:
     """How an adapter is fine-tuned. `learning_rate=None`: the default for the size and kind of the base model."""
 
-    epochs: int = 10
-    min_steps: int = 100  # with few labels, ten epochs are too few steps
+    epochs: int | None = None  # None, here and below: the default for the kinds of labels, see fine_tuning.py
+    min_steps: int | None = None  # with few labels, the epochs are too few steps
     max_steps: int = 600
     batch_size: int = 16
     # The first two change memory and speed, not what is learned, and so are not part of `repr`.

@@ -46,16 +46,31 @@ def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Tar
     )
 
 
+def only_classes(targets: Sequence[Target]) -> bool:
+    """Whether all targets are classes of texts, which train with fewer steps on fewer layers than other kinds."""
+    return {target.kind for target in targets} <= class_names.KINDS
+
+
+def steps(options: TrainingOptions, targets: Sequence[Target], examples: int) -> int:
+    """Number of training steps: some epochs over the examples, between a least and a largest number."""
+    epochs, least = (5, 50) if only_classes(targets) else (10, 100)
+    epochs, least = options.epochs or epochs, options.min_steps or least
+    return min(options.max_steps, max(least, epochs * -(-examples // options.batch_size)))
+
+
 def _upper(targets: Sequence[Target], options: TrainingOptions, layers: int) -> int:
     """How many of the upper layers are adapted; 0: all."""
-    upper = options.lora_layers == "upper" and {target.kind for target in targets} <= class_names.KINDS
-    return layers // 2 if upper else 0
+    return layers // 2 if options.lora_layers == "upper" and only_classes(targets) else 0
 
 
-def default_learning_rate(base: BaseModel, targets: Sequence[Target]) -> float:
-    """By parameter count: 2e-3 up to 50 M (generation: up to 500 M), 5e-4 up to 500 M, 2e-4 above."""
+def default_learning_rate(base: BaseModel, targets: Sequence[Target], options: TrainingOptions) -> float:
+    """By parameter count: 2e-3 up to 50 M (generation: up to 500 M), 5e-4 up to 500 M, 2e-4 above.
+
+    Twice as much for the upper layers alone.
+    """
     small = 500e6 if any(target.kind == "generation" for target in targets) else 50e6
-    return 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
+    rate = 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
+    return 2 * rate if options.lora_layers == "upper" and only_classes(targets) else rate
 
 
 def fit(
@@ -73,9 +88,9 @@ def fit(
     Raises `ModelError` if the loss is not finite.
     """
     ids = base.tokenize(texts, options.max_length)
-    batches_an_epoch = -(-len(ids) // options.batch_size)
-    total = min(options.max_steps, max(options.min_steps, options.epochs * batches_an_epoch))
-    rate = options.learning_rate or default_learning_rate(base, [head.target for head in heads])
+    targets = [head.target for head in heads]
+    total = steps(options, targets, len(ids))
+    rate = options.learning_rate or default_learning_rate(base, targets, options)
     of_heads = [parameter for head in heads for parameter in head.linear.parameters()]
     optimizer = torch.optim.AdamW(
         [{"params": parameters, "weight_decay": 0.01}, {"params": of_heads, "weight_decay": 0.0}], lr=rate

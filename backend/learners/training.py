@@ -186,7 +186,7 @@ def _member_options(
         seed=options.seed + member,
         lora_r=max(1, round(rank * options.lora_r)),
         lora_alpha=max(1, round(rank * options.lora_alpha)),
-        learning_rate=min(0.5, rate * (options.learning_rate or default_learning_rate(base, targets))),
+        learning_rate=min(0.5, rate * (options.learning_rate or default_learning_rate(base, targets, options))),
         committee=None,
     )
 

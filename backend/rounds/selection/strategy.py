@@ -126,7 +126,7 @@ def training_options(options: ProjectOptions, strategy: Strategy) -> TrainingOpt
     served = is_served(options.base_model)
     return TrainingOptions(
         epochs=options.epochs,
-        min_steps=min(options.min_steps, options.max_steps),
+        min_steps=options.min_steps,
         max_steps=options.max_steps,
         batch_size=options.train_batch_size,
         checkpointing=options.gradient_checkpointing,

@@ -85,10 +85,12 @@ def test_many_copies_of_few_texts(context: Context, store: Store, tiny_encoder: 
     assert not any(item.audit for item in items)
 
 
-@pytest.mark.parametrize("strategy", ["sampled", "random"])
-@pytest.mark.parametrize(("share", "drawn"), [(1.0, True), (0.3, False)])
+@pytest.mark.parametrize(
+    ("strategy", "share", "drawn"),
+    [("sampled", 1.0, True), ("sampled", 0.3, False), ("random", 1.0, True), ("random", 0.3, True)],  # from all
+)
 def test_what_is_drawn_from_a_list_corrects_nothing(
-    share: float, drawn: bool, strategy: str, context: Context, store: Store, tiny_encoder: Path
+    strategy: str, share: float, drawn: bool, context: Context, store: Store, tiny_encoder: Path
 ) -> None:
     fill(store, tiny_encoder, count=100, labeled=20, strategy=strategy, shortlist=share, max_steps=12, min_steps=12)
     run(context, 1)
