@@ -34,8 +34,8 @@ class ProjectOptions(BaseSettings):
     )
 
     strategy: str | None = None
-    """[query strategy](strategies.md) that selects the next tasks. Default: `margin` for classification and pairwise,
-    `variance` for regression, `uncertainty` otherwise"""
+    """[query strategy](strategies.md) that selects the next tasks. Default: `uncertainty_herding` for
+    classification, `margin` for pairwise, `variance` for regression, `uncertainty` otherwise"""
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     """[options of the strategy](strategies.md#options). Default: those of the strategy"""
     cold_start: str = "k_means"

@@ -51,10 +51,12 @@ _SIZE = {
 def pytest_configure() -> None:
     """The models of the tests are too small for several threads, which would only wait for each other.
 
-    They do not know what names of classes mean; tests of names turn the option on.
+    They do not know what names of classes mean, and random weights need adapters in all layers: tests of names and of
+    layers turn these options on.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("LSAL_CLASS_NAMES", "false")
+    os.environ.setdefault("LSAL_LORA_LAYERS", "all")
     torch.set_num_threads(1)
 
 

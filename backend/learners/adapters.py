@@ -27,6 +27,11 @@ class Adapters:
         """Module for forward passes: the base model with the active adapter, or alone if there is none."""
         return self._bare if self._peft is None else self._peft
 
+    @property
+    def bare(self) -> Any:
+        """The base model, whose layers may hold adapters."""
+        return self._bare if self._peft is None else self._peft.get_base_model()
+
     def add(self, adapter: str, config: LoraConfig) -> None:
         """Add a new adapter and activate it."""
         from peft import get_peft_model
@@ -103,7 +108,7 @@ class Adapters:
         parameters = [p for name, p in model.named_parameters() if f".{adapter}." in name]
         for parameter in parameters:
             parameter.requires_grad_(True)
-        bare = self._bare_model()
+        bare = self.bare
         if checkpointing and not bare.supports_gradient_checkpointing:
             raise ModelError(
                 f"base models of kind {type(bare).__name__} do not support gradient_checkpointing; leave it out"
@@ -139,9 +144,6 @@ class Adapters:
             for layer, weight in zip(layers, former, strict=True):
                 layer.base_layer.weight.data.copy_(weight)
                 layer.merged_adapters.clear()
-
-    def _bare_model(self) -> Any:
-        return self._wrapped().get_base_model()
 
     def _wrapped(self) -> PeftModel:
         if self._peft is None:

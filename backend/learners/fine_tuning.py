@@ -1,54 +1,22 @@
-"""The steps of a fine-tuning: which layers are adapted, the loss, the optimizer."""
+"""The steps of a fine-tuning: their number, the loss, the optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from backend.errors import ModelError
-from backend.learners import class_names
 from backend.learners.base import Progress, TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
 from backend.learners.distributed import Team
 from backend.learners.kinds.base import Reading, TargetHead
-from backend.learners.lower_layers import LowerLayers, fits, layers_of
+from backend.learners.lora import default_learning_rate, lower_layers, only_classes
+from backend.learners.lower_layers import fits
 from backend.targets import Target, Values
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-
-
-def lora_config(base: BaseModel, options: TrainingOptions, targets: Sequence[Target]) -> LoraConfig:
-    """Adapt attention's query and value (Hu et al. 2021, 4.2) if peft knows their names, else every linear layer.
-
-    Spans and generation also need every linear layer: predictions for each token need more than changed attention.
-    """
-    from peft import LoraConfig, TaskType  # takes seconds: with the first training
-    from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-
-    known = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(getattr(base.config, "model_type", ""))
-    every = any(target.kind in ("spans", "generation") for target in targets)
-    dropout = 0.0 if every else 0.05  # on every layer, dropout takes 20 % of the time and gains nothing (10 epochs)
-    layers = layers_of(base.adapters.model, base.config)
-    upper = _upper(targets, options, len(layers)) if layers is not None else 0
-    return LoraConfig(
-        layers_to_transform=list(range(len(layers) - upper, len(layers))) if layers is not None and upper else None,
-        r=options.lora_r,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=dropout if options.lora_dropout is None else options.lora_dropout,
-        target_modules=list(known) if known and not every else "all-linear",
-        task_type=TaskType.FEATURE_EXTRACTION,
-    )
-
-
-def only_classes(targets: Sequence[Target]) -> bool:
-    """Whether all targets are classes of texts, which train with fewer steps on fewer layers than other kinds."""
-    return {target.kind for target in targets} <= class_names.KINDS
 
 
 def steps(options: TrainingOptions, targets: Sequence[Target], examples: int) -> int:
@@ -56,21 +24,6 @@ def steps(options: TrainingOptions, targets: Sequence[Target], examples: int) ->
     epochs, least = (5, 50) if only_classes(targets) else (10, 100)
     epochs, least = options.epochs or epochs, options.min_steps or least
     return min(options.max_steps, max(least, epochs * -(-examples // options.batch_size)))
-
-
-def _upper(targets: Sequence[Target], options: TrainingOptions, layers: int) -> int:
-    """How many of the upper layers are adapted; 0: all."""
-    return layers // 2 if options.lora_layers == "upper" and only_classes(targets) else 0
-
-
-def default_learning_rate(base: BaseModel, targets: Sequence[Target], options: TrainingOptions) -> float:
-    """By parameter count: 2e-3 up to 50 M (generation: up to 500 M), 5e-4 up to 500 M, 2e-4 above.
-
-    Twice as much for the upper layers alone.
-    """
-    small = 500e6 if any(target.kind == "generation" for target in targets) else 50e6
-    rate = 2e-3 if base.parameters <= small else 5e-4 if base.parameters <= 500e6 else 2e-4
-    return 2 * rate if options.lora_layers == "upper" and only_classes(targets) else rate
 
 
 def fit(
@@ -100,7 +53,9 @@ def fit(
         optimizer, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
     )
     generator = torch.Generator().manual_seed(options.seed)
-    lower = _lower(base, heads, options, ids)
+    lower = lower_layers(base, options, targets)
+    if max(map(len, ids)) > base.max_positions or not fits(ids, base.dimensions):
+        lower = None  # windows, or too much to keep
     step = 0
     while step < total:
         order = torch.randperm(len(ids), generator=generator).numpy().astype(np.int64)
@@ -126,17 +81,6 @@ def fit(
             schedule.step()
             step += 1
             progress(step, total)
-
-
-def _lower(
-    base: BaseModel, heads: Sequence[TargetHead], options: TrainingOptions, ids: Sequence[list[int]]
-) -> LowerLayers | None:
-    """The layers below the adapted ones, if their outputs can be kept."""
-    layers = layers_of(base.adapters.model, base.config)
-    if layers is None or max(map(len, ids)) > base.max_positions or not fits(ids, base.dimensions):
-        return None
-    upper = _upper([head.target for head in heads], options, len(layers))
-    return LowerLayers(base.adapters.model, layers, len(layers) - upper) if 0 < upper < len(layers) else None
 
 
 def _loss(

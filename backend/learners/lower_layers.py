@@ -36,6 +36,11 @@ class LowerLayers:
         self._kept: dict[int, torch.Tensor] = {}
         self._hidden = torch.empty(0)
 
+    def names_above(self) -> list[str]:
+        """The names of all modules in the layers above."""
+        above = {id(each) for layer in self._layers[len(self._own) :] for each in layer.modules()}
+        return [name for name, each in self._model.named_modules() if id(each) in above]
+
     @contextmanager
     def recalled(self, batch: Batch) -> Iterator[None]:
         """Inside the block a forward pass of this batch begins above the lower layers."""
@@ -95,13 +100,16 @@ def fits(ids: Sequence[list[int]], dimensions: int) -> bool:
 class _Replaced(torch.nn.Module):
     """In place of a lower layer: returns the recalled hidden states."""
 
+    _lower: Any  # no submodule
+
     def __init__(self, lower: LowerLayers) -> None:
         super().__init__()
-        object.__setattr__(self, "_lower", lower)  # no submodule: it refers to the whole model
+        self._lower = lower
 
     def forward(self, *_args: Any, **_kwargs: Any) -> torch.Tensor:
         """The recalled hidden states."""
-        return self._lower.hidden  # type: ignore[no-any-return, union-attr]
+        hidden: torch.Tensor = self._lower.hidden
+        return hidden
 
 
 class _ReachedError(Exception):

@@ -18,10 +18,11 @@ from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.base_model import BaseModel
 from backend.learners.committee import HEADS, member_folder
 from backend.learners.distributed import ALONE, Team
-from backend.learners.fine_tuning import default_learning_rate, fit, lora_config
+from backend.learners.fine_tuning import fit
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
 from backend.learners.learner import LoraLearner
+from backend.learners.lora import default_learning_rate, lora_config
 from backend.targets import Target, Values
 
 Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name

@@ -19,7 +19,7 @@ SEVERAL = "several controls"
 _ALWAYS = frozenset({"embeddings", "labeled_embeddings"})
 _SHARED = frozenset({"features", "uncertainty"})  # fields that exist for several controls together
 _DEFAULTS: dict[Kind, str] = {
-    "classification": "margin",
+    "classification": "uncertainty_herding",
     "multilabel": "uncertainty",
     "regression": "variance",
     "spans": "uncertainty",

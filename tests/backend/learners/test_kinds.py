@@ -17,11 +17,11 @@ from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
-from backend.learners.fine_tuning import lora_config
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
+from backend.learners.lora import lora_config
 from backend.learners.training import train
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
@@ -234,7 +234,7 @@ def test_rare_spans_weigh_more_and_each_piece_counts_alike(base: BaseModel) -> N
 
 def test_spans_adapt_every_linear_layer_and_the_others_attention(base: BaseModel) -> None:
     spans, classes = data("spans", 1).target, data("classification", 1).target
-    alone = lora_config(base, TrainingOptions(), [classes])
+    alone = lora_config(base, TrainingOptions(lora_layers="all"), [classes])
     assert (alone.target_modules in ({"query", "value"}, {"q_proj", "v_proj"}), alone.lora_dropout) == (True, 0.05)
     both = lora_config(base, TrainingOptions(), [classes, spans])
     assert (both.target_modules, both.lora_dropout) == ("all-linear", 0.0)

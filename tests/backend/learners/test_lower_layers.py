@@ -11,7 +11,7 @@ import torch
 from backend.learners.base import TrainingOptions
 from backend.learners.base_model import BaseModel
 from backend.learners.batching import pad
-from backend.learners.fine_tuning import lora_config
+from backend.learners.lora import lora_config
 from backend.learners.lower_layers import LowerLayers, fits, layers_of
 from tests.conftest import TOPIC, labeled_sentences
 
@@ -21,6 +21,11 @@ TEXTS = [text for text, _ in labeled_sentences(7)] + ["an apple", "the old hamme
 @pytest.fixture(params=["encoder", "decoder"])
 def base(request: pytest.FixtureRequest, tiny_encoder: Path, tiny_decoder: Path) -> BaseModel:
     return BaseModel(str(tiny_encoder if request.param == "encoder" else tiny_decoder))
+
+
+def known(base: BaseModel) -> set[str]:
+    """Query and value of the attention, in all layers."""
+    return {"query", "value"} if base.config.model_type == "bert" else {"q_proj", "v_proj"}
 
 
 def test_a_pass_above_them_is_the_whole_pass(base: BaseModel) -> None:
@@ -48,13 +53,15 @@ def test_a_pass_above_them_is_the_whole_pass(base: BaseModel) -> None:
 
 
 def test_only_the_upper_half_is_adapted_where_classes_are_learned(base: BaseModel) -> None:
-    assert lora_config(base, TrainingOptions(), [TOPIC]).layers_to_transform == [1]
-    assert lora_config(base, TrainingOptions(lora_layers="all"), [TOPIC]).layers_to_transform is None
+    upper = lora_config(base, TrainingOptions(), [TOPIC]).target_modules
+    assert len(upper or ()) == 2
+    assert all(".1." in f".{name}" for name in upper or ())
+    assert lora_config(base, TrainingOptions(lora_layers="all"), [TOPIC]).target_modules == known(base)
 
 
 def test_shared_layers_and_long_trainings_are_left_alone(tiny_albert: Path) -> None:
     albert = BaseModel(str(tiny_albert))
     assert layers_of(albert.adapters.model, albert.config) is None
-    assert lora_config(albert, TrainingOptions(), [TOPIC]).layers_to_transform is None
+    assert lora_config(albert, TrainingOptions(), [TOPIC]).target_modules == "all-linear"
     assert fits([[1] * 256] * 1000, 384)
     assert not fits([[1] * 256] * 10_000, 384)

@@ -31,7 +31,7 @@ def test_the_history_of_rounds_and_adapters(played: Store) -> None:
     assert [(each["round"], each["state"], each["adapter"]) for each in rounds] == [
         (3, "done", "p7-a2"), (2, "done", "p7-a1")
     ]  # fmt: skip
-    assert rounds[0]["strategy"] == "margin"
+    assert rounds[0]["strategy"] == "uncertainty_herding"
     assert {"train", "evaluate", "score", "select", "judge"} <= set(rounds[0]["seconds"])
     kept = history.adapters(played, project_of(played))
     assert [(each["number"], each["in_service"]) for each in kept] == [(2, True), (1, False)]
@@ -39,7 +39,7 @@ def test_the_history_of_rounds_and_adapters(played: Store) -> None:
 
 def test_the_queue_says_what_is_predicted_and_why(played: Store) -> None:
     found = queue(played, project_of(played), 100)
-    assert (found["queue"], found["strategy"]) == ("p7-a2-q3", "margin")
+    assert (found["queue"], found["strategy"]) == ("p7-a2-q3", "uncertainty_herding")
     assert found["open"] == found["all"] == len(found["tasks"])
     for item in found["tasks"]:
         (said,) = item["why"]["says"]

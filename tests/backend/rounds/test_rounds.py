@@ -140,7 +140,7 @@ class TestRound:
         assert done.evaluation["labels"] == len(held_out)
         found = done.evaluation["controls"]["topic"]
         assert found["low"] <= found["score"] <= found["high"]
-        assert (done.strategy, done.state) == ("margin", "done")
+        assert (done.strategy, done.state) == ("uncertainty_herding", "done")
 
     def test_nothing_new_to_learn_keeps_the_adapter(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder, labeled=12)

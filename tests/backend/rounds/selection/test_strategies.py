@@ -141,7 +141,7 @@ def test_the_cold_start_lasts_as_many_labels_as_asked() -> None:
     targets = [Target("t", "classification", tuple("abcdefghijkl"))]
     assert strategy_at(options, [], targets).name == "k_means"
     assert strategy_at(options, labels[:29], targets).name == "k_means"
-    assert strategy_at(options, labels, targets).name == "margin"
+    assert strategy_at(options, labels, targets).name == "uncertainty_herding"
     assert strategy_at(options, labels, targets, trained=False).name == "k_means"
     assert strategy_at(options, [{"t": "a"}] * 50, targets).name == "k_means"
 
