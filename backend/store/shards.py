@@ -153,6 +153,8 @@ class Shards:
         if view.shards and name not in view.names:
             raise BackendError(f"the scores lack '{name}'; the options changed during the round, start another one")
         if not len(digests):
+            self._seen = None  # its first shard, whose shape is read, may be replaced by now
+            view = self._view
             return view.at(name, np.empty(0, np.int64)) if view.shards else np.empty((0, 0), np.float32)
         there, values = self.found([name], digests)
         if not there.all():

@@ -23,7 +23,7 @@ DATA = labeled_sentences(30)
 def trained(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """The files of an adapter for each shift of the classes, trained once in a run."""
     models = BaseModels()
-    options = TrainingOptions(min_steps=150, epochs=1, learning_rate=5e-3, max_length=32)
+    options = TrainingOptions(min_steps=150, epochs=1, learning_rate=5e-3, max_length=32, lora_layers="all")
 
     @cache
     def files(shift: int) -> Path:

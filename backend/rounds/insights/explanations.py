@@ -16,6 +16,7 @@ from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embedded
+from backend.rounds.selection.reach import within_reach
 from backend.store.texts import TaskText
 from backend.targets import Target, unmarked
 
@@ -46,7 +47,7 @@ def explain(run: ProjectRun) -> None:
     for task_id, predicted in _predictions(run, list(texts.values())).items():
         reasons[task_id] |= predicted
     selected = [texts[item.task_id] for item in items if not item.audit and item.task_id in texts]
-    others = tasks.listed_waiting(audit=False).ids
+    others = within_reach(run, tasks.listed_waiting(audit=False)).ids
     drawn = np.random.default_rng(run.id).permutation(others)[:_OTHERS].tolist()
     found = tasks.texts(drawn)
     sample = [found[task_id] for task_id in drawn]

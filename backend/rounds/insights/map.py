@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from backend.errors import BackendError
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embedded, known_embeddings
-from backend.rounds.selection.reach import SMALL
+from backend.rounds.selection import reach
 from backend.store.texts import Listed, held_out_order
 
 MOST = 20_000  # texts on a map
@@ -25,7 +25,7 @@ def draw(run: ProjectRun) -> None:
     """
     tasks, files = run.tasks, run.store.files
     listed = tasks.listed()
-    if len(listed.ids) > SMALL:  # of a large pool, the texts with an embedding
+    if len(listed.ids) > reach.SMALL:  # of a large pool, the texts with an embedding
         there = known_embeddings(run).rows(listed.digests) >= 0
         listed = Listed(listed.ids[there], listed.digests[there])
     every = listed.ids.tolist()

@@ -16,7 +16,8 @@ def config(control: str, text: str = '<Text name="t" value="$body"/>') -> str:
 
 def test_single_choice_on_a_text() -> None:
     spec = parse(config('<Choices name="c" toName="t"><Choice value="A &amp; B"/><Choice value="é 中"/></Choices>'))
-    assert spec.controls == (Control(Target("c", "classification", ("A & B", "é 中")), "t", "choices", labels=("t",)),)
+    target = Target("c", "classification", ("A & B", "é 中"))
+    assert spec.controls == (Control(target, "t", "choices", labels=("t",), class_texts=("", "é 中")),)
     assert spec.inputs == (Input("t", "Text", "body"),)
 
 
@@ -118,7 +119,7 @@ def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
 def test_two_texts_compared() -> None:
     spec = parse(config('<Pairwise name="p" toName="t, u"/>', THREE))
     assert spec.controls == (
-        Control(Target("p", "pairwise", ("left", "right")), "t", "pairwise", labels=("t", "u")),
+        Control(Target("p", "pairwise", ("left", "right")), "t", "pairwise", labels=("t", "u"), class_texts=("", "")),
     )  # fmt: skip
     assert [each.name for each in spec.inputs] == ["t", "u", "q"]
     assert spec.sides == ("t", "u")

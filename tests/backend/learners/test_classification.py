@@ -22,7 +22,7 @@ from backend.learners.models import BaseModels
 from backend.learners.training import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
-OPTIONS = TrainingOptions(epochs=20, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all")
+OPTIONS = TrainingOptions(min_steps=100, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all")
 DATA = labeled_sentences(48)
 TEXTS, LABELS = [t for t, _ in DATA], [c for _, c in DATA]
 UNSEEN = labeled_sentences(90, seed=1)

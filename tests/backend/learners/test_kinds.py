@@ -27,7 +27,9 @@ from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
 from tests.conftest import CLASSES
 
-OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
+OPTIONS = TrainingOptions(
+    epochs=15, min_steps=100, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all"
+)
 GOOD = {"classification": 0.8, "multilabel": 0.7, "regression": 0.65, "spans": 0.75, "pairwise": 0.75,
         "generation": 0.6}  # fmt: skip
 READ = [kind for kind in KINDS if kind != "generation"]  # what an encoder can learn

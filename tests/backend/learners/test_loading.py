@@ -14,7 +14,9 @@ from backend.learners.learner import LoraLearner
 from backend.learners.training import train
 from tests.backend.learners.kinds import data
 
-OPTIONS = TrainingOptions(epochs=15, learning_rate=5e-3, max_length=32, lora_dropout=0.0)
+OPTIONS = TrainingOptions(
+    epochs=15, min_steps=100, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all"
+)
 
 
 @pytest.fixture
