@@ -1,4 +1,4 @@
-"""The classes of a project in words, and the vectors of these words."""
+"""Vectors of class names, and of texts to compare them with."""
 
 from __future__ import annotations
 
@@ -7,31 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learners import class_names
-from backend.learners.loading import is_served
 from backend.pool.texts import Texts, stored
+from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.store.texts import digest
 
 _SAMPLE = 256  # texts that class names are compared with
-
-
-def class_texts(run: ProjectRun) -> dict[str, tuple[str, ...]]:
-    """A text for each class, by target: from the option `descriptions` or the label config.
-
-    Targets with a class that has no words are left out, and those whose kind does not use names.
-    """
-    options = run.options
-    if not options.class_names or is_served(options.base_model):
-        return {}
-    found = {}
-    for control in run.spec.controls:
-        named = zip(control.target.classes, control.class_texts, strict=True)
-        texts = tuple(options.descriptions.get(name, text) for name, text in named)
-        if control.target.kind in class_names.KINDS and all(texts) and len(set(texts)) > 1:
-            found[control.name] = texts
-    return found
 
 
 def sample(run: ProjectRun) -> list[str]:

@@ -15,7 +15,7 @@ from backend.rounds.insights import explanations, label_errors
 from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
-from backend.rounds.selection.reach import embed_ahead
+from backend.rounds.reach import embed_ahead
 from backend.rounds.steps import publish, select
 from backend.rounds.steps.evaluate import evaluate
 from backend.rounds.steps.finish import finish

@@ -16,7 +16,7 @@ from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embedded
-from backend.rounds.selection.reach import within_reach
+from backend.rounds.reach import within_reach
 from backend.store.texts import TaskText
 from backend.targets import Target, unmarked
 

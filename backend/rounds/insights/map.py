@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from backend.errors import BackendError
+from backend.rounds import reach
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embedded, known_embeddings
-from backend.rounds.selection import reach
 from backend.store.texts import Listed, held_out_order
 
 MOST = 20_000  # texts on a map

@@ -13,11 +13,12 @@ from backend.learners.probe import Probe
 from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
 from backend.pool.texts import given, stored
-from backend.rounds.class_names import class_texts, name_vectors, sample_vectors
+from backend.rounds.class_names import name_vectors, sample_vectors
+from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.stability import STOP_SET
-from backend.rounds.selection.reach import within_reach
+from backend.rounds.reach import within_reach
 from backend.store.shards import ROWS, Shards
 from backend.store.texts import LabeledText, Listed
 from backend.targets import Target, offered

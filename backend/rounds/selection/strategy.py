@@ -10,7 +10,7 @@ from backend.learners.loading import is_served
 from backend.learners.saved import describe
 from backend.options import ProjectOptions
 from backend.pool import fields
-from backend.rounds.class_names import class_texts
+from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
 from backend.rounds.selection.compatibility import default_strategy

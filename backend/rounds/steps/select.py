@@ -18,8 +18,8 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.goals import NEAR, goals_of, near
 from backend.rounds.quality.stopping import stopped_by
+from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
-from backend.rounds.selection.reach import within_reach
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
 from backend.store.models import Round
 from backend.store.rounds import Place

@@ -20,7 +20,8 @@ from backend.learners.training import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import adapters
 from backend.rounds.answer_cache import cached_answers
-from backend.rounds.class_names import class_texts, sample
+from backend.rounds.class_names import sample
+from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
 from backend.rounds.selection import co_training

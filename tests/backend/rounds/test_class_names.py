@@ -10,10 +10,11 @@ import pytest
 
 from backend.errors import UnsupportedConfigError
 from backend.options import ProjectOptions
-from backend.rounds.class_names import class_texts
+from backend.rounds import class_names, reach
+from backend.rounds.class_texts import class_texts
 from backend.rounds.context import Context
 from backend.rounds.events import AHEAD
-from backend.rounds.selection import prefilter, reach
+from backend.rounds.selection import prefilter
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.rounds.steps.publish import predictions
 from backend.store import Store
@@ -82,9 +83,7 @@ def test_every_kind_of_choice(label_config: str, context: Context, store: Store,
     assert store.of(7).rounds.queue(1)
 
 
-def test_names_without_words_and_options_that_turn_them_off(
-    context: Context, store: Store, tiny_encoder: Path
-) -> None:
+def test_names_without_words_and_options_that_turn_them_off(context: Context, store: Store, tiny_encoder: Path) -> None:
     codes = config("classification").replace("fruit", "A").replace("tool", "1").replace("animal", "x17")
     named(store, tiny_encoder, descriptions={})
     store.projects.set(7, label_config=codes)
@@ -123,6 +122,7 @@ def test_of_a_large_pool_a_part_comes_first_and_the_rest_between_rounds(
     for name, value in {"SMALL": 50, "_FIRST": 40, "_AT_LEAST": 20, "_AT_ONCE": 30}.items():
         monkeypatch.setattr(reach, name, value)
     monkeypatch.setattr(prefilter, "SCORED", 25)
+    monkeypatch.setattr(class_names, "_SAMPLE", 10)
     named(store, tiny_encoder, count=200)
     assert run(context, 1) == 1
     waiting = store.of(7).tasks.listed_waiting(audit=False)

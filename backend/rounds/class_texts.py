@@ -1,0 +1,24 @@
+"""The classes of a project in words."""
+
+from __future__ import annotations
+
+from backend.learners import class_names
+from backend.learners.loading import is_served
+from backend.rounds.context import ProjectRun
+
+
+def class_texts(run: ProjectRun) -> dict[str, tuple[str, ...]]:
+    """A text for each class, by target: from the option `descriptions` or the label config.
+
+    Targets with a class that has no words are left out, and those whose kind does not use names.
+    """
+    options = run.options
+    if not options.class_names or is_served(options.base_model):
+        return {}
+    found = {}
+    for control in run.spec.controls:
+        named = zip(control.target.classes, control.class_texts, strict=True)
+        texts = tuple(options.descriptions.get(name, text) for name, text in named)
+        if control.target.kind in class_names.KINDS and all(texts) and len(set(texts)) > 1:
+            found[control.name] = texts
+    return found
