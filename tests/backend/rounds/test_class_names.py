@@ -126,9 +126,9 @@ def test_of_a_large_pool_a_part_comes_first_and_the_rest_between_rounds(
     named(store, tiny_encoder, count=200)
     assert run(context, 1) == 1
     waiting = store.of(7).tasks.listed_waiting(audit=False)
-    embedded = store.files.embeddings(7, f"{tiny_encoder}-32")
 
     def known() -> set[int]:
+        embedded = store.files.embeddings(7, f"{tiny_encoder}-32")
         return set(waiting.ids[embedded.rows(waiting.digests) >= 0].tolist())
 
     first = known()
