@@ -3,7 +3,7 @@
     python -m benchmarks.few_labels --data FOLDER [--seeds 5] [--part zero] [--part area] …
 
 FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Everything runs with two threads, and every
-figure has its counterpart of release 0.1 before class names ("before") in the same run. Writes few_labels.md.
+figure has its counterpart from before class names ("before") in the same run. Writes few_labels.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ DESCRIPTIONS = {
 BEFORE = TrainingOptions(min_steps=100, lora_layers="all", epochs=10)
 NOW = TrainingOptions()
 SHOWN = 1000  # test texts that an adapter is measured on
-_RESULTS = Path(__file__).parent / "results" / "few_labels.md"
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,8 @@ def area(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     for name in ("trec6", "banking77", "sst2", "trec50"):
         each = data[name]
         vectors = [_embed(base, [text for text, _ in rows]) for rows in (each.train, each.test)]
-        numbers = [np.array([each.target.classes.index(label) for _, label in rows]) for rows in (each.train, each.test)]
+        rows_of = {label: row for row, label in enumerate(each.target.classes)}
+        numbers = [np.array([rows_of[label] for _, label in rows]) for rows in (each.train, each.test)]
         task = Task(numbers[0], numbers[1], len(each.target.classes), 15, 20)
         cells = []
         for params, named in kinds.values():
