@@ -3,7 +3,7 @@
     python -m benchmarks.few_labels --data FOLDER [--seeds 5] [--part zero] [--part area] …
 
 FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Everything runs with two threads, and every
-figure has its counterpart from before class names ("before") in the same run. Writes few_labels.md.
+figure has its counterpart from before class names ("before") in the same run.
 """
 
 from __future__ import annotations

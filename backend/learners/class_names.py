@@ -55,7 +55,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class NamePrior:
-    """What class names say, as the weights of a linear head on centred vectors."""
+    """Class names as the weights of a linear head on centred vectors."""
 
     frame: Frame
     weights: Array  # (C, D), times the belief
@@ -83,7 +83,7 @@ class NamePrior:
 
 
 def name_prior(target: Target, names: Array, labeled: Array, values: Sequence[Any], unlabeled: Array) -> NamePrior:
-    """What the names of a target's classes say, as far as the labels confirm it.
+    """The prior of a target's class names, weighted by how far the labels confirm them.
 
     names: the vectors of a text per class, (C, D); labeled: those of labeled texts, (M, D), with their values;
     unlabeled: those of texts like the ones to predict, (N, D). M + N ≥ 1.

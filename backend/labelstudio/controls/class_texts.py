@@ -1,4 +1,4 @@
-"""What a label config says of each class, in words that a language model can read."""
+"""The classes of a control in words that a language model can read."""
 
 from __future__ import annotations
 
