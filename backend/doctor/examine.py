@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 
+import numpy as np
+
 from backend.doctor import access, machine
 from backend.doctor.finding import Finding
 from backend.doctor.project import Examination
@@ -15,6 +17,8 @@ from backend.options import ProjectOptions
 from backend.rounds.context import options_of
 from backend.settings import Settings
 from backend.store import Store
+
+_SAMPLE = 200  # texts of a project that are compared with the base model's vocabulary
 
 
 def examine(
@@ -70,6 +74,13 @@ def _models(store: Store | None, models: BaseModels, project_id: int | None) -> 
         return
     for options in {each.base_model: each for each in used or [ProjectOptions.from_extra_params({})]}.values():
         yield machine.model(models, options.base_model, options.max_length)
+    for project, options in zip([each for each in projects if project_id in (None, each.id)], used, strict=True):
+        assert store is not None
+        ids = store.of(project.id).tasks.listed().ids
+        some = np.random.default_rng(project.id).permutation(ids)[:_SAMPLE].tolist()
+        texts = [each.text for each in store.of(project.id).tasks.texts(some).values()]
+        if (found := machine.language(models, options, texts, project.id)) is not None:
+            yield found
 
 
 def _client(settings: Settings) -> Generator[Finding, None, Client | None]:

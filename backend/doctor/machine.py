@@ -6,6 +6,7 @@ import fcntl
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,9 +14,11 @@ import httpx
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, ModelError
+from backend.learners.base_model import UNKNOWN
 from backend.learners.loading import is_served
 from backend.learners.models import BaseModels
 from backend.learners.served.prompts import Prompt
+from backend.options import ProjectOptions
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.workers import SILENT
@@ -91,6 +94,24 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
     seconds = time.monotonic() - began
     size = base.parameters / 1e6
     return Finding("model", "ok", f"{name} loads in {seconds:.0f} s ({size:.0f} M parameters, on {base.device})")
+
+
+def language(models: BaseModels, options: ProjectOptions, texts: Sequence[str], project_id: int) -> Finding | None:
+    """Check that the base model knows the language of a project's texts; None if that is not to be checked."""
+    if is_served(options.base_model) or not texts:
+        return None
+    try:
+        share = models.get(options.base_model).unknown_share(texts, options.max_length)
+    except (ModelError, RuntimeError):
+        return None  # the check of the model reports it
+    if share <= UNKNOWN:
+        return Finding("language", "ok", f"{options.base_model} reads the texts", project=project_id)
+    return Finding(
+        "language", "warning",
+        f"{options.base_model} does not know {share:.0%} of the word pieces of the texts, and learns little from them",
+        "set base_model in Extra params to a model of their language, such as intfloat/multilingual-e5-small",
+        project_id,
+    )  # fmt: skip
 
 
 def _served(models: BaseModels, name: str) -> Finding:

@@ -20,6 +20,8 @@ from backend.learners.loading import best_device, config_of, is_decoder, tokeniz
 
 WRITERS = "to learn from <TextArea>, name a causal language model in extra_params.base_model, such as smollm2"
 
+UNKNOWN = 0.05  # share of unknown word pieces from which on a model does not fit the language of the texts
+
 
 class BaseModel:
     """Tokenizer and weights of one base model, with any number of LoRA adapters.
@@ -65,6 +67,13 @@ class BaseModel:
         """Token ids of each text, or pair of texts, truncated to `max_length`."""
         with self.tokenizing:
             return tokenize(self.tokenizer, texts, max_length, second)
+
+    def unknown_share(self, texts: Sequence[str], max_length: int) -> float:
+        """The share of word pieces that the model does not know, so that it reads nothing in their place."""
+        pieces = [piece for ids in self.tokenize(texts, max_length) for piece in ids]
+        special = {*self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id}
+        real = [piece for piece in pieces if piece not in special]
+        return real.count(self.tokenizer.unk_token_id) / max(1, len(real))
 
     def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
         """Character range of each token, end exclusive: (B, length, 2); (0, 0) for special tokens."""

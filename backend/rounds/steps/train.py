@@ -14,6 +14,7 @@ from pathlib import Path
 from backend.errors import DamagedError, ModelError
 from backend.learners import parallel
 from backend.learners.base import TrainingOptions
+from backend.learners.base_model import UNKNOWN, BaseModel
 from backend.learners.loading import is_served
 from backend.learners.served.training import train as train_served
 from backend.learners.training import train as train_learner
@@ -137,9 +138,20 @@ def _filling(
     return fill
 
 
+def _warn_of_language(run: ProjectRun, base: BaseModel) -> None:
+    share = base.unknown_share(sample(run), run.options.max_length)
+    if share > UNKNOWN:
+        log.warning(
+            "project %d: %s does not know %.0f %% of the word pieces of the texts; set base_model to a model of their "
+            "language", run.id, base.name, 100 * share,
+        )  # fmt: skip
+
+
 def _trainer(run: ProjectRun) -> Callable[..., None]:
     if run.accelerate_config is None:
-        return partial(train_learner, run.models.get(run.options.base_model))
+        base = run.models.get(run.options.base_model)
+        _warn_of_language(run, base)
+        return partial(train_learner, base)
     run.models.clear()  # the training processes load it themselves and need the memory
     return partial(parallel.train, run.accelerate_config, run.options.base_model)
 
