@@ -47,9 +47,9 @@ def train(
     values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
     from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: a sample of
     the texts to predict, against which class names are compared (`options.class_texts`). Without labels the adapter
-    changes nothing, and its heads know the class names. team: the processes of
-    data-parallel training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on
-    the same machine. Raises `ModelError` if the loss is not finite.
+    changes nothing, and its heads know the class names. team: the processes of data-parallel training, which all call
+    this. A committee needs exactly one target. Equal seeds give equal weights on the same machine. Raises `ModelError`
+    if the loss is not finite.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
@@ -107,7 +107,8 @@ def _train_one(
     with base.lock, torch.random.fork_rng():
         torch.manual_seed(options.seed)
         heads = [head_of(target, base.dimensions) for target in targets]
-        named = [_start(base, head, texts, values, unlabeled, options) for head in heads]
+        sample = base.embed(unlabeled if options.class_texts else (), max_length=options.max_length)
+        named = [_start(base, head, texts, values, sample, options) for head in heads]
         for head in heads:
             head.linear.to(base.device)
         if texts:
@@ -141,7 +142,7 @@ def _labeled(target: Target, texts: Sequence[str], values: Sequence[Values]) -> 
 
 
 def _start(
-    base: BaseModel, head: TargetHead, texts: Sequence[str], values: Sequence[Values], unlabeled: Sequence[str],
+    base: BaseModel, head: TargetHead, texts: Sequence[str], values: Sequence[Values], sample: NDArray[Any],
     options: TrainingOptions,
 ) -> Sequence[str]:  # fmt: skip
     """Set the head's weights from class names, where they are known. Returns those that also serve as examples."""
@@ -151,7 +152,7 @@ def _start(
     given = _labeled(head.target, texts, values)
     embed = partial(base.embed, max_length=options.max_length)
     prior = class_names.name_prior(
-        head.target, embed(names), embed([text for text, _ in given]), [value for _, value in given], embed(unlabeled)
+        head.target, embed(names), embed([text for text, _ in given]), [value for _, value in given], sample
     )
     prior.start(head)
     return names if prior.belief >= class_names.BELIEVED else ()
