@@ -92,7 +92,7 @@ def test_one_up_beside_label_studio(
             wait_for("the web server", lambda: image.run(image.healthcheck, PORT=environment["PORT"]).wait() == 0)
             _doctor(image, environment, str(project), "--url", url, "--fix")
             wait_for(
-                "a queue", lambda: call("GET", f"/api/projects/{project}/")["model_version"] == f"p{project}-a0-q1"
+                "a queue", lambda: call("GET", f"/api/projects/{project}/")["model_version"] == f"p{project}-a1-q1"
             )
             code, findings = _doctor(image, environment, str(project))
             not_ok = {found["check"]: found["status"] for found in findings if found["status"] != "ok"}
