@@ -1,9 +1,8 @@
 """What class names are worth: accuracy without labels, with few labels, and the seconds of a training.
 
-    python -m benchmarks.few_labels --data FOLDER [--seeds 5] [--part zero] [--part area] …
+    python -m benchmarks.few_labels --data FOLDER [--seeds 5] [--part zero] [--set trec6] … [--threads 2]
 
-FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Everything runs with two threads, and every
-figure has its counterpart from before class names ("before") in the same run.
+FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Every figure has its counterpart from before class names ("before") in the same run.
 """
 
 from __future__ import annotations
@@ -77,9 +76,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--part", choices=list(PARTS), action="append")
+    parser.add_argument("--set", action="append", help="a data set; default: all")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
     base = BaseModel("minilm")
     data = {name: Data.read(arguments.data / name, name) for name in ("banking77", "trec6", "sst2")}
@@ -87,13 +88,15 @@ def main() -> None:
     data["goemotions"] = Data.read(arguments.data / "goemotions", "goemotions", "labels", several=True)
     for part in arguments.part or PARTS:
         print(f"\n## {PARTS[part].__doc__}\n", flush=True)
-        PARTS[part](base, data, arguments.seeds)
+        PARTS[part](
+            base, {name: each for name, each in data.items() if name in (arguments.set or data)}, arguments.seeds
+        )
 
 
 def zero(base: BaseModel, data: dict[str, Data], _seeds: int) -> None:
     """Accuracy without any label"""  # noqa: D400, D415
     found = {}
-    for name in ("banking77", "trec6", "sst2", "trec50"):
+    for name in filter(data.__contains__, ("banking77", "trec6", "sst2", "trec50")):
         each = data[name]
         named = probe.fit_named(each.target, _embed(base, each.names), np.empty((0, base.dimensions), np.float32), [],
                                 _embed(base, [text for text, _ in each.train[:256]]))  # fmt: skip
@@ -115,7 +118,7 @@ def area(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     }
     print("| | " + " | ".join(kinds) + " |")
     print("|---" * (len(kinds) + 1) + "|")
-    for name in ("trec6", "banking77", "sst2", "trec50"):
+    for name in filter(data.__contains__, ("trec6", "banking77", "sst2", "trec50")):
         each = data[name]
         vectors = [_embed(base, [text for text, _ in rows]) for rows in (each.train, each.test)]
         rows_of = {label: row for row, label in enumerate(each.target.classes)}
@@ -154,7 +157,7 @@ def adapters(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     sizes = (20, 60, 150)
     print("| | | " + " | ".join(f"{size} labels" for size in sizes) + " |")
     print("|---" * (len(sizes) + 2) + "|")
-    for name in ("banking77", "trec6", "sst2", "goemotions"):
+    for name in filter(data.__contains__, ("banking77", "trec6", "sst2", "goemotions")):
         for kind, options in {"before": BEFORE, "now": replace(NOW, class_texts={"label": data[name].names})}.items():
             cells = []
             for size in sizes:
@@ -167,7 +170,7 @@ def shuffled(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     """Accuracy with names that mislead, at 60 random labels"""  # noqa: D400, D415
     print("| | no names | shuffled | A, B, C … |")
     print("|---|---|---|---|")
-    for name in ("trec6", "sst2", "banking77"):
+    for name in filter(data.__contains__, ("trec6", "sst2", "banking77")):
         each = data[name]
         cells = []
         for names in (None, each.names[1:] + each.names[:1], tuple(f"class x{i}" for i in range(len(each.names)))):
@@ -180,6 +183,7 @@ def shuffled(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
 def seconds(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     """CPU-seconds of a training on texts of 50 word pieces, in turn"""  # noqa: D400, D415
     each = data["sst2"]
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     print("| labels | before | now | ratio |")
     print("|---|---|---|---|")
@@ -190,7 +194,7 @@ def seconds(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
                 spent[kind].append(_trained(base, each, options, size, seed, pieces=50)[1])
         before, now = (statistics.median(spent[kind]) for kind in ("before", "now"))
         print(f"| {size} | {before:.1f} | {now:.1f} | {now / before:.2f} |", flush=True)
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
 
 
 def _trained(
