@@ -2,7 +2,8 @@
 
     python -m benchmarks.few_labels --data FOLDER [--seeds 5] [--part zero] [--set trec6] … [--threads 2]
 
-FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Every figure has its counterpart from before class names ("before") in the same run.
+FOLDER holds a folder for each data set with train.jsonl and test.jsonl. Every figure has its counterpart from before
+class names ("before") in the same run.
 """
 
 from __future__ import annotations
