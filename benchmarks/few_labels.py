@@ -207,7 +207,7 @@ def _trained(
     if pieces is not None:  # several texts joined
         rows = [(" ".join([text] * 10), label) for text, label in rows]
         options = replace(options, max_length=pieces)
-    sample = [data.train[place][0] for place in order[-256:]]
+    sample = _embed(base, [data.train[place][0] for place in order[-256:]])  # a project has it anyway
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         texts, values = [text for text, _ in rows], [{"label": label} for _, label in rows]

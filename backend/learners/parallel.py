@@ -13,8 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import yaml  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from backend.errors import ModelError
 from backend.learners import memory
@@ -37,7 +39,7 @@ def train(
     *,
     warm_start: Path | None = None,
     frozen_view: tuple[Sequence[str], Sequence[Values]] | None = None,
-    unlabeled: Sequence[str] = (),
+    unlabeled: NDArray[Any] | None = None,
     progress: Progress = no_progress,
 ) -> None:
     """As `training.train`, in separate processes. config: a file written by `accelerate config`.
@@ -52,7 +54,7 @@ def train(
                 "texts": list(texts), "values": list(values), "targets": [target.as_json() for target in targets],
                 "options": asdict(options),
                 "warm_start": None if warm_start is None else str(warm_start.absolute()), "frozen_view": frozen_view,
-                "unlabeled": list(unlabeled),
+                "unlabeled": None if unlabeled is None else unlabeled.tolist(),
             }), "utf-8",
         )  # fmt: skip
         launch = _launch_settings(config)
@@ -143,6 +145,8 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
         if options.committee is not None:
             options = replace(options, committee=CommitteeOptions(**work["options"]["committee"]))
 
+        unlabeled = None if work["unlabeled"] is None else np.array(work["unlabeled"], np.float32)
+
         def progress(done: int, total: int) -> None:
             if state.is_main_process:
                 with suppress(OSError):
@@ -155,7 +159,7 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
                 [Target.from_json(each) for each in work["targets"]], options,
                 Path(work["folder"]) if state.is_main_process else Path(aside),
                 warm_start=Path(work["warm_start"]) if work["warm_start"] else None, frozen_view=work["frozen_view"],
-                unlabeled=work["unlabeled"], team=Team(state.process_index, state.num_processes), progress=progress,
+                unlabeled=unlabeled, team=Team(state.process_index, state.num_processes), progress=progress,
             )  # fmt: skip
         state.wait_for_everyone()
     except Exception as error:

@@ -38,18 +38,18 @@ def train(
     *,
     warm_start: Path | None = None,
     frozen_view: Examples | None = None,
-    unlabeled: Sequence[str] = (),
+    unlabeled: NDArray[Any] | None = None,
     team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> None:
     """Fine-tune an adapter with its heads on labeled texts and save it to `folder`, with its committee if configured.
 
     values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
-    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: a sample of
-    the texts to predict, against which class names are compared (`options.class_texts`). Without labels the adapter
-    changes nothing, and its heads know the class names. team: the processes of data-parallel training, which all call
-    this. A committee needs exactly one target. Equal seeds give equal weights on the same machine. Raises `ModelError`
-    if the loss is not finite.
+    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: (N, D),
+    embeddings of a sample of the texts to predict, with which class names are compared (`options.class_texts`). Without
+    labels the adapter changes nothing, and its heads know the class names. team: the processes of data-parallel
+    training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on the same
+    machine. Raises `ModelError` if the loss is not finite.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
@@ -97,7 +97,7 @@ def _train_one(
     options: TrainingOptions,
     folder: Path,
     warm_start: Path | None,
-    unlabeled: Sequence[str],
+    unlabeled: NDArray[Any] | None,
     team: Team,
     progress: Progress,
 ) -> None:
@@ -107,7 +107,7 @@ def _train_one(
     with base.lock, torch.random.fork_rng():
         torch.manual_seed(options.seed)
         heads = [head_of(target, base.dimensions) for target in targets]
-        sample = base.embed(unlabeled if options.class_texts else (), max_length=options.max_length)
+        sample = np.empty((0, base.dimensions), np.float32) if unlabeled is None else unlabeled
         named = [_start(base, head, texts, values, sample, options) for head in heads]
         for head in heads:
             head.linear.to(base.device)

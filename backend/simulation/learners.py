@@ -133,7 +133,8 @@ class Lora:
         train(
             self._base, [*texts, *to_adapter[0]], _values([*labels, *to_adapter[1]]), [self._target],
             replace(training_options(options, strategy), class_texts=self._class_texts), folder,
-            unlabeled=self._train[:_SAMPLE], frozen_view=([*texts, *to_frozen[0]], _values([*labels, *to_frozen[1]])),
+            unlabeled=self._embeddings[:_SAMPLE],
+            frozen_view=([*texts, *to_frozen[0]], _values([*labels, *to_frozen[1]])),
         )  # fmt: skip
         self._learner = TrainedLearner.load(self._base, "simulated", folder)
 

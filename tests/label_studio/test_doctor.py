@@ -133,8 +133,8 @@ def test_all_is_well_or_a_problem_is_a_line_with_what_to_do(team: Team) -> None:
     code, output = doctor(healthy.backend, str(healthy.id), "--json")
     report = json.loads(output)
     assert {found["check"]: found["status"] for found in report["findings"]} == dict.fromkeys(
-        ["disk", "model", "language", "worker", "web", "password", "label_studio", "clock", "token", "setup_token", "project",
-         "label_config", "reached", "connection", "webhook", "queue"], "ok",
+        ["disk", "model", "language", "worker", "web", "password", "label_studio", "clock", "token", "setup_token",
+         "project", "label_config", "reached", "connection", "webhook", "queue"], "ok",
     )  # fmt: skip
     assert (code, report["healthy"]) == (0, True)
     assert healthy.server.owner.token not in output

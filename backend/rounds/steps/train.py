@@ -21,7 +21,7 @@ from backend.learners.training import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import adapters
 from backend.rounds.answer_cache import cached_answers
-from backend.rounds.class_names import sample
+from backend.rounds.class_names import sample, sample_vectors
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
@@ -127,7 +127,7 @@ def _filling(
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
         function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,
-                           unlabeled=sample(run) if training.class_texts else ())  # fmt: skip
+                           unlabeled=sample_vectors(run) if training.class_texts else None)  # fmt: skip
 
     def fill(folder: Path) -> None:
         with run.progress(f"training on {len(examples)} labels") as progress:
