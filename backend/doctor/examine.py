@@ -66,15 +66,16 @@ def examine(
 
 def _models(store: Store | None, models: BaseModels, project_id: int | None) -> Iterator[Finding]:
     """Check the base models: of the project, of every project, or the default if there is none."""
-    projects = [] if store is None else store.projects.all(connected=project_id is None)
+    every = [] if store is None else store.projects.all(connected=project_id is None)
+    projects = [project for project in every if project_id in (None, project.id)]
     try:
-        used = [options_of(project) for project in projects if project_id in (None, project.id)]
+        used = [options_of(project) for project in projects]
     except BackendError as error:
         yield Finding("model", "problem", str(error), "correct the Extra params in Settings → Model")
         return
     for options in {each.base_model: each for each in used or [ProjectOptions.from_extra_params({})]}.values():
         yield machine.model(models, options.base_model, options.max_length)
-    for project, options in zip([each for each in projects if project_id in (None, each.id)], used, strict=True):
+    for project, options in zip(projects, used, strict=True):
         assert store is not None
         ids = store.of(project.id).tasks.listed().ids
         some = np.random.default_rng(project.id).permutation(ids)[:_SAMPLE].tolist()

@@ -29,7 +29,7 @@ class Fixed(Reading):
     @classmethod
     def of(cls, vectors: torch.Tensor) -> Fixed:
         """Vectors whose texts are not needed."""
-        return cls(None, NO_BATCH, (), 0, vectors=vectors)  # type: ignore[arg-type]
+        return cls(None, NO_BATCH, (), 0, vectors=vectors)  # type: ignore[arg-type] # no model is needed
 
     @cached_property
     def pooled(self) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.labelstudio.controls.class_texts import described
 from backend.learners import class_names
 from backend.learners.loading import is_served
 from backend.rounds.context import ProjectRun
@@ -17,8 +18,7 @@ def class_texts(run: ProjectRun) -> dict[str, tuple[str, ...]]:
         return {}
     found = {}
     for control in run.spec.controls:
-        named = zip(control.target.classes, control.class_texts, strict=True)
-        texts = tuple(options.descriptions.get(name, text) for name, text in named)
-        if control.target.kind in class_names.KINDS and all(texts) and len(set(texts)) > 1:
+        texts = described(control.target.classes, control.class_texts, options.descriptions)
+        if texts is not None and control.target.kind in class_names.KINDS:
             found[control.name] = texts
     return found

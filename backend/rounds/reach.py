@@ -26,7 +26,7 @@ def within_reach(run: ProjectRun, candidates: Listed) -> Listed:
     if len(candidates.ids) <= SMALL:
         return candidates
     there = known_embeddings(run).rows(candidates.digests) >= 0
-    if there.sum() < _AT_LEAST:
+    if there.sum() < _FIRST:  # those embedded already cost nothing
         texts = stored(run.store, run.id, candidates)
         first = _in_order(run, candidates)[:_FIRST]
         lengths = np.cumsum([len(text) for text in texts.read(first)])

@@ -12,7 +12,7 @@ import numpy as np
 
 import strategies
 from backend.errors import BackendError
-from backend.labelstudio.controls.class_texts import in_words
+from backend.labelstudio.controls.class_texts import described, in_words
 from backend.learners.base import Progress
 from backend.learners.base_model import BaseModel
 from backend.learners.loading import is_served
@@ -132,16 +132,11 @@ def _learners(
     base = BaseModel(options.base_model)
     with bar(f"embedding {len(plan.train.texts)} texts") as progress:
         train = base.embed(plan.train.texts, max_length=options.max_length, progress=progress)
-    texts = class_texts(options, classes)
+    words = described(classes, [in_words(name) for name in classes], options.descriptions)
+    texts = words if options.class_names else None
     if plan.learner == "lora":
         return lambda: Lora(base, plan.train.texts, plan.test.texts, classes, train, texts)
     with bar(f"embedding {len(plan.test.texts)} test texts") as progress:
         test = base.embed(plan.test.texts, max_length=options.max_length, progress=progress)
     names = None if texts is None else base.embed(texts, max_length=options.max_length)
     return lambda: Probe(train, test, classes, names)
-
-
-def class_texts(options: ProjectOptions, classes: Sequence[str]) -> list[str] | None:
-    """The classes in words; None if the options or the names themselves do not allow it."""
-    texts = [options.descriptions.get(name, in_words(name)) for name in classes]
-    return texts if options.class_names and all(texts) and len(set(texts)) > 1 else None

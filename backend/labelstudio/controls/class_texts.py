@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _JOINTS = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")  # card_arrival, cardArrival
@@ -23,6 +23,12 @@ def class_texts(tag: Any, classes: Sequence[str]) -> tuple[str, ...]:
         text = " ".join(filter(None, map(_text, path))) if _text(element) else ""
         found.setdefault(" / ".join(names) if tag.tag == "Taxonomy" else names[-1], text)
     return tuple(found.get(name, "") for name in classes)
+
+
+def described(classes: Sequence[str], texts: Sequence[str], descriptions: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The texts of the classes, replaced by their descriptions; None if one is missing or all are equal."""
+    found = tuple(descriptions.get(name, text) for name, text in zip(classes, texts, strict=True))
+    return found if all(found) and len(set(found)) > 1 else None
 
 
 def in_words(name: str) -> str:

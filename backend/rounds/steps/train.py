@@ -126,8 +126,9 @@ def _filling(
             [*(example.text for example in examples), *to_frozen[0]],
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
+        unlabeled = sample_vectors(run) if training.class_texts else None  # before the trainer clears the models
         function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,
-                           unlabeled=sample_vectors(run) if training.class_texts else None)  # fmt: skip
+                           unlabeled=unlabeled)  # fmt: skip
 
     def fill(folder: Path) -> None:
         with run.progress(f"training on {len(examples)} labels") as progress:
