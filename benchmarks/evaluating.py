@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar

@@ -23,7 +23,7 @@ import strategies
 from backend.evaluation.calibration import best_temperature, calibration_error, reliability, tempered
 from backend.evaluation.measures import wilson
 from backend.evaluation.unbiased import draws, risk
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.runtime.libraries import quiet_libraries
 from backend.store.texts import held_out
 from benchmarks.projects import embedded, played
@@ -75,7 +75,7 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
             drawn_before.append(draws(wrong[drawn].astype(np.float64), selection.probabilities, len(candidates)))
         chosen = np.concatenate([chosen, candidates[drawn]])
         candidates = np.delete(candidates, drawn)
-        head = heads.fit(vectors[chosen], targets[chosen], classes)
+        head = linear.fit(vectors[chosen], targets[chosen], classes)
     assert head is not None
 
     def probabilities(rows: Array) -> Array:
@@ -102,7 +102,7 @@ def _cross_validated(vectors: Array, targets: Array, chosen: Array, classes: int
     """Cross-validated accuracy on the selected labels."""
     right = []
     for train, test in KFold(5, shuffle=True, random_state=seed).split(chosen):
-        head = heads.fit(vectors[chosen[train]], targets[chosen[train]], classes)
+        head = linear.fit(vectors[chosen[train]], targets[chosen[train]], classes)
         predicted = head.alone(vectors[chosen[test]]).argmax(axis=1)
         right.append(predicted == targets[chosen[test]])
     return float(np.concatenate(right).mean())

@@ -24,11 +24,12 @@ from sklearn.metrics import f1_score
 from transformers.utils import logging as transformers_logging
 
 from backend.labelstudio.controls.class_texts import in_words
-from backend.learners import probe
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
+from backend.learners.heads import probe
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.languages import encoder_for
+from backend.learners.training.train import train
 from backend.options import ProjectOptions
 from backend.simulation.learners import Probe
 from backend.simulation.replay import replay
@@ -63,13 +64,11 @@ class Data:
         labels = rows["train"]
         classes = tuple(sorted({each for _, label in labels for each in (label if several else [label])}))
         rows["test"] = [row for row in rows["test"] if several or row[1] in classes]
-        names = tuple(" ".join(_words(part) for part in label.split(":")) for label in classes)
+        names = tuple(
+            " ".join(DESCRIPTIONS.get(part, in_words(part) or part) for part in label.split(":")) for label in classes
+        )
         target = Target("label", "multilabel" if several else "classification", classes)
         return cls(name, rows["train"], rows["test"], target, names)
-
-
-def _words(part: str) -> str:
-    return DESCRIPTIONS.get(part, in_words(part) or part)
 
 
 def main() -> None:
@@ -87,6 +86,7 @@ def main() -> None:
     data = {name: Data.read(arguments.data / name, name) for name in ("banking77", "trec6", "sst2")}
     data["trec50"] = Data.read(arguments.data / "trec6", "trec50", "fine")
     data["goemotions"] = Data.read(arguments.data / "goemotions", "goemotions", "labels", several=True)
+    data["zh_waimai"] = Data.read(arguments.data / "zh_waimai", "zh_waimai")
     for part in arguments.part or PARTS:
         print(f"\n## {PARTS[part].__doc__}\n", flush=True)
         PARTS[part](
@@ -155,14 +155,16 @@ class _NoCommittee:
 
 def adapters(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     """Accuracy of adapters on random labels, micro-F1 for several labels"""  # noqa: D400, D415
-    sizes = (20, 60, 150)
+    sizes = (20, 60, 100, 150)
     print("| | | " + " | ".join(f"{size} labels" for size in sizes) + " |")
     print("|---" * (len(sizes) + 2) + "|")
-    for name in filter(data.__contains__, ("banking77", "trec6", "sst2", "goemotions")):
+    for name in filter(data.__contains__, ("zh_waimai", "banking77", "trec6", "sst2", "goemotions")):
+        reader = BaseModel(encoder_for([text for text, _ in data[name].train[:256]])) if name == "zh_waimai" else base
         for kind, options in {"before": BEFORE, "now": replace(NOW, class_texts={"label": data[name].names})}.items():
             cells = []
             for size in sizes:
-                found = [_trained(base, data[name], options, size, seed)[0] for seed in range(seeds)]
+                by = base if kind == "before" else reader
+                found = [_trained(by, data[name], options, size, seed)[0] for seed in range(seeds)]
                 cells.append(f"{statistics.mean(found):.3f} ± {statistics.stdev(found) / len(found) ** 0.5:.3f}")
             print(f"| {name} | {kind} | " + " | ".join(cells) + " |", flush=True)
 

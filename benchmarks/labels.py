@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from backend.evaluation.labels import suspects
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.runtime.libraries import quiet_libraries
 from benchmarks.projects import embedded
 
@@ -37,7 +37,7 @@ def found(vectors: Array, targets: Array, size: int, seed: int) -> tuple[Array, 
     given = np.where(turned, (targets[rows] + rng.integers(1, classes, size)) % classes, targets[rows])
 
     def probs(known: Array, labels: Array, others: Array) -> Array:
-        return heads.fit(known, labels, classes).alone(others).astype(np.float64)
+        return linear.fit(known, labels, classes).alone(others).astype(np.float64)
 
     return np.array([turned[each.row] for each in suspects(vectors[rows], given, probs)]), int(turned.sum())
 

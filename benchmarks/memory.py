@@ -5,8 +5,8 @@
 Twenty rounds over five projects, without Label Studio, with MiniLM on texts of 20 to 400 word pieces. Each project has
 choices and spans and the default options, except `max_steps`: more steps take longer, but no more memory. Each project
 has a thread, as in the worker. Resident memory is measured after each round, when nothing runs. Two variants run at the
-same time, each in a fresh process with two threads: `trim` of `backend.learners.memory` after each heavy step, or
-nothing in its place. The latter ends early above 8 GiB, to spare the machine. Linux only (/proc); without glibc both
+same time, each in a fresh process with two threads: `trim` of `models/memory.py` after each heavy step, or nothing in
+its place. The latter ends early above 8 GiB, to spare the machine. Linux only (/proc); without glibc both
 variants are equal. About 10 minutes.
 """
 
@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from backend.learners import memory
-from backend.learners.models import BaseModels
-from backend.learners.packaged import resolve
+from backend.learners.models import memory
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.packaged import resolve
 from backend.rounds.context import Context
 from backend.runtime.libraries import quiet_libraries
 from backend.store import Store

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from backend.pool import shortlist
-from backend.store.shards import ROWS
+from backend.store.files.shards import ROWS
 
 _RESULT = Path(__file__).parent / "results" / "neighbors.md"
 _SIZES = (10_000, 100_000)

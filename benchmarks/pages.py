@@ -26,8 +26,8 @@ from playwright.sync_api import Page, sync_playwright
 from backend.evaluation.measures import measure
 from backend.runtime.progress import bar
 from backend.store import Store
-from backend.store.models import Adapter
 from backend.store.rounds import Place
+from backend.store.sql.models import Adapter
 from backend.targets import Target
 
 _RESULT = Path(__file__).parent / "results" / "pages.md"

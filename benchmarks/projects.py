@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.runtime.progress import bar
 from backend.simulation.data import read
 

@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from backend.learners.models import BaseModels
-from backend.learners.packaged import resolve
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.packaged import resolve
 from backend.pool import shortlist
 from backend.rounds.context import Context
 from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
-from backend.store.shards import ROWS
+from backend.store.files.shards import ROWS
 from benchmarks.measure import measure, status
 from benchmarks.rounds import one_round
 

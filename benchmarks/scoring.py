@@ -23,14 +23,14 @@ from transformers.utils import logging as transformers_logging
 
 from backend.demo import tickets
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import by_length
 from backend.learners.learner import LoraLearner
-from backend.learners.packaged import resolve
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import by_length
+from backend.learners.models.packaged import resolve
+from backend.learners.training.train import train
 from backend.pool import local
 from backend.pool.texts import given
-from backend.store.files import Files
+from backend.store.files.folders import Files
 from backend.store.texts import TaskText, digest
 from backend.targets import Target
 

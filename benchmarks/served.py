@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
-from backend.learners import heads
 from backend.learners.base import Progress, TrainingOptions, no_progress
-from backend.learners.base_model import BaseModel
+from backend.learners.heads import linear
 from backend.learners.learner import LoraLearner
-from backend.learners.packaged import resolve
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.packaged import resolve
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import ServedModel
 from backend.learners.served.server import FirstTokens, Message
 from backend.learners.served.training import train as train_served
-from backend.learners.training import train
+from backend.learners.training.train import train
 from backend.rounds.answer_cache import cached_answers
 from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
@@ -160,7 +160,7 @@ def _measure(
             for arm, probs in {
                 "answers alone": answers,
                 "answers with heads": learner.predict(test_texts)["kind/probs"],
-                "MiniLM, linear head": heads.fit(vectors, rows, len(classes)).alone(of_test),
+                "MiniLM, linear head": linear.fit(vectors, rows, len(classes)).alone(of_test),
                 "MiniLM, adapter": tuned.predict(test_texts)["kind/probs"],
             }.items():
                 right = np.array(classes)[probs.argmax(axis=1)] == truth

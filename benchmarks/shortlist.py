@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.options import ProjectOptions
 from backend.runtime.libraries import quiet_libraries
 from backend.simulation.learners import Lora

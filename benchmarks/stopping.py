@@ -24,7 +24,7 @@ import strategies
 from backend.evaluation.bounds import RISK, due, level, lower_end
 from backend.evaluation.forecast import Forecast, Plan, Point, forecast
 from backend.evaluation.measures import wilson
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.rounds.quality.goals import NEAR
 from backend.runtime.libraries import quiet_libraries
 from benchmarks.projects import embedded, played
@@ -97,7 +97,7 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
     candidates, held_out = order[: plan.candidates], order[plan.candidates : plan.candidates + plan.held_out]
     world = order[plan.candidates + plan.held_out :]
     classes, margin = int(targets.max()) + 1, strategies.get("margin")
-    everything = heads.fit(vectors[candidates], targets[candidates], classes)
+    everything = linear.fit(vectors[candidates], targets[candidates], classes)
     full = float((_predicted(everything, vectors[world]) == targets[world]).mean())
     chosen, head, size = np.empty(0, np.int64), None, 2 * plan.batch
     sizes, truth, right, agreed = [], [], [], []
@@ -110,7 +110,7 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
             probs = head.alone(vectors[candidates])
             drawn = margin.select(Pool(size=len(candidates), probs=probs), wanted, rng).indices
         chosen, candidates = np.concatenate([chosen, candidates[drawn]]), np.delete(candidates, drawn)
-        head = heads.fit(vectors[chosen], targets[chosen], classes)
+        head = linear.fit(vectors[chosen], targets[chosen], classes)
         predictions = _predicted(head, vectors[held_out])
         if before is not None:
             agreed.append(cohen_kappa_score(before, predictions))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.options import ProjectOptions
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar

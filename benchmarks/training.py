@@ -20,9 +20,9 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.train import train
 from backend.targets import Target
 
 _KINDS = {

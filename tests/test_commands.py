@@ -40,7 +40,7 @@ RUN = {
     "USE_DEFAULT_BANNED_SUBNETS": ("backend/demo/label_studio.py", '"USE_DEFAULT_BANNED_SUBNETS": "false"'),
     "export DATABASE_URL": ("tests/label_studio/faults/test_several_workers.py", "DATABASE_URL=new_database()"),
     "export SCORING": ("tests/backend/pool/test_cluster.py", "RAY_ADDRESS"),
-    "export SHARED_URL": ("tests/backend/store/test_shared.py", "s3://{bucket}/team"),
+    "export SHARED_URL": ("tests/backend/store/files/test_shared.py", "s3://{bucket}/team"),
     "export OPENAI_BASE_URL": ("tests/label_studio/test_served.py", "OPENAI_BASE_URL=f"),
     "export LABEL_STUDIO_URL": ("tests/real.py", '"LABEL_STUDIO_URL"'),
 }

@@ -41,7 +41,7 @@ def test_the_source_archive_can_be_built_from(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {name.split("/", 1)[-1] for name in opened.getnames()}
-    assert {"pyproject.toml", "LICENSE", "README.md", "backend/store/migrations/env.py"} <= names
+    assert {"pyproject.toml", "LICENSE", "README.md", "backend/store/sql/migrations/env.py"} <= names
 
 
 def test_the_version_is_written_in_one_place_and_the_changelog_knows_it() -> None:

@@ -17,7 +17,7 @@ from backend.store import Store
 if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them import them
     from flask import Flask
 
-    from backend.learners.models import BaseModels
+    from backend.learners.models.cache import BaseModels
     from backend.rounds.context import Context
 
 
@@ -64,7 +64,7 @@ def new_app(settings: Settings) -> Flask:
 
 def new_models(settings: Settings, **how: Any) -> BaseModels:
     """Base models, loaded on first use, and the server of `openai:…` models if set. how: options of `Server`."""
-    from backend.learners.models import BaseModels
+    from backend.learners.models.cache import BaseModels
     from backend.learners.served.server import Server
 
     if (url := settings.openai_base_url) is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from backend.cli.build import new_app, new_context, start
 from backend.cli.group import app
+from backend.demo.kinds import KINDS, Name
 from backend.runtime.libraries import use_cores
 
 
@@ -51,14 +52,10 @@ def demo(
     label_studio: Annotated[Path, typer.Option(help="Path of the label-studio program.")] = Path("label-studio"),
     simulate: Annotated[bool, typer.Option(help="Let two simulated annotators label, then stop.")] = False,
     rounds: Annotated[int, typer.Option(help="Number of batches that the simulated annotators label.", min=1)] = 4,
-    kind: Annotated[
-        Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"],
-        typer.Option(help="Kind of label."),
-    ] = "choices",
+    kind: Annotated[Name, typer.Option(help="Kind of label, or `chinese` texts.")] = "choices",
     folder: Annotated[Path | None, typer.Option(help="Folder for the data. Default: a temporary folder.")] = None,
 ) -> None:
     """Start Label Studio with a sample project, connect this backend, and run until Ctrl-C."""
-    from backend.demo.kinds import KINDS
     from backend.demo.run import run
 
     raise typer.Exit(run(label_studio, folder, KINDS[kind], simulate_rounds=rounds if simulate else 0))

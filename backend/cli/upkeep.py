@@ -48,7 +48,7 @@ def migrate_to(
     url: Annotated[str, typer.Argument(help="Empty database, such as postgresql://user:password@host:5432/name.")],
 ) -> None:
     """Move the state from SQLite in MODEL_DIR to PostgreSQL. Stop web server and worker first."""
-    from backend.store.moving import move
+    from backend.store.sql.moving import move
 
     settings = load_settings()
     logs.set_up(settings.log_level)

@@ -8,11 +8,11 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from backend.demo import tickets
-from backend.demo.tickets import Ticket
+from backend.demo import chinese, tickets
+from backend.demo.grammar import Grammar, Ticket
 from backend.targets import SIDES, Values
 
-Name = Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several"]
+Name = Literal["choices", "multiple", "taxonomy", "rating", "ner", "pairwise", "answers", "several", "chinese"]
 
 _TEXT = '<Text name="text" value="$text"/>'
 _GROUPS = {
@@ -39,11 +39,12 @@ class Example(NamedTuple):
 
 
 class DemoKind(NamedTuple):
-    """A label config, the tasks for it, and the number of tickets to create."""
+    """A label config, the tasks for it, and which tickets to create, and how many."""
 
     config: str
     examples: Callable[[Sequence[Ticket]], list[Example]]
     options: Mapping[str, Any] = MappingProxyType({})
+    grammar: Grammar = tickets.TICKETS
     pool: int = 400
     held_back: int = 150  # to measure the model
 
@@ -72,9 +73,9 @@ _NAMES = re.compile(
 )
 
 
-def _choices(more: str = "") -> str:
-    offered = "".join(f'<Choice value="{topic}"/>' for topic in tickets.TOPICS)
-    return f'<Choices name="topic" toName="text" choice="single" showInLine="true"{more}>{offered}</Choices>'
+def _choices(grammar: Grammar = tickets.TICKETS) -> str:
+    offered = "".join(f'<Choice value="{topic}"/>' for topic in grammar.topics)
+    return f'<Choices name="topic" toName="text" choice="single" showInLine="true">{offered}</Choices>'
 
 
 def _tags(tag: str) -> str:
@@ -153,4 +154,5 @@ KINDS: Mapping[Name, DemoKind] = {
         f"<View>{_LABELS}{_TEXT}{_choices()}{_RATING}</View>",
         _each(lambda ticket: {**_topic(ticket), **_happiness(ticket), **_spans(ticket)}),
     ),
+    "chinese": DemoKind(f"<View>{_TEXT}{_choices(chinese.TICKETS)}</View>", _each(_topic), grammar=chinese.TICKETS),
 }

@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from backend.demo import tickets
 from backend.demo.kinds import DemoKind, Example
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
@@ -30,7 +29,7 @@ from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
 from backend.store import Store
-from backend.store.models import Round
+from backend.store.sql.models import Round
 
 LABEL_STUDIO_PORT, BACKEND_PORT = 8080, 9090
 _BATCH, _SEED = 20, 7
@@ -56,7 +55,7 @@ def run(program: Path, folder: Path | None, kind: DemoKind, *, simulate_rounds: 
                 server = stack.enter_context(LabelStudioServer(program, folder / "label-studio", LABEL_STUDIO_PORT))
             with console.status("Starting the backend …"):
                 stack.enter_context(_backend(server, folder / "backend"))
-            written = tickets.write(kind.pool + kind.held_back, _SEED)
+            written = kind.grammar.write(kind.pool + kind.held_back, _SEED)
             pool, held_back = kind.examples(written[: kind.pool]), kind.examples(written[kind.pool :])
             project_id = _project(server, pool, kind)
             console.print(f"Label Studio: {server.url}/projects/{project_id}/data", highlight=False)

@@ -12,8 +12,9 @@ from backend.doctor.finding import Finding
 from backend.doctor.project import Examination
 from backend.errors import BackendError
 from backend.labelstudio.client import Client
-from backend.learners.models import BaseModels
-from backend.options import ProjectOptions
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.languages import ENGLISH
+from backend.options import AUTO, ProjectOptions
 from backend.rounds.context import options_of
 from backend.settings import Settings
 from backend.store import Store
@@ -74,13 +75,13 @@ def _models(store: Store | None, models: BaseModels, project_id: int | None) -> 
         yield Finding("model", "problem", str(error), "correct the Extra params in Settings → Model")
         return
     for options in {each.base_model: each for each in used or [ProjectOptions.from_extra_params({})]}.values():
-        yield machine.model(models, options.base_model, options.max_length)
+        yield machine.model(models, ENGLISH if options.base_model == AUTO else options.base_model, options.max_length)
     for project, options in zip(projects, used, strict=True):
         assert store is not None
         ids = store.of(project.id).tasks.listed().ids
         some = np.random.default_rng(project.id).permutation(ids)[:_SAMPLE].tolist()
         texts = [each.text for each in store.of(project.id).tasks.texts(some).values()]
-        if (found := machine.language(models, options, texts, project.id)) is not None:
+        if (found := machine.language(options, texts, project.id)) is not None:
             yield found
 
 

@@ -14,9 +14,9 @@ import httpx
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, ModelError
-from backend.learners.base_model import UNKNOWN
-from backend.learners.loading import is_served
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.languages import UNKNOWN, unknown_share
+from backend.learners.models.loading import is_served, tokenizer_of
 from backend.learners.served.prompts import Prompt
 from backend.options import ProjectOptions
 from backend.settings import Settings
@@ -96,20 +96,20 @@ def model(models: BaseModels, name: str, max_length: int) -> Finding:
     return Finding("model", "ok", f"{name} loads in {seconds:.0f} s ({size:.0f} M parameters, on {base.device})")
 
 
-def language(models: BaseModels, options: ProjectOptions, texts: Sequence[str], project_id: int) -> Finding | None:
+def language(options: ProjectOptions, texts: Sequence[str], project_id: int) -> Finding | None:
     """Check that the base model knows the language of a project's texts; None if that is not to be checked."""
     if is_served(options.base_model) or not texts:
         return None
     try:
-        share = models.get(options.base_model).unknown_share(texts, options.max_length)
-    except (ModelError, RuntimeError):
+        share = unknown_share(tokenizer_of(options.base_model), texts)
+    except (ModelError, OSError, ValueError):
         return None  # the check of the model reports it
     if share <= UNKNOWN:
         return Finding("language", "ok", f"{options.base_model} reads the texts", project=project_id)
     return Finding(
         "language", "warning",
         f"{options.base_model} does not know {share:.0%} of the word pieces of the texts, and learns little from them",
-        "set base_model in Extra params to a model of their language, such as intfloat/multilingual-e5-small",
+        "set base_model in Extra params to multilingual, or to another model of their language",
         project_id,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from backend.options import ProjectOptions
 from backend.rounds.connection import repair
 from backend.rounds.context import options_of
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 _SECONDS_A_TASK = 0.0045  # per task, for an import of predictions that recounts the project
 _CONNECT = "connect this backend in the project's Settings → Model → Connect Model"

@@ -17,10 +17,10 @@ import torch
 
 from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch
-from backend.learners.heads import Heads
+from backend.learners.heads.linear import Heads
 from backend.learners.kinds.base import TargetHead
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import Batch
 from backend.learners.saved import read_heads
 
 HEADS = "committee.safetensors"

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend.errors import DamagedError, ModelError
-from backend.learners import gradients, memory, saved
+from backend.learners import gradients, saved
 from backend.learners.base import (
     Array,
     Arrays,
@@ -22,10 +22,11 @@ from backend.learners.base import (
     UncertaintyOptions,
     no_progress,
 )
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import TOKENS_A_BATCH, Batch, by_length
 from backend.learners.committee import Committee, assembled
 from backend.learners.kinds.base import Reading, TargetHead
+from backend.learners.models import memory
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import TOKENS_A_BATCH, Batch, by_length
 from backend.targets import Target
 
 _LOGITS = 8  # texts per loss computation in `nll`, as logits cover the whole vocabulary
@@ -59,6 +60,7 @@ class LoraLearner:
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
         """Load a folder written by `train`. adapter: its name in memory. Raises `DamagedError` on failure."""
         try:
+            saved.require_usage(folder, base.usage)
             heads = saved.read_heads(folder, base.dimensions, base.device)
             max_length, committee = saved.describe(folder)
             with base.lock:

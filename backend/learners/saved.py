@@ -14,18 +14,23 @@ from safetensors.torch import load_file, save_file
 from backend.learners.base import CommitteeOptions, TrainingOptions
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
+from backend.learners.models.usage import Usage
 from backend.targets import Target
 
 _DESCRIPTION = "learner.json"
+_USUAL = Usage()  # of adapters from before other usages
 _HEADS = "heads.safetensors"
 
 
-def write(folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions) -> None:
+def write(
+    folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions, usage: Usage = _USUAL
+) -> None:
     """Write the heads and the settings needed to use them into an adapter's folder."""
     layers = {f"{i}.{name}": v for i, head in enumerate(heads) for name, v in head.linear.state_dict().items()}
     save_file({name: value.detach().cpu().contiguous() for name, value in layers.items()}, folder / _HEADS)
     description = {
         "base_model": base_model,
+        "usage": usage,
         "targets": [{**head.target.as_json(), "state": head.state} for head in heads],
         "max_length": options.max_length,
         "committee": asdict(options.committee) if options.committee else None,
@@ -37,6 +42,13 @@ def describe(folder: Path) -> tuple[int, CommitteeOptions | None]:
     """Maximum text length of the adapter, in tokens, and the committee that was trained with it."""
     found = _description(folder)
     return int(found["max_length"]), CommitteeOptions(**found["committee"]) if found["committee"] else None
+
+
+def require_usage(folder: Path, usage: Usage) -> None:
+    """Raise `ValueError` if the adapter was trained on a base model that was used in another way."""
+    trained = Usage(*_description(folder).get("usage", usage if usage.pooling == "lasttoken" else _USUAL))
+    if trained != usage:
+        raise ValueError(f"it was trained for another usage of its base model: {trained}, not {usage}")
 
 
 def read_heads(folder: Path, dimensions: int, device: torch.device) -> tuple[TargetHead, ...]:

@@ -9,12 +9,12 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from huggingface_hub import ModelCard, ModelCardData
 
 from backend.labelstudio.predictions import adapter_version
-from backend.learners.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
-from backend.learners.packaged import HUB_IDS
+from backend.learners.models.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
+from backend.learners.models.packaged import HUB_IDS
 from backend.learners.saved import describe
 from backend.rounds.adapters import learned
 from backend.store import Store
-from backend.store.models import Adapter, Project, Round
+from backend.store.sql.models import Adapter, Project, Round
 
 _CARD = "README.md"
 _SNIPPET = """\

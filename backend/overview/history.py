@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from backend.labelstudio.predictions import adapter_version
 from backend.rounds.adapters import kept
 from backend.store import Store
-from backend.store.models import Project, Round
+from backend.store.sql.models import Project, Round
 
 Progress = Literal["running", "done", "failed"]
 

@@ -14,7 +14,7 @@ from backend.overview.queue import excerpt
 from backend.rounds.context import spec_of
 from backend.rounds.insights.label_errors import still_suspect
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 
 class Annotator(TypedDict):

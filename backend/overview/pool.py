@@ -18,7 +18,7 @@ from backend.rounds.adapters import learned
 from backend.rounds.context import spec_of
 from backend.rounds.insights.explanations import in_words
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 from backend.store.texts import Placed
 from backend.targets import Target
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.quality.goals import goals_of
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 
 class Point(TypedDict):

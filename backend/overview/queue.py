@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 EXCERPT = 240  # characters
 

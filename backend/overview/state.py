@@ -10,10 +10,10 @@ from typing_extensions import TypedDict
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.options import ProjectOptions
-from backend.rounds.context import options_of
+from backend.rounds.context import chooses_encoder, options_of
 from backend.rounds.quality.stopping import stopped_by
 from backend.store import Store
-from backend.store.models import Project, Round
+from backend.store.sql.models import Project, Round
 from backend.store.workers import SILENT
 
 _TOO_EARLY = 2.0  # seconds of work before the remaining time is estimated
@@ -85,10 +85,32 @@ class Stopped(TypedDict):
     at: Annotated[float, Field(description="Seconds since 1970")]
 
 
+class BaseModel(TypedDict):
+    """The base model of a project that leaves the choice to this backend."""
+
+    name: str
+    by: Annotated[
+        Literal["texts", "names", "labels", "person", "upgrade"],
+        Field(
+            description="What decided: the texts' language, how well class names separate the texts, a comparison on "
+            "labels, a person, or an earlier release"
+        ),
+    ]
+    better: Annotated[str | None, Field(description="Another one that was right more often on training labels")]
+    gain: Annotated[float | None, Field(description="By how much, from 0 to 1")]
+    error: Annotated[float | None, Field(description="Standard error of the gain")]
+    labels: Annotated[int | None, Field(description="Training labels at the comparison. Null: not compared yet")]
+
+
 class ProjectState(Summary):
     """A project with the results of its last rounds."""
 
     paused: bool
+    base_model: Annotated[BaseModel | None, Field(description="Null: named by the options, or not chosen yet")]
+    unknown: Annotated[
+        float | None,
+        Field(description="Share of the texts' word pieces that the base model does not know. Null: not measured yet"),
+    ]
     chosen_strategy: Annotated[
         str | None, Field(description="Chosen on the dashboard or by the API, in place of that of the options")
     ]
@@ -109,6 +131,8 @@ def details(store: Store, project: Project) -> ProjectState:
     return {
         **summary(store, project),
         "paused": project.paused,
+        "base_model": base_model(project),
+        "unknown": project.encoder.get("unknown"),
         "chosen_strategy": project.chosen_strategy,
         "strategy": last("strategy"),
         "choosing": last("choosing"),
@@ -118,6 +142,24 @@ def details(store: Store, project: Project) -> ProjectState:
         "stopped": None
         if stopped is None
         else {"why": stopped["why"], "round": stopped["round"], "labels": stopped["labels"], "at": stopped["at"]},
+    }
+
+
+def base_model(project: Project) -> BaseModel | None:
+    """The base model that was chosen for a project; None if its options name one, or there were no texts yet."""
+    encoder = project.encoder
+    if not chooses_encoder(project) or "base_model" not in encoder:
+        return None
+    compared = encoder.get("compared", {})
+    better = compared.get("better")
+    there = better is not None and better != encoder["base_model"]
+    return {
+        "name": encoder["base_model"],
+        "by": encoder["by"],
+        "better": better if there else None,
+        "gain": compared["gain"] if there else None,
+        "error": compared["error"] if there else None,
+        "labels": compared.get("labels"),
     }
 
 

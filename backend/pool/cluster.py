@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 
 from backend.errors import ModelError
-from backend.learners import memory
 from backend.learners.base import GradientOptions, Learner, UncertaintyOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.learner import LoraLearner
-from backend.store.shards import ROWS
+from backend.learners.models import memory
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import TOKENS_A_BATCH
+from backend.store.files.shards import ROWS
 
 Places = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 
 from backend.learners.base import GradientOptions, Learner, Progress, UncertaintyOptions, no_progress
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import TOKENS_A_BATCH
 from backend.learners.kinds import output_names
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import TOKENS_A_BATCH
 from backend.pool.cluster import Arrays, Cluster, Found
 from backend.pool.texts import Places, Texts
-from backend.store.shards import ROWS, Shards
+from backend.store.files.shards import ROWS, Shards
 
 _WORTH = 200  # texts: for fewer, connecting to a cluster takes longer than computing here
 

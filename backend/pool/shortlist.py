@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from backend.learners.probe import Probe
+from backend.learners.heads.probe import Probe
 
 Vectors = NDArray[Any]  # (B, D)
 Blocks = Iterable[Vectors]  # of N candidates, in their order

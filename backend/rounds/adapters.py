@@ -6,7 +6,7 @@ from backend.learners.base import Learner
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import ProjectRun
 from backend.store import Store
-from backend.store.models import Adapter
+from backend.store.sql.models import Adapter
 from backend.targets import Target
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.learners.served.model import Memory
 from backend.store import Store
-from backend.store.shards import Shards
+from backend.store.files.shards import Shards
 from backend.store.texts import digest
 
 _ARRAY = "embeddings"  # the array's name in the shards, as for base models

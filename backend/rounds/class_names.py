@@ -22,9 +22,9 @@ def sample(run: ProjectRun) -> list[str]:
     return texts.read(places)
 
 
-def sample_vectors(run: ProjectRun) -> NDArray[Any]:
-    """The embeddings of `sample`: (N, D)."""
-    texts, places = _sample(run)
+def sample_vectors(run: ProjectRun, most: int = _SAMPLE) -> NDArray[Any]:
+    """The embeddings of `sample`, or of a smaller one: (N, D)."""
+    texts, places = _sample(run, most)
     chosen = texts.part(places)
     return embeddings(run, chosen).take("embeddings", chosen.digests)
 
@@ -39,7 +39,7 @@ def name_vectors(run: ProjectRun) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _sample(run: ProjectRun) -> tuple[Texts, NDArray[np.int64]]:
+def _sample(run: ProjectRun, most: int = _SAMPLE) -> tuple[Texts, NDArray[np.int64]]:
     tasks = run.tasks.listed()
-    places = np.random.default_rng([run.options.seed, run.id]).permutation(len(tasks.ids))[:_SAMPLE]
+    places = np.random.default_rng([run.options.seed, run.id]).permutation(len(tasks.ids))[:most]
     return stored(run.store, run.id, tasks), np.sort(places)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backend.labelstudio.controls.class_texts import described
-from backend.learners import class_names
-from backend.learners.loading import is_served
+from backend.learners.heads import class_names
+from backend.learners.models.loading import is_served
 from backend.rounds.context import ProjectRun
 
 

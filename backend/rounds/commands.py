@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from backend.errors import DamagedError, InvalidRequestError
+from backend.learners.models.languages import ENCODERS
 from backend.options import ProjectOptions
 from backend.rounds.adapters import kept
-from backend.rounds.context import spec_of
+from backend.rounds.context import chooses_encoder, spec_of
 from backend.rounds.events import RESUMED, ROLLBACK, ROUND_REQUESTED
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 
 class CommandError(InvalidRequestError):
@@ -45,6 +46,20 @@ def choose_strategy(store: Store, project_id: int, strategy: str | None) -> None
     options = ProjectOptions.from_extra_params(project.options)
     refuse_unsupported(options if strategy is None else options.with_strategy(strategy), spec_of(project).targets)
     store.projects.set(project_id, chosen_strategy=strategy)
+    store.events.add(project_id, ROUND_REQUESTED)
+
+
+def choose_base_model(store: Store, project_id: int, name: str) -> None:
+    """Replace the base model that was chosen by itself, and request a round with it.
+
+    Raises `CommandError` if the project is not connected, its options name a base model, or the name is unknown.
+    """
+    project = _connected(store, project_id)
+    if not chooses_encoder(project):
+        raise CommandError("the project's Extra params name a base model in Label Studio; change it there")
+    if name not in ENCODERS:
+        raise CommandError(f"base model '{name}' is unknown; choose from {', '.join(ENCODERS)}")
+    store.projects.set(project_id, encoder={**project.encoder, "base_model": name, "by": "person"})
     store.events.add(project_id, ROUND_REQUESTED)
 
 

@@ -20,13 +20,14 @@ from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import TaskSpec
 from backend.learners.base import Progress
-from backend.learners.models import BaseModels
-from backend.options import ProjectOptions
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.languages import ENGLISH
+from backend.options import AUTO, ProjectOptions
 from backend.pool.cluster import Cluster
 from backend.store import Store
 from backend.store.annotations import Annotations
-from backend.store.models import Project, Round
 from backend.store.rounds import Rounds
+from backend.store.sql.models import Project, Round
 from backend.store.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,12 @@ class ProjectRun(Context):
         self.store.projects.set(self.id, **values)
         return self.fresh()
 
+    def with_base_model(self, name: str) -> Self:
+        """A copy whose options name another base model."""
+        other = replace(self)
+        vars(other)["options"] = self.options.model_copy(update={"base_model": name})  # in place of the cached property
+        return other
+
     def take_over(self) -> Self:
         """A copy with a new fencing token.
 
@@ -168,9 +175,20 @@ class ProjectRun(Context):
 
 
 def options_of(project: Project) -> ProjectOptions:
-    """The project's options over the environment's defaults; a strategy chosen on the dashboard comes first."""
+    """The project's options over the environment's defaults; a strategy chosen on the dashboard comes first.
+
+    `base_model` is the chosen one if the options leave the choice to the backend.
+    """
     options, chosen = ProjectOptions.from_extra_params(project.options), project.chosen_strategy
-    return options.with_strategy(chosen) if chosen in strategies.names() else options
+    options = options.with_strategy(chosen) if chosen in strategies.names() else options
+    if options.base_model == AUTO:
+        options = options.model_copy(update={"base_model": project.encoder.get("base_model", ENGLISH)})
+    return options
+
+
+def chooses_encoder(project: Project) -> bool:
+    """Whether the project's options leave the choice of the base model to this backend."""
+    return ProjectOptions.from_extra_params(project.options).base_model == AUTO
 
 
 def spec_of(project: Project) -> TaskSpec:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.pool import local
 from backend.pool.texts import Texts, given
 from backend.rounds.context import ProjectRun
-from backend.store.shards import Shards
+from backend.store.files.shards import Shards
 from backend.store.texts import LabeledText, TaskText
 from backend.targets import Target
 
@@ -45,7 +45,7 @@ def embeddings(run: ProjectRun, *groups: Texts) -> Shards:
 def known_embeddings(run: ProjectRun) -> Shards:
     """The embeddings computed so far."""
     base = run.models.embedder(run.options.base_model)
-    return run.store.files.embeddings(run.id, f"{base.name}-{run.options.max_length}")
+    return run.store.files.embeddings(run.id, f"{base.name}-{run.options.max_length}{base.usage.name}")
 
 
 def classes_of(target: Target, examples: Sequence[LabeledText]) -> NDArray[np.int64]:

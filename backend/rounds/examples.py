@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.learners.loading import is_served
+from backend.learners.models.loading import is_served
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.store.texts import LabeledText

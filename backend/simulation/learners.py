@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from backend.learners import gradients, heads, probe
-from backend.learners.base_model import BaseModel
+from backend.learners import gradients
+from backend.learners.heads import linear, probe
 from backend.learners.learner import LoraLearner as TrainedLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.train import train
 from backend.options import ProjectOptions
 from backend.pool.fields import SCORED
 from backend.rounds.selection.co_training import NOTHING, Lent, between
@@ -74,8 +75,8 @@ class Probe:
         self._committee = None
         if committee is not None:
             rng = np.random.default_rng(options.seed)
-            samples = heads.bootstrap(len(rows), committee.members, rng)
-            self._committee = heads.fit_committee(vectors, targets, len(self._target.classes), samples, rng)
+            samples = linear.bootstrap(len(rows), committee.members, rng)
+            self._committee = linear.fit_committee(vectors, targets, len(self._target.classes), samples, rng)
 
     def test(self) -> Array:
         """Class probabilities by the head: (T, C)."""

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 
 import strategies
 from backend.errors import BackendError
-from backend.learners import probe
+from backend.learners.heads import probe
 from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
 from backend.rounds.selection.strategy import COMMITTEE, balanced, strategy_at

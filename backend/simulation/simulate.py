@@ -14,9 +14,10 @@ import strategies
 from backend.errors import BackendError
 from backend.labelstudio.controls.class_texts import described, in_words
 from backend.learners.base import Progress
-from backend.learners.base_model import BaseModel
-from backend.learners.loading import is_served
-from backend.options import ProjectOptions
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.languages import encoder_for
+from backend.learners.models.loading import is_served
+from backend.options import AUTO, ProjectOptions
 from backend.rounds.selection.compatibility import works
 from backend.rounds.selection.strategy import committee_options
 from backend.simulation.data import Labeled
@@ -26,6 +27,7 @@ from backend.simulation.results import Results
 from backend.simulation.runs import Run, Task
 
 # Options without effect in a simulation, where all labels are given.
+_SAMPLE = 256  # texts that decide on the base model
 _LIVE = {"seed", "warm_start", "pre_annotate", "ground_truth", "target", "target_risk", "budget", "budget_hours"}
 
 
@@ -129,7 +131,9 @@ def _learners(
             f"extra_params.base_model: '{options.base_model}' is behind a server, and a simulation would send it "
             "every text for each prompt; use a model with local weights, such as minilm"
         )
-    base = BaseModel(options.base_model)
+    sample = np.random.default_rng(0).permutation(len(plan.train.texts))[:_SAMPLE]
+    auto = options.base_model == AUTO
+    base = BaseModel(encoder_for([plan.train.texts[place] for place in sample]) if auto else options.base_model)
     with bar(f"embedding {len(plan.train.texts)} texts") as progress:
         train = base.embed(plan.train.texts, max_length=options.max_length, progress=progress)
     words = described(classes, [in_words(name) for name in classes], options.descriptions)

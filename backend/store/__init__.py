@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from backend.errors import BackendError, DamagedError
 from backend.store.annotations import Annotations
-from backend.store.database import Database, Fence
 from backend.store.events import Events
-from backend.store.files import Files
+from backend.store.files.folders import Files
 from backend.store.projects import Projects
 from backend.store.rounds import AllRounds, Rounds
+from backend.store.sql.database import Database, Fence
 from backend.store.tasks import Tasks
 from backend.store.workers import Workers
 

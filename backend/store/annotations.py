@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from backend.store.database import CHUNK, Database
-from backend.store.models import Annotation
+from backend.store.sql.database import CHUNK, Database
+from backend.store.sql.models import Annotation
 
 
 def replace(session: Session, project_id: int, by_task: Mapping[int, Sequence[Mapping[str, Any]]]) -> None:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backend.errors import BackendError
-from backend.store import Store, snapshots
+from backend.store import Store
+from backend.store.sql import snapshots
 
 _STATE = "state.sqlite3"
 _OURS = ("projects", "workflows.sqlite3*", f"{_STATE}*")  # the state last: it refers to the others

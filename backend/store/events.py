@@ -6,8 +6,8 @@ import time
 
 from sqlalchemy import delete, func, insert, select
 
-from backend.store.database import Database
-from backend.store.models import Event, Project
+from backend.store.sql.database import Database
+from backend.store.sql.models import Event, Project
 
 
 class Events:

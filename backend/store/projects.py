@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from backend.store.database import Database, Fence
-from backend.store.models import Project, PublishedQueue
+from backend.store.sql.database import Database, Fence
+from backend.store.sql.models import Project, PublishedQueue
 
 _MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
 _READ_BY = ("ignore_controls", "ground_truth")  # options that change what is read from a task

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from backend.store.database import Database
-from backend.store.models import Adapter, Project, QueueItem, Round
+from backend.store.sql.database import Database
+from backend.store.sql.models import Adapter, Project, QueueItem, Round
 
 KEPT_QUEUES = 5  # per project, the newest ones
 

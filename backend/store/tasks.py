@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement
 
 from backend.store.annotations import replace
-from backend.store.database import CHUNK, Database
-from backend.store.models import Annotation, Task
+from backend.store.sql.database import CHUNK, Database
+from backend.store.sql.models import Annotation, Task
 from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest, held_out
 
 _READ_AT_ONCE = 50_000  # rows

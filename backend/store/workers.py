@@ -6,8 +6,8 @@ from socket import gethostname
 
 from sqlalchemy import select, update
 
-from backend.store.database import Database
-from backend.store.models import Worker
+from backend.store.sql.database import Database
+from backend.store.sql.models import Worker
 
 SILENT = 60.0  # seconds without a heartbeat after which a worker counts as dead
 

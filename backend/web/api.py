@@ -16,9 +16,9 @@ from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
 from backend.rounds.adapters import kept
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 from backend.web.openapi import Media, operation
-from backend.web.request_bodies import Pause, Rollback, Strategy, checked
+from backend.web.request_bodies import BaseModelChoice, Pause, Rollback, Strategy, checked
 from backend.web.responses import Accepted, Adapters, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
@@ -177,6 +177,13 @@ def blueprint(store: Store) -> Blueprint:
         commands.choose_strategy(store, known(project_id).id, body.strategy)
         return _ACCEPTED, 202
 
+    @routes.post("/<project_id>/base_model")
+    @operation(409)
+    def base_model(project_id: ProjectId, body: BaseModelChoice) -> tuple[Accepted, Literal[202]]:
+        """Train with another base model, where the options leave the choice to this backend."""
+        commands.choose_base_model(store, known(project_id).id, body.base_model)
+        return _ACCEPTED, 202
+
     @routes.post("/<project_id>/rollback")
     @operation(409)
     def rollback(project_id: ProjectId, body: Rollback) -> tuple[Accepted, Literal[202]]:
@@ -211,12 +218,14 @@ def act(store: Store, project_id: int, action: str, values: Mapping[str, Any]) -
         commands.start_round(store, project_id)
     elif action == "strategy":
         commands.choose_strategy(store, project_id, checked(Strategy, values).strategy)
+    elif action == "base_model":
+        commands.choose_base_model(store, project_id, checked(BaseModelChoice, values).base_model)
     elif action == "rollback":
         commands.rollback(store, project_id, checked(Rollback, values).adapter)
     elif action == "pause":
         commands.pause(store, project_id, paused=checked(Pause, values).paused)
     else:
-        raise UnknownError(f"there is no action {action}; use train, strategy, rollback or pause")
+        raise UnknownError(f"there is no action {action}; use train, strategy, base_model, rollback or pause")
 
 
 def _number(value: str) -> int:

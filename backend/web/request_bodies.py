@@ -156,6 +156,14 @@ class Strategy(Body):
     strategy: Annotated[str | None, Must("be given as the name of a strategy, or null for that of the options")]
 
 
+class BaseModelChoice(Body):
+    """The base model of the next rounds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"base_model": "multilingual"}]})
+
+    base_model: Annotated[str, Must("be given as the name of a base model")]
+
+
 class Rollback(Body):
     """The adapter to return to."""
 

@@ -15,18 +15,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backend.errors import BackendError, DamagedError, ModelError, UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
-from backend.learners import memory
 from backend.learners.base import Arrays, Learner
 from backend.learners.kinds import output_names
-from backend.learners.loading import is_served
-from backend.learners.models import BaseModels
+from backend.learners.models import memory
+from backend.learners.models.cache import BaseModels
+from backend.learners.models.loading import is_served
 from backend.rounds.adapters import learned
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.events import DAMAGED
 from backend.store import Store
-from backend.store.models import Project
-from backend.store.shards import Shards, stacked
-from backend.store.shared import SharedError
+from backend.store.files.shards import Shards, stacked
+from backend.store.files.shared import SharedError
+from backend.store.sql.models import Project
 from backend.store.texts import digest
 from backend.targets import Target
 

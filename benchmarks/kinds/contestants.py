@@ -23,14 +23,14 @@ from transformers import (
 from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.task_spec import Control
-from backend.learners import writing
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds import head_of
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
-from backend.learners.packaged import resolve
-from backend.learners.training import train
+from backend.learners.models import writing
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.packaged import resolve
+from backend.learners.training.train import train
 from backend.runtime.libraries import quiet_libraries
 from backend.targets import SIDES, sides
 from benchmarks.kinds.data import Data

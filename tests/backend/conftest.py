@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from backend.learners.base import TrainingOptions
-from backend.learners.models import BaseModels
-from backend.learners.training import train
+from backend.learners.models.cache import BaseModels
+from backend.learners.training.train import train
 from backend.store import Store
-from backend.store.models import Adapter
+from backend.store.sql.models import Adapter
 from tests.conftest import CLASSES, TOPIC, labeled_sentences, topics
 
 DATA = labeled_sentences(30)

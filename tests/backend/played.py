@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.predictions import queue_version
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.store import Store
 from tests.backend.steps import play

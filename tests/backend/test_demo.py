@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from backend.demo import tickets
+from backend.demo import chinese, tickets
+from backend.demo.grammar import Grammar
 from backend.demo.kinds import KINDS, Name, mentions
 from backend.labelstudio.annotations import values_of
 from backend.labelstudio.inputs import text_of
@@ -15,18 +16,22 @@ from backend.labelstudio.predictions import spelled
 from backend.options import ProjectOptions
 from backend.rounds.selection.compatibility import refuse_unsupported
 
+GRAMMARS = pytest.mark.parametrize("grammar", [tickets.TICKETS, chinese.TICKETS], ids=["English", "Chinese"])
 
-def test_tickets_are_reproducible_and_distinct() -> None:
-    written = tickets.write(500, seed=7)
-    assert written == tickets.write(500, seed=7)
-    assert written != tickets.write(500, seed=8)
+
+@GRAMMARS
+def test_tickets_are_reproducible_and_distinct(grammar: Grammar) -> None:
+    written = grammar.write(500, seed=7)
+    assert written == grammar.write(500, seed=7)
+    assert written != grammar.write(500, seed=8)
     assert len({ticket.text for ticket in written}) == 500
     assert not any("{" in ticket.text or "}" in ticket.text for ticket in written)
 
 
-def test_every_topic_occurs_and_some_are_rarer() -> None:
-    counts = Counter(ticket.topic for ticket in tickets.write(500, seed=7))
-    assert set(counts) == set(tickets.TOPICS)
+@GRAMMARS
+def test_every_topic_occurs_and_some_are_rarer(grammar: Grammar) -> None:
+    counts = Counter(ticket.topic for ticket in grammar.write(500, seed=7))
+    assert set(counts) == set(grammar.topics)
     assert 20 < min(counts.values()) < max(counts.values()) / 1.5
 
 
@@ -36,7 +41,7 @@ def test_every_kind_of_demo_is_understood_and_answered(name: Name) -> None:
     spec = parse(kind.config)
     if name != "answers":  # whose base model is not installed everywhere
         refuse_unsupported(ProjectOptions.from_extra_params(dict(kind.options)), spec.targets)
-    examples = kind.examples(tickets.write(200, seed=7))
+    examples = kind.examples(kind.grammar.write(200, seed=7))
     assert len(examples) > 100
     for example in examples:
         values, text = dict(example.values), text_of(example.data, spec)

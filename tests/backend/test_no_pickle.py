@@ -19,10 +19,10 @@ from transformers import AutoModel
 
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.learner import LoraLearner
-from backend.learners.models import BaseModels
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.cache import BaseModels
+from backend.learners.training.train import train
 from backend.rounds.engine.workflow import STEPS_VERSION, RoundExecutor
 from backend.store import Store
 from tests.conftest import TOPIC, labeled_sentences, topics

@@ -21,7 +21,7 @@ OTHERS = {
     "runtime/processes.py": "PROMETHEUS_MULTIPROC_DIR",  # prometheus_client's
     "web/metrics.py": "PROMETHEUS_MULTIPROC_DIR",
     "pool/cluster.py": "RAY_ADDRESS",  # Ray's
-    "learners/parallel.py": "RANK",  # torchrun's
+    "learners/training/parallel.py": "RANK",  # torchrun's
     "demo/label_studio.py": "os.environ.items()",  # passed on to Label Studio
     "demo/run.py": "**os.environ",  # passed on to the backend
 }

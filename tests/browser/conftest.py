@@ -15,7 +15,7 @@ from werkzeug.serving import make_server
 
 from backend.app import create_app
 from backend.demo.label_studio import LabelStudioServer
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.serving import Serving

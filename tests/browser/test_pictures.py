@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from backend.demo import tickets
 from backend.demo.kinds import KINDS
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from tests.browser.conftest import PATIENCE, Person
@@ -35,7 +34,7 @@ def test_pictures(
     try:
         team = Team(label_studio, backend, annotators)
         kind = KINDS["choices"]
-        examples = kind.examples(tickets.write(POOL, 7))
+        examples = kind.examples(kind.grammar.write(POOL, 7))
         team.create([dict(example.data) for example in examples], kind.config)
         team.call("PATCH", f"/api/projects/{team.id}/", {"title": "Support tickets"})
 

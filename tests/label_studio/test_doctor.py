@@ -22,7 +22,7 @@ from backend.doctor.examine import examine
 from backend.doctor.finding import Finding
 from backend.labelstudio import webhook_registration
 from backend.labelstudio.client import Client
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.repair import secret_of
 from backend.settings import load_settings
 from backend.store import Store

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backend.learners.base import GradientOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.learner import LoraLearner
+from backend.learners.models.base_model import BaseModel
 from tests.backend.learners.test_gradients import slow_lengths
 from tests.conftest import class_probs, labeled_sentences
 from tests.real import BATCH, Team

@@ -13,8 +13,8 @@ import torch
 
 from backend.errors import ModelError
 from backend.learners.base import UncertaintyOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import Batch, pad
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import Batch, pad
 from backend.targets import MARK, Target, sides
 
 

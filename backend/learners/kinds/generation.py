@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from backend.learners import writing
 from backend.learners.base import UncertaintyOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead
-from backend.learners.writing import Written
+from backend.learners.models import writing
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.writing import Written
 from backend.targets import Target
 
 _MAX_TOKENS = 512  # of an answer

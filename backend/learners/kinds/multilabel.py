@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from backend.learners.base import UncertaintyOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
+from backend.learners.models.base_model import BaseModel
 from backend.targets import Target
 
 _MAX_WEIGHT = 10.0  # upper bound of the weight of a rare label's presence

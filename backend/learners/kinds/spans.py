@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 
 from backend.learners.base import UncertaintyOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds.base import Reading, TargetHead
+from backend.learners.models.base_model import BaseModel
 from backend.targets import Target, unmarked
 
 _IGNORED = -100  # tag of tokens without characters, such as special tokens

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from backend.learners import heads as linear_heads
 from backend.learners.committee import HEADS
+from backend.learners.heads import linear as linear_heads
+from backend.learners.heads.map_head import Prior, fit_map, set_weights
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
-from backend.learners.map_head import Prior, fit_map, set_weights
 from backend.learners.served.model import Answered
 from backend.learners.served.prompts import Prompt
 

@@ -24,7 +24,7 @@ from backend.learners.base import (
 from backend.learners.committee import HEADS
 from backend.learners.kinds.base import TargetHead
 from backend.learners.learner import outputs_of
-from backend.learners.memory import ran_out
+from backend.learners.models.memory import ran_out
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
 from backend.learners.served.training import read_prompts

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import TOKENS_A_BATCH
-from backend.learners.loading import SERVED
-from backend.learners.map_head import NO_BATCH, Fixed
+from backend.learners.heads.map_head import NO_BATCH, Fixed
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import TOKENS_A_BATCH
+from backend.learners.models.loading import SERVED
 from backend.learners.served.prompts import Prompt, mass
 from backend.learners.served.server import Server
 from backend.targets import sides, with_sides

@@ -12,7 +12,7 @@ from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
 from backend.labelstudio.responses import ConnectedBackend
 from backend.rounds.context import ProjectRun
 from backend.store import Store
-from backend.store.models import Project, PublishedQueue
+from backend.store.sql.models import Project, PublishedQueue
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING
 from backend.rounds.quality.stopping import budget_spent, stopped_by
-from backend.store.models import Round
-from backend.store.shared import SharedError
+from backend.store.files.shared import SharedError
+from backend.store.sql.models import Round
 from backend.targets import Target
 
 _QUIET = 600.0  # seconds after a round before a few labels start another because no task is left

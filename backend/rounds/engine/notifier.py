@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from backend.errors import BackendError
 from backend.rounds.engine.workflow import RoundExecutor
-from backend.store import Store, snapshots
+from backend.store import Store
+from backend.store.sql import snapshots
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from backend.errors import ModelError
-from backend.learners import memory
-from backend.learners.loading import is_served
+from backend.learners.models import memory
+from backend.learners.models.loading import is_served
 from backend.rounds.context import ProjectRun
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.rounds.context import ProjectRun
+from backend.rounds.encoder import is_due, settle
 from backend.rounds.engine.turn import begin, decide
-from backend.rounds.insights import explanations, label_errors
+from backend.rounds.insights import encoders, explanations, label_errors
 from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
@@ -47,6 +48,7 @@ class Step:
 BEFORE = (
     Step(name="begin", run=begin, result="events", recorded=False),
     Step(name="sync", run=sync, result="sync_seconds", retries=True, recorded=False),
+    Step(name="encoder", run=settle, optional="which base model fits", recorded=False, applies=is_due),
     Step(name="decide", run=decide, result="number", recorded=False),
     Step(
         name="ahead",
@@ -68,6 +70,8 @@ ROUND = (
         Step(name="stopping", run=stopping.judge),
         Step(name="explain", run=explanations.explain, shrinks_batches=True, optional="why tasks were selected",
              applies=explanations.applies),
+        Step(name="encoders", run=encoders.compare, shrinks_batches=True, optional="which base model is best",
+             applies=encoders.applies),
         Step(name="map", run=text_map.draw, shrinks_batches=True, optional="the map"),
     )),
     Step(name="finish", run=finish, recorded=False),

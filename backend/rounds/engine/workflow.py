@@ -31,12 +31,12 @@ from backend.rounds.engine import durable_json
 from backend.rounds.engine.recording import after, fail, perform
 from backend.rounds.engine.retry import step_options
 from backend.rounds.engine.step_order import AFTER, BEFORE, ROUND, Step
-from backend.store import snapshots
-from backend.store.postgresql import PATIENCE
+from backend.store.sql import snapshots
+from backend.store.sql.postgresql import PATIENCE
 
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "6"
+STEPS_VERSION = "7"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds, at most, between the dequeuing of a workflow and its start
 _OUTDATED = 60.0  # seconds that a workflow of another release waits for a worker of that release

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backend.errors import BackendError
 from backend.evaluation.labels import agreement, enough, suspects
 from backend.labelstudio.views import show
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import classes_of, classified
 from backend.store import Store
@@ -88,7 +88,7 @@ def _suspects(run: ProjectRun, target: Target, examples: list[LabeledText]) -> l
     ((vectors, _),) = classified(run, target, examples)
 
     def probs(known: NDArray[np.float32], given: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
-        return heads.fit(known, given, len(target.classes)).alone(others).astype(np.float64)
+        return linear.fit(known, given, len(target.classes)).alone(others).astype(np.float64)
 
     return [
         {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.control_arm import ENOUGH, MOST, Fit, compare
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import classified
 from backend.store.texts import LabeledText
@@ -34,7 +34,7 @@ def _of(target: Target, examples: Sequence[LabeledText]) -> list[LabeledText]:
 
 def _fitting(classes: int) -> Fit:
     def fit(vectors: NDArray[np.float32], targets: NDArray[np.int64]) -> Any:
-        head = heads.fit(vectors, targets, classes)
+        head = linear.fit(vectors, targets, classes)
         return lambda others: head.alone(others).argmax(axis=1)
 
     return fit

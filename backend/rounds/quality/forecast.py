@@ -8,7 +8,7 @@ from typing import Any
 from backend.evaluation.forecast import Plan, Point, forecast
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality.goals import NEAR, equivalent_labels
-from backend.store.models import Round
+from backend.store.sql.models import Round
 
 
 def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, Any] | None) -> dict[str, Any] | None:

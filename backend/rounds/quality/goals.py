@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.evaluation.bounds import due, equivalent, level, lower_end, upper_end
 from backend.options import ProjectOptions
-from backend.store.models import Round
+from backend.store.sql.models import Round
 from backend.targets import Target
 
 NEAR = 0.5  # share of held-out tasks in the queue while a target seems reached and is not certain

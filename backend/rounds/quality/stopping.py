@@ -12,7 +12,7 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.quality.forecast import labels_needed
 from backend.rounds.quality.goals import check, goals_of
 from backend.rounds.quality.stability import agreement, is_stable
-from backend.store.models import Project
+from backend.store.sql.models import Project
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from backend.evaluation.unbiased import Draws, Risk, draws, risk
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
-from backend.store.models import QueueItem, Round
 from backend.store.rounds import KEPT_QUEUES
+from backend.store.sql.models import QueueItem, Round
 from backend.targets import Values
 
 _KINDS = ("classification", "pairwise")  # whose predictions are right or wrong

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.bandit import Belief, Losses, beforehand, in_words, learn, shares, taught
-from backend.learners import heads
+from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import classified
 from backend.store.rounds import KEPT_QUEUES
@@ -66,7 +66,7 @@ def head_losses(classes: int) -> Losses:
     def losses(
         vectors: NDArray[np.float32], targets: NDArray[np.int64], others: NDArray[np.float32], truth: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        probs = heads.fit(vectors, targets, classes).alone(others)
+        probs = linear.fit(vectors, targets, classes).alone(others)
         return np.asarray(1.0 - probs[np.arange(len(truth)), truth].astype(np.float64))
 
     return losses

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import strategies
 from backend.errors import UnsupportedConfigError
-from backend.learners import probe
-from backend.learners.base_model import WRITERS
+from backend.learners.heads import probe
 from backend.learners.kinds import BY_KIND
-from backend.learners.loading import SERVED, can_write, is_served
+from backend.learners.models.base_model import WRITERS
+from backend.learners.models.loading import SERVED, can_write, is_served
 from backend.learners.served import prompts
 from backend.options import ProjectOptions
 from backend.targets import Kind, Target

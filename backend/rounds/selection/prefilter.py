@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learners import probe
-from backend.learners.probe import Probe
+from backend.learners.heads import probe
+from backend.learners.heads.probe import Probe
 from backend.options import ProjectOptions
 from backend.pool import fields, shortlist
 from backend.pool.texts import given, stored
@@ -19,7 +19,7 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.stability import STOP_SET
 from backend.rounds.reach import within_reach
-from backend.store.shards import ROWS, Shards
+from backend.store.files.shards import ROWS, Shards
 from backend.store.texts import LabeledText, Listed
 from backend.targets import Target, offered
 

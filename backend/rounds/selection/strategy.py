@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import strategies
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions, UncertaintyOptions
-from backend.learners.loading import is_served
+from backend.learners.models.loading import is_served
 from backend.learners.saved import describe
 from backend.options import ProjectOptions
 from backend.pool import fields

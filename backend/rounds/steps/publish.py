@@ -13,7 +13,7 @@ from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.steps.sync import compare_tasks
-from backend.store.models import QueueItem
+from backend.store.sql.models import QueueItem
 from backend.targets import Target
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
-from backend.store.models import Round
+from backend.store.files.shards import Shards
 from backend.store.rounds import Place
-from backend.store.shards import Shards
+from backend.store.sql.models import Round
 from backend.store.texts import LabeledText, Listed, held_out_order
 from backend.targets import Target
 from strategies import Pool, Selection, Strategy, StrategyError

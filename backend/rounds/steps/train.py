@@ -12,22 +12,21 @@ from hashlib import sha256
 from pathlib import Path
 
 from backend.errors import DamagedError, ModelError
-from backend.learners import parallel
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import UNKNOWN, BaseModel
-from backend.learners.loading import is_served
+from backend.learners.models.loading import is_served
 from backend.learners.served.training import train as train_served
-from backend.learners.training import train as train_learner
+from backend.learners.training import parallel
+from backend.learners.training.train import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import adapters
 from backend.rounds.answer_cache import cached_answers
-from backend.rounds.class_names import sample, sample_vectors
+from backend.rounds.class_names import sample_vectors
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
 from backend.rounds.selection import co_training
 from backend.rounds.selection.strategy import strategy_now, training_options
-from backend.store.models import Adapter
+from backend.store.sql.models import Adapter
 from backend.store.texts import LabeledText
 from backend.targets import Target
 
@@ -139,20 +138,9 @@ def _filling(
     return fill
 
 
-def _warn_of_language(run: ProjectRun, base: BaseModel) -> None:
-    share = base.unknown_share(sample(run), run.options.max_length)
-    if share > UNKNOWN:
-        log.warning(
-            "project %d: %s does not know %.0f %% of the word pieces of the texts; set base_model to a model of their "
-            "language", run.id, base.name, 100 * share,
-        )  # fmt: skip
-
-
 def _trainer(run: ProjectRun) -> Callable[..., None]:
     if run.accelerate_config is None:
-        base = run.models.get(run.options.base_model)
-        _warn_of_language(run, base)
-        return partial(train_learner, base)
+        return partial(train_learner, run.models.get(run.options.base_model))
     run.models.clear()  # the training processes load it themselves and need the memory
     return partial(parallel.train, run.accelerate_config, run.options.base_model)
 

@@ -16,14 +16,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 import strategies
 from backend import __version__
+from backend.learners.models.languages import ENCODERS
 from backend.overview import history, labels, queue
 from backend.overview.quality import quality
-from backend.overview.state import Summary, summary
+from backend.overview.state import Summary, base_model, summary
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.selection.compatibility import works
 from backend.settings import Settings
 from backend.store import Store
-from backend.store.models import Project
+from backend.store.sql.models import Project
 from backend.web.api import act, find
 from backend.web.dashboard import charts, sentences
 from backend.web.dashboard.language import spoken
@@ -112,6 +113,9 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
     return {
         "project": project,
         "now": current,
+        "chosen": base_model(project),
+        "encoders": ENCODERS,
+        "unread": sentences.unread(project.encoder, t),
         "announcement": sentences.briefly(current["state"], t),
         "stamp": _stamp(store, project, current),
         "several": len(targets) > 1,
@@ -135,7 +139,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
 def _stamp(store: Store, project: Project, current: Summary) -> str:
     """A value that changes with the panels: by a round, a user's action, or data read from Label Studio."""
     skipped = [store.of(project.id).tasks.count_skipped(audit=audit) for audit in (False, True)]
-    wishes = (project.paused, project.chosen_strategy, project.connected)
+    wishes = (project.paused, project.chosen_strategy, project.connected, project.encoder)
     read = (project.title, project.change_mark, project.task_mark, current["labels"], current["tasks"], *skipped)
     seen = (project.round, project.queue, project.adapter, current["state"]["name"], *wishes, *read)
     return blake2b(repr(seen).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
@@ -145,6 +149,8 @@ def _wanted(action: str) -> dict[str, Any]:
     """The values of a form, as in the JSON body of the API."""
     if action == "strategy":
         return {"strategy": request.form.get("strategy") or None}
+    if action == "base_model":
+        return {"base_model": request.form.get("base_model") or None}
     if action == "rollback":
         given = request.form.get("adapter", "")
         return {"adapter": int(given) if given.isdigit() and len(given) < 10 else None}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.learners.models.languages import UNKNOWN
 from backend.overview.quality import Forecast
 from backend.overview.queue import QueuedTask
-from backend.overview.state import State
+from backend.overview.state import BaseModel, State
 from backend.web.dashboard.language import Language
 
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
@@ -102,6 +103,36 @@ def why(item: QueuedTask, strategy: str | None, t: Language, several: bool = Fal
     return t.gettext(", ").join(reasons)
 
 
+def unread(encoder: dict[str, Any], t: Language) -> str | None:
+    """That the base model does not know the language of the texts; None if it does."""
+    if encoder.get("unknown", 0.0) <= UNKNOWN:
+        return None
+    return t.gettext(
+        "The base model %(name)s does not know %(share)s of the word pieces of the texts, and learns little from them. "
+        "Set `base_model` in Extra params to `multilingual`, or to another model of their language.",
+        name=encoder["measured"], share=t.percent(encoder["unknown"]),
+    )  # fmt: skip
+
+
+def base_model(found: BaseModel, t: Language) -> str:
+    """Why a project has its base model, and what a comparison found."""
+    sentence = {
+        "texts": t.gettext("Chosen for the language of the texts"),
+        "names": t.gettext("Chosen because the class names separate the texts better with it"),
+        "labels": t.gettext("Chosen because it learns the labels better"),
+        "person": t.gettext("Chosen by a person"),
+        "upgrade": t.gettext("Chosen by an earlier release"),
+    }[found["by"]]
+    if found["better"] is None or found["gain"] is None or found["error"] is None:
+        return sentence
+    better = t.gettext(
+        "on %(labels)s training labels %(better)s was right more often, by %(gain)s ± %(error)s percentage points",
+        labels=t.number(found["labels"] or 0), better=found["better"], gain=t.number(100 * found["gain"], 1),
+        error=t.number(100 * found["error"], 1),
+    )  # fmt: skip
+    return t.gettext("%(first)s; %(second)s", first=sentence, second=better)
+
+
 def saved(control_arm: dict[str, Any] | None, t: Language) -> str:
     """Comparison with random labeling, as far as the held-out labels support it."""
     if control_arm is None:
@@ -157,6 +188,7 @@ def done(action: str, t: Language) -> str | None:
     return {
         "train": t.gettext("A round starts as soon as the worker is free."),
         "strategy": t.gettext("The queue is rebuilt as soon as the worker is free."),
+        "base_model": t.gettext("An adapter of this base model is trained as soon as the worker is free."),
         "rollback": t.gettext("The earlier adapter is put in service as soon as the worker is free."),
         "paused": t.gettext("No round starts automatically until you resume."),
         "resumed": t.gettext("Rounds start automatically again."),

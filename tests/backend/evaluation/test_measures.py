@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 
 from backend.evaluation.measures import best_threshold, measure, spearman
 from backend.pool.fields import combined
-from backend.store.shards import stacked
+from backend.store.files.shards import stacked
 
 
 def test_classes() -> None:

@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 
 from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import by_length, tokenize
 from backend.learners.learner import LoraLearner
-from backend.learners.models import BaseModels
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import by_length, tokenize
+from backend.learners.models.cache import BaseModels
+from backend.learners.training.train import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
 OPTIONS = TrainingOptions(min_steps=100, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all")

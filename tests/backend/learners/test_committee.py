@@ -11,11 +11,11 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from backend.errors import ModelError
-from backend.learners import heads
 from backend.learners.base import CommitteeOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
+from backend.learners.heads import linear
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.train import train
 from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topics
 
 DATA = labeled_sentences(24)
@@ -120,9 +120,9 @@ def test_without_a_committee_the_way_out_is_named(base: BaseModel, tmp_path: Pat
 def test_without_priors_members_equal_scikit_learns_on_the_resampled_examples() -> None:
     rng = np.random.default_rng(0)
     vectors, targets = rng.normal(size=(60, 8)) * 5, rng.integers(0, 4, 60)
-    samples = heads.bootstrap(60, 3, rng)
+    samples = linear.bootstrap(60, 3, rng)
     assert samples.sum(axis=1).tolist() == [60, 60, 60]
-    found = heads.fit_committee(vectors, targets, 4, samples, rng, prior_scale=0.0)
+    found = linear.fit_committee(vectors, targets, 4, samples, rng, prior_scale=0.0)
     probs = found.probs(torch.from_numpy(vectors)).numpy()
     unit = _unit(vectors)
     for member, sample in enumerate(samples):
@@ -134,8 +134,8 @@ def test_without_priors_members_equal_scikit_learns_on_the_resampled_examples() 
 def test_members_are_the_best_heads_near_their_own_priors() -> None:
     rng = np.random.default_rng(0)
     vectors, targets = rng.normal(size=(12, 3)), np.arange(12) % 3
-    samples = heads.bootstrap(12, 2, rng)
-    found = heads.fit_committee(vectors, targets, 3, samples, np.random.default_rng(1))
+    samples = linear.bootstrap(12, 2, rng)
+    found = linear.fit_committee(vectors, targets, 3, samples, np.random.default_rng(1))
     variance = 2 * 3**0.5
     priors = 0.5 * variance**0.5 * np.random.default_rng(1).standard_normal((2, 3, 3), dtype=np.float32)
     unit = _unit(vectors)
@@ -160,7 +160,7 @@ def test_classes_without_an_example_get_next_to_no_probability(present: list[int
     vectors = rng.normal(size=(len(targets), 5)) + 4 * np.eye(5)[targets]
     absent = [c for c in range(4) if c not in present]
     everyone = np.ones((2, len(targets)), dtype=np.int64)
-    for fitted in (heads.fit(vectors, targets, 4), heads.fit_committee(vectors, targets, 4, everyone, rng)):
+    for fitted in (linear.fit(vectors, targets, 4), linear.fit_committee(vectors, targets, 4, everyone, rng)):
         probs = fitted.probs(torch.from_numpy(vectors)).numpy()
         assert (probs.argmax(axis=2) == targets[:, None]).all()
         assert probs[:, :, absent].max() < 1e-6

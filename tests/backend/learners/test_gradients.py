@@ -11,10 +11,10 @@ from transformers import AutoTokenizer, DebertaV2Config, DebertaV2Model
 
 from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import pad
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import pad
+from backend.learners.training.train import train
 from tests.conftest import TOPIC, class_probs, labeled_sentences, topics
 
 DATA = labeled_sentences(30)
@@ -130,6 +130,6 @@ def test_layers_that_mix_texts_are_named_with_the_way_out(tiny_encoder: Path, tm
 
 
 def _batches_of(tokens: int):  # type: ignore[no-untyped-def]
-    from backend.learners.batching import by_length
+    from backend.learners.models.batching import by_length
 
     return lambda tokenizer, ids, _: by_length(tokenizer, ids, tokens)

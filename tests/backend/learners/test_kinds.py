@@ -15,14 +15,14 @@ from backend.labelstudio.controls import BY_KIND as CONTROLS
 from backend.labelstudio.predictions import output_of
 from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
-from backend.learners.base_model import BaseModel
-from backend.learners.batching import pad
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
-from backend.learners.lora import lora_config
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.batching import pad
+from backend.learners.training.lora import lora_config
+from backend.learners.training.train import train
 from backend.targets import KINDS, MARK, Kind, Target
 from tests.backend.learners.kinds import Data, data
 from tests.conftest import CLASSES

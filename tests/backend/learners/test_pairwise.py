@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from backend.learners.base import TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.learner import LoraLearner
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.train import train
 from backend.targets import sides, with_sides
 from tests.backend.learners.kinds import data
 

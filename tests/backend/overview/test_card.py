@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from backend.learners.learner import LoraLearner
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.overview.card import card, write_zip
 from backend.store import Store
 from tests.backend.played import project_of

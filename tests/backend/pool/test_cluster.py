@@ -16,17 +16,17 @@ import ray
 
 from backend.errors import ModelError
 from backend.learners.base import CommitteeOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.committee import member_folder
 from backend.learners.learner import LoraLearner
-from backend.learners.models import BaseModels
-from backend.learners.training import train
+from backend.learners.models.base_model import BaseModel
+from backend.learners.models.cache import BaseModels
+from backend.learners.training.train import train
 from backend.pool import local
 from backend.pool.cluster import Cluster, Replica
 from backend.pool.texts import given
 from backend.rounds.context import Context
 from backend.store import Store
-from backend.store.shards import Shards
+from backend.store.files.shards import Shards
 from backend.store.texts import TaskText, digest
 from tests.backend.played import no_bar
 from tests.backend.rounds.test_rounds import fill

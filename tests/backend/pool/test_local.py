@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.pool import local
 from backend.pool.texts import given, stored
-from backend.store import Store, shards
-from backend.store.shards import Shards
+from backend.store import Store
+from backend.store.files import shards
+from backend.store.files.shards import Shards
 from backend.store.texts import TaskText, digest
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.learners.probe import fit
+from backend.learners.heads.probe import fit
 from backend.pool import shortlist
 from backend.targets import Target
 

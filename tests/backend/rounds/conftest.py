@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.store import Store
 from tests.backend.played import no_bar

@@ -20,9 +20,9 @@ from sqlalchemy import inspect
 
 from backend.errors import FencedError
 from backend.store import Store
-from backend.store.database import _MIGRATIONS
-from backend.store.models import Adapter, Base
 from backend.store.rounds import Place
+from backend.store.sql.database import _MIGRATIONS
+from backend.store.sql.models import Adapter, Base
 from backend.store.texts import digest, held_out, held_out_order
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 from backend.app import create_app
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.events import DAMAGED
 from backend.settings import Settings
 from backend.store import Store

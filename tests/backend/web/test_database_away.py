@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend.app import create_app
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.serving import Serving

@@ -13,14 +13,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend.app import create_app
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.pool import local
 from backend.pool.texts import given
 from backend.rounds import events
 from backend.settings import Settings
 from backend.store import Store
-from backend.store.models import Adapter
 from backend.store.rounds import Place
+from backend.store.sql.models import Adapter
 from backend.store.texts import TaskText, digest
 from backend.web.serving import Serving
 from tests.conftest import CLASSES, labeled_sentences

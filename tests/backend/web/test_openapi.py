@@ -14,7 +14,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from backend.app import create_app
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.serving import Serving

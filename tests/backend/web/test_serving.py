@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from backend.learners import memory
-from backend.learners.models import BaseModels
+from backend.learners.models import memory
+from backend.learners.models.cache import BaseModels
 from backend.store import Store
 from backend.targets import Target
 from backend.web.serving import Serving

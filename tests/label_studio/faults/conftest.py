@@ -17,7 +17,7 @@ import pytest
 
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.labelstudio.client import Client
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context
 from tests.label_studio.faults.proxy import FaultyProxy

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.engine import notifier, retry
 from backend.rounds.engine.notifier import notify

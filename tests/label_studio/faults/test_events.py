@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from backend.store.models import Round
+from backend.store.sql.models import Round
 from tests.conftest import CLASSES, labeled_sentences
 from tests.label_studio.faults.conftest import (
     check_nothing_twice_nothing_lost,

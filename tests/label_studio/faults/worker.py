@@ -33,7 +33,7 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.engine import retry, workflow
 from backend.rounds.engine.step_order import Step
 from backend.rounds.steps import train as training
-from backend.store.database import Database
+from backend.store.sql.database import Database
 
 _FREEZE = "freeze "
 STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "judge", "finish")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.learners.served.model import ServedModel
 from tests.language_model import MODEL, LanguageModel, language_model
 

@@ -11,8 +11,8 @@ import pytest
 
 from backend.errors import DamagedError, ModelError
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions
-from backend.learners.base_model import BaseModel
 from backend.learners.kinds import output_names
+from backend.learners.models.base_model import BaseModel
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import ServedModel
 from backend.learners.served.prompts import NONE

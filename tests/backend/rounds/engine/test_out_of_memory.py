@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BackendError, ModelError
-from backend.learners.base_model import BaseModel
+from backend.learners.models.base_model import BaseModel
 from backend.rounds.commands import rollback
 from backend.rounds.context import Context
 from backend.rounds.engine import out_of_memory
@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_fails_the_round_and_keeps_the_adapter(
     assert run(context, 1) == 1
     store.projects.set(7, options={**project(store).options, "learning_rate": 0.99, "min_steps": 400, "max_steps": 400})
     number = begin(context)
-    from backend.learners import fine_tuning as learning
+    from backend.learners.training import fine_tuning as learning
 
     def exploding(*_: Any) -> Any:
         import torch

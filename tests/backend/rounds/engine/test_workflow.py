@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.engine import workflow
 from backend.rounds.engine.notifier import notify

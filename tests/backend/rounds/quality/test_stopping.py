@@ -13,7 +13,7 @@ from backend.options import ProjectOptions
 from backend.rounds.context import Context
 from backend.rounds.quality.goals import check, goals_of, near
 from backend.store import Store
-from backend.store.models import Round
+from backend.store.sql.models import Round
 from backend.targets import Target
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import do, reason

@@ -14,7 +14,7 @@ import pytest
 from backend.labelstudio.annotations import state_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend
-from backend.learners.models import BaseModels
+from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.engine.notifier import due
 from backend.rounds.steps.sync import _warn_of_overlaps, sync

@@ -1,0 +1,1 @@
+"""Heads on vectors that a base model computed: linear, with class names as prior knowledge, as a quick probe."""

@@ -1,0 +1,199 @@
+"""Fine-tune a LoRA adapter with a head for each target, and its committee, and save them to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.learners import saved
+from backend.learners.base import Progress, TrainingOptions, no_progress
+from backend.learners.committee import HEADS, member_folder
+from backend.learners.heads import class_names
+from backend.learners.heads import linear as linear_heads
+from backend.learners.kinds import head_of
+from backend.learners.kinds.base import TargetHead
+from backend.learners.learner import LoraLearner
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.distributed import ALONE, Team
+from backend.learners.training.fine_tuning import fit
+from backend.learners.training.lora import default_learning_rate, lora_config
+from backend.targets import Target, Values
+
+Examples = tuple[Sequence[str], Sequence[Values]]  # texts, and the labels of each by target name
+
+
+def train(
+    base: BaseModel,
+    texts: Sequence[str],
+    values: Sequence[Values],
+    targets: Sequence[Target],
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    warm_start: Path | None = None,
+    frozen_view: Examples | None = None,
+    unlabeled: NDArray[Any] | None = None,
+    team: Team = ALONE,
+    progress: Progress = no_progress,
+) -> None:
+    """Fine-tune an adapter with its heads on labeled texts and save it to `folder`, with its committee if configured.
+
+    values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
+    from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: (N, D),
+    embeddings of a sample of the texts to predict, with which class names are compared (`options.class_texts`). Without
+    labels the adapter changes nothing, and its heads know the class names. team: the processes of data-parallel
+    training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on the same
+    machine. Raises `ModelError` if the loss is not finite.
+    """
+    committee = options.committee
+    members = committee.members if committee is not None and committee.kind == "lora" else 1
+    _train_one(base, (texts, values), targets, options, folder, warm_start, unlabeled, team,
+               _part(progress, 0, members))  # fmt: skip
+    if committee is None or committee.kind == "dropout":
+        return
+    (target,) = targets
+    rng = np.random.default_rng(options.seed)
+    if committee.kind == "bootstrap":
+        samples = linear_heads.bootstrap(len(texts), committee.members, rng)
+        _bootstrap_heads(_features(base, folder, texts), values, target, samples, rng).save(folder / HEADS)
+    elif committee.kind == "views":
+        view_texts, view_values = frozen_view or (texts, values)
+        vectors = base.embed(view_texts, max_length=options.max_length)
+        linear_heads.fit(vectors, _rows(view_values, target), len(target.classes)).save(folder / HEADS)
+    else:
+        for member, sample in enumerate(linear_heads.bootstrap(len(texts), committee.members - 1, rng), start=1):
+            rows = np.repeat(np.arange(len(texts)), sample)
+            _train_one(
+                base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
+                _member_options(base, options, targets, member), member_folder(folder, member), None,
+                unlabeled, team, _part(progress, member, members),
+            )  # fmt: skip
+
+
+def _bootstrap_heads(
+    features: NDArray[Any], values: Sequence[Values], target: Target, samples: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> linear_heads.Heads:  # fmt: skip
+    if target.kind == "regression":
+        numbers = np.array([each[target.name] for each in values], dtype=np.float64)
+        return linear_heads.fit_regressions(features, numbers, samples, rng)
+    return linear_heads.fit_committee(features, _rows(values, target), len(target.classes), samples, rng)
+
+
+def _rows(values: Sequence[Values], target: Target) -> NDArray[np.int64]:
+    return np.array([target.classes.index(each[target.name]) for each in values])
+
+
+def _train_one(
+    base: BaseModel,
+    examples: Examples,
+    targets: Sequence[Target],
+    options: TrainingOptions,
+    folder: Path,
+    warm_start: Path | None,
+    unlabeled: NDArray[Any] | None,
+    team: Team,
+    progress: Progress,
+) -> None:
+    folder.mkdir(exist_ok=True)
+    texts, values = examples
+    adapter = "in_training"  # "training" itself is an attribute of every torch module
+    with base.lock, torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        heads = [head_of(target, base.dimensions) for target in targets]
+        sample = np.empty((0, base.dimensions), np.float32) if unlabeled is None else unlabeled
+        named = [_start(base, head, texts, values, sample, options) for head in heads]
+        for head in heads:
+            head.linear.to(base.device)
+        if texts:
+            texts, values = _with_names(texts, values, targets, named)
+            for head in heads:
+                given = _labeled(head.target, texts, values)
+                head.prepare([text for text, _ in given], [value for _, value in given], base)
+        if warm_start is None:
+            base.adapters.drop(adapter)
+            base.adapters.add(adapter, lora_config(base, options, targets))
+        else:
+            former = {head.target.name: head for head in LoraLearner.load(base, adapter, warm_start).heads}
+            for head in heads:
+                if (known := former.get(head.target.name)) and known.target.kind == head.target.kind:
+                    head.carry_over(known)
+        try:
+            if team.rank:  # processes need different dropout, but the same initial weights
+                torch.manual_seed(options.seed + team.rank)
+            if texts:
+                with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
+                    fit(base, parameters, heads, texts, values, options, team, progress)
+            base.adapters.save(adapter, folder)
+        finally:
+            base.adapters.drop(adapter)
+    saved.write(folder, base.name, heads, options, base.usage)
+
+
+def _labeled(target: Target, texts: Sequence[str], values: Sequence[Values]) -> list[tuple[str, Any]]:
+    """The texts with a label of the target, and their labels."""
+    return [(text, each[target.name]) for text, each in zip(texts, values, strict=True) if target.name in each]
+
+
+def _start(
+    base: BaseModel, head: TargetHead, texts: Sequence[str], values: Sequence[Values], sample: NDArray[Any],
+    options: TrainingOptions,
+) -> Sequence[str]:  # fmt: skip
+    """Set the head's weights from class names, where they are known. Returns those that also serve as examples."""
+    names = options.class_texts.get(head.target.name)
+    if names is None or head.target.kind not in class_names.KINDS:
+        return ()
+    given = _labeled(head.target, texts, values)
+    embed = partial(base.embed, max_length=options.max_length)
+    prior = class_names.name_prior(
+        head.target, embed(names), embed([text for text, _ in given]), [value for _, value in given], sample
+    )
+    prior.start(head)
+    return names if prior.belief >= class_names.BELIEVED else ()
+
+
+def _with_names(
+    texts: Sequence[str], values: Sequence[Values], targets: Sequence[Target], named: Sequence[Sequence[str]]
+) -> Examples:
+    """The examples, and the name of each class as one more."""
+    more = [
+        (name, {target.name: [label] if target.kind == "multilabel" else label})
+        for target, names in zip(targets, named, strict=True)
+        for name, label in zip(names, target.classes, strict=False)
+    ]
+    return [*texts, *(text for text, _ in more)], [*values, *(each for _, each in more)]
+
+
+def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:
+    learner = LoraLearner.load(base, "just_trained", folder)
+    try:
+        return learner.score(texts, ["features"])["features"]
+    finally:
+        learner.unload()
+
+
+def _member_options(
+    base: BaseModel, options: TrainingOptions, targets: Sequence[Target], member: int
+) -> TrainingOptions:
+    """Options of a committee member: its own seed, and rank and learning rate varied around the configured ones."""
+    rank, rate = ((2.0, 0.7), (0.5, 1.4), (1.0, 1.0))[(member - 1) % 3]
+    return replace(
+        options,
+        seed=options.seed + member,
+        lora_r=max(1, round(rank * options.lora_r)),
+        lora_alpha=max(1, round(rank * options.lora_alpha)),
+        learning_rate=min(0.5, rate * (options.learning_rate or default_learning_rate(base, targets, options))),
+        committee=None,
+    )
+
+
+def _part(progress: Progress, number: int, of: int) -> Progress:
+    """Map the progress of run `number` of `of` equal runs to the whole progress bar."""
+    return lambda done, total: progress(number * total + done, of * total)

@@ -1,0 +1,189 @@
+"""Database tables: projects, tasks, annotations, events, rounds, adapters, queues and workers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Dialect, Float, Index, Integer, String, TypeDecorator
+from sqlalchemy import Text as _Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite assigns ids only to an INTEGER PRIMARY KEY.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Text(TypeDecorator[str]):
+    """Text of any length. NUL, which PostgreSQL cannot store, becomes U+FFFD (replacement character)."""
+
+    impl = _Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """Replace NUL characters."""
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Times are Unix times in seconds."""
+
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON(none_as_null=True), list[dict[str, Any]]: JSON}
+
+
+class Project(Base):
+    """A Label Studio project that has connected this backend."""
+
+    __tablename__ = "projects"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # Label Studio's project id
+    connected: Mapped[bool] = mapped_column(default=True)
+    title: Mapped[str] = mapped_column(Text, default="")
+    label_config: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, Any]]  # extra_params as given; validated by ProjectOptions
+    host: Mapped[str] = mapped_column(Text)  # Host header of the /setup request
+    backend_url: Mapped[str | None] = mapped_column(Text)  # URL at which Label Studio calls this backend
+    webhook_ready: Mapped[bool] = mapped_column(default=False)
+    webhook_secret: Mapped[str | None] = mapped_column(Text)  # authenticates its webhooks and nothing else
+    former_sampling: Mapped[str | None] = mapped_column(Text)
+    former_model_version: Mapped[str | None] = mapped_column(Text)
+    adapter: Mapped[int] = mapped_column(default=0)  # version in service; 0 = none yet
+    queue: Mapped[int] = mapped_column(default=0)  # number of the last published one; 0 = none yet
+    adapter_floor: Mapped[int] = mapped_column(default=0)  # adapter numbers up to here were used before a reset
+    turn: Mapped[int] = mapped_column(default=1)  # number of the next workflow
+    round: Mapped[int] = mapped_column(default=0)  # number of the last round
+    event_mark: Mapped[int] = mapped_column(BigInteger, default=0)  # id of the last processed event
+    task_mark: Mapped[int] = mapped_column(BigInteger, default=0)  # id of the last task read
+    change_mark: Mapped[str | None] = mapped_column(String(40))  # Label Studio's timestamp of the last change seen
+    reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
+    miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: Label Studio's count − ours
+    split: Mapped[str | None] = mapped_column(String(64))  # seed and share that decide which tasks are held out
+    back_to: Mapped[int | None]  # adapter requested to go back to; None once it is in service
+    halvings: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: how many times to halve its batches
+    stopped: Mapped[dict[str, Any] | None]  # stopping rule that applies, since when, whether reported
+    paused: Mapped[bool] = mapped_column(default=False)  # rounds begin on request only
+    fence: Mapped[int] = mapped_column(BigInteger, default=0)  # current fencing token; writes with an older one fail
+    encoder: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the base model chosen for it, see rounds/encoder.py
+    chosen_strategy: Mapped[str | None] = mapped_column(Text)  # set on the dashboard; overrides the options
+    synced_at: Mapped[float] = mapped_column(Float, default=0.0)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Task(Base):
+    """A text and, if any, the labels that its annotators agree on."""
+
+    __tablename__ = "tasks"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    digest: Mapped[int] = mapped_column(BigInteger)  # of the text
+    audit: Mapped[bool]  # held out: never selected, never trained on
+    skipped: Mapped[bool] = mapped_column(default=False)
+    annotated: Mapped[bool] = mapped_column(default=False)  # has an annotation that is not a skip
+    labels: Mapped[dict[str, Any] | None]  # by control, values as in backend/targets.py; None: none, or a tie
+    labeled: Mapped[bool] = mapped_column(default=False)  # has labels
+    truth: Mapped[bool] = mapped_column(default=False)  # ground truth to evaluate with: never trained on
+    learned_in: Mapped[int | None]  # the round that first saw this task's labels
+    __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
+
+
+class Annotation(Base):
+    """One annotator's labels of a task, or skip."""
+
+    __tablename__ = "annotations"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # Label Studio's annotation id
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    annotator: Mapped[int | None] = mapped_column(BigInteger)  # Label Studio's user id
+    skipped: Mapped[bool]
+    labels: Mapped[dict[str, Any]]  # by control; empty without a label that a model can learn
+    seconds: Mapped[float | None] = mapped_column(Float)  # time taken
+    __table_args__ = (Index("annotations_by_task", "project_id", "task_id"),)
+
+
+class Event(Base):
+    """A received webhook. It only signals that something changed; the change itself is read from Label Studio."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    project_id: Mapped[int]
+    action: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[float] = mapped_column(Float)
+    # Ids of deleted events must not be reused: `event_mark` may be higher.
+    __table_args__ = (Index("events_by_project", "project_id", "id"), {"sqlite_autoincrement": True})
+
+
+class Round(Base):
+    """One iteration of train, evaluate, score, select and publish."""
+
+    __tablename__ = "rounds"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))  # running, done, failed
+    step: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[float] = mapped_column(Float)
+    finished_at: Mapped[float | None] = mapped_column(Float)
+    labels: Mapped[int] = mapped_column(default=0)  # labeled tasks at the start, held-out ones included
+    tasks: Mapped[int] = mapped_column(default=0)  # all tasks at the start
+    targets: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # as in the label config at the start
+    options: Mapped[dict[str, Any] | None]  # extra_params at the start; None in rows older than this column
+    adapter: Mapped[int] = mapped_column(default=0)  # in service at the start; once done, at the end
+    queue: Mapped[int | None]
+    candidates: Mapped[int] = mapped_column(default=0)  # number of tasks that the queue was selected from
+    strategy: Mapped[str | None] = mapped_column(Text)
+    choosing: Mapped[dict[str, Any] | None]  # how `auto` divided the queue among strategies, and why
+    evaluation: Mapped[dict[str, Any] | None]
+    stopping: Mapped[dict[str, Any] | None]  # evidence for and against stopping
+    review: Mapped[dict[str, Any] | None]  # likely label errors, and inter-annotator agreement
+    seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # duration by step
+    progress: Mapped[dict[str, Any] | None]  # of the running step: done, total, start time, update time
+    tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: starts without a finish
+    back_to: Mapped[int | None]  # adapter requested to go back to instead of training
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Adapter(Base):
+    """A trained adapter version whose files are complete."""
+
+    __tablename__ = "adapters"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    base_model: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))  # of all inputs that determine the training result
+    targets: Mapped[list[dict[str, Any]]]  # learned targets, with thresholds tuned on held-out labels
+    examples: Mapped[int]
+    created_at: Mapped[float] = mapped_column(Float)
+    digest: Mapped[str | None] = mapped_column(String(64))  # of its checksums file; None if not in shared storage
+    given_up: Mapped[bool] = mapped_column(default=False)  # an earlier version was restored in its place
+
+
+class QueueItem(Base):
+    """A task at its position in a queue."""
+
+    __tablename__ = "queue_items"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigInteger)
+    audit: Mapped[bool]
+    score: Mapped[float | None] = mapped_column(Float)  # from the strategy; None for held-out tasks
+    probability: Mapped[float | None] = mapped_column(Float)  # of this draw given the earlier ones; None: not drawn
+    chosen_by: Mapped[str | None] = mapped_column(Text)  # the member of a combined strategy
+    why: Mapped[dict[str, Any] | None]  # model outputs and reasons for the selection, shown to users
+
+
+class PublishedQueue(Base):
+    """A queue version of this backend that may still have predictions in Label Studio."""
+
+    __tablename__ = "published_queues"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
+
+
+class Worker(Base):
+    """A current or former worker process."""
+
+    __tablename__ = "workers"
+    executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(Text, default="")
+    beat_at: Mapped[float] = mapped_column(Float)  # time of its last heartbeat
+    label_studio: Mapped[str | None] = mapped_column(Text)  # its problem with Label Studio at that time

@@ -1,0 +1,62 @@
+"""Base models in four bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.errors import ModelError
+from backend.learners.base import GradientOptions, TrainingOptions
+from backend.learners.learner import LoraLearner
+from backend.learners.models.base_model import BaseModel
+from backend.learners.training.train import train
+from tests.backend.learners.kinds import data
+
+OPTIONS = TrainingOptions(
+    epochs=15, min_steps=100, learning_rate=5e-3, max_length=32, lora_dropout=0.0, lora_layers="all"
+)
+
+
+@pytest.fixture
+def packed(tiny_decoder: Path, monkeypatch: pytest.MonkeyPatch) -> BaseModel:
+    """What runs on a GPU, on this CPU: bitsandbytes can, unless it repacks weights for inference."""
+    monkeypatch.setattr("backend.learners.models.loading._PACKING", {"cpu"})
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: False)
+    return BaseModel(f"{tiny_decoder}:4bit", device="cpu")
+
+
+def test_four_bits_take_less_memory_and_say_nearly_the_same(packed: BaseModel, tiny_decoder: Path) -> None:
+    whole = BaseModel(str(tiny_decoder), device="cpu")
+    assert packed.parameters == whole.parameters
+    assert packed.adapters.model.get_memory_footprint() < 0.5 * whole.adapters.model.get_memory_footprint()
+    texts = ["the apple is old", "a saw near the horse", "please"]
+    ours, theirs = (base.embed(texts, max_length=32) for base in (packed, whole))
+    alike = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert (alike > 0.9).all()
+
+
+@pytest.mark.parametrize("kind", ["classification", "generation"])
+def test_adapters_are_learned_on_packed_weights(packed: BaseModel, kind: str, tmp_path: Path) -> None:
+    known, unseen = data(kind, 120), data(kind, 40, seed=1)
+    train(packed, known.texts, known.values, [known.target], OPTIONS, tmp_path)
+    learner = LoraLearner.load(packed, kind, tmp_path)
+    if kind == "generation":
+        answers = [value["answer"] for value in unseen.values]
+        assert learner.nll(known.target, unseen.texts, answers).mean() < 1.5
+        return
+    found = learner.score(unseen.texts, ["features", "gradient_lengths"], gradient=GradientOptions())
+    np.testing.assert_allclose(found["topic/probs"], learner.predict(unseen.texts)["topic/probs"], atol=1e-5)
+    right = found["topic/probs"].argmax(axis=1) == [known.target.classes.index(v["topic"]) for v in unseen.values]
+    assert right.mean() > 0.7
+    np.testing.assert_allclose(learner.score(unseen.texts)["topic/probs"], found["topic/probs"], atol=1e-5)
+
+
+def test_what_four_bits_need_is_named(tiny_decoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="needs a CUDA GPU; leave ':4bit' out"):
+        BaseModel(f"{tiny_decoder}:4bit", device="cpu")
+    monkeypatch.setattr("backend.learners.models.loading._PACKING", {"cpu"})
+    monkeypatch.setattr("backend.learners.models.loading.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="needs bitsandbytes, which the extra 'quantization' installs"):
+        BaseModel(f"{tiny_decoder}:4bit", device="cpu")
