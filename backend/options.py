@@ -110,6 +110,9 @@ class ProjectOptions(BaseSettings):
     """true: tasks in the queue show the model's suggestions, except held-out tasks. false: no suggestions"""
     manage_queue: bool = True
     """true: publish the queue in Label Studio. false: train and predict, and leave the queue unchanged"""
+    react: bool = True
+    """true: new labels of classes change [queue and suggestions](strategies.md#between-rounds) within seconds, between
+    rounds, too. false: only rounds do"""
     base_model: str = Field(AUTO, min_length=1)
     """`auto`: [the encoder that fits](base-models.md) the language of the texts, `minilm` or `multilingual`. Or
     `minilm` (all-MiniLM-L6-v2, English), `multilingual` (multilingual-e5-small, 100 languages),

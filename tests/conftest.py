@@ -57,6 +57,7 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("LSAL_CLASS_NAMES", "false")
     os.environ.setdefault("LSAL_LORA_LAYERS", "all")
+    os.environ.setdefault("LSAL_REACT", "false")
     torch.set_num_threads(1)
 
 

@@ -56,14 +56,14 @@ def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:
     ]
 
 
-def adapter_version(project_id: int, adapter: int) -> str:
-    """The version in answers of `/predict`."""
-    return f"p{project_id}-a{adapter}"
+def adapter_version(project_id: int, adapter: int, head: int = 0) -> str:
+    """The version in answers of `/predict`. head: how often the adapter's head was refitted."""
+    return f"p{project_id}-a{adapter}" + (f"-h{head}" if head else "")
 
 
 def parse_version(name: str, project_id: int) -> tuple[int, int] | None:
     """Adapter and queue number of a version, with queue 0 in an adapter version; None for any other name."""
-    found = re.fullmatch(rf"p{project_id}-a(\d{{1,9}})(?:-q(\d{{1,9}}))?", name)
+    found = re.fullmatch(rf"p{project_id}-a(\d{{1,9}})(?:-h\d{{1,9}}|-q(\d{{1,9}}))?", name)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 

@@ -106,7 +106,7 @@ def task(store: Store, project: Project, task_id: int) -> Text | None:
     adapter = store.of(project.id).rounds.adapter(project.adapter)
     if adapter is None:
         return found
-    scores = store.files.scores(project.id, project.adapter)
+    scores = store.files.scores(project.id, project.adapter, project.head)
     there, arrays = scores.found(output_names(learned(adapter)), [digest])
     if not there[0]:
         return found
@@ -130,7 +130,7 @@ def _predicted(
     name = f"{target.name}/probs"
     trained = next((each for each in learned(adapter) if (each.name, each.kind) == (target.name, target.kind)), None)
     kept = [each in target.classes for each in trained.classes] if trained is not None else []
-    there, arrays = store.files.scores(project.id, project.adapter).found([name], digests)
+    there, arrays = store.files.scores(project.id, project.adapter, project.head).found([name], digests)
     if trained is None or not any(kept) or not there.any():
         return nothing
     likeliest, sure = _decided(trained, arrays[name][:, kept])

@@ -22,7 +22,7 @@ def sample(run: ProjectRun) -> list[str]:
     return texts.read(places)
 
 
-def sample_vectors(run: ProjectRun, most: int = _SAMPLE) -> NDArray[Any]:
+def sample_vectors(run: ProjectRun, most: int | None = None) -> NDArray[Any]:
     """The embeddings of `sample`, or of a smaller one: (N, D)."""
     texts, places = _sample(run, most)
     chosen = texts.part(places)
@@ -39,7 +39,7 @@ def name_vectors(run: ProjectRun) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _sample(run: ProjectRun, most: int = _SAMPLE) -> tuple[Texts, NDArray[np.int64]]:
+def _sample(run: ProjectRun, most: int | None = None) -> tuple[Texts, NDArray[np.int64]]:
     tasks = run.tasks.listed()
-    places = np.random.default_rng([run.options.seed, run.id]).permutation(len(tasks.ids))[:most]
+    places = np.random.default_rng([run.options.seed, run.id]).permutation(len(tasks.ids))[: most or _SAMPLE]
     return stored(run.store, run.id, tasks), np.sort(places)

@@ -26,6 +26,7 @@ from backend.options import AUTO, ProjectOptions
 from backend.pool.cluster import Cluster
 from backend.store import Store
 from backend.store.annotations import Annotations
+from backend.store.files.shards import Shards
 from backend.store.rounds import Rounds
 from backend.store.sql.models import Project, Round
 from backend.store.tasks import Tasks
@@ -76,6 +77,7 @@ class ProjectRun(Context):
     sync_seconds: float = 0.0
     number: int | None = None  # of the round; None: no round is due
     version: int = 0  # of the adapter that the round trained or kept; 0: none
+    head: int = 0  # how often that adapter's head was refitted
     queue: int | None = None  # of the new queue; None: the team orders its queue itself
     batch_shrink: int = 0  # how often batches are halved, because memory ran out
 
@@ -111,6 +113,11 @@ class ProjectRun(Context):
     def rounds(self) -> Rounds:
         """The project's rounds, adapters and queues."""
         return self.store.of(self.id).rounds
+
+    @property
+    def scores(self) -> Shards:
+        """The outputs of adapter and head for each text."""
+        return self.store.files.scores(self.id, self.version, self.head)
 
     @property
     def round(self) -> Round:

@@ -174,9 +174,10 @@ class Tasks:
         """Number of open tasks: candidates, or held-out ones."""
         return self._count(*self._waiting(audit=audit))
 
-    def labeled(self, *, audit: bool) -> list[LabeledText]:
-        """Labeled tasks, ordered by id: those to train on, or held-out ones."""
-        return self._labeled(Task.audit.is_(audit), *([] if audit else [_TEACHES]), order=[Task.id])
+    def labeled(self, *, audit: bool, new: bool = False) -> list[LabeledText]:
+        """Labeled tasks, ordered by id: those to train on, or held-out ones. new: only those no round has seen yet."""
+        which = [*([] if audit else [_TEACHES]), *([Task.learned_in.is_(None)] if new else [])]
+        return self._labeled(Task.audit.is_(audit), *which, order=[Task.id])
 
     def labels(self) -> list[dict[str, Any]]:
         """The labels of every labeled task, held-out ones included: values by control."""

@@ -106,8 +106,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         asked = [position for position, text in enumerate(texts) if text.strip()]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
-        adapter, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
-        version = adapter_version(project_id, adapter)
+        version, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
         results: list[Any] = [[] for _ in tasks]
         for row, position in enumerate(asked):
             regions, confidence = prediction(spec, learned, outputs, row, texts[position])

@@ -80,11 +80,21 @@ class Serving:
             self._projects[project_id] = found
         return found
 
-    def predict(self, project_id: int, texts: Sequence[str]) -> tuple[int, Sequence[Target], Arrays]:
-        """Version in service, its targets, and its outputs, one row per text. Stored scores are reused."""
+    def predict(self, project_id: int, texts: Sequence[str]) -> tuple[str, Sequence[Target], Arrays]:
+        """Version in service, its targets, and its outputs, one row per text. Stored scores are reused.
+
+        A head that was refitted between rounds answers for the texts that the round has scored; if one of the texts is
+        not among them, the adapter answers for all.
+        """
         digests = [digest(text) for text in texts]
         with self._lease(project_id) as service:
             targets = self._current_targets(project_id, service)
+            project = self._projects.get(project_id)
+            if project is not None and project.head and project.adapter == service.version:
+                refitted = self._store.files.scores(project_id, service.version, project.head)
+                there, outputs = refitted.found(output_names(targets), digests)
+                if there.all():
+                    return adapter_version(project_id, service.version, project.head), targets, outputs
             known = self._scores(project_id, service)
             there, outputs = known.found(output_names(targets), digests)
             if not there.all():
@@ -97,7 +107,7 @@ class Serving:
                     name: stacked(outputs[name], values)[order] if there.any() else values
                     for name, values in fresh.items()
                 }
-            return service.version, targets, outputs
+            return adapter_version(project_id, service.version), targets, outputs
 
     def refuse_unknown(self, base_model: str) -> None:
         """Raise `UnsupportedConfigError` for a model behind a server whose address is not configured."""

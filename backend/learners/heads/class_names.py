@@ -52,6 +52,15 @@ class Frame:
         """Centred vectors of mean length 1: (N, D) → (N, D)."""
         return np.asarray((vectors - self.center) / self.radius, np.float32)
 
+    def inside(self, weights: torch.Tensor, biases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The function of vectors as one of centred vectors. weights: (C, D); biases: (C,)."""
+        return weights * self.radius, biases + weights @ torch.from_numpy(self.center)
+
+    def outside(self, weights: torch.Tensor, biases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The inverse of `inside`."""
+        weights = weights / self.radius
+        return weights, biases - weights @ torch.from_numpy(self.center)
+
 
 @dataclass(frozen=True, slots=True)
 class NamePrior:
@@ -64,7 +73,8 @@ class NamePrior:
 
     def start(self, head: TargetHead) -> None:
         """Set the head's weights to the prior."""
-        set_weights(head, *self._plain(torch.from_numpy(self.weights), torch.full((len(self.weights),), self.bias)))
+        biases = torch.full((len(self.weights),), self.bias)
+        set_weights(head, *self.frame.outside(torch.from_numpy(self.weights), biases))
 
     def fit(self, head: TargetHead, labeled: Array, values: Sequence[Any]) -> None:
         """Set the head's weights to the most probable ones, given labels. labeled: (M, D); values: their labels."""
@@ -74,12 +84,7 @@ class NamePrior:
         reading = Fixed.of(torch.from_numpy(self.frame(labeled)))
         given = [(row, value, 1) for row, value in enumerate(values)]
         fit_map(head, (torch.from_numpy(self.weights), variance), reading, given, self.bias)
-        return set_weights(head, *self._plain(head.linear.weight.detach(), head.linear.bias.detach()))
-
-    def _plain(self, weights: torch.Tensor, biases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same function of vectors that are not centred."""
-        weights = weights / self.frame.radius
-        return weights, biases - weights @ torch.from_numpy(self.frame.center)
+        return set_weights(head, *self.frame.outside(head.linear.weight.detach(), head.linear.bias.detach()))
 
 
 def name_prior(target: Target, names: Array, labeled: Array, values: Sequence[Any], unlabeled: Array) -> NamePrior:

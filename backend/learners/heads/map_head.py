@@ -45,16 +45,19 @@ def set_weights(head: TargetHead, weight: torch.Tensor, bias: torch.Tensor) -> N
 
 
 def fit_map(
-    head: TargetHead, prior: Prior, reading: Reading, given: Sequence[tuple[int, Any, int]], bias_mean: float = 0.0
-) -> None:
+    head: TargetHead, prior: Prior, reading: Reading, given: Sequence[tuple[int, Any, int]],
+    bias_mean: torch.Tensor | float = 0.0,
+) -> None:  # fmt: skip
     """Fit the weights by L-BFGS; the head's loss is the negative log-likelihood.
 
-    given: (row of the text in the reading, its value, how often it counts). Raises `ModelError` if the result is not
+    given: (row of the text in the reading, its value, how often it counts). bias_mean: of each class, (C,), or of all.
+    Raises `ModelError` if the result is not
     finite.
     """
     rows, wanted, counts = ([each[place] for each in given] for place in range(3))
     mean, variance = prior
-    set_weights(head, mean, torch.full((len(mean),), bias_mean))
+    bias_mean = torch.as_tensor(bias_mean).expand(len(mean))
+    set_weights(head, mean, bias_mean)
     weight, bias, times = head.linear.weight, head.linear.bias, torch.tensor(counts)
     head.prepare((), wanted, reading.base)  # heads of these vectors weigh by values alone
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, tolerance_grad=1e-4, line_search_fn="strong_wolfe")

@@ -17,7 +17,7 @@ from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
 from backend.rounds.reach import embed_ahead
-from backend.rounds.steps import publish, select
+from backend.rounds.steps import publish, react, select
 from backend.rounds.steps.evaluate import evaluate
 from backend.rounds.steps.finish import finish
 from backend.rounds.steps.score import score
@@ -50,6 +50,9 @@ BEFORE = (
     Step(name="sync", run=sync, result="sync_seconds", retries=True, recorded=False),
     Step(name="encoder", run=settle, optional="which base model fits", recorded=False, applies=is_due),
     Step(name="decide", run=decide, result="number", recorded=False),
+    Step(
+        name="react", run=react.react, optional="a queue from the newest labels", recorded=False, applies=react.applies
+    ),
     Step(
         name="ahead",
         run=embed_ahead,

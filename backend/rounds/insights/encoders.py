@@ -30,9 +30,11 @@ _POINTS = 0.03  # more right answers, to switch without a person
 
 def applies(run: ProjectRun) -> bool:
     """Whether the backend chooses the base model, and enough labels are new since the last comparison."""
+    if not chooses_encoder(run.project):
+        return False
     last = run.project.encoder.get("compared", {}).get("labels", 0)
     labels = max((len(_labeled(run, target)) for target in _targets(run)), default=0)
-    return chooses_encoder(run.project) and labels >= max(_FIRST, 2 * last)
+    return labels >= max(_FIRST, 2 * last)
 
 
 def compare(run: ProjectRun) -> None:

@@ -64,7 +64,7 @@ def _predictions(run: ProjectRun, texts: Sequence[TaskText]) -> dict[int, dict[s
     if adapter is None:
         return {}
     known = {target.name: target for target in learned(adapter)}
-    scores = run.store.files.scores(run.id, run.version)
+    scores = run.scores
     there, arrays = scores.found(output_names(learned(adapter)), [text.digest for text in texts])
     controls = [each for each in run.spec.controls if each.name in known and each.target.kind == known[each.name].kind]
     scored = [text for text, is_there in zip(texts, there, strict=True) if is_there]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import strategies
 from backend.learners.base import CommitteeOptions, GradientOptions, TrainingOptions, UncertaintyOptions
+from backend.learners.heads import class_names
 from backend.learners.models.loading import is_served
 from backend.learners.saved import describe
 from backend.options import ProjectOptions
@@ -17,6 +18,7 @@ from backend.rounds.selection.compatibility import default_strategy
 from backend.targets import Target, Values, learnable
 from strategies import Strategy
 from strategies.mixed import Mixed
+from strategies.sampled import Sampled
 
 COMMITTEE = frozenset({"committee_probs", "predictions"})  # `Pool` fields that a committee computes
 _MEMBERS = {"bootstrap": 10, "lora": 5, "dropout": 10, "views": 2}
@@ -100,6 +102,21 @@ def scored(options: ProjectOptions, strategy: Strategy, targets: Sequence[Target
         for array in of_targets(field, targets):
             names[stored_as(array, options, strategy)] = array
     return names
+
+
+def reacts(options: ProjectOptions, strategy: Strategy, targets: Sequence[Target]) -> bool:
+    """Whether the strategy can rank again when only the head has changed, from the adapter's features.
+
+    Strategies that compare members or estimate quality from their draws keep the queue of a round.
+    """
+    asked = strategy.requires & fields.SCORED
+    return (
+        all(target.kind in class_names.KINDS for target in targets)
+        and bool(asked & {"probs", "uncertainty"})
+        and asked <= {"probs", "uncertainty", "features"}
+        and not isinstance(strategy, Mixed | Sampled)
+        and not is_served(options.base_model)
+    )
 
 
 def of_targets(array: str, targets: Sequence[Target]) -> list[str]:

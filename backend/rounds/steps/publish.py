@@ -36,11 +36,12 @@ def publish(run: ProjectRun) -> None:
     """
     assert run.queue is not None
     assert run.number is not None
-    _put_in_force(run, run.queue)
+    put_in_force(run, run.queue)
     run.rounds.set(run.number, queue=run.queue)
 
 
-def _put_in_force(run: ProjectRun, queue: int) -> None:
+def put_in_force(run: ProjectRun, queue: int) -> None:
+    """Import the predictions of a stored queue, switch the project to it, and delete the former one."""
     found = run.client.project(run.id)
     compare_tasks(run, found)
     items = _existing(run, run.rounds.queue(queue))
@@ -102,7 +103,7 @@ def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[
 def _results(run: ProjectRun, targets: Sequence[Target], shown: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     """Results by task, of scored tasks: with `shortlist`, a strategy without model arrays may select others too."""
     tasks = list(run.tasks.texts(shown).values())
-    scores = run.store.files.scores(run.id, run.version)
+    scores = run.scores
     there, outputs = scores.found(output_names(targets), [task.digest for task in tasks])
     known = [task for task, is_there in zip(tasks, there, strict=True) if is_there]
     return {task.id: prediction(run.spec, targets, outputs, row, task.text)[0] for row, task in enumerate(known)}

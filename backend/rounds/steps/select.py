@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,24 @@ def applies(run: ProjectRun) -> bool:
 
 def select(run: ProjectRun) -> int:
     """Select the tasks of the next queue, store them in their order, and return the queue's number."""
-    queue, this = run.store.projects.next_queue(run.id), run.round
-    options, tasks = run.options, run.tasks
-    waiting = candidates = tasks.listed_waiting(audit=False)
-    audit = held_out_order(tasks.listed_waiting(audit=True).ids.tolist(), options.seed)
-    adapter = run.rounds.adapter(run.version)
+    this, adapter = run.round, run.rounds.adapter(run.version)
     targets = learned(adapter) if adapter is not None else run.spec.targets
     strategy, decision = bandit.adapted(run, strategy_for(run, run.version), targets)
+    queue, candidates = choose(run, strategy, targets, this)
+    run.rounds.set(this.number, strategy=strategy.name, candidates=candidates, choosing=decision)
+    if decision is not None:
+        log.info("project %d, round %d: %s", run.id, this.number, decision["why"])
+    return queue
+
+
+def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this: Round) -> tuple[int, int]:
+    """Store a queue that the strategy selects. this: the last round. Returns its number and that of its candidates."""
+    queue, options, tasks = run.store.projects.next_queue(run.id), run.options, run.tasks
+    waiting = candidates = tasks.listed_waiting(audit=False)
+    audit = held_out_order(tasks.listed_waiting(audit=True).ids.tolist(), options.seed)
     arrays = fields.arrays(strategy.requires)
     if arrays & fields.SCORED:
-        there = run.store.files.scores(run.id, run.version).rows(candidates.digests) >= 0
+        there = run.scores.rows(candidates.digests) >= 0
         candidates = Listed(candidates.ids[there], candidates.digests[there])
     elif "embeddings" in arrays:
         candidates = within_reach(run, candidates)
@@ -64,10 +73,7 @@ def select(run: ProjectRun) -> int:
         _places(strategy, candidates, selection, of_all=of_all), [Place(each, audit=True) for each in audit]
     )
     run.rounds.put_queue(queue, items)
-    run.rounds.set(this.number, strategy=strategy.name, candidates=len(candidates.ids), choosing=decision)
-    if decision is not None:
-        log.info("project %d, round %d: %s", run.id, this.number, decision["why"])
-    return queue
+    return queue, len(candidates.ids)
 
 
 def _places(strategy: Strategy, candidates: Listed, selection: Selection, *, of_all: bool) -> list[Place]:
@@ -118,10 +124,11 @@ def _pool(
     if "embeddings" in arrays:
         sources["embeddings"] = embeddings(run, stored(run.store, run.id, candidates), given(labeled))
     if arrays & fields.SCORED:
-        scores = run.store.files.scores(run.id, run.version)
+        scores = run.scores
         if not len(scores):
             raise BackendError(f"project {run.id} has no scores of adapter {run.version}; start a round again")
         sources.update(dict.fromkeys(arrays & fields.SCORED, scores))
+        sources["features"] = replace(run, head=0).scores  # a refitted head reads the same ones
 
     def take(name: str, of: NDArray[np.int64]) -> NDArray[np.generic]:
         arrays = [sources[name].take(stored_as(each, run.options, strategy), of) for each in of_targets(name, targets)]

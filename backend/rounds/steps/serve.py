@@ -11,7 +11,7 @@ def serve(run: ProjectRun) -> None:
     back_to, number = run.round.back_to, run.round.number
     if run.version and run.rounds.adapter(run.version) is None:
         raise BackendError(f"adapter {run.version} is unknown, because an older state was restored; start a round")
-    run.store.projects.set(run.id, adapter=run.version)
+    run.store.projects.set(run.id, adapter=run.version, head=0, head_labels=0)
     run.tasks.learned(number)
     if back_to is not None:
         run.rounds.give_up_after(back_to)

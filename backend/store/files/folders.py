@@ -27,9 +27,10 @@ class Files:
         """The adapters of a project."""
         return AdapterFiles(self._project(project_id) / "adapters", self.shared)
 
-    def scores(self, project_id: int, number: int) -> Shards:
-        """The outputs of adapter `number` for each text."""
-        return Shards(self._project(project_id) / "scores" / str(number), self.shared)
+    def scores(self, project_id: int, number: int, head: int = 0) -> Shards:
+        """The outputs of adapter `number` for each text, with its own head, 0, or with a refitted one."""
+        name = f"{number}-h{head}" if head else str(number)
+        return Shards(self._project(project_id) / "scores" / name, self.shared)
 
     def embeddings(self, project_id: int, base_model: str) -> Shards:
         """The base model's embedding of each text."""

@@ -45,6 +45,8 @@ class Project(Base):
     former_sampling: Mapped[str | None] = mapped_column(Text)
     former_model_version: Mapped[str | None] = mapped_column(Text)
     adapter: Mapped[int] = mapped_column(default=0)  # version in service; 0 = none yet
+    head: Mapped[int] = mapped_column(default=0)  # how often its head was refitted between rounds
+    head_labels: Mapped[int] = mapped_column(default=0)  # labels since the last round that the head knows
     queue: Mapped[int] = mapped_column(default=0)  # number of the last published one; 0 = none yet
     adapter_floor: Mapped[int] = mapped_column(default=0)  # adapter numbers up to here were used before a reset
     turn: Mapped[int] = mapped_column(default=1)  # number of the next workflow

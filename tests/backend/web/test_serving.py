@@ -49,7 +49,7 @@ def test_the_adapter_in_service_is_read_and_counted_under_one_lock(
 
     monkeypatch.setattr(serving, "_current", Watched(serving._current))
     adapter(2)
-    assert serving.predict(7, TEXTS)[0] == 2
+    assert serving.predict(7, TEXTS)[0] == "p7-a2"
     assert unlocked == []
 
 
@@ -66,7 +66,7 @@ def test_an_adapter_whose_base_model_leaves_memory_serves_on_if_its_successor_ca
     monkeypatch.setattr(serving._models, "learner", without_memory)
     for _ in range(2):
         version, _, outputs = serving.predict(7, TEXTS)
-        assert (version, len(outputs["topic/probs"])) == (1, len(TEXTS))
+        assert (version, len(outputs["topic/probs"])) == ("p7-a1", len(TEXTS))
     assert former.users == 0
 
 

@@ -300,7 +300,7 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     do(context, "serve", 1, do(context, "train", 1))
     serving = Serving(there, BaseModels())
     version, _, first = serving.predict(7, ["an apple"])
-    assert version == 1
+    assert version == "p7-a1"
     here.of(7).tasks.put_annotations([(13, {"topic": "fruit"}, True, False)])
     do(context, "serve", 1, do(context, "train", 1))
 
@@ -310,15 +310,15 @@ def test_a_web_server_serves_what_a_worker_elsewhere_trained(
     with monkeypatch.context() as patch:
         patch.setattr(shared.Shared, "names", away)
         patch.setattr("backend.web.serving._AGAIN", 0.2)
-        assert serving.predict(7, ["an apple"])[0] == 1, "the former one stays in service"
+        assert serving.predict(7, ["an apple"])[0] == "p7-a1", "the former one stays in service"
         assert "Adapter 1 serves in its place" in caplog.text
-        assert Serving(there, BaseModels()).predict(7, ["an apple"])[0] == 1, "it has a cached copy"
+        assert Serving(there, BaseModels()).predict(7, ["an apple"])[0] == "p7-a1", "it has a cached copy"
         shutil.rmtree(there.files.adapters(7).folder)
         with pytest.raises(SharedError):
             Serving(there, BaseModels()).predict(7, ["an apple"])
     time.sleep(0.3)
     version, _, second = serving.predict(7, ["an apple"])
-    assert version == 2
+    assert version == "p7-a2"
     assert there.projects.get(7).error is None, "an outage is not damage"  # type: ignore[union-attr]
     assert not np.allclose(first["topic/probs"], second["topic/probs"])
 

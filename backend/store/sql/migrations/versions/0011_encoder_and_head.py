@@ -1,4 +1,4 @@
-"""Projects: the base model that was chosen for them. Projects from before keep the former default."""
+"""Projects: the base model chosen for them, and the refitted head. Projects from before keep the former default."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("projects") as projects:
         projects.add_column(sa.Column("encoder", sa.JSON()))
+        for name in ("head", "head_labels"):
+            projects.add_column(sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
     table = sa.table("projects", sa.column("encoder", sa.JSON()))
     op.execute(table.update().values(encoder={"base_model": "minilm", "by": "upgrade"}))
     with op.batch_alter_table("projects") as projects:
