@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
-    texts = [ticket.text for ticket in tickets.write(arguments.texts, seed=1)]
+    texts = [ticket.text for ticket in tickets.TICKETS.write(arguments.texts, seed=1)]
     base = BaseModel("minilm")
     with tempfile.TemporaryDirectory() as name:
         gradients(base, texts, Path(name), arguments.repeats)
@@ -145,7 +145,7 @@ def prepare_members(folder: str, wanted: str) -> Callable[[], None]:
     """Load the base model; the call scores with the committee."""
     torch.set_num_threads(2)
     base = BaseModel("minilm")
-    texts = [ticket.text for ticket in tickets.write(200, seed=1)]
+    texts = [ticket.text for ticket in tickets.TICKETS.write(200, seed=1)]
     base.embed(texts, max_length=256)
 
     def call() -> None:
@@ -156,7 +156,7 @@ def prepare_members(folder: str, wanted: str) -> Callable[[], None]:
 
 def _trained(base: BaseModel, folder: Path, committee: CommitteeOptions | None) -> LoraLearner:
     folder.mkdir()
-    written = tickets.write(64, seed=2)
+    written = tickets.TICKETS.write(64, seed=2)
     options = TrainingOptions(min_steps=4, max_steps=4, committee=committee)
     train(base, [t.text for t in written], [{"topic": t.topic} for t in written], [TOPIC], options, folder)
     return LoraLearner.load(base, folder.name, folder)

@@ -48,7 +48,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     transformers_logging.disable_progress_bar()
 
-    written = tickets.write(arguments.texts, seed=1)
+    written = tickets.TICKETS.write(arguments.texts, seed=1)
     texts = [ticket.text for ticket in written]
     base = BaseModel("minilm")
     bare = AutoModel.from_pretrained(resolve("minilm")).eval()

@@ -79,7 +79,7 @@ def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
             break
         except httpx.HTTPError:
             time.sleep(0.5)
-    sample = tickets.write(300, seed=1)
+    sample = tickets.TICKETS.write(300, seed=1)
     truth = {ticket.text: ticket.topic for ticket in sample}
     project_id = int(
         http.post("/api/projects/", json={"title": "Webhooks", "label_config": KINDS["choices"].config}).json()["id"]

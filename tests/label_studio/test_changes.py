@@ -83,10 +83,12 @@ def test_a_removed_choice_does_not_lose_the_others(connected: Team) -> None:
             for annotation in team.call("GET", f"/api/tasks/{task_id}/annotations/"):
                 team.call("DELETE", f"/api/annotations/{annotation['id']}/")
     team.call("PATCH", f"/api/projects/{team.id}/", {"label_config": config})
-    wait_for(
-        "a round without the choice",
-        lambda: _last(team).state == "done" and "tool" not in _last(team).targets[0]["classes"],
-    )
+
+    def without_the_choice() -> bool:
+        last = _last(team)
+        return last.state == "done" and "tool" not in last.targets[0]["classes"]
+
+    wait_for("a round without the choice", without_the_choice)
     adapter = team.backend.store.of(team.id).rounds.adapter(_last(team).adapter)
     assert adapter is not None
     assert adapter.targets[0]["classes"] == [name for name in CLASSES if name != "tool"]

@@ -25,7 +25,7 @@ CALLS = sorted(
      "GET /versions", "POST /predict", "POST /setup", "POST /webhook",
      *(f"GET {_PROJECT}/{panel}" for panel in ("adapters", "adapters/{number}", "annotators", "classes", "labels",
                                                "map", "quality", "queue", "rounds", "suspects", "tasks/{task_id}")),
-     *(f"POST {_PROJECT}/{action}" for action in ("pause", "rollback", "rounds", "strategy"))]
+     *(f"POST {_PROJECT}/{action}" for action in ("base_model", "pause", "rollback", "rounds", "strategy"))]
 )  # fmt: skip
 
 
