@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--labels", type=int, default=15)
+    parser.add_argument("--log", action="store_true", help="print the backend's log")
     arguments = parser.parse_args()
     program = Path(os.environ.get("LABEL_STUDIO", ".venv-label-studio/bin/label-studio")).absolute()
     with tempfile.TemporaryDirectory() as name, LabelStudioServer(program, Path(name) / "ls", _LABEL_STUDIO_PORT) as ls:
@@ -54,6 +55,8 @@ def main() -> None:
         finally:
             os.killpg(backend.pid, signal.SIGKILL)
             backend.wait()
+            if arguments.log:
+                print((folder / "log.txt").read_text("utf-8", "replace"))
 
 
 def _measure(ls: LabelStudioServer, store: Store, count: int, labels: int) -> None:
@@ -75,6 +78,8 @@ def _measure(ls: LabelStudioServer, store: Store, count: int, labels: int) -> No
     _until(lambda: "-q" in version())
     first = time.monotonic() - began
     _until(lambda: (row := store.of(number).rounds.get(1)) is not None and row.state == "done")
+    row = store.of(number).rounds.get(1)
+    print(f"round 1: {row.seconds if row is not None else None}, queue after {first:.1f} s", flush=True)
     annotator = Annotator(ls.url, ls.owner.token)
     seconds = []
     for given in range(_BATCH):

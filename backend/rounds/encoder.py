@@ -28,23 +28,20 @@ def is_due(run: ProjectRun) -> bool:
 
 
 def settle(run: ProjectRun) -> None:
-    """Choose the base model, and measure how much of the texts it knows.
+    """Choose the base model by language, and measure how much of the texts it knows.
 
     Once labels have been learned, the choice stays: the models' quality on them decides, see `insights.encoders`.
     """
     known, texts = run.project.encoder, sample(run)
-    free = chooses_encoder(run.project) and known.get("by") in (None, "texts", "names")
     found = {**known, "tasks": run.tasks.count()}
-    if free and not run.tasks.count_labeled():
-        chosen, by = _chosen(run, texts)
-        if chosen != known.get("base_model"):
-            log.info("project %d: base model %s, for its %s", run.id, chosen, _REASONS[by])
-        if known.get("base_model") not in (None, chosen):
-            run.store.events.add(run.id, ROUND_REQUESTED)
-        for other in ENCODERS:
-            if other != chosen:
-                run.models.forget(other)
-        found |= {"base_model": chosen, "by": by}
+    if _is_free(run):
+        chosen = _by_language(run, texts)
+        if (chosen, known.get("by")) != (ENGLISH, "names"):
+            found |= {"base_model": chosen, "by": "texts"}
+        if found["base_model"] != known.get("base_model"):
+            log.info("project %d: base model %s, for the language of its texts", run.id, chosen)
+            if known.get("base_model"):
+                run.store.events.add(run.id, ROUND_REQUESTED)
     run = run.set(encoder=found)
     used = run.options.base_model
     share = unknown_share(tokenizer_of(used), texts)
@@ -56,27 +53,44 @@ def settle(run: ProjectRun) -> None:
         )  # fmt: skip
 
 
-_REASONS = {"texts": "texts' language", "names": "class names, which separate the texts better with it"}
+def may_compare_names(run: ProjectRun) -> bool:
+    """Whether the class names were not compared yet, and no label was."""
+    known = run.project.encoder
+    return known.get("by") == "texts" and known["base_model"] == ENGLISH and "margins" not in known and _is_free(run)
 
 
-def _chosen(run: ProjectRun, texts: list[str]) -> tuple[str, str]:
-    """The base model, and what decided."""
+def compare_names(run: ProjectRun) -> None:
+    """Choose the slower base model if the class names separate the texts much more clearly with it.
+
+    Of two encoders, the one with the larger margin was right more often, or nearly as often: see
+    benchmarks/results/encoders.md. Not before the first queue, which would have to wait for the other model.
+    """
+    with run.computing:
+        margins = {name: margin(run.with_base_model(name)) for name in ENCODERS}
+    found = {**run.project.encoder, "margins": margins}
+    if margins[ANY] > CLEARER * margins[ENGLISH]:
+        log.info("project %d: base model %s, since the class names separate its texts better with it", run.id, ANY)
+        found |= {"base_model": ANY, "by": "names"}
+        run.store.events.add(run.id, ROUND_REQUESTED)
+    run.set(encoder=found)
+    run.models.forget(ENGLISH if found["base_model"] == ANY else ANY)
+
+
+def _is_free(run: ProjectRun) -> bool:
+    by = run.project.encoder.get("by")
+    return chooses_encoder(run.project) and by in (None, "texts", "names") and not run.tasks.count_labeled()
+
+
+def _by_language(run: ProjectRun, texts: list[str]) -> str:
     try:
-        if encoder_for(texts) == ANY:
-            return ANY, "texts"
-        with run.computing:
-            if margin(run.with_base_model(ANY)) > CLEARER * margin(run.with_base_model(ENGLISH)):
-                return ANY, "names"
+        return encoder_for(texts)
     except ModelError as error:
         log.warning("project %d: the texts may suit another base model, but %s", run.id, error)
-    return ENGLISH, "texts"
+    return ENGLISH
 
 
 def margin(run: ProjectRun) -> float:
-    """How clearly the class names alone separate a sample of texts: the mean margin of its single choices, 0 to 1.
-
-    Of two encoders, the one with the larger margin was right more often, or nearly as often (benchmarks/results).
-    """
+    """How clearly the class names alone separate a sample of texts: the mean margin of its single choices, 0 to 1."""
     targets = [target for target in run.spec.targets if target.kind == "classification"]
     names, vectors = name_vectors(run), sample_vectors(run, _SAMPLE)
     nothing = np.empty((0, vectors.shape[1]), np.float32)

@@ -13,9 +13,9 @@ from backend.rounds.embeddings import embeddings, known_embeddings
 from backend.rounds.events import AHEAD
 from backend.store.texts import Listed
 
-SMALL = 5000  # texts: pools up to this size are embedded at once
-_FIRST = 2000  # texts of a larger pool that are embedded before its first queue, at most
-_FIRST_CHARACTERS = 400_000  # of these texts together: a quarter of a minute on two cores
+SMALL = 1500  # texts: pools up to this size are embedded at once
+_FIRST = 1000  # texts of a larger pool that are embedded before its first queue, at most
+_FIRST_CHARACTERS = 200_000  # of these texts together: some seconds on two cores
 _AT_LEAST = 200  # texts, however long they are
 _AT_ONCE = 500  # texts between two checks for something else to do
 _SECONDS = 20.0  # of embedding ahead, before the turns of other projects

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.rounds.context import ProjectRun
-from backend.rounds.encoder import is_due, settle
+from backend.rounds.encoder import compare_names, is_due, may_compare_names, settle
 from backend.rounds.engine.turn import begin, decide
 from backend.rounds.insights import encoders, explanations, label_errors
 from backend.rounds.insights import map as text_map
@@ -80,6 +80,13 @@ ROUND = (
     Step(name="finish", run=finish, recorded=False),
 )  # fmt: skip
 AFTER = (
+    Step(
+        name="names",
+        run=compare_names,
+        optional="which base model the class names prefer",
+        recorded=False,
+        applies=may_compare_names,
+    ),
     Step(name="tell", run=notify, optional="the message to NOTIFY_URL", recorded=False),
     Step(name="ahead", run=embed_ahead, optional="embeddings ahead", recorded=False),
 )

@@ -34,7 +34,7 @@ def applies(run: ProjectRun) -> bool:
         return False
     last = run.project.encoder.get("compared", {}).get("labels", 0)
     labels = max((len(_labeled(run, target)) for target in _targets(run)), default=0)
-    return labels >= max(_FIRST, 2 * last)
+    return bool(labels >= max(_FIRST, 2 * last))
 
 
 def compare(run: ProjectRun) -> None:

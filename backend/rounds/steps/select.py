@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from backend.pool.texts import given, stored
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
+from backend.rounds.outputs import vectors
 from backend.rounds.quality.goals import NEAR, goals_of, near
 from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.reach import within_reach
@@ -128,9 +128,10 @@ def _pool(
         if not len(scores):
             raise BackendError(f"project {run.id} has no scores of adapter {run.version}; start a round again")
         sources.update(dict.fromkeys(arrays & fields.SCORED, scores))
-        sources["features"] = replace(run, head=0).scores  # a refitted head reads the same ones
 
     def take(name: str, of: NDArray[np.int64]) -> NDArray[np.generic]:
+        if name == "features" and (known := vectors(run)) is not None:
+            return known.of(of)
         arrays = [sources[name].take(stored_as(each, run.options, strategy), of) for each in of_targets(name, targets)]
         if name == "uncertainty" and len(arrays) > 1:
             return fields.combined(arrays, [run.options.control_weights.get(target.name, 1.0) for target in targets])

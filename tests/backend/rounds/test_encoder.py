@@ -70,7 +70,7 @@ def test_the_language_of_the_texts_decides(context: Context, store: Store, caplo
     found = project_of(store).encoder
     assert (found["by"], found["measured"], found["tasks"]) == ("texts", "multilingual", 30)
     assert found["unknown"] < 0.01
-    assert "base model multilingual, for its texts' language" in caplog.text
+    assert "base model multilingual, for the language of its texts" in caplog.text
     caplog.clear()
     do(context, "encoder")
     assert not caplog.records, "nothing is read again until the tasks have doubled"
@@ -174,8 +174,14 @@ def test_class_names_that_separate_english_texts_better_with_another_model(
     monkeypatch.setattr(encoder, "margin", lambda run: margins[run.options.base_model])
     fill(store, written(tickets.TICKETS, 30))
     do(context, "encoder")
+    do(context, "names")
     found = project_of(store).encoder
-    assert (found["base_model"], found["by"]) == (chosen, by)
+    assert (found["base_model"], found["by"], found["margins"]) == (chosen, by, margins)
+    assert store.events.after(7, 0)[1] == ({ROUND_REQUESTED} if by == "names" else set())
+    fill(store, written(tickets.TICKETS, 90), first=31)
+    do(context, "encoder")
+    do(context, "names")
+    assert project_of(store).encoder["base_model"] == chosen, "more English texts change nothing"
 
 
 def test_the_margin_of_class_names(context: Context, store: Store) -> None:
