@@ -47,7 +47,8 @@ def queue(store: Store, project: Project, most: int) -> Queue:
     still_open = store.of(project.id).tasks.open_ones([item.task_id for item in items])
     waiting = [item for item in items if item.task_id in still_open]
     texts = store.of(project.id).tasks.texts([item.task_id for item in waiting[:most]])
-    made_by = store.of(project.id).rounds.of_queue(project.queue)
+    rounds = store.of(project.id).rounds
+    made_by = rounds.of_queue(project.queue) or rounds.get(project.round)  # of a round, or between rounds
     versions = {each.queue: each.version for each in store.projects.published(project.id)}
     return {
         "queue": versions.get(project.queue),

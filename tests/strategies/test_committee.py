@@ -15,6 +15,7 @@ from strategies.bald import mutual_information
 from strategies.co_training import contention
 from strategies.consensus_entropy import consensus_entropy
 from strategies.consensus_kl import consensus_kl
+from strategies.epig import expected_information
 from strategies.variance import variance
 from strategies.vote_entropy import vote_entropy
 
@@ -45,6 +46,42 @@ def test_against_plain_loops(weights: list[list[float]]) -> None:
     assert consensus_kl(array)[0] == pytest.approx(divergence / len(rows), abs=1e-9)
     own = math.fsum(plain_entropy(row) for row in rows) / len(rows)
     assert mutual_information(array)[0] == pytest.approx(plain_entropy(mean) - own, abs=1e-9)
+
+
+def test_expected_information_about_other_labels_against_plain_loops() -> None:
+    rng = np.random.default_rng(0)
+    committee, targets = rng.dirichlet(np.ones(3), size=(4, 6)), rng.dirichlet(np.ones(3), size=(4, 5))
+    committee[:, 0] = [1.0, 0.0, 0.0]  # a label that every member knows
+    for row, found in enumerate(expected_information(committee.astype(np.float32), targets)):
+        total = 0.0
+        for target in range(5):
+            for y in range(3):
+                for other in range(3):
+                    joint = math.fsum(committee[s, row, y] * targets[s, target, other] for s in range(4)) / 4
+                    apart = committee[:, row, y].mean() * targets[:, target, other].mean()
+                    total += joint * math.log(joint / apart) if joint > 0 else 0.0
+        assert found == pytest.approx(total / 5, abs=1e-6)
+        assert found >= 0
+    assert expected_information(committee, targets)[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_expected_information_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    committee = np.random.default_rng(0).dirichlet(np.ones(4), size=(3, 50)).astype(np.float32)
+    whole = expected_information(committee, committee[:, :7])
+    monkeypatch.setattr("strategies.epig._CELLS", 4 * 28 * 3)
+    np.testing.assert_allclose(expected_information(committee, committee[:, :7]), whole, rtol=1e-9)
+    with pytest.raises(strategies.StrategyOptionError, match="at least 1"):
+        strategies.get("epig", targets=0)
+
+
+def test_unlike_bald_it_ignores_what_no_other_text_depends_on() -> None:
+    """Members disagree about two texts; about the first alone, and about the second together with all others."""
+    alone, together = [[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]
+    committee = np.array([alone, together, *[together] * 8]).swapaxes(0, 1)
+    assert mutual_information(committee)[0] == pytest.approx(mutual_information(committee)[1])
+    found = expected_information(committee, committee[:, 2:])
+    assert found[0] == pytest.approx(0.0, abs=1e-9)
+    assert found[1] > 0.1
 
 
 @given(members)
