@@ -26,6 +26,8 @@ from transformers.utils import logging as transformers_logging
 from backend.labelstudio.controls.class_texts import in_words
 from backend.learners.base import TrainingOptions
 from backend.learners.heads import probe
+from backend.learners.heads.map_head import Fixed, set_weights
+from backend.learners.heads.refit import refit
 from backend.learners.learner import LoraLearner
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.languages import encoder_for
@@ -169,6 +171,44 @@ def adapters(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
             print(f"| {name} | {kind} | " + " | ".join(cells) + " |", flush=True)
 
 
+def refitted(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
+    """Accuracy of an adapter whose head is refitted on random labels that came after it"""  # noqa: D400, D415
+    more = (0, 5, 10, 19)
+    print("| | labels of the adapter | " + " | ".join(f"+{count}" if count else "as trained" for count in more) + " |")
+    print("|---" * (len(more) + 2) + "|")
+    for name in filter(data.__contains__, ("trec6", "banking77", "sst2")):
+        each, options = data[name], replace(NOW, class_texts={"label": data[name].names})
+        for size in (0, 20, 60):
+            found = [_refitted(base, each, replace(options, seed=seed), size, more) for seed in range(seeds)]
+            cells = [f"{statistics.mean(values):.3f}" for values in zip(*found, strict=True)]
+            print(f"| {name} | {size} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _refitted(base: BaseModel, data: Data, options: TrainingOptions, size: int, more: Sequence[int]) -> list[float]:
+    rows = np.random.default_rng(options.seed).permutation(len(data.train))
+    texts, values = zip(*(data.train[row] for row in rows[: size + max(more)]), strict=True)
+    others = [data.train[row][0] for row in rows[-256:]]
+    with tempfile.TemporaryDirectory() as name:
+        labeled = [{"label": value} for value in values[:size]]
+        train(base, texts[:size], labeled, [data.target], options, Path(name) / "a", unlabeled=_embed(base, others))
+        learner = LoraLearner.load(base, "refitted", Path(name) / "a")
+    shown = list(data.test[:SHOWN])
+    test, known, sample = (
+        learner.score(some, ["features"])["features"] for some in ([text for text, _ in shown], texts, others)
+    )
+    found = []
+    weights = [each.detach().clone() for each in (learner.heads[0].linear.weight, learner.heads[0].linear.bias)]
+    for count in more:
+        set_weights(learner.heads[0], *weights)
+        if count:
+            refit(learner.heads[0], sample, known[size : size + count], values[size : size + count])
+        with torch.inference_mode():
+            probs = learner.heads[0].outputs(Fixed.of(torch.from_numpy(test)))["probs"].numpy()
+        found.append(_accuracy(data, probs, shown))
+    learner.unload()
+    return found
+
+
 def shuffled(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     """Accuracy with names that mislead, at 60 random labels"""  # noqa: D400, D415
     print("| | no names | shuffled | A, B, C … |")
@@ -237,7 +277,7 @@ def _embed(base: BaseModel, texts: Sequence[str]) -> Any:
 
 
 PARTS: dict[str, Callable[[BaseModel, dict[str, Data], int], None]] = {
-    "zero": zero, "area": area, "adapters": adapters, "shuffled": shuffled, "seconds": seconds,
+    "zero": zero, "area": area, "adapters": adapters, "refitted": refitted, "shuffled": shuffled, "seconds": seconds,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from tests.backend.web.test_ml import CONFIG
 _ARRAYS = {  # beyond digests and probabilities
     "uncertainty": {"topic/uncertainty mean top_k sequence"},
     "auto": {"features"}, "badge": {"features"}, "cal": {"features"}, "egl": {"gradient_lengths pseudo all 5"},
-    **{key: {"committee_probs bootstrap 10"} for key in ("vote_entropy", "consensus_entropy", "consensus_kl", "bald", "epig")},
+    **{key: {"committee_probs bootstrap 10"}
+       for key in ("vote_entropy", "consensus_entropy", "consensus_kl", "bald", "epig")},
     "co_training": {"committee_probs views 2"},
 }  # fmt: skip
 
