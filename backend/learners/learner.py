@@ -60,7 +60,7 @@ class LoraLearner:
     def load(cls, base: BaseModel, adapter: str, folder: Path) -> Self:
         """Load a folder written by `train`. adapter: its name in memory. Raises `DamagedError` on failure."""
         try:
-            saved.require_usage(folder, base.usage)
+            saved.require_usage(folder, base.usage, is_decoder=base.is_decoder)
             heads = saved.read_heads(folder, base.dimensions, base.device)
             max_length, committee = saved.describe(folder)
             with base.lock:

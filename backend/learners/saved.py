@@ -18,12 +18,11 @@ from backend.learners.models.usage import Usage
 from backend.targets import Target
 
 _DESCRIPTION = "learner.json"
-_USUAL = Usage()  # of adapters from before other usages
 _HEADS = "heads.safetensors"
 
 
 def write(
-    folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions, usage: Usage = _USUAL
+    folder: Path, base_model: str, heads: Sequence[TargetHead], options: TrainingOptions, usage: Usage = Usage()
 ) -> None:
     """Write the heads and the settings needed to use them into an adapter's folder."""
     layers = {f"{i}.{name}": v for i, head in enumerate(heads) for name, v in head.linear.state_dict().items()}
@@ -44,10 +43,15 @@ def describe(folder: Path) -> tuple[int, CommitteeOptions | None]:
     return int(found["max_length"]), CommitteeOptions(**found["committee"]) if found["committee"] else None
 
 
-def require_usage(folder: Path, usage: Usage) -> None:
+def usage_of(folder: Path, *, is_decoder: bool) -> Usage:
+    """How the base model was used when the adapter was trained."""
+    before = Usage("lasttoken" if is_decoder else "mean")  # of earlier releases, which did not write it
+    return Usage(*_description(folder).get("usage", before))
+
+
+def require_usage(folder: Path, usage: Usage, *, is_decoder: bool) -> None:
     """Raise `ValueError` if the adapter was trained on a base model that was used in another way."""
-    trained = Usage(*_description(folder).get("usage", usage if usage.pooling == "lasttoken" else _USUAL))
-    if trained != usage:
+    if (trained := usage_of(folder, is_decoder=is_decoder)) != usage:
         raise ValueError(f"it was trained for another usage of its base model: {trained}, not {usage}")
 
 

@@ -11,12 +11,13 @@ from huggingface_hub import ModelCard, ModelCardData
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.models.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
 from backend.learners.models.packaged import HUB_IDS
-from backend.learners.saved import describe
+from backend.learners.saved import describe, usage_of
 from backend.rounds.adapters import learned
 from backend.store import Store
 from backend.store.sql.models import Adapter, Project, Round
 
 _CARD = "README.md"
+_POOLED = {"mean": ".mean(dim=0)", "cls": "[0]", "lasttoken": "[-1]"}
 _SNIPPET = """\
 import json
 from pathlib import Path
@@ -35,7 +36,7 @@ targets = json.loads((folder / "learner.json").read_text("utf-8"))["targets"]
 
 def classify(text, number=0):
     \"\"\"The probability of each class, for a target with one class per text.\"\"\"
-    pieces = tokenizer([text], truncation=True, max_length=LENGTH, return_tensors="pt")
+    pieces = tokenizer([TEXT], truncation=True, max_length=LENGTH, return_tensors="pt")
     with torch.no_grad():
         read = model(input_ids=pieces.input_ids, attention_mask=pieces.attention_mask).last_hidden_state[0]POOLED
         logits = heads[f"{number}.weight"] @ read + heads[f"{number}.bias"]
@@ -65,12 +66,14 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
         return _of_prompts(name, project, adapter, measured)
     kinds = _targets(adapter)
     data = ModelCardData(library_name="peft", base_model=base, tags=["active-learning", "label-studio", "lora"])
-    length, _ = describe(store.adapter_folder(project.id, adapter.number))
-    pooled = "[-1]" if is_decoder(config_of(adapter.base_model)) else ".mean(dim=0)"
+    folder = store.adapter_folder(project.id, adapter.number)
+    length, _ = describe(folder)
+    usage = usage_of(folder, is_decoder=is_decoder(config_of(adapter.base_model)))
     snippet = (
         _SNIPPET.replace("BASE", json.dumps(base, ensure_ascii=False))
         .replace("LENGTH", str(length))
-        .replace("POOLED", pooled)
+        .replace("POOLED", _POOLED[usage.pooling])
+        .replace("TEXT", f"{json.dumps(usage.prefix)} + text" if usage.prefix else "text")
     )
     return _page(
         data,

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 
 from backend.learners.learner import LoraLearner
 from backend.learners.models.cache import BaseModels
+from backend.learners.models.usage import Pooling, Usage
 from backend.overview.card import card, write_zip
 from backend.store import Store
 from tests.backend.played import project_of
@@ -47,6 +48,18 @@ def test_the_snippet_of_the_card_predicts_as_we_do(
         theirs = names["classify"](text)  # type: ignore[operator]
         assert list(theirs) == ["fruit", "tool", "animal"]
         assert list(theirs.values()) == pytest.approx(probs.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("cls", "[0]"), ("lasttoken", "[-1]"), ("mean", ".mean(dim=0)")])
+def test_the_card_reads_texts_as_the_adapter_was_trained_to(
+    played: Store, monkeypatch: pytest.MonkeyPatch, pooling: Pooling, pooled: str
+) -> None:
+    monkeypatch.setattr("backend.overview.card.usage_of", lambda folder, *, is_decoder: Usage(pooling, "query: "))
+    adapter = played.of(7).rounds.adapter(2)
+    assert adapter is not None
+    page = card(played, project_of(played), adapter)
+    assert f"last_hidden_state[0]{pooled}\n" in page
+    assert 'tokenizer(["query: " + text], ' in page
 
 
 def test_an_adapter_that_nobody_measured_says_so(played: Store) -> None:
