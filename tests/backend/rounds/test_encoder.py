@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
 from backend.demo import chinese, tickets
 from backend.demo.grammar import Grammar
+from backend.learners.models import languages
 from backend.learners.models.languages import ENGLISH
+from backend.learners.models.loading import tokenizer_of
 from backend.rounds import commands, encoder
 from backend.rounds.context import Context
 from backend.rounds.events import ROUND_REQUESTED
@@ -50,6 +54,18 @@ REVIEWS = (
     '<View><Text name="text" value="$text"/><Choices name="topic" toName="text"><Choice value="好评"/>'
     '<Choice value="差评"/></Choices></View>'
 )
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large tokenizer takes seconds to load."""
+    monkeypatch.setattr(languages, "tokenizer_of", _loaded)
+    monkeypatch.setattr(encoder, "tokenizer_of", _loaded)
+
+
+@cache
+def _loaded(name: str) -> PreTrainedTokenizerBase:
+    return tokenizer_of(name)
 
 
 def fill(store: Store, texts: list[str], config: str = REVIEWS, first: int = 1, **options: object) -> None:
@@ -127,6 +143,7 @@ def test_no_texts_and_no_package(
     fill(store, [])
     do(context, "encoder")
     assert project_of(store).encoder == {}
+    monkeypatch.setattr(languages, "tokenizer_of", tokenizer_of)
     monkeypatch.setattr("backend.learners.models.packaged.multilingual.find_spec", lambda name: None)
     monkeypatch.setattr("backend.learners.models.packaged.HF_HOME", str(tmp_path))
     fill(store, written(chinese.TICKETS, 30))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedTokenizerBase
 
+from backend.learners.models import languages
 from backend.learners.models.languages import encoder_for, unknown_share
 from backend.learners.models.loading import tokenizer_of
 
@@ -26,6 +29,16 @@ TEXTS = {
     "Vietnamese": ["Đơn hàng đến muộn hai ngày và hộp bị hỏng."],
 }
 ENGLISH = {"English", "tweets", "a doctor's English", "code"}
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "tokenizer_of", _loaded)
+
+
+@cache
+def _loaded(name: str) -> PreTrainedTokenizerBase:
+    return tokenizer_of(name)
 
 
 @pytest.mark.parametrize("language", TEXTS)
