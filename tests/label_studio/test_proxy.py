@@ -14,7 +14,7 @@ from backend.labelstudio.client import Client
 from backend.labelstudio.probes import whoami
 from tests.conftest import labeled_sentences
 from tests.label_studio.test_doctor import diagnose
-from tests.real import AUTH, Team
+from tests.real import AUTH, Team, wait_for
 from tests.servers import http_server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "server", "date"}
@@ -55,7 +55,11 @@ def test_a_backend_below_a_path(team: Team, proxy: str) -> None:
     url = f"{proxy}/learning"
     team.create([text for text, _ in labeled_sentences(30)])
     model = {"url": url, "project": team.id, "auth_method": "BASIC_AUTH", "basic_auth_user": AUTH[0]}
-    team.call("POST", "/api/ml/", {**model, "basic_auth_pass": AUTH[1]})
+    # Label Studio gives the health check one second, which is little for two proxies on a busy machine.
+    wait_for(
+        "the connection",
+        lambda: team.http.post("/api/ml/", json={**model, "basic_auth_pass": AUTH[1]}).status_code == 201,
+    )
     team.wait_for_round(1)
     assert [hook["url"] for hook in team.call("GET", f"/api/webhooks/?project={team.id}")] == [f"{url}/webhook"]
     before = team.backend.store.events.newest().get(team.id, 0)

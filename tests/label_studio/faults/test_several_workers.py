@@ -81,7 +81,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str)
     os.kill(sleeper, signal.SIGCONT)
     # The server has ended a transaction that nobody went on with: that is all its worker hears.
     heard = "unexpected error in the step" if where == "in write" else "another worker has taken this round over"
-    wait_for("the sleeper to see", lambda: heard in team.backend.log(), MINUTE)
+    wait_for("the sleeper to see", lambda: heard in team.backend.log(), 3 * MINUTE)  # after lost connections
     time.sleep(2.0)
     after = team.backend.store.projects.get(team.id)
     assert (after.adapter, after.queue, after.round) == (before.adapter, before.queue, before.round) == (1, 2, 2)
