@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from huggingface_hub import try_to_load_from_cache
 from transformers.utils.hub import cached_file
 
 Pooling = Literal["mean", "cls", "lasttoken"]
@@ -56,7 +57,11 @@ def _pooling(config: dict[str, Any], default: Pooling) -> Pooling:
 
 def _json(path: str, file: str) -> Any:
     """The content of one of the model's files, None if it has no such file."""
-    found = cached_file(
+    # The local copy first: without a network each request to the hub takes half a minute.
+    known = None if Path(path).is_dir() else try_to_load_from_cache(path, file)
+    if known is not None and not isinstance(known, str):  # the hub has no such file
+        return None
+    found = known or cached_file(
         path, file, _raise_exceptions_for_gated_repo=False, _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
     )  # fmt: skip

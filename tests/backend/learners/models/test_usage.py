@@ -13,6 +13,7 @@ import torch
 from backend.errors import DamagedError
 from backend.learners.base import TrainingOptions
 from backend.learners.learner import LoraLearner
+from backend.learners.models import usage
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import pad
 from backend.learners.models.usage import Usage, usage_of
@@ -35,7 +36,7 @@ def copied(tiny: Path, to: Path, pooling: dict[str, object], prompts: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("pooling", "prompts", "usage"),
+    ("pooling", "prompts", "expected"),
     [
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, None, ("cls", "")),
         ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, None, ("mean", "")),
@@ -46,9 +47,9 @@ def copied(tiny: Path, to: Path, pooling: dict[str, object], prompts: dict[str, 
     ],
 )
 def test_pooling_and_prefix(
-    tiny_encoder: Path, tmp_path: Path, pooling: dict[str, object], prompts: dict[str, object], usage: Usage
+    tiny_encoder: Path, tmp_path: Path, pooling: dict[str, object], prompts: dict[str, object], expected: Usage
 ) -> None:
-    assert usage_of(str(copied(tiny_encoder, tmp_path / "m", pooling, prompts)), is_decoder=False) == usage
+    assert usage_of(str(copied(tiny_encoder, tmp_path / "m", pooling, prompts)), is_decoder=False) == expected
 
 
 def test_models_without_such_files(tiny_encoder: Path, tiny_decoder: Path, tmp_path: Path) -> None:
@@ -56,7 +57,27 @@ def test_models_without_such_files(tiny_encoder: Path, tiny_decoder: Path, tmp_p
     assert usage_of(str(tiny_decoder), is_decoder=True) == ("lasttoken", "")
     shutil.copytree(tiny_encoder, tmp_path / "multilingual-e5-base")
     assert usage_of(str(tmp_path / "multilingual-e5-base"), is_decoder=False) == ("mean", "query: ")
-    assert usage_of("minilm-of-nowhere/none", is_decoder=False) == ("mean", ""), "the hub cannot be reached"
+
+
+def test_files_of_the_hub_are_requested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def reach(path: str, file: str, **_: bool) -> None:
+        asked.append(file)
+
+    monkeypatch.setattr(usage, "cached_file", reach)
+    assert usage_of("team/model", is_decoder=False) == ("mean", ""), "the hub cannot be reached, or has no such file"
+    assert asked == ["modules.json", "config_sentence_transformers.json"]
+    asked.clear()
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text(json.dumps({"prompts": {"task": "classify: "}, "default_prompt_name": "task"}))
+    cached = {
+        "modules.json": object(),
+        "config_sentence_transformers.json": str(prompts),
+    }  # object: known to be missing
+    monkeypatch.setattr(usage, "try_to_load_from_cache", lambda path, file: cached[file])
+    assert usage_of("team/model", is_decoder=True) == ("lasttoken", "classify: ")
+    assert asked == []
 
 
 def test_the_vector_of_a_text_is_pooled_as_the_files_define(tiny_encoder: Path, tmp_path: Path) -> None:
