@@ -7,7 +7,7 @@ import httpx
 from backend.store.sql.models import Project
 from tests.backend.rounds.test_class_names import DESCRIPTIONS
 from tests.conftest import labeled_sentences
-from tests.real import AUTH, BATCH, CONFIG, Team, wait_for
+from tests.real import AUTH, BATCH, CONFIG, Team, truth, wait_for
 
 
 def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
@@ -15,8 +15,12 @@ def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
     team.connect(class_names=True, react=True, descriptions=DESCRIPTIONS, audit_share=0.0)
     team.wait_for_round(1)
     first = [item.task_id for item in team.published()]
-    (served,) = team.label_batch(1)
+    task = team.annotators[0].next_task(team.id)
+    assert task is not None
+    served = task["id"]
     assert served == first[0]
+    unexpected = "tool" if truth(task["data"]["text"]) != "tool" else "animal"
+    team.annotators[0].choose(served, unexpected)
     found = wait_for("a head that knows the label", lambda: _with_head(team, 1, after=1))
     version = team.project()["model_version"]
     assert version == f"p{team.id}-a1-q{found.queue}"

@@ -14,8 +14,6 @@ from backend.errors import ModelError
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.models.batching import Batch
 
-_OF_BIASES = 1.0  # prior variance of the biases, around 0
-
 NO_BATCH = Batch(np.empty(0, np.int64), torch.empty(0, 0), torch.empty(0, 0))
 Prior = tuple[torch.Tensor, torch.Tensor]  # mean and variance of the weights: (C, D) each
 
@@ -46,7 +44,7 @@ def set_weights(head: TargetHead, weight: torch.Tensor, bias: torch.Tensor) -> N
 
 def fit_map(
     head: TargetHead, prior: Prior, reading: Reading, given: Sequence[tuple[int, Any, int]],
-    bias_mean: torch.Tensor | float = 0.0,
+    bias_mean: torch.Tensor | float = 0.0, bias_variance: float = 1.0,
 ) -> None:  # fmt: skip
     """Fit the weights by L-BFGS; the head's loss is the negative log-likelihood.
 
@@ -64,7 +62,7 @@ def fit_map(
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
-        penalty = ((weight - mean).square() / variance).sum() + (bias - bias_mean).square().sum() / _OF_BIASES
+        penalty = ((weight - mean).square() / variance).sum() + (bias - bias_mean).square().sum() / bias_variance
         total = (head.losses(reading, rows, wanted) * times).sum() + penalty / 2
         torch.autograd.backward(total)
         return torch.as_tensor(total)

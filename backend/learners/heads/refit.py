@@ -15,7 +15,7 @@ from backend.learners.kinds.base import TargetHead
 
 Array = NDArray[Any]
 
-_FREEDOM = 3.0  # of the new weights around the old ones, relative to that of heads without a past
+_OF_BIASES = 0.1  # prior variance: few labels of few classes must not make the others unlikely
 
 
 def refit(head: TargetHead, unlabeled: Array, labeled: Array, values: Sequence[Any]) -> None:
@@ -26,7 +26,7 @@ def refit(head: TargetHead, unlabeled: Array, labeled: Array, values: Sequence[A
     """
     frame = Frame.of(unlabeled)
     mean, bias_mean = frame.inside(head.linear.weight.detach(), head.linear.bias.detach())
-    variance = torch.full(mean.shape, _FREEDOM * prior_variance(len(mean)))
+    variance = torch.full(mean.shape, prior_variance(len(mean)))
     given = [(row, value, 1) for row, value in enumerate(values)]
-    fit_map(head, (mean, variance), Fixed.of(torch.from_numpy(frame(labeled))), given, bias_mean)
+    fit_map(head, (mean, variance), Fixed.of(torch.from_numpy(frame(labeled))), given, bias_mean, _OF_BIASES)
     set_weights(head, *frame.outside(head.linear.weight.detach(), head.linear.bias.detach()))

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from backend.learners.heads.linear import prior_variance
 from backend.learners.heads.map_head import Fixed, set_weights
-from backend.learners.heads.refit import _FREEDOM, refit
+from backend.learners.heads.refit import _OF_BIASES, refit
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
 from backend.targets import Kind, Target
@@ -47,9 +47,8 @@ def test_it_is_the_most_probable_head_under_a_prior_around_the_old_one() -> None
         for vector, value in zip(centred, values, strict=True):
             logits = new @ vector + new_bias
             total -= logits[CLASSES.index(value)] - np.log(np.exp(logits).sum())
-        total += ((new - mean) ** 2).sum() / (2 * _FREEDOM * prior_variance(3)) + (
-            (new_bias - bias_mean) ** 2
-        ).sum() / 2
+        total += ((new - mean) ** 2).sum() / (2 * prior_variance(3))
+        total += ((new_bias - bias_mean) ** 2).sum() / (2 * _OF_BIASES)
         return float(total)
 
     found = minimize(loss, np.append(mean, bias_mean), method="BFGS").x
