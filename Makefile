@@ -12,8 +12,10 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One at a time.
 APT := flock Makefile $(SUDO) apt-get
 MAKEFLAGS += --jobs=2
-# Without compiling: Python compiles at first use what it imports, which is a fraction of what is installed.
+# Without compiling: Python compiles at first use what it imports, which is a fraction of what is installed. Many
+# images forbid it to keep the result; each of the tests' many processes would compile again.
 INSTALL := -m pip install --quiet --no-compile
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \
 	docs chromium smollm2 translations reference bench audit clean

@@ -40,8 +40,11 @@ CONFIG = (
 )
 
 
-def wait_for(what: str, look: Callable[[], T | None], patience: float = 90.0) -> T:
-    """Look again and again until there is something; fails with `what` was waited for."""
+def wait_for(what: str, look: Callable[[], T | None], patience: float = 300.0) -> T:
+    """Look again and again until there is something; fails with `what` was waited for.
+
+    patience: seconds, far more than needed on a quiet machine, since no test may fail of a busy one.
+    """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         found = look()
@@ -108,7 +111,7 @@ class Backend:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(300)
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text("utf-8", "replace")
@@ -178,7 +181,7 @@ class Team:
             self.label(task, annotator)
         return served
 
-    def wait_for_round(self, number: int, patience: float = 120.0) -> Any:
+    def wait_for_round(self, number: int, patience: float = 300.0) -> Any:
         def look() -> Any:
             found = self.backend.store.of(self.id).rounds.get(number)
             assert found is None or found.state != "failed", f"{found.error}\n{self.backend.log()[-3000:]}"
@@ -259,7 +262,7 @@ def half_open_server(program: Path, strict_server: LabelStudioServer) -> Iterato
 def project_and_token(strict_server: LabelStudioServer) -> tuple[int, str]:
     """There, a project of two texts and a personal access token, both made in a browser's session."""
     server = strict_server
-    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as browser:
+    with httpx.Client(base_url=server.url, follow_redirects=True, timeout=300) as browser:
         page = browser.get("/user/login/").text
         (csrf,) = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         form = {"email": server.owner.email, "password": server.owner.password, "csrfmiddlewaretoken": csrf}

@@ -51,7 +51,7 @@ def test_it_starts_says_that_it_is_healthy_and_stops_when_told(image: Image, tmp
         wait_for("the health check", lambda: image.run(image.healthcheck, PORT=port).wait() == 0)
     finally:
         running.terminate()
-        code = running.wait(60)
+        code = running.wait(300)
         print(log.read_text())
     assert code == 0
     assert image.run(image.healthcheck, PORT=port).wait() != 0
@@ -77,7 +77,7 @@ def test_one_up_beside_label_studio(
     environment["LABEL_STUDIO_URL"] = f"http://localhost:{theirs}"
     # The demo's own settings of Label Studio must not make up for what the compose file lacks.
     settings = {**STRICT, IMPORT_FLAG: "false", **services["label-studio"]["environment"]}
-    http = httpx.Client(base_url=f"http://localhost:{theirs}", headers={"Authorization": f"Token {TOKEN}"}, timeout=60)
+    http = httpx.Client(base_url=f"http://localhost:{theirs}", headers={"Authorization": f"Token {TOKEN}"}, timeout=300)
 
     def call(method: str, path: str, body: Any = None) -> Any:
         return http.request(method, path, json=body).raise_for_status().json()
@@ -100,7 +100,7 @@ def test_one_up_beside_label_studio(
         finally:
             for process in running:
                 process.terminate()
-            ended = [process.wait(60) for process in running]
+            ended = [process.wait(300) for process in running]
             print(log.read_text())
     assert ended == [0, 0]
     assert not [path for path in image.path("/stage2").rglob("*") if path.stat().st_mtime > image.built]

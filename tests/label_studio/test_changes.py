@@ -12,7 +12,7 @@ from tests.real import CONFIG, Team, truth, wait_for
 
 def ask_for_round(team: Team) -> None:
     command = [sys.executable, "-m", "backend", "round", str(team.id)]
-    subprocess.run(command, env=team.backend.environment, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, env=team.backend.environment, check=True, timeout=300, capture_output=True)
 
 
 def labels(team: Team) -> dict[int, str]:

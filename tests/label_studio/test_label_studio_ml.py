@@ -61,7 +61,7 @@ def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:
     served = team.label_batch()
     assert served == [item.task_id for item in team.published()[:BATCH]]
     # Each is a process that starts first.
-    wait_for("its events", lambda: team.backend.store.events.newest().get(team.id, 0) > before, 240.0)
+    wait_for("its events", lambda: team.backend.store.events.newest().get(team.id, 0) > before)
     team.wait_for_round(2)
     (backend,) = team.call("GET", f"/api/ml/?project={team.id}")
     assert (backend["state"], backend["model_version"]) == ("CO", f"p{team.id}-a1")

@@ -33,7 +33,7 @@ def proxy(label_studio: LabelStudioServer, strict_server: LabelStudioServer, tea
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            answer = httpx.request(self.command, f"{behind[prefix]}/{rest}", headers=headers, content=body, timeout=60)
+            answer = httpx.request(self.command, f"{behind[prefix]}/{rest}", headers=headers, content=body, timeout=300)
             self.send_response(answer.status_code, answer.reason_phrase)
             for name, value in answer.headers.items():
                 if name not in HOP_BY_HOP:

@@ -121,7 +121,7 @@ def test_projects_predicting_at_once_give_the_same_as_one_after_the_other(
         project_id, start = job
         tasks = [{"id": 1, "data": {"text": text}} for text in unseen[start : start + 3]]
         body = {"tasks": tasks, "project": f"{project_id}.1", "label_config": CONFIG}
-        answer = httpx.post(backend.url + "/predict", json=body, auth=AUTH, timeout=60)
+        answer = httpx.post(backend.url + "/predict", json=body, auth=AUTH, timeout=300)
         assert answer.status_code == 200
         return answer.json()["results"]
 

@@ -31,7 +31,7 @@ def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
     assert following is not None
     assert following["id"] == now[0]
     body = {"tasks": [{"id": following["id"], "data": following["data"]}], "project": f"{team.id}.0"}
-    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=60).json()
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300).json()
     assert answer["model_version"] == f"p{team.id}-a1-h1"
     team.label_batch(BATCH - 1)
     assert team.wait_for_round(2).adapter == 2

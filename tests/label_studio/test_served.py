@@ -63,7 +63,7 @@ def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: T
 
     asked = len(toy.asked)
     body = {"tasks": [{"id": 1, "data": {"text": "a new hammer near the saw"}}], "project": f"{team.id}.1"}
-    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=60).json()
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300).json()
     assert answer["results"][0]["result"][0]["value"]["choices"] == ["tool"]
     assert len(toy.asked) == asked + 1
 

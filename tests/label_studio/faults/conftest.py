@@ -88,7 +88,7 @@ def start(
 
         def make(
             *, count: int = 60, texts: Sequence[str] = (), config: str = CONFIG, through_proxy: bool = False,
-            patience: float = 120.0, **environment: str,
+            patience: float = 300.0, **environment: str,
         ) -> Team:  # fmt: skip
             from tests.conftest import labeled_sentences
 

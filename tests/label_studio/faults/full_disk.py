@@ -99,7 +99,7 @@ def fill(path: Path) -> None:
                     pass
 
 
-def until(true: Callable[[], Any], patience: float = 60.0) -> None:
+def until(true: Callable[[], Any], patience: float = 300.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         with contextlib.suppress(Exception):

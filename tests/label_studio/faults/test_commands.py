@@ -26,7 +26,7 @@ def lsal(team: Team, *words: str, code: int = 0) -> str:
 
 def version_served(team: Team) -> str:
     body = {"project": team.id, "tasks": [{"data": {"text": "an apple"}}]}
-    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=60)
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300)
     return str(answer.json()["model_version"])
 
 

@@ -66,9 +66,9 @@ def quiet(team: Team) -> bool:
 def settle(team: Team) -> list[Round]:
     """Wait until the store holds what Label Studio does and nothing happens any more; all rounds."""
     for _ in range(2):
-        wait_for("quiet", lambda: quiet(team) and not differences(team), 300.0)
+        wait_for("quiet", lambda: quiet(team) and not differences(team))
         time.sleep(4.0)
-    wait_for("quiet", lambda: quiet(team), 300.0)
+    wait_for("quiet", lambda: quiet(team))
     return team.backend.store.of(team.id).rounds.all()
 
 
@@ -88,7 +88,7 @@ def reconcile_finds_what_differs_and_the_next_look_mends_it(team: Team, labels: 
     missing = max(task.id for task in tasks.every())
     tasks.keep_only({task.id for task in tasks.every()} - {missing})
     command = [sys.executable, "-m", "backend", "reconcile", str(team.id)]
-    found = subprocess.run(command, env=team.backend.environment, timeout=60, capture_output=True, text=True)
+    found = subprocess.run(command, env=team.backend.environment, timeout=300, capture_output=True, text=True)
     assert (found.returncode, found.stdout.strip()) == (
         1, f"Project {team.id}: 1 tasks are missing here, 1 labels differ",
     )  # fmt: skip
@@ -211,6 +211,6 @@ def test_another_base_model_and_options_are_in_the_next_round(start: Callable[..
     assert (done.reason, adapter.number, adapter.base_model) == ("the options changed", 2, str(tiny_albert))
     task = {"data": {"text": "an apple"}}
     body = {"project": team.id, "tasks": [task]}
-    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=60).json()
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300).json()
     assert answer["model_version"] == f"p{team.id}-a2"
     check_nothing_twice_nothing_lost(team, labels)

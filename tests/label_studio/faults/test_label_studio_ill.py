@@ -27,7 +27,7 @@ def go_through(team: Team, kind: str) -> int:
     before = len(store.of(team.id).rounds.all())
     proxy.strike(kind)
     labels = label(team, BATCH)
-    wait_for(f"a round through '{kind}'", lambda: round_is_done(team, before + 1), 300.0)
+    wait_for(f"a round through '{kind}'", lambda: round_is_done(team, before + 1))
     struck = list(proxy.struck)
     proxy.strike(None)
     wait_for("the trouble to be over", lambda: store.projects.get(team.id).error is None, 60.0)  # type: ignore[union-attr]

@@ -30,7 +30,7 @@ def _no_bar(title: str) -> Any:
     yield lambda done, total: None
 
 
-def until(true: Callable[[], bool], patience: float = 30.0) -> None:
+def until(true: Callable[[], bool], patience: float = 180.0) -> None:
     deadline = time.monotonic() + patience
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
