@@ -60,7 +60,7 @@ def test_what_stands_after_the_first_window_is_learned(base: BaseModel, tmp_path
 
 
 def test_spans_beyond_the_first_window(base: BaseModel, tmp_path: Path) -> None:
-    texts, labels = padded(120, 70)
+    texts, labels = padded(60, 70)
     values = [
         {"things": [[len(t) - len(t.split()[-1]), len(t), label]]} for t, label in zip(texts, labels, strict=True)
     ]
