@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from backend.doctor.finding import Finding
-from backend.errors import BackendError, LabelStudioError
+from backend.errors import BackendError, LabelStudioError, UnsupportedConfigError
 from backend.labelstudio import probes, webhook_registration
 from backend.labelstudio.client import Client
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.refusals import PRIVATE_ADDRESSES
 from backend.labelstudio.responses import ConnectedBackend, ProjectInfo
 from backend.options import ProjectOptions
+from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.rounds.connection import repair
 from backend.rounds.context import options_of
 from backend.store import Store
@@ -69,8 +70,31 @@ class Examination:
             return
         options = options_of(project)
         yield from sure._queue(project, options, info)
+        yield from self._unlearned(project)
         if project.error:
             yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
+
+    def _unlearned(self, project: Project) -> Iterator[Finding]:
+        """Report what the worker read and cannot learn from."""
+        try:
+            lacking, labels = without_text(self.store, project), unlearned(self.store, project)
+        except UnsupportedConfigError:  # the check of the label config reports it
+            return
+        if lacking is not None:
+            where, fields = " and ".join(lacking["values"]), ", ".join(lacking["fields"]) or "none"
+            yield self._warning(
+                "texts",
+                f"{lacking['tasks']} of {lacking['of']} tasks have no text under {where}; task {lacking['task']} has "
+                f"the fields {fields}",
+                "name the field of the text in Settings → Labeling Interface, or correct the tasks",
+            )
+        for each in labels:
+            yield self._warning(
+                "labels",
+                f"{each['tasks']} tasks are not learned from in '{each['control']}': {MEANINGS[each['reason']]}; "
+                f"one is task {each['task']}",
+                "correct them in Label Studio, or change the label config",
+            )
 
     def _ours(self, backends: list[ConnectedBackend], project: Project | None) -> ConnectedBackend | None:
         """The connection of this backend: at `self.url` if given, otherwise chosen by the project in the store."""
@@ -94,7 +118,7 @@ class Examination:
         except BackendError as error:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
-        texts = ", ".join(f"${source.key}" for source in spec.inputs)
+        texts = ", ".join(source.value for source in spec.inputs)
         return self._ok("label_config", f"learns {controls} from {texts}")
 
     def _reached(self, url: str) -> Finding:

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backend.labelstudio.conditions import met
 from backend.labelstudio.controls import BY_KIND
-from backend.labelstudio.controls.base import Region
-from backend.labelstudio.task_spec import Condition, Control, TaskSpec
+from backend.labelstudio.controls.base import Region, UnusableError
+from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.unusable import Reason
+from backend.targets import unmarked
 
 _LONGEST = 1800.0  # seconds counted for one annotation at most
 
@@ -32,44 +35,72 @@ class ReadAnnotation(NamedTuple):
     ground_truth: bool
     annotator: int | None  # Label Studio's number of the user
     seconds: float | None  # that it took
+    unusable: dict[str, Reason]  # by control: why its label cannot be learned
 
     def columns(self) -> dict[str, Any]:
         """As columns of the store."""
         return {
             "id": self.id, "annotator": self.annotator, "skipped": self.skipped, "labels": self.values,
-            "seconds": self.seconds,
+            "seconds": self.seconds, "unusable": self.unusable or None,
         }  # fmt: skip
 
 
 def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
     """The values of one annotation, by control. Empty for a skip; hidden controls are left out."""
+    return _values(annotation, spec, None)[0]
+
+
+def _values(
+    annotation: Mapping[str, Any], spec: TaskSpec, text: str | None
+) -> tuple[dict[str, Any], dict[str, Reason]]:
+    """The values of one annotation by control, and of the other controls why theirs cannot be learned.
+
+    text: of the task, if known. Whoever may label may also store anything as a result.
+    """
+    values: dict[str, Any] = {}
+    unusable: dict[str, Reason] = {}
     if annotation.get("was_cancelled"):
-        return {}
-    result = annotation.get("result")
-    regions = [each for each in result if isinstance(each, dict)] if isinstance(result, list) else []
-    found = {}
+        return values, unusable
+    regions = [each for each in _list(annotation.get("result")) if isinstance(each, dict)]
     for control in spec.controls:
-        if all(_met(condition, regions) for condition in control.conditions):
+        try:
+            if not all(met(condition, regions) for condition in control.conditions):
+                continue
             value = BY_KIND[control.target.kind].value(control, _of(control, regions))
-            if value is not None:
-                found[control.name] = value
-    return found
+            if value is None:
+                continue
+            if text is not None:
+                _check(control, value, text)
+            values[control.name] = value
+        except UnusableError as error:
+            unusable[control.name] = error.reason
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError):
+            unusable[control.name] = Reason.UNREADABLE
+    return values, unusable
 
 
-def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> list[ReadAnnotation]:
-    """Parse each annotation of a task once."""
+def _check(control: Control, value: Any, text: str) -> None:
+    """Raise `UnusableError` if a span is not inside the text."""
+    if control.target.kind == "spans" and any(end > len(unmarked(text)) for _, end, _ in value):
+        raise UnusableError(Reason.OUTSIDE)
+
+
+def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None) -> list[ReadAnnotation]:
+    """Parse each annotation of a task once. text: of the task, to check spans against."""
     found = []
     for each in annotations:
+        values, unusable = _values(each, spec, text)
         who = each.get("completed_by")
         who = who.get("id") if isinstance(who, Mapping) else who
         found.append(
             ReadAnnotation(
                 id=each.get("id"),
-                values=values_of(each, spec),
+                values=values,
                 skipped=bool(each.get("was_cancelled")),
                 ground_truth=bool(each.get("ground_truth")),
                 annotator=who if isinstance(who, int) else None,
                 seconds=_seconds(each.get("lead_time")),
+                unusable=unusable,
             )
         )
     return found
@@ -88,9 +119,11 @@ def combined(task_id: int, annotations: Sequence[ReadAnnotation], spec: TaskSpec
     return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations), bool(truths))
 
 
-def state_of(task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec) -> TaskState:
+def state_of(
+    task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None
+) -> TaskState:
     """Parse and combine a task's annotations."""
-    return combined(task_id, read(annotations, spec), spec)
+    return combined(task_id, read(annotations, spec, text), spec)
 
 
 def _seconds(took: object) -> float | None:
@@ -101,21 +134,12 @@ def _seconds(took: object) -> float | None:
 
 
 def _of(control: Control, regions: Sequence[Region]) -> list[Region]:
-    return [each for each in regions if each.get("from_name") == control.name and each.get("type") == control.type]
+    """The regions of a control. Raises `UnusableError` for one whose `value` is no object."""
+    found = [each for each in regions if each.get("from_name") == control.name and each.get("type") == control.type]
+    if not all(isinstance(each.get("value"), dict) for each in found):
+        raise UnusableError(Reason.UNREADABLE)
+    return found
 
 
-def _met(condition: Condition, regions: Sequence[Region]) -> bool:
-    """Whether the choices of another control meet the condition for showing a control."""
-    chosen = {
-        str(name)
-        for each in regions
-        if each.get("from_name") == condition.name
-        for name in _names(each.get("value") or {})
-    }
-    has = bool(chosen & condition.choices) if condition.choices else bool(chosen)
-    return has == condition.shown
-
-
-def _names(value: Mapping[str, Any]) -> list[Any]:
-    """The choices of a region, or the leaves of its taxonomy paths."""
-    return [*(value.get("choices") or []), *(path[-1] for path in value.get("taxonomy") or [] if path)]
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -6,47 +6,73 @@ import json
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
+from backend.labelstudio import fields
 from backend.labelstudio.markup import text_of_markup
 from backend.labelstudio.task_spec import Input, TaskSpec
 from backend.targets import MARK, with_sides
 
 TAGS = ("Text", "HyperText", "Paragraphs")
+_FIELDS, _LONGEST_NAME = 20, 60  # shown
 
 
 def read(tag: Any) -> Input:
     """The input of an XML element. Raises `UnsupportedConfigError` if it names no field of the task."""
-    value = tag.get("value") or ""
-    if not value.startswith("$") or len(value) < 2:
-        raise UnsupportedConfigError(
-            f"<{tag.tag} name='{tag.get('name')}'> must name a field of the task, as in value=\"$text\""
-        )
-    if tag.get("valueType") == "url":
-        raise UnsupportedConfigError(
-            f"<{tag.tag} name='{tag.get('name')}'> reads its text from a URL; put the texts themselves into the tasks"
-        )
-    return Input(str(tag.get("name")), tag.tag, value[1:], tag.get("nameKey", "author"), tag.get("textKey", "text"))
+    value, name = tag.get("value") or "", f"<{tag.tag} name='{tag.get('name')}'>"
+    if not fields.names(value):
+        raise UnsupportedConfigError(f'{name} must name a field of the task, as in value="$text"')
+    if tag.get("valueType") == "url" or tag.get("resolver"):
+        raise UnsupportedConfigError(f"{name} reads its text from a URL; put the texts themselves into the tasks")
+    repeater = next(tag.iterancestors("Repeater"), None)
+    on, flag = ("", "") if repeater is None else (repeater.get("on", ""), repeater.get("indexFlag", "{{idx}}"))
+    return Input(str(tag.get("name")), tag.tag, value, tag.get("encoding", ""), tag.get("nameKey", "author"),
+                 tag.get("textKey", "text"), on, flag)  # fmt: skip
 
 
 def text_of(data: object, spec: TaskSpec) -> str:
-    """The text of a task's data; empty if all its fields are missing or empty.
+    """The text of a task's data; empty if all its fields are missing or blank.
 
     A single input is read unchanged, so that character offsets equal Label Studio's. Of several, each is a line
     `name: text`. Two inputs that are compared come last, separated from the others.
     """
-    parts = {each.name: _text(data.get(each.key) if isinstance(data, dict) else None, each) for each in spec.inputs}
+    parts = {each.name: _text(data, each) for each in spec.inputs}
     compared = [parts.pop(name) for name in spec.sides]
     context = "\n".join(f"{name}: {text}" for name, text in parts.items() if text.strip())
     if len(parts) == 1:
         (context,) = parts.values()
     whole = with_sides(context, *compared) if compared else context
+    if not whole.replace("\x1e", "").strip():  # also of white space alone there is nothing to learn
+        return ""
     # JSON may contain half of a surrogate pair, which databases and tokenizers reject.
     return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _text(value: Any, source: Input) -> str:
+def fields_of(data: object) -> list[str]:
+    """The names of a task's fields, to show what a label config could name."""
+    return [str(name)[:_LONGEST_NAME] for name in data][:_FIELDS] if isinstance(data, dict) else []
+
+
+def _text(data: object, source: Input) -> str:
+    """The text that the editor shows; empty without the field, or if it is an object, which the editor cannot show."""
+    try:
+        if not source.repeated_on:
+            return _shown(fields.value_of(source.value, data), source)
+        elements = fields.value_of(source.repeated_on, data)
+        templates = (source.value.replace(source.index_flag, str(number)) for number in range(_length(elements)))
+        return "\n".join(_shown(fields.value_of(template, data), source) for template in templates)
+    except RecursionError:  # lists in lists in lists …
+        return ""
+
+
+def _length(elements: Any) -> int:
+    return len(elements) if isinstance(elements, list) else 0
+
+
+def _shown(value: Any, source: Input) -> str:
     if source.tag == "Paragraphs":
         return _dialogue(value, source)
-    text = "" if value is None else str(value)
+    if value is None or any(isinstance(each, dict) for each in (value if isinstance(value, list) else [value])):
+        return ""
+    text = fields.decoded(fields.as_text(value), source.encoding)
     return text_of_markup(text) if source.tag == "HyperText" else text.replace(MARK, "\n")
 
 
@@ -55,8 +81,12 @@ def _dialogue(value: Any, source: Input) -> str:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return str(value)
     turns = [turn for turn in value if isinstance(turn, dict)] if isinstance(value, list) else []
-    lines = [(turn.get(source.author_key), turn.get(source.text_key)) for turn in turns]
-    return "\n".join(f"{author}: {text}" if author else str(text) for author, text in lines if text)
+    lines = [[_word(turn.get(key)) for key in (source.author_key, source.text_key)] for turn in turns]
+    return "\n".join(f"{author}: {text}" if author else text for author, text in lines if text)
+
+
+def _word(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict) else fields.as_text(value)

@@ -11,7 +11,7 @@ from backend.targets import Target
 class Condition:
     """A control is shown only if another control has, or has not, one of these choices."""
 
-    name: str  # of the other control
+    name: str | None  # of the other control; None: any `<Choices>`
     choices: frozenset[str]  # empty: any choice
     shown: bool  # False: shown if the other control has none of them
 
@@ -25,7 +25,7 @@ class Control:
     type: str  # of its regions in results: choices, taxonomy, rating, number, labels, pairwise, textarea
     labels: tuple[str, ...] = ()  # names of the inputs that it labels
     in_markup: bool = False  # its regions have offsets in HTML
-    paths: tuple[tuple[str, ...], ...] = ()  # taxonomy: the path to each class
+    paths: tuple[tuple[str, ...], ...] = ()  # taxonomy and nested choices: the path to each class
     class_texts: tuple[str, ...] = ()  # of each class in words; "" for a class without
     conditions: tuple[Condition, ...] = ()  # it is shown if all are met
 
@@ -41,9 +41,12 @@ class Input:
 
     name: str
     tag: str  # Text, HyperText, Paragraphs
-    key: str  # field of the task's data
+    value: str  # as in the label config: $field, $a.path[0], or a template
+    encoding: str = ""  # base64 or base64unicode
     author_key: str = "author"  # of Paragraphs
     text_key: str = "text"
+    repeated_on: str = ""  # the list, as in `value`, for each of whose elements the text is shown
+    index_flag: str = ""  # what stands for the element's number in `value`
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest, h
 
 _READ_AT_ONCE = 50_000  # rows
 _TEACHES = Task.truth.is_(False)
+_HAS_TEXT = Task.digest != digest("")  # without one there is nothing to learn, to suggest or to select
 
 
 class Tasks:
@@ -108,7 +109,13 @@ class Tasks:
 
     def count_labeled(self) -> int:
         """Number of tasks with a label, held-out ones included."""
-        return self._count(Task.project_id == self._id, Task.labeled.is_(True))
+        return self._count(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT)
+
+    def without_text(self) -> list[int]:
+        """The tasks without a text, ordered by id."""
+        query = select(Task.id).where(Task.project_id == self._id, ~_HAS_TEXT).order_by(Task.id)
+        with self._database.read() as session:
+            return list(session.scalars(query))
 
     def count_skipped(self, *, audit: bool) -> int:
         """Number of tasks that are skipped and not annotated: candidates, or held-out ones."""
@@ -117,7 +124,7 @@ class Tasks:
 
     def count_new_labels(self) -> int:
         """Number of labeled tasks that no round has seen yet."""
-        return self._count(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None))
+        return self._count(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None), _HAS_TEXT)
 
     def count_open_tasks(self) -> int:
         """Number of open tasks, held-out ones included."""
@@ -181,7 +188,7 @@ class Tasks:
 
     def labels(self) -> list[dict[str, Any]]:
         """The labels of every labeled task, held-out ones included: values by control."""
-        query = select(Task.labels).where(Task.project_id == self._id, Task.labeled.is_(True))
+        query = select(Task.labels).where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT)
         with self._database.read() as session:
             return [labels or {} for labels in session.scalars(query)]
 
@@ -215,7 +222,7 @@ class Tasks:
     def _labeled(self, *conditions: ColumnElement[bool], order: Sequence[Any]) -> list[LabeledText]:
         query = (
             select(Task.id, Task.text, Task.digest, Task.labels)
-            .where(Task.project_id == self._id, Task.labeled.is_(True), *conditions)
+            .where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT, *conditions)
             .order_by(*order)
         )
         with self._database.read() as session:
@@ -259,6 +266,7 @@ class Tasks:
             Task.audit.is_(audit),
             Task.annotated.is_(False),
             Task.skipped.is_(False),
+            _HAS_TEXT,
         )
 
 

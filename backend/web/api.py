@@ -10,7 +10,7 @@ from flask import Blueprint, Response, send_file
 from pydantic import WithJsonSchema
 
 from backend.errors import DamagedError, InvalidRequestError
-from backend.overview import card, history, labels, pool, quality
+from backend.overview import card, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
 from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
@@ -19,7 +19,7 @@ from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.openapi import Media, operation
 from backend.web.request_bodies import BaseModelChoice, Pause, Rollback, Strategy, checked
-from backend.web.responses import Accepted, Adapters, Projects, Rounds, Suspects
+from backend.web.responses import Accepted, Adapters, NotLearned, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
 _JSON_LINES, _ZIP = "application/jsonl", "application/zip"
@@ -105,6 +105,13 @@ def blueprint(store: Store) -> Blueprint:
     def suspects(project_id: ProjectId) -> Suspects:
         """Labels that are probably wrong, most probable first."""
         return {"suspects": labels.suspects(store, known(project_id), MOST)}
+
+    @routes.get("/<project_id>/unlearned")
+    @operation()
+    def unlearned_(project_id: ProjectId) -> NotLearned:
+        """Labels and tasks that are not learned from, and why."""
+        found = known(project_id)
+        return {"labels": unlearned.unlearned(store, found), "without_text": unlearned.without_text(store, found)}
 
     @routes.get("/<project_id>/map")
     @operation()

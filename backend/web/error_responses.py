@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import Response, jsonify, make_response, render_template, request
 
 _PAGES = "/ui/"
@@ -17,6 +19,11 @@ def answer(status: int, message: str) -> Response:
         response = make_response(render_template("error.html", status=status, message=message))
     else:
         response = jsonify(error=message)
-    phrase = " ".join(message.translate(_NO_TAGS).split()).encode("ascii", "replace").decode()[:500]
+    phrase = _in_ascii(" ".join(message.translate(_NO_TAGS).split()))[:500]
     response.status = f"{status} {phrase}"
     return response
+
+
+def _in_ascii(text: str) -> str:
+    """Other characters as JSON escapes, since a reason phrase has ASCII only."""
+    return "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text)

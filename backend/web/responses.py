@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from backend.overview.history import AdapterState, RoundState
 from backend.overview.labels import Suspect
 from backend.overview.state import Summary
+from backend.overview.unlearned import Unlearned, WithoutText
 
 
 class Refusal(TypedDict):
@@ -93,6 +94,13 @@ class Suspects(TypedDict):
     """Labels that are probably wrong, most probable first."""
 
     suspects: list[Suspect]
+
+
+class NotLearned(TypedDict):
+    """What is not learned from."""
+
+    labels: Annotated[list[Unlearned], Field(description="By control and reason, the most frequent first")]
+    without_text: Annotated[WithoutText | None, Field(description="Null: every task has a text")]
 
 
 class Adapters(TypedDict):

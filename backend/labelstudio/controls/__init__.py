@@ -24,6 +24,7 @@ BY_TAG: dict[str, Kind] = {
     "Rating": "regression",
     "Number": "regression",
     "Labels": "spans",
+    "HyperTextLabels": "spans",
     "Pairwise": "pairwise",
     "TextArea": "generation",
 }

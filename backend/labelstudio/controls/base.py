@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.task_spec import Control
+from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 
-Region = dict[str, Any]  # an element of a `result`
+Region = dict[str, Any]  # an element of a `result`; `value` is an object
 Output = Mapping[str, NDArray[np.generic]]  # the learner's output for one text, by array name
+
+
+class UnusableError(Exception):
+    """Annotated regions that cannot be learned from."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ControlKind(Protocol):
@@ -24,7 +33,10 @@ class ControlKind(Protocol):
         """The control of an XML element. Raises `UnsupportedConfigError` with a message that names it."""
 
     def value(self, control: Control, regions: Sequence[Region]) -> Any | None:
-        """The value of one annotation's regions of this control; None if it cannot be learned."""
+        """The value of one annotation's regions of this control; None if they give no label.
+
+        Raises `UnusableError` if they give one that cannot be learned.
+        """
 
     def agreed(self, values: Sequence[Any]) -> Any | None:
         """The value that annotators agree on; None if they disagree. values: at least one."""
@@ -52,10 +64,27 @@ def majority(values: Sequence[Any]) -> Any | None:
     return None if len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 
+def only(values: Sequence[Any]) -> Any | None:
+    """The single value; None without one. Raises `UnusableError` if there are several."""
+    if len(values) > 1:
+        raise UnusableError(Reason.SEVERAL)
+    return values[0] if values else None
+
+
+def listed(value: Any) -> list[Any]:
+    """A list of a result. Raises `UnusableError` if it is none."""
+    if value is not None and not isinstance(value, list):
+        raise UnusableError(Reason.UNREADABLE)
+    return value or []
+
+
 def labels(tag: Any) -> list[str]:
-    """The names of a control's choices or labels in results: the alias where there is one."""
-    found = [each.get("alias") or each.get("value") for each in tag.iter("Choice", "Label")]
-    return [name for name in found if name]
+    """The names of a control's choices or labels in results: the alias where there is one.
+
+    A choice inside another is shown only if the control allows nested ones.
+    """
+    found = [each for each in tag.iter("Choice", "Label") if next(each.iterancestors("Choice"), None) is None]
+    return [name for each in found if (name := each.get("alias") or each.get("value"))]
 
 
 def classes(tag: Any, names: Sequence[str], least: int) -> tuple[str, ...]:

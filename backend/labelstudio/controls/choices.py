@@ -1,4 +1,4 @@
-"""`<Choices>` with one or several choices, and `<Taxonomy>`, whose leaves are the classes."""
+"""`<Choices>` with one or several choices, nested or not, and `<Taxonomy>`. The leaves are the classes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,28 @@ import numpy as np
 
 from backend.errors import UnsupportedConfigError
 from backend.evaluation.calibration import tempered, two_sided
-from backend.labelstudio.controls.base import Output, Region, classes, labels, majority, region
+from backend.labelstudio.controls.base import (
+    Output,
+    Region,
+    UnusableError,
+    classes,
+    labels,
+    listed,
+    majority,
+    only,
+    region,
+)
 from backend.labelstudio.task_spec import Control
-from backend.targets import Target
+from backend.labelstudio.unusable import Reason
+from backend.targets import Kind, Target
 
-_SEPARATOR = " / "  # between the parts of a taxonomy's path, in the name of its class
+_SEPARATORS = (" / ", " > ", " | ", " → ")  # between the parts of a path, in the name of its class
+
+
+def joined(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """The name of each path's class: its parts, separated by what keeps all names different."""
+    every = [[separator.join(path) for path in paths] for separator in _SEPARATORS]
+    return next((names for names in every if len(set(names)) == len(paths)), every[0])
 
 
 class Single:
@@ -22,17 +39,12 @@ class Single:
 
     def read(self, tag: Any) -> Control:
         """The control; classes have the names used in results: the alias where a choice has one."""
-        if tag.tag == "Taxonomy":
-            paths = tuple(_leaves(tag))
-            names = classes(tag, [_SEPARATOR.join(path) for path in paths], 2)
-            return Control(Target(str(tag.get("name")), "classification", names), "", "taxonomy", paths=paths)
-        names = classes(tag, labels(tag), 2)
-        return Control(Target(str(tag.get("name")), "classification", names), "", "choices")
+        return _read(tag, "classification", 2)
 
     def value(self, control: Control, regions: Sequence[Region]) -> str | None:
-        """The class; None unless exactly one was chosen."""
-        chosen = [name for each in regions for name in _chosen(control, each)]
-        return chosen[0] if len(chosen) == 1 else None
+        """The class; None if none was chosen."""
+        found: str | None = only([name for each in regions for name in _chosen(control, each)])
+        return found
 
     def agreed(self, values: Sequence[str]) -> str | None:
         """The most frequent class; None on a tie."""
@@ -41,10 +53,7 @@ class Single:
 
     def regions(self, control: Control, value: str, text: str) -> list[Region]:
         """One region."""
-        if control.type == "taxonomy":
-            path = next(path for path in control.paths if _SEPARATOR.join(path) == value)
-            return [region(control, {"taxonomy": [list(path)]})]
-        return [region(control, {"choices": [value]})]
+        return [region(control, {control.type: [_spelled(control, value)]})]
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[str | None, float]:
         """The most likely class. Classes that the control no longer offers are left out, the others renormalized."""
@@ -61,7 +70,7 @@ class Multiple:
 
     def read(self, tag: Any) -> Control:
         """The control."""
-        return Control(Target(str(tag.get("name")), "multilabel", classes(tag, labels(tag), 1)), "", "choices")
+        return _read(tag, "multilabel", 1)
 
     def value(self, control: Control, regions: Sequence[Region]) -> list[str]:
         """The choices in the config's order, unknown ones last. No choice is a value, too: the empty list."""
@@ -76,7 +85,7 @@ class Multiple:
 
     def regions(self, control: Control, value: list[str], text: str) -> list[Region]:
         """One region; none without choices."""
-        return [region(control, {"choices": list(value)})] if value else []
+        return [region(control, {control.type: [_spelled(control, name) for name in value]})] if value else []
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:
         """Every class whose probability reaches the threshold; the confidence is the lowest of all classes."""
@@ -91,11 +100,34 @@ class Multiple:
         return [name for name, p in offered.items() if p >= learned.threshold], confidence
 
 
+def _read(tag: Any, kind: Kind, least: int) -> Control:
+    """`least`: number of classes."""
+    name, is_taxonomy = str(tag.get("name")), tag.tag == "Taxonomy"
+    if is_taxonomy or tag.get("allowNested") == "true":
+        paths = tuple(dict.fromkeys(_leaves(tag)))
+        names = classes(tag, joined(paths), least)
+        return Control(Target(name, kind, names), "", "taxonomy" if is_taxonomy else "choices", paths=paths)
+    return Control(Target(name, kind, classes(tag, labels(tag), least)), "", "choices")
+
+
 def _chosen(control: Control, found: Region) -> list[str]:
-    value = found.get("value") or {}
+    """The classes of a region. Nested choices include the choices around those that were chosen; these are left out."""
+    chosen = listed(found["value"].get(control.type))
+    if not control.paths:
+        if any(not isinstance(each, str | int | float) for each in chosen):
+            raise UnusableError(Reason.UNREADABLE)
+        return [str(name) for name in chosen]
+    paths = [tuple(map(str, each if isinstance(each, list) else [each])) for each in chosen]
     if control.type == "choices":
-        return [str(name) for name in value.get("choices") or []]
-    return [_SEPARATOR.join(map(str, path)) for path in value.get("taxonomy") or []]
+        paths = [path for path in paths if not any(len(other) > len(path) and other[: len(path)] == path
+                                                   for other in paths)]  # fmt: skip
+    names = dict(zip(control.paths, control.target.classes, strict=True))
+    return [names.get(path) or _SEPARATORS[0].join(path) for path in paths]
+
+
+def _spelled(control: Control, name: str) -> Any:
+    """A class as in results: nested ones by their path."""
+    return list(control.paths[control.target.classes.index(name)]) if control.paths else name
 
 
 def _leaves(tag: Any) -> list[tuple[str, ...]]:
@@ -109,5 +141,5 @@ def _leaves(tag: Any) -> list[tuple[str, ...]]:
 
     found = walk(tag, ())
     if any(None in path for path in found):
-        raise UnsupportedConfigError(f"<Taxonomy name='{tag.get('name')}'> has a Choice without a value")
+        raise UnsupportedConfigError(f"<{tag.tag} name='{tag.get('name')}'> has a Choice without a value")
     return [] if found == [()] else found

@@ -10,19 +10,19 @@ _JOINTS = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")  # card_arrival, cardArrival
 _WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # one character is a word in CJK scripts
 
 
-def class_texts(tag: Any, classes: Sequence[str]) -> tuple[str, ...]:
+def class_texts(tag: Any, classes: Sequence[str], paths: Sequence[tuple[str, ...]] = ()) -> tuple[str, ...]:
     """A text for each class of a control, in their order; "" for a class whose name has no words, such as "A" or "1".
 
     The value that annotators see, or the alias where the value has no words; then the hint. Choices inside others are
-    preceded by them, as in a taxonomy's path.
+    preceded by them, as in a taxonomy's path. paths: of the classes, where they are nested.
     """
-    found: dict[str, str] = {}
+    found: dict[Any, str] = {}
     for element in tag.iter("Choice", "Label"):
         path = [*reversed([each for each in element.iterancestors() if each.tag == "Choice"]), element]
         names = [each.get("alias") or each.get("value") or "" for each in path]
         text = " ".join(filter(None, map(_text, path))) if _text(element) else ""
-        found.setdefault(" / ".join(names) if tag.tag == "Taxonomy" else names[-1], text)
-    return tuple(found.get(name, "") for name in classes)
+        found.setdefault(tuple(names) if paths else names[-1], text)
+    return tuple(found.get(key, "") for key in paths or classes)
 
 
 def described(classes: Sequence[str], texts: Sequence[str], descriptions: Mapping[str, str]) -> tuple[str, ...] | None:

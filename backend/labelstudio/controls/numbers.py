@@ -8,9 +8,12 @@ from statistics import median
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.controls.base import Output, Region, number, region
+from backend.labelstudio.controls.base import Output, Region, UnusableError, number, only, region
 from backend.labelstudio.task_spec import Control
+from backend.labelstudio.unusable import Reason
 from backend.targets import Target
+
+_LARGEST = 1e30  # of single precision, which models calculate with, a margin below the end
 
 
 class Numbers:
@@ -35,10 +38,15 @@ class Numbers:
         return Control(Target(str(tag.get("name")), "regression", low=low, high=high, step=step), "", tag.tag.lower())
 
     def value(self, control: Control, regions: Sequence[Region]) -> float | None:
-        """The number; None unless there is exactly one."""
-        found = [(each.get("value") or {}).get(control.type) for each in regions]
-        given = [v for v in found if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
-        return float(given[0]) if len(given) == 1 else None
+        """The number."""
+        found = only([each["value"].get(control.type) for each in regions])
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or found != found:
+            raise UnusableError(Reason.UNREADABLE)
+        if abs(found) > _LARGEST:
+            raise UnusableError(Reason.TOO_LARGE)
+        return float(found)
 
     def agreed(self, values: Sequence[float]) -> float:
         """The median, which is robust to one annotator's mistake."""

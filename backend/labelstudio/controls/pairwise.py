@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.labelstudio.controls.base import Region, region
+from backend.labelstudio.controls.base import Region, UnusableError, only, region
 from backend.labelstudio.controls.choices import Single
 from backend.labelstudio.task_spec import Control
+from backend.labelstudio.unusable import Reason
 from backend.targets import SIDES, Target
 
 
@@ -23,9 +24,11 @@ class Pairwise(Single):
         return Control(Target(str(tag.get("name")), "pairwise", SIDES), "", "pairwise")
 
     def value(self, control: Control, regions: Sequence[Region]) -> str | None:
-        """The side; None unless exactly one was chosen."""
-        chosen = [(each.get("value") or {}).get("selected") for each in regions]
-        return chosen[0] if len(chosen) == 1 and chosen[0] in SIDES else None
+        """The side."""
+        chosen: str | None = only([each["value"].get("selected") for each in regions])
+        if chosen is not None and chosen not in SIDES:
+            raise UnusableError(Reason.UNREADABLE)
+        return chosen
 
     def regions(self, control: Control, value: str, text: str) -> list[Region]:
         """One region."""

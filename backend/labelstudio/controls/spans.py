@@ -1,4 +1,4 @@
-"""`<Labels>` on a text: spans of characters.
+"""`<Labels>` on a text, and `<HyperTextLabels>`: spans of characters.
 
 `start` and `end` are offsets in the task's string. Label Studio counts code points, as Python does, and a carriage
 return with a line feed as two (its editor's selection-tools.js and domManager.ts).
@@ -10,15 +10,17 @@ and written. The editor uses them where it cannot resolve the XPaths, and submit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
-from backend.labelstudio.controls.base import Output, Region, classes, labels, region
+from backend.labelstudio.controls.base import Output, Region, UnusableError, classes, labels, listed, region
 from backend.labelstudio.task_spec import Control
+from backend.labelstudio.unusable import Reason
 from backend.targets import Target, unmarked
 
+_LONGEST = 2**31  # no text has as many characters
 _NOWHERE = "/see-globalOffsets"  # an XPath that matches nothing
 
 Span = list[Any]  # start, end (exclusive), class
@@ -29,21 +31,26 @@ class Spans:
 
     def read(self, tag: Any) -> Control:
         """The control."""
-        return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", "labels")
+        return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", tag.tag.lower())
 
     def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:
-        """The spans in order of `start`, perhaps none. None (not learned) if two overlap or one has several classes."""
+        """The spans in order of `start`, perhaps none."""
         spans: list[Span] = []
         for each in regions:
-            value = each.get("value") or {}
-            places = (value.get("globalOffsets") or {}) if control.in_markup else value
-            start, end, names = places.get("start"), places.get("end"), value.get("labels") or []
-            if not isinstance(start, int) or not isinstance(end, int) or len(names) != 1:
-                return None
+            value = each["value"]
+            places = value.get("globalOffsets") if control.in_markup else value
+            if not isinstance(places, Mapping):
+                raise UnusableError(Reason.NO_OFFSETS)
+            start, end = _offset(places.get("start")), _offset(places.get("end"))
+            names = listed(value.get(control.type))
+            if len(names) != 1:
+                raise UnusableError(Reason.SEVERAL_LABELS)
             if start < end:
                 spans.append([start, end, str(names[0])])
         spans.sort()
-        return None if any(a[1] > b[0] for a, b in pairwise(spans)) else spans
+        if any(a[1] > b[0] for a, b in pairwise(spans)):
+            raise UnusableError(Reason.OVERLAP)
+        return spans
 
     def agreed(self, values: Sequence[list[Span]]) -> list[Span] | None:
         """The exact spans of more than half of the annotators; None if none has more than half and one has half."""
@@ -58,7 +65,7 @@ class Spans:
             places: dict[str, Any] = {"start": start, "end": end}
             if control.in_markup:
                 places = {"start": _NOWHERE, "end": _NOWHERE, "startOffset": 0, "endOffset": 0, "globalOffsets": places}
-            made = region(control, {**places, "text": plain[start:end], "labels": [name]})
+            made = region(control, {**places, "text": plain[start:end], control.type: [name]})
             key = f"{control.name}:{start}:{end}:{name}".encode("utf-8", "surrogatepass")
             found.append({"id": blake2b(key, digest_size=5).hexdigest(), **made})
         return found
@@ -72,3 +79,12 @@ class Spans:
                 found.append([start, end, learned.classes[row]])
                 confidence = min(confidence, probability)
         return found, confidence
+
+
+def _offset(value: Any) -> int:
+    """A character offset, which may be written as `4.0`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise UnusableError(Reason.UNREADABLE)
+    if not 0 <= value < _LONGEST:
+        raise UnusableError(Reason.OUTSIDE)
+    return int(value)

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from backend.labelstudio.controls.base import Output, Region, region
+from backend.labelstudio.controls.base import Output, Region, UnusableError, listed, region
 from backend.labelstudio.task_spec import Control
+from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 
 
@@ -21,7 +22,7 @@ class Answers:
 
     def value(self, control: Control, regions: Sequence[Region]) -> str | None:
         """The answer; several entries of one annotator become its lines. None if there is only white space."""
-        lines = [str(line) for each in regions for line in _lines((each.get("value") or {}).get("text"))]
+        lines = [line for each in regions for line in _lines(each["value"].get("text"))]
         answer = "\n".join(lines)
         return answer if answer.strip() else None
 
@@ -41,5 +42,8 @@ class Answers:
         return (answer, min(1.0, math.exp(float(output["log_prob"])))) if answer.strip() else (None, None)
 
 
-def _lines(text: Any) -> list[Any]:
-    return text if isinstance(text, list) else [] if text is None else [text]
+def _lines(text: Any) -> list[str]:
+    lines = [text] if isinstance(text, str) else listed(text)
+    if not all(isinstance(line, str) for line in lines):
+        raise UnusableError(Reason.UNREADABLE)
+    return lines

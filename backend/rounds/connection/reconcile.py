@@ -22,7 +22,8 @@ def reconcile(run: ProjectRun) -> str:
     last = max(theirs, default=0)
     for annotated in run.client.annotated_tasks(run.id, last):
         for task in annotated:
-            theirs[task.id] = (text_of(task.data, spec), state_of(task.id, task.annotations, spec).values)
+            text = text_of(task.data, spec)
+            theirs[task.id] = (text, state_of(task.id, task.annotations, spec, text).values if text else {})
     tasks = run.tasks
     parts = (tasks.labeled(audit=False), tasks.labeled(audit=True), tasks.truths())
     labels = {example.id: example.values for part in parts for example in part}

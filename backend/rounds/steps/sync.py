@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
-from backend.labelstudio.annotations import TaskState, combined, read
-from backend.labelstudio.inputs import text_of
+from backend.labelstudio.annotations import ReadAnnotation, combined, read
+from backend.labelstudio.inputs import fields_of, text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import parse_version
 from backend.labelstudio.responses import AnnotatedTask, ListedTask, ProjectInfo
+from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun
 from backend.rounds.selection.compatibility import refuse_unsupported
@@ -97,7 +98,7 @@ def _follow_config(run: ProjectRun) -> ProjectRun:
     if new != old:
         values["reread"] = True
     if old is None or (new.inputs, new.sides) != (old.inputs, old.sides):  # texts are read in another way
-        values["task_mark"] = 0
+        values |= {"task_mark": 0, "unread": None}
     log.info("project %d: the label config changed", run.id)
     return run.set(**values)
 
@@ -144,10 +145,10 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
     """Store texts and labels of tasks with their annotations. Returns the latest change time of each page."""
     seen = []
     for page in pages:
-        _put_texts(run, page)
-        parsed = {task.id: read(task.annotations, run.spec) for task in page}
+        texts = _put_texts(run, page)
+        parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
         states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
-        _warn_of_overlaps(run, states)
+        _warn_of_unusable(run, parsed)
         measures = run.options.ground_truth == "measure"
         run.tasks.put_annotations(
             [state._replace(ground_truth=measures and state.ground_truth) for state in states],
@@ -157,22 +158,28 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
     return seen
 
 
-def _warn_of_overlaps(run: ProjectRun, states: Sequence[TaskState]) -> None:
-    """An annotation always answers a spans control, if only with no span: without a value its spans were unreadable."""
-    for control in run.spec.controls:
-        if control.target.kind == "spans" and not control.conditions:
-            lost = [state.task_id for state in states if state.annotated and control.name not in state.values]
-            if lost:
-                log.warning(
-                    "project %d: '%s' has spans that overlap, with several labels, or in HTML without globalOffsets, "
-                    "in %d tasks (the first is %d); these are not learned from",
-                    run.id, control.name, len(lost), lost[0],
-                )  # fmt: skip
+def _warn_of_unusable(run: ProjectRun, parsed: Mapping[int, Sequence[ReadAnnotation]]) -> None:
+    """Log labels that cannot be learned. The dashboard and `lsal doctor` list them, too."""
+    found: dict[tuple[str, Reason], list[int]] = {}
+    for task_id, given in parsed.items():
+        for each in given:
+            for control, reason in each.unusable.items():
+                found.setdefault((control, reason), []).append(task_id)
+    for (control, reason), tasks in found.items():
+        log.warning(
+            "project %d: %d labels of '%s' are not learned from (%s); the first is of task %d",
+            run.id, len(tasks), control, reason, tasks[0],
+        )  # fmt: skip
 
 
-def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> None:
-    texts = [(task.id, text_of(task.data, run.spec)) for task in page]
-    run.tasks.put_texts(texts, seed=run.options.seed, audit_share=run.options.audit_share)
+def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> dict[int, str]:
+    """Store the texts of tasks; returns them."""
+    texts = {task.id: text_of(task.data, run.spec) for task in page}
+    run.tasks.put_texts(texts.items(), seed=run.options.seed, audit_share=run.options.audit_share)
+    lacking = next((task for task in page if not texts[task.id]), None)
+    if lacking is not None and run.fresh().project.unread is None:
+        run.store.projects.set(run.id, unread={"task": lacking.id, "fields": fields_of(lacking.data)})
+    return texts
 
 
 def compare_tasks(run: ProjectRun, found: ProjectInfo) -> None:

@@ -56,6 +56,7 @@ class Project(Base):
     change_mark: Mapped[str | None] = mapped_column(String(40))  # Label Studio's timestamp of the last change seen
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
     miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: Label Studio's count − ours
+    unread: Mapped[dict[str, Any] | None]  # the first task found without a text, and the names of its fields
     split: Mapped[str | None] = mapped_column(String(64))  # seed and share that decide which tasks are held out
     back_to: Mapped[int | None]  # adapter requested to go back to; None once it is in service
     halvings: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: how many times to halve its batches
@@ -97,6 +98,7 @@ class Annotation(Base):
     skipped: Mapped[bool]
     labels: Mapped[dict[str, Any]]  # by control; empty without a label that a model can learn
     seconds: Mapped[float | None] = mapped_column(Float)  # time taken
+    unusable: Mapped[dict[str, Any] | None]  # by control: why its label cannot be learned
     __table_args__ = (Index("annotations_by_task", "project_id", "task_id"),)
 
 

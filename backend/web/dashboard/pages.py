@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 import strategies
 from backend import __version__
 from backend.learners.models.languages import ENCODERS
-from backend.overview import history, labels, queue
+from backend.overview import history, labels, queue, unlearned
 from backend.overview.quality import quality
 from backend.overview.state import Summary, base_model, summary
 from backend.rounds.context import options_of, spec_of
@@ -131,6 +131,9 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "seconds": charts.seconds(rounds, t) if rounds else None,
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
+        "unlearned": unlearned.unlearned(store, project),
+        "meanings": unlearned.MEANINGS,
+        "without_text": sentences.without_text(unlearned.without_text(store, project), t),
         "adapters": history.adapters(store, project),
         "strategies": [name for name in strategies.names() if works(strategies.get(name), kinds)],
     }  # fmt: skip

@@ -8,6 +8,7 @@ from backend.learners.models.languages import UNKNOWN
 from backend.overview.quality import Forecast
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State
+from backend.overview.unlearned import WithoutText
 from backend.web.dashboard.language import Language
 
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
@@ -112,6 +113,20 @@ def unread(encoder: dict[str, Any], t: Language) -> str | None:
         "Set `base_model` in Extra params to `multilingual`, or to another model of their language.",
         name=encoder["measured"], share=t.percent(encoder["unknown"]),
     )  # fmt: skip
+
+
+def without_text(found: WithoutText | None, t: Language) -> str | None:
+    """That tasks have no text where the label config looks for it; None if all have one."""
+    if found is None:
+        return None
+    sentence = t.ngettext(
+        "%(n)s task of %(all)s has no text under %(values)s", "%(n)s tasks of %(all)s have no text under %(values)s",
+        found["tasks"], all=t.number(found["of"]), values=", ".join(found["values"]),
+    )  # fmt: skip
+    fields = t.gettext(
+        "task %(task)s has the fields %(fields)s", task=found["task"], fields=", ".join(found["fields"]) or "–"
+    )
+    return t.gettext("%(first)s; %(second)s", first=sentence, second=fields)
 
 
 def base_model(found: BaseModel, t: Language) -> str:

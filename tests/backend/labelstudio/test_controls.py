@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from backend.labelstudio.annotations import values_of
 from backend.labelstudio.controls import BY_KIND, BY_TAG
+from backend.labelstudio.controls.base import UnusableError
 from backend.labelstudio.controls.numbers import within
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.unusable import Reason
 from backend.targets import KINDS, MARK, Target
 
 TEXT = "a 😀 é中文\r\nline two"
@@ -99,8 +101,17 @@ def test_overlapping_spans_and_spans_of_two_classes_are_not_learned() -> None:
         return {"value": {"start": start, "end": end, "labels": list(names)}}
 
     kind = BY_KIND["spans"]
-    assert kind.value(control, [region(0, 4, "PER"), region(3, 5, "ORG")]) is None
-    assert kind.value(control, [region(0, 4, "PER", "ORG")]) is None
+    for reason, regions in (
+        (Reason.OVERLAP, [region(0, 4, "PER"), region(3, 5, "ORG")]),
+        (Reason.SEVERAL_LABELS, [region(0, 4, "PER", "ORG")]),
+        (Reason.OUTSIDE, [region(-1, 4, "PER")]),
+        (Reason.OUTSIDE, [region(0, 10**30, "PER")]),
+        (Reason.UNREADABLE, [{"value": {"start": "0", "end": 4, "labels": ["PER"]}}]),
+    ):
+        with pytest.raises(UnusableError) as raised:
+            kind.value(control, regions)
+        assert raised.value.reason == reason
+    assert kind.value(control, [{"value": {"start": 0.0, "end": 4.0, "labels": ["PER"]}}]) == [[0, 4, "PER"]]
     assert kind.value(control, [region(4, 5, "ORG"), region(0, 4, "PER")]) == [[0, 4, "PER"], [4, 5, "ORG"]]
 
 
@@ -167,8 +178,10 @@ def test_answers_and_comparisons_as_label_studio_spells_them() -> None:
     (region,) = BY_KIND["pairwise"].regions(control, "right", TEXT)
     assert region == {"from_name": "c", "to_name": "t", "type": "pairwise", "value": {"selected": "right"}}
     assert BY_KIND["pairwise"].value(control, [{**region, "to_name": "c"}]) == "right", "as the editor writes it"
-    for other in ("none", None, 3):
-        assert BY_KIND["pairwise"].value(control, [{**region, "value": {"selected": other}}]) is None
+    assert BY_KIND["pairwise"].value(control, [{**region, "value": {"selected": None}}]) is None
+    for other in ("none", 3):
+        with pytest.raises(UnusableError, match="unreadable"):
+            BY_KIND["pairwise"].value(control, [{**region, "value": {"selected": other}}])
 
 
 @given(st.floats(-100, 100))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.labelstudio.inputs import text_of
+from backend.labelstudio.inputs import fields_of, text_of
 from backend.labelstudio.label_config import parse
 from backend.targets import sides
 
@@ -43,3 +43,38 @@ def test_dialogues_have_speakers() -> None:
     assert reading(texts, {"d": '[{"who": "Ann", "said": "Hello"}]'}) == "Ann: Hello"
     assert reading(texts, {"d": "no dialogue"}) == "no dialogue"
     assert reading(texts, {"d": 3}) == ""
+
+
+def test_a_template_is_filled_in() -> None:
+    assert reading('<Text name="t" value="Title: $title"/>', {"title": "Pears"}) == "Title: Pears"
+    beside = '<Text name="s" value="Subject: $subject"/><Text name="t" value="$body"/>'
+    assert reading(beside, {"subject": "S", "body": "sweet"}) == "s: Subject: S\nt: sweet"
+    assert reading('<Text name="t" value="$title $body"/>', {"other": "x"}) == ""
+
+
+def test_encoded_texts_and_lists() -> None:
+    text = '<Text name="t" value="$text" encoding="base64"/>'
+    assert reading(text, {"text": "SSBib3VnaHQgYSBwZWFy"}) == "I bought a pear"
+    assert reading('<Text name="t" value="$text"/>', {"text": ["ONE", "TWO"]}) == "ONE,TWO"
+
+
+def test_what_nobody_can_read_is_no_text() -> None:
+    for nothing in ({"a": 1}, [{"a": 1}], " \n\t", [], ""):
+        assert reading('<Text name="t" value="$text"/>', {"text": nothing}) == ""
+    assert reading('<Text name="t" value="$a"/><Text name="u" value="$b"/>', {"a": " ", "b": None}) == ""
+
+
+def test_repeated_texts_are_read_for_each_element() -> None:
+    repeated = '<Repeater on="$source" indexFlag="{{i}}"><Text name="s_{{i}}" value="$source[{{i}}].text"/></Repeater>'
+    data = {"body": "all", "source": [{"text": "one"}, {"text": "two"}]}
+    assert reading(f'<Text name="t" value="$body"/>{repeated}', data) == "t: all\ns_{{i}}: one\ntwo"
+    assert reading(f'<Text name="t" value="$body"/>{repeated}', {"body": "all", "source": 5}) == "t: all"
+
+
+def test_a_bomb_of_brackets_is_a_text() -> None:
+    assert reading('<Paragraphs name="t" value="$d"/>', {"d": "[" * 100_000}) == "[" * 100_000
+
+
+def test_the_fields_of_a_task() -> None:
+    assert fields_of({"title": 1, "x" * 99: 2}) == ["title", "x" * 60]
+    assert fields_of(None) == []

@@ -18,7 +18,7 @@ def test_single_choice_on_a_text() -> None:
     spec = parse(config('<Choices name="c" toName="t"><Choice value="A &amp; B"/><Choice value="é 中"/></Choices>'))
     target = Target("c", "classification", ("A & B", "é 中"))
     assert spec.controls == (Control(target, "t", "choices", labels=("t",), class_texts=("", "é 中")),)
-    assert spec.inputs == (Input("t", "Text", "body"),)
+    assert spec.inputs == (Input("t", "Text", "$body"),)
 
 
 def test_aliases_are_what_annotations_hold() -> None:
@@ -38,7 +38,12 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ("   ", "label config is empty"),
         ("<View>", "cannot be read"),
         ("<View/>", "has no control to learn"),
-        (config('<Choices name="c" toName="t"><Choice value="a"/></Choices>'), "at least 2 choices, not 1"),
+        (config('<Choices name="c" toName="t"/>'), "at least 2 choices, not 0"),
+        (config('<Choices name="c" toName="t" value="$options"/>'), "takes its choices from $options; supported are"),
+        (config('<Taxonomy name="c" toName="t" apiUrl="$url"/>'), "takes its choices from $url; supported are"),
+        (config(TWO.replace(' toName="t"', ""), THREE), 'does not name the text that it labels; add toName="…"'),
+        (config('<DateTime name="дата" toName="t"/>'), '{"ignore_controls": ["\\u0434\\u0430\\u0442\\u0430"]}'),
+        (config(f'<Repeater on="$items">{TWO}</Repeater>'), "is shown for each element of $items"),
         (config('<Choices name="c" toName="t" choice="none"><Choice value="a"/></Choices>'), "choice='none'"),
         (config('<Taxonomy name="c" toName="t"><Choice value="a"/></Taxonomy>'), "at least 2 choices, not 1"),
         (config('<Number name="n" toName="t" min="x"/>'), "<Number name='n'> has min='x', which is not a number"),
@@ -57,7 +62,10 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ),
         (config(LABELS, '<Paragraphs name="t" value="$h"/>'), "labels spans of <Paragraphs>"),
         (config(TWO, '<Text name="t" value="$a" valueType="url"/>'), "reads its text from a URL"),
-        (config(LABELS, '<Text name="t" value="$a"/><Text name="u" value="$b"/>'), "but the label config has 2"),
+        (
+            config(LABELS + TWO.replace('toName="t"', 'toName="u"'), THREE),
+            "'l' marks spans of the text 't', and 'c' labels 'u': controls beside spans must label the same text",
+        ),
         (
             config(TWO, '<Image name="t" value="$i"/>'),
             "labels <Image>",
@@ -127,11 +135,11 @@ def test_two_texts_compared() -> None:
 
 def test_several_controls_several_texts_and_what_is_shown_when() -> None:
     texts = '<Text name="t" value="$a"/><HyperText name="h" value="$b"/><Paragraphs name="p" value="$c" nameKey="who"/>'
-    shown = '<Rating name="r" toName="h" visibleWhen="choice-selected" whenTagName="c" whenChoiceValue="a, b"/>'
+    shown = '<Rating name="r" toName="h" visibleWhen="choice-selected" whenTagName="c" whenChoiceValue="a,b"/>'
     spec = parse(config(TWO + shown, texts))
     assert [control.name for control in spec.controls] == ["c", "r"]
-    assert [source.key for source in spec.inputs] == ["a", "b", "c"]
-    assert spec.inputs[2] == Input("p", "Paragraphs", "c", "who", "text")
+    assert [source.value for source in spec.inputs] == ["$a", "$b", "$c"]
+    assert spec.inputs[2] == Input("p", "Paragraphs", "$c", author_key="who")
     assert spec.controls[0].conditions == ()
     assert spec.controls[1].conditions == (Condition("c", frozenset({"a", "b"}), shown=True),)
     view = f'<View visibleWhen="choice-unselected" whenTagName="c">{shown}</View>'
@@ -140,3 +148,48 @@ def test_several_controls_several_texts_and_what_is_shown_when() -> None:
     )  # fmt: skip
     fixed = parse(config(TWO, '<Text name="t" value="$a"/><Text name="u" value="Read this"/>'))
     assert [source.name for source in fixed.inputs] == ["t"]
+
+
+def test_the_case_of_tags_and_attributes_does_not_matter() -> None:
+    usual = config(TWO.replace("<Choices", '<Choices choice="multiple"') + '<TextArea name="a" toName="t"/>')
+    other = usual.replace("toName", "toname").replace("Choice", "choice").replace("TextArea", "Textarea")
+    assert parse(other.replace("<Text ", "<text ")) == parse(usual)
+    with pytest.raises(UnsupportedConfigError, match="regions"):
+        parse(config(TWO + '<Rating name="r" toName="t" perregion="true"/>'))
+
+
+def test_a_missing_to_name_is_the_only_text() -> None:
+    assert parse(config(TWO.replace(' toName="t"', ""))) == parse(config(TWO))
+
+
+def test_a_text_may_stand_between_its_tags() -> None:
+    assert parse(config(TWO, '<Text name="t">$body</Text>')) == parse(config(TWO))
+    inside = parse(config(TWO, '<HyperText name="t"><p>Dear $name,</p></HyperText>'))
+    assert inside.inputs[0].value == "<p>Dear $name,</p>"
+
+
+def test_nested_choices_are_paths() -> None:
+    nested = (
+        '<Choices name="c" toName="t" {}><Choice value="goods"><Choice value="fruit"/><Choice value="x" alias="y"/>'
+        '</Choice><Choice value="other"><Choice value="fruit"/></Choice><Choice value="none"/></Choices>'
+    )
+    (control,) = parse(config(nested.format('allowNested="true"'))).controls
+    assert control.target.classes == ("goods / fruit", "goods / y", "other / fruit", "none")
+    assert control.class_texts == ("goods fruit", "", "other fruit", "none")
+    assert parse(config(nested.format(""))).targets[0].classes == ("goods", "other", "none"), "the others are not shown"
+
+
+def test_equal_names_of_different_paths_stay_apart() -> None:
+    paths = '<Choice value="A / B"/><Choice value="A"><Choice value="B"/></Choice>'
+    (control,) = parse(config(f'<Taxonomy name="c" toName="t">{paths}</Taxonomy>')).controls
+    assert control.target.classes == ("A / B", "A > B")
+
+
+def test_a_single_choice_is_given_or_not() -> None:
+    (control,) = parse(config('<Choices name="c" toName="t"><Choice value="unsure"/></Choices>')).controls
+    assert (control.target.kind, control.target.classes) == ("multilabel", ("unsure",))
+
+
+def test_beside_spans_only_their_text_is_read() -> None:
+    spec = parse(config(LABELS + TWO, THREE))
+    assert [each.name for each in spec.inputs] == ["t"]

@@ -19,13 +19,14 @@ class Memory:
     def __init__(self) -> None:
         self.clock = START
         self.config = CONFIG
-        self.tasks: dict[int, tuple[dict[str, str], str | None, datetime]] = {}
+        self.tasks: dict[int, tuple[dict[str, Any], Any, datetime]] = {}
         self.between: Callable[[], None] = lambda: None
         self.listings = 0
         self.queue: tuple[str, str] = ("Sequential sampling", "")
         self.existing: set[str] = set()
 
-    def put(self, task_id: int, label: str | None = None, **data: str) -> None:
+    def put(self, task_id: int, label: Any = None, **data: Any) -> None:
+        """label: a choice, or the whole `value` of a result."""
         self.clock += timedelta(seconds=1)
         self.tasks[task_id] = (data or {"text": f"t{task_id}"}, label, self.clock)
 
@@ -88,10 +89,11 @@ def _spell(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _annotation(number: int, label: str) -> dict[str, Any]:
+def _annotation(number: int, label: Any) -> dict[str, Any]:
+    value = {"choices": [label]} if isinstance(label, str) else label
     return {
         "id": number,
         "completed_by": 1,
         "lead_time": 9.0,
-        "result": [{"from_name": "topic", "type": "choices", "value": {"choices": [label]}}],
+        "result": [{"from_name": "topic", "type": "choices", "value": value}],
     }

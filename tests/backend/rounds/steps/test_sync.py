@@ -6,18 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backend.labelstudio.annotations import state_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend
 from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.rounds.engine.notifier import due
-from backend.rounds.steps.sync import _warn_of_overlaps, sync
+from backend.rounds.steps.sync import sync
 from backend.store import Store
 from backend.store.rounds import Place
 from backend.targets import sides
@@ -238,19 +236,21 @@ def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memo
     assert store.of(7).rounds.queue(3) == [], "its predictions are gone, so that a new queue is due"
 
 
-def test_spans_that_overlap_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    spec = parse('<View><Text name="t" value="$x"/><Labels name="l" toName="t"><Label value="A"/></Labels></View>')
-
-    def region(start: int, end: int) -> dict[str, Any]:
-        value = {"start": start, "end": end, "labels": ["A"]}
-        return {"from_name": "l", "to_name": "t", "type": "labels", "value": value}
-
-    states = [
-        state_of(n, [{"result": r}], spec) for n, r in enumerate(([region(0, 4), region(3, 5)], [], [region(0, 4)]))
-    ]
-    _warn_of_overlaps(SimpleNamespace(id=7, spec=spec), states)  # type: ignore[arg-type]
-    assert "'l' has spans that overlap" in caplog.text
-    assert "in 1 tasks (the first is 0)" in caplog.text
+def test_what_cannot_be_learned_is_put_aside_and_named(
+    store: Store, there: Memory, look: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, label in enumerate(("fruit", {"choices": 5}, [1], {"choices": ["fruit", "tool"]}, 10**400, "tool"), 1):
+        there.put(number, label)
+    there.put(7, "fruit", text=" ", other="field")
+    look()
+    assert labels(store) == {1: "fruit", 6: "tool"}, "everything else goes on"
+    assert "1 labels of 'topic' are not learned from (unreadable); the first is of task 2" in caplog.text
+    found = {each.task_id: each.unusable for each in store.of(7).annotations.all() if each.unusable}
+    assert found == {2: {"topic": "unreadable"}, 3: {"topic": "unreadable"}, 4: {"topic": "several"},
+                     5: {"topic": "unreadable"}}  # fmt: skip
+    assert store.projects.get(7).unread == {"task": 7, "fields": ["text", "other"]}
+    assert store.of(7).tasks.without_text() == [7]
+    assert 7 not in store.of(7).tasks.listed_waiting(audit=False).ids
 
 
 def test_annotations_that_came_without_a_mark_are_found_by_their_count(

@@ -1,0 +1,81 @@
+"""Controls that cannot be learned, and the sentence for the author of the label config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.errors import UnsupportedConfigError
+from backend.labelstudio import inputs
+from backend.labelstudio.controls import BY_TAG, SUPPORTED
+from backend.labelstudio.task_spec import Control
+from backend.targets import Kind
+
+
+def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
+    """The kind of a control. Raises `UnsupportedConfigError` if it cannot be learned. tags: all named ones, by name."""
+    kind = BY_TAG.get(tag.tag)
+    if kind is None:
+        raise _refusal(tag, f"is not supported; supported are {SUPPORTED}")
+    for flag in ("perRegion", "perItem", "labeling"):
+        if tag.get(flag) == "true":
+            raise _refusal(tag, f"has {flag}: labels of regions are not supported; {SUPPORTED} are")
+    repeater = next(tag.iterancestors("Repeater"), None)
+    if repeater is not None:
+        raise _refusal(tag, f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task")
+    source = tag.get("apiUrl") or tag.get("value") or ""
+    if tag.get("apiUrl") or "$" in source:
+        raise _refusal(tag, f"takes its choices from {source}; supported are choices in the label config")
+    _refuse_labeled(tag, kind, tags)
+    return _by_choice(tag, kind)
+
+
+def labeled(tag: Any) -> list[str]:
+    """The names of what a control labels."""
+    return [name for each in (tag.get("toName") or "").split(",") if (name := each.strip())]
+
+
+def refuse_combined(controls: Sequence[Control], marking: Control | None) -> None:
+    """Raise `UnsupportedConfigError` for controls that one model cannot learn together. marking: one with spans."""
+    pairs = [control for control in controls if control.target.kind == "pairwise"]
+    if len({control.labels for control in pairs}) > 1:
+        names = " and ".join(f"'{control.name}'" for control in pairs)
+        raise UnsupportedConfigError(f"<Pairwise> {names} compare different texts; let both compare the same two")
+    other = next((each for each in controls if marking is not None and each.labels != marking.labels), None)
+    if marking is not None and other is not None:
+        raise UnsupportedConfigError(
+            f"'{marking.name}' marks spans of the text '{marking.labels[0]}', and '{other.name}' labels "
+            f"'{other.labels[0]}': controls beside spans must label the same text. {_leave_out(other.name)}"
+        )
+
+
+def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:
+    names = labeled(tag)
+    if not names:
+        raise _refusal(tag, 'does not name the text that it labels; add toName="…" with the name of one')
+    if kind == "pairwise" and (len(names) != 2 or names[0] == names[1]):
+        raise _refusal(tag, 'compares two texts: name both, as in toName="answer_1,answer_2"')
+    for name in names if kind == "pairwise" else names[:1]:
+        if name not in tags or tags[name].tag not in inputs.TAGS:
+            found = f"<{tags[name].tag}>" if name in tags else "nothing"
+            raise _refusal(tag, f"labels {found}; supported are {SUPPORTED}")
+        if kind == "spans" and tags[name].tag == "Paragraphs":
+            raise _refusal(tag, "labels spans of <Paragraphs>; supported is <Labels> on <Text> and <HyperText>")
+
+
+def _by_choice(tag: Any, kind: Kind) -> Kind:
+    """`kind`, or multilabel for `<Choices>` that allow several, or that have one only, which is given or not."""
+    choice = tag.get("choice", "single") if tag.tag == "Choices" else "single"
+    if choice not in ("single", "single-radio", "multiple"):
+        raise _refusal(tag, f"has choice='{choice}'; supported are single, single-radio and multiple")
+    alone = tag.tag == "Choices" and sum(1 for _ in tag.iter("Choice")) == 1
+    return "multilabel" if choice == "multiple" or alone else kind
+
+
+def _refusal(tag: Any, why: str) -> UnsupportedConfigError:
+    return UnsupportedConfigError(f"<{tag.tag} name='{tag.get('name')}'> {why}. {_leave_out(tag.get('name'))}")
+
+
+def _leave_out(name: str) -> str:
+    return f'To learn the other controls only, set {{"ignore_controls": [{json.dumps(name)}]}} in the extra params'
