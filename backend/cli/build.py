@@ -78,6 +78,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     """The objects that rounds need. Raises `SettingsError` if URL or API key of Label Studio is missing."""
     from backend.labelstudio.client import Client
     from backend.pool.cluster import Cluster
+    from backend.rounds.beside import watch
     from backend.rounds.context import Context
     from backend.runtime.notify import notifier
 
@@ -87,5 +88,5 @@ def new_context(settings: Settings, store: Store) -> Context:
         store=store, client=Client(url, api_key), models=new_models(settings), bar=bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
-        cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
+        watch=watch, cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
     )  # fmt: skip

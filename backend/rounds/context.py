@@ -57,6 +57,7 @@ class Context:
     min_free_mb: int = 0  # megabytes of free disk that a round needs to begin
     cluster: Cluster | None = None  # where pools are scored; None: in this process
     accelerate_config: Path | None = None  # of training in processes of its own; None: in this process
+    watch: Callable[[Any], Callable[[], None]] | None = None  # of a `ProjectRun`: what a long computation calls often
     computing: threading.Lock = field(default_factory=threading.Lock)  # held by the one model at work in this process
 
     def open(self, project_id: int) -> ProjectRun:
@@ -167,6 +168,7 @@ class ProjectRun(Context):
         """A progress bar under a title, also stored with the running round for the web server to show."""
         since, written = time.time(), time.monotonic()
         number = self.project.round
+        look = self.watch(self) if self.watch is not None else None
 
         def note(done: int, total: int) -> None:
             nonlocal written
@@ -176,6 +178,8 @@ class ProjectRun(Context):
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
                 with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
                     self.store.of(self.id).rounds.set(number, progress=progress)
+            if look is not None:
+                look()
 
         with self.bar(f"project {self.id}: {title}") as shown:
             yield note

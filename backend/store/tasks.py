@@ -153,6 +153,13 @@ class Tasks:
                 .values(learned_in=number)
             )
 
+    def unlearned(self, number: int) -> None:
+        """Undo `learned`: the round failed."""
+        with self._database.write(self._id) as session:
+            session.execute(
+                update(Task).where(Task.project_id == self._id, Task.learned_in == number).values(learned_in=None)
+            )
+
     def every(self) -> list[TaskText]:
         """All tasks, ordered by id."""
         return self._texts(Task.project_id == self._id)
@@ -181,9 +188,10 @@ class Tasks:
         """Number of open tasks: candidates, or held-out ones."""
         return self._count(*self._waiting(audit=audit))
 
-    def labeled(self, *, audit: bool, new: bool = False) -> list[LabeledText]:
-        """Labeled tasks, ordered by id: those to train on, or held-out ones. new: only those no round has seen yet."""
-        which = [*([] if audit else [_TEACHES]), *([Task.learned_in.is_(None)] if new else [])]
+    def labeled(self, *, audit: bool, since: int | None = None) -> list[LabeledText]:
+        """Labeled tasks, ordered by id: those to train on, or held-out ones. since: only those no earlier round saw."""
+        seen = [] if since is None else [or_(Task.learned_in.is_(None), Task.learned_in >= since)]
+        which = [*([] if audit else [_TEACHES]), *seen]
         return self._labeled(Task.audit.is_(audit), *which, order=[Task.id])
 
     def labels(self) -> list[dict[str, Any]]:

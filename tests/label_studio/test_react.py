@@ -15,12 +15,8 @@ def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
     team.connect(class_names=True, react=True, descriptions=DESCRIPTIONS, audit_share=0.0)
     team.wait_for_round(1)
     first = [item.task_id for item in team.published()]
-    task = team.annotators[0].next_task(team.id)
-    assert task is not None
-    served = task["id"]
+    served = surprise(team)
     assert served == first[0]
-    unexpected = "tool" if truth(task["data"]["text"]) != "tool" else "animal"
-    team.annotators[0].choose(served, unexpected)
     found = wait_for("a head that knows the label", lambda: _with_head(team, 1, after=1))
     version = team.project()["model_version"]
     assert version == f"p{team.id}-a1-q{found.queue}"
@@ -38,6 +34,35 @@ def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
     wait_for("the round's adapter without a head", lambda: _with_head(team, 0))
     queues = {each["model_version"] for each in team.call("GET", f"/api/predictions/?project={team.id}")}
     assert {name for name in queues if "-q" in name} == {team.project()["model_version"]}, "former queues are deleted"
+
+
+def test_a_label_changes_the_queue_while_a_round_trains(team: Team) -> None:
+    team.create([text for text, _ in labeled_sentences(80)], CONFIG)
+    steps = {"min_steps": 4000, "max_steps": 4000}  # 20 seconds
+    team.connect(
+        class_names=True, react=True, descriptions=DESCRIPTIONS, audit_share=0.0, batch_size=2 * BATCH, **steps
+    )
+    team.wait_for_round(1)
+    team.label_batch(2 * BATCH)  # fewer would need no adapter
+    rounds = team.backend.store.of(team.id).rounds
+    wait_for("the training", lambda: (found := rounds.get(2)) is not None and found.step == "train")
+    before = team.backend.store.projects.get(team.id)
+    served = surprise(team)
+    found = wait_for("a head that knows the label", lambda: _with_head(team, before.head + 1, after=before.queue))
+    assert rounds.get(2).state == "running"
+    assert (found.adapter, found.head_labels) == (1, 2 * BATCH + 1)
+    assert served not in [item.task_id for item in team.published()]
+    assert team.wait_for_round(2).adapter == 2
+    assert team.backend.store.of(team.id).tasks.first_known().keys().isdisjoint({served})
+    wait_for("a head of the new adapter", lambda: team.backend.store.projects.get(team.id).head == 1)
+
+
+def surprise(team: Team) -> int:
+    """Label the next task as nobody would expect, so that the order changes."""
+    task = team.annotators[0].next_task(team.id)
+    assert task is not None
+    team.annotators[0].choose(task["id"], "tool" if truth(task["data"]["text"]) != "tool" else "animal")
+    return int(task["id"])
 
 
 def _with_head(team: Team, head: int, after: int = 0) -> Project | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,7 +48,8 @@ def train(
     values: each text's labels by target name; targets may be missing. warm_start: folder of an earlier version to start
     from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: (N, D),
     embeddings of a sample of the texts to predict, with which class names are compared (`options.class_texts`). Without
-    labels the adapter changes nothing, and its heads know the class names. team: the processes of data-parallel
+    labels, or with few where names are right (`NamePrior.is_enough`), the adapter changes nothing: its heads alone know
+    the class names and the labels. team: the processes of data-parallel
     training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on the same
     machine. Raises `ModelError` if the loss is not finite.
     """
@@ -109,15 +110,20 @@ def _train_one(
         torch.manual_seed(options.seed)
         heads = [head_of(target, base.dimensions) for target in targets]
         sample = np.empty((0, base.dimensions), np.float32) if unlabeled is None else unlabeled
-        named = [_start(base, head, texts, values, sample, options) for head in heads]
-        for head in heads:
+        starts = [_start(base, head, texts, values, sample, options) for head in heads]
+        tuned = bool(texts) and not all(each is not None and each.prior.is_enough for each in starts)
+        for head, start in zip(heads, starts, strict=True):
+            if start is not None and tuned:
+                start.prior.start(head)
+            elif start is not None:
+                start.prior.fit(head, start.labeled, start.values)
             head.linear.to(base.device)
-        if texts:
-            texts, values = _with_names(texts, values, targets, named)
+        if tuned:
+            texts, values = _with_names(texts, values, targets, starts)
             for head in heads:
                 given = _labeled(head.target, texts, values)
                 head.prepare([text for text, _ in given], [value for _, value in given], base)
-        if warm_start is None:
+        if warm_start is None or not tuned:
             base.adapters.drop(adapter)
             base.adapters.add(adapter, lora_config(base, options, targets))
         else:
@@ -128,7 +134,7 @@ def _train_one(
         try:
             if team.rank:  # processes need different dropout, but the same initial weights
                 torch.manual_seed(options.seed + team.rank)
-            if texts:
+            if tuned:
                 with base.adapters.training(adapter, checkpointing=options.checkpointing) as parameters:
                     fit(base, parameters, heads, texts, values, options, team, progress)
             base.adapters.save(adapter, folder)
@@ -142,31 +148,38 @@ def _labeled(target: Target, texts: Sequence[str], values: Sequence[Values]) -> 
     return [(text, each[target.name]) for text, each in zip(texts, values, strict=True) if target.name in each]
 
 
+class _Start(NamedTuple):
+    """A head's class names, and the labeled texts of its target."""
+
+    prior: class_names.NamePrior
+    names: Sequence[str]
+    labeled: NDArray[Any]  # (M, D)
+    values: list[Any]
+
+
 def _start(
     base: BaseModel, head: TargetHead, texts: Sequence[str], values: Sequence[Values], sample: NDArray[Any],
     options: TrainingOptions,
-) -> Sequence[str]:  # fmt: skip
-    """Set the head's weights from class names, where they are known. Returns those that also serve as examples."""
+) -> _Start | None:  # fmt: skip
+    """None where class names are not known."""
     names = options.class_texts.get(head.target.name)
     if names is None or head.target.kind not in class_names.KINDS:
-        return ()
+        return None
     given = _labeled(head.target, texts, values)
     embed = partial(base.embed, max_length=options.max_length)
-    prior = class_names.name_prior(
-        head.target, embed(names), embed([text for text, _ in given]), [value for _, value in given], sample
-    )
-    prior.start(head)
-    return names if prior.belief >= class_names.BELIEVED else ()
+    labeled, own = embed([text for text, _ in given]), [value for _, value in given]
+    return _Start(class_names.name_prior(head.target, embed(names), labeled, own, sample), names, labeled, own)
 
 
 def _with_names(
-    texts: Sequence[str], values: Sequence[Values], targets: Sequence[Target], named: Sequence[Sequence[str]]
+    texts: Sequence[str], values: Sequence[Values], targets: Sequence[Target], starts: Sequence[_Start | None]
 ) -> Examples:
-    """The examples, and the name of each class as one more."""
+    """The examples, and the name of each class as one more, as far as names are believed."""
     more = [
         (name, {target.name: [label] if target.kind == "multilabel" else label})
-        for target, names in zip(targets, named, strict=True)
-        for name, label in zip(names, target.classes, strict=False)
+        for target, start in zip(targets, starts, strict=True)
+        if start is not None and start.prior.belief >= class_names.BELIEVED
+        for name, label in zip(start.names, target.classes, strict=True)
     ]
     return [*texts, *(text for text, _ in more)], [*values, *(each for _, each in more)]
 

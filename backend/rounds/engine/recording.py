@@ -68,3 +68,4 @@ def fail(run: ProjectRun, message: str) -> None:
     run.store.projects.set(run.id, error=message, synced_at=time.time())
     if run.number is not None:
         run.rounds.set(run.number, state="failed", finished_at=time.time(), error=message)
+        run.tasks.unlearned(run.number)

@@ -29,22 +29,34 @@ _SAMPLE = 512  # texts whose features are the head's frame
 
 def applies(run: ProjectRun) -> bool:
     """Whether no round runs now, and labels have arrived that neither the adapter nor its head knows."""
+    return run.number is None and is_due(run)
+
+
+def is_due(run: ProjectRun) -> bool:
+    """Whether there are labels that neither the adapter in service nor its head knows, and a queue of ours."""
     project = run.project
     there = project.adapter and project.queue and project.back_to is None
     ours = project.connected and not project.paused and run.options.manage_queue and run.options.react
-    return bool(run.number is None and there and ours and len(_new(run)) not in (0, project.head_labels))
+    return bool(there and ours and len(_new(run)) not in (0, project.head_labels))
 
 
 def react(run: ProjectRun) -> None:
+    """As `follow`, and explain why the tasks of the new queue were selected."""
+    queue = follow(run)
+    if queue is not None:
+        run.attempt("why tasks were selected", lambda: explain(_in_service(run, queue)))
+
+
+def follow(run: ProjectRun) -> int | None:
     """Refit the head of the adapter in service, put it into service, and publish the queue that it leads to.
 
-    Does nothing where the strategy needs more than the head.
+    Returns the queue's number; None if the queue in force stays, or where the strategy needs more than the head.
     """
     run = replace(run, version=run.project.adapter)
     adapter, last = find(run, run.version), run.rounds.get(run.project.round)
     targets, strategy, known = learned(adapter), strategy_for(run, run.version), outputs.vectors(run)
     if last is None or known is None or not reacts(run.options, strategy, targets):
-        return
+        return None
     new = _new(run)
     refitted = replace(run, head=run.project.head + 1)
     everything = known.known(np.unique(run.tasks.listed().digests))
@@ -53,16 +65,22 @@ def react(run: ProjectRun) -> None:
     run.store.projects.set(run.id, head=refitted.head, head_labels=len(new))
     for old in range(max(1, refitted.head - 3), refitted.head - 1):  # requests may still read the last one
         run.store.files.scores(run.id, run.version, old).clear()
-    if _is_other(run, queue):
+    changed = _is_other(run, queue)
+    if changed:
         put_in_force(refitted, queue)
-        run.attempt("why tasks were selected", lambda: explain(replace(refitted, queue=queue)))
     version = adapter_version(run.id, run.version, refitted.head)
     log.info("project %d: %s knows %d labels more than the adapter", run.id, version, len(new))
+    return queue if changed else None
+
+
+def _in_service(run: ProjectRun, queue: int) -> ProjectRun:
+    project = run.fresh().project
+    return replace(run, version=project.adapter, head=project.head, queue=queue)
 
 
 def _new(run: ProjectRun) -> list[LabeledText]:
-    """The training labels since the last round."""
-    return run.tasks.labeled(audit=False, new=True)
+    """The training labels that the adapter in service does not know: since the last round, or of the running one."""
+    return run.tasks.labeled(audit=False, since=run.number or run.project.round + 1)
 
 
 def _refitted(run: ProjectRun, new: Sequence[LabeledText], known: outputs.Vectors) -> tuple[TargetHead, ...]:

@@ -7,12 +7,11 @@ from backend.rounds.context import ProjectRun
 
 
 def serve(run: ProjectRun) -> None:
-    """Switch the project to the adapter, and mark the labels it learned. Ends a rollback."""
-    back_to, number = run.round.back_to, run.round.number
+    """Switch the project to the adapter. Ends a rollback."""
+    back_to = run.round.back_to
     if run.version and run.rounds.adapter(run.version) is None:
         raise BackendError(f"adapter {run.version} is unknown, because an older state was restored; start a round")
     run.store.projects.set(run.id, adapter=run.version, head=0, head_labels=0)
-    run.tasks.learned(number)
     if back_to is not None:
         run.rounds.give_up_after(back_to)
         run.store.projects.forget_back_to(run.id, back_to)

@@ -77,6 +77,11 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
     run.set(title=found.title, synced_at=time.time())
 
 
+def read_labels(run: ProjectRun) -> None:
+    """Read the annotations that changed since the last sync, and nothing else. The next sync reads them again."""
+    _read(run, run.client.changed_tasks(run.id, _back(run.project.change_mark or _EVER), run.project.task_mark))
+
+
 def _follow_config(run: ProjectRun) -> ProjectRun:
     """Take over a changed label config. What can no longer be read is read again from Label Studio."""
     current = run.client.project(run.id).label_config

@@ -41,6 +41,7 @@ def train(run: ProjectRun) -> int:
     Labels of classes that the label config no longer has stay in the store but are not learned; classes without a label
     keep an untrained output; targets without enough labels are left out.
     """
+    run.tasks.learned(run.round.number)  # labels that arrive from now on are of the next round
     if (back_to := run.round.back_to) is not None:
         return _checked(run, back_to)
     options = run.options

@@ -72,6 +72,19 @@ def test_the_first_queue_has_suggestions_and_an_order(context: Context, store: S
     np.testing.assert_allclose(learner.predict(texts)["topic/probs"], scored, atol=1e-5)
 
 
+@pytest.mark.parametrize(("labeled", "same"), [(6, True), (30, False)])
+def test_few_labels_of_right_names_leave_the_base_model_as_it_is(
+    context: Context, store: Store, tiny_encoder: Path, labeled: int, same: bool
+) -> None:
+    named(store, tiny_encoder, labeled=labeled)
+    run(context, 1)
+    texts = [task.text for task in store.of(7).tasks.every()]
+    features = adapters.load(opened(context), 1).score(texts, ["features"])["features"]
+    vectors = context.models.get(str(tiny_encoder)).embed(texts, max_length=64)
+    assert np.allclose(features, vectors, atol=1e-5) is same
+    assert store.of(7).rounds.adapter(1).examples > 0  # type: ignore[union-attr]
+
+
 def test_labels_are_learned_on_top_of_names(context: Context, store: Store, tiny_encoder: Path) -> None:
     named(store, tiny_encoder, labeled=3)
     run(context, 1)

@@ -125,3 +125,14 @@ def test_the_belief_is_the_most_probable_of_all(labels: int, seed: int, several:
     if not several:
         assert bias == 0.0
         assert all(log_probability(other, 0.0) <= ours + 1e-6 for other in np.linspace(0, 2, 41))
+
+
+@pytest.mark.parametrize(("labels", "enough"), [(0, False), (8, True), (15, True), (16, False)])
+def test_names_are_enough_while_labels_are_few_and_names_right(labels: int, enough: bool) -> None:
+    texts, classes, names = world(400)
+    values = [CLASSES[number] for number in classes[:labels]]
+    assert name_prior(TOPIC, names, texts[:labels], values, texts[labels:]).is_enough is enough
+    shuffled = name_prior(TOPIC, names[[1, 2, 3, 0]], texts[:labels], values, texts[labels:])
+    several = name_prior(TAGS, names, texts[:labels], [[value] for value in values], texts[labels:])
+    assert not shuffled.is_enough
+    assert not several.is_enough
