@@ -14,10 +14,12 @@ import httpx
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, ModelError
+from backend.learners.base import TrainingOptions
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import UNKNOWN, unknown_share
 from backend.learners.models.loading import is_served, tokenizer_of
 from backend.learners.served.prompts import Prompt
+from backend.learners.training.lora import lora_config
 from backend.options import ProjectOptions
 from backend.settings import Settings
 from backend.store import Store
@@ -73,13 +75,16 @@ def shared_storage(store: Store) -> Finding:
 
 
 def model(models: BaseModels, name: str, max_length: int) -> Finding:
-    """Check that the base model loads and embeds a text."""
+    """Check that the base model loads, embeds a text, and takes an adapter."""
     began = time.monotonic()
     if is_served(name):
         return _served(models, name)
     try:
         base = models.get(name)
         base.embed(["a text"], max_length=max_length)
+        with base.lock:
+            base.adapters.add("trial", lora_config(base, TrainingOptions(), ()))
+            base.adapters.drop("trial")
     except RuntimeError as error:  # from torch, such as no memory left on the GPU
         return Finding(
             "model",

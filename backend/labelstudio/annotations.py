@@ -11,7 +11,6 @@ from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region, UnusableError
 from backend.labelstudio.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
-from backend.targets import unmarked
 
 _LONGEST = 1800.0  # seconds counted for one annotation at most
 
@@ -45,9 +44,9 @@ class ReadAnnotation(NamedTuple):
         }  # fmt: skip
 
 
-def values_of(annotation: Mapping[str, Any], spec: TaskSpec) -> dict[str, Any]:
-    """The values of one annotation, by control. Empty for a skip; hidden controls are left out."""
-    return _values(annotation, spec, None)[0]
+def values_of(annotation: Mapping[str, Any], spec: TaskSpec, text: str | None = None) -> dict[str, Any]:
+    """The values of one annotation, by control. Empty for a skip; hidden controls are left out. text: of the task."""
+    return _values(annotation, spec, text)[0]
 
 
 def _values(
@@ -55,7 +54,7 @@ def _values(
 ) -> tuple[dict[str, Any], dict[str, Reason]]:
     """The values of one annotation by control, and of the other controls why theirs cannot be learned.
 
-    text: of the task, if known. Whoever may label may also store anything as a result.
+    text: of the task, if known. A result may hold anything: Label Studio does not check what its API receives.
     """
     values: dict[str, Any] = {}
     unusable: dict[str, Reason] = {}
@@ -66,23 +65,15 @@ def _values(
         try:
             if not all(met(condition, regions) for condition in control.conditions):
                 continue
-            value = BY_KIND[control.target.kind].value(control, _of(control, regions))
+            value = BY_KIND[control.target.kind].value(control, _of(control, regions), text)
             if value is None:
                 continue
-            if text is not None:
-                _check(control, value, text)
             values[control.name] = value
         except UnusableError as error:
             unusable[control.name] = error.reason
-        except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError):
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError):
             unusable[control.name] = Reason.UNREADABLE
     return values, unusable
-
-
-def _check(control: Control, value: Any, text: str) -> None:
-    """Raise `UnusableError` if a span is not inside the text."""
-    if control.target.kind == "spans" and any(end > len(unmarked(text)) for _, end, _ in value):
-        raise UnusableError(Reason.OUTSIDE)
 
 
 def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None) -> list[ReadAnnotation]:

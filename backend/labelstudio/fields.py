@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 _VARIABLE = re.compile(r"\$[A-Za-z0-9_[\].{}]+")
+_PART = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 _MISSING = object()
 _ENCODINGS = {"base64": "latin-1", "base64unicode": "utf-8"}
 
@@ -79,17 +80,14 @@ def _get(data: object, name: str) -> Any:
 
 def _path(name: str) -> Iterator[str]:
     """The parts of `a.b[0]`."""
-    for part in re.split(r"[.\[]", name):
-        if part := part.removesuffix("]"):
-            yield part
+    for in_brackets, plain in _PART.findall(name):
+        yield in_brackets or plain
 
 
-def _number(value: float) -> str:
-    """As JavaScript, which has floating-point numbers only."""
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf if value > 0 else -math.inf
+def _number(number: float) -> str:
+    """As JavaScript. Label Studio's editor keeps whole numbers of any size exact."""
+    if isinstance(number, int):
+        return str(number)
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else f"{'-' if number < 0 else ''}Infinity"
     if number == 0 or 1e-6 <= abs(number) < 1e21:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio import fields
+from backend.labelstudio.controls import dialogue
 from backend.labelstudio.markup import text_of_markup
 from backend.labelstudio.task_spec import Input, TaskSpec
 from backend.targets import MARK, with_sides
@@ -23,9 +24,11 @@ def read(tag: Any) -> Input:
     if tag.get("valueType") == "url" or tag.get("resolver"):
         raise UnsupportedConfigError(f"{name} reads its text from a URL; put the texts themselves into the tasks")
     repeater = next(tag.iterancestors("Repeater"), None)
-    on, flag = ("", "") if repeater is None else (repeater.get("on", ""), repeater.get("indexFlag", "{{idx}}"))
-    return Input(str(tag.get("name")), tag.tag, value, tag.get("encoding", ""), tag.get("nameKey", "author"),
-                 tag.get("textKey", "text"), on, flag)  # fmt: skip
+    return Input(
+        str(tag.get("name")), tag.tag, value, tag.get("encoding", ""), tag.get("nameKey", "author"),
+        tag.get("textKey", "text"), repeated_on="" if repeater is None else repeater.get("on", ""),
+        index_flag="" if repeater is None else repeater.get("indexFlag", "{{idx}}"),
+    )  # fmt: skip
 
 
 def text_of(data: object, spec: TaskSpec) -> str:
@@ -59,7 +62,7 @@ def _text(data: object, source: Input) -> str:
         elements = fields.value_of(source.repeated_on, data)
         templates = (source.value.replace(source.index_flag, str(number)) for number in range(_length(elements)))
         return "\n".join(_shown(fields.value_of(template, data), source) for template in templates)
-    except RecursionError:  # lists in lists in lists …
+    except (RecursionError, ValueError):  # lists in lists in lists …, whole numbers of thousands of digits
         return ""
 
 
@@ -77,16 +80,19 @@ def _shown(value: Any, source: Input) -> str:
 
 
 def _dialogue(value: Any, source: Input) -> str:
-    """One line per turn, with its speaker. Turns without a text are left out."""
+    """One line per turn, with its speaker. Turns without a text are left out unless spans are marked."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return str(value)
-    turns = [turn for turn in value if isinstance(turn, dict)] if isinstance(value, list) else []
-    lines = [[_word(turn.get(key)) for key in (source.author_key, source.text_key)] for turn in turns]
+    turns = value if isinstance(value, list) else []
+    lines = [(_word(turn, source.author_key), _word(turn, source.text_key)) for turn in turns]
+    if source.is_marked:
+        return dialogue.marked(lines) if any(text.strip() for _, text in lines) else ""
     return "\n".join(f"{author}: {text}" if author else text for author, text in lines if text)
 
 
-def _word(value: Any) -> str:
+def _word(turn: Any, key: str) -> str:
+    value = turn.get(key) if isinstance(turn, dict) else None
     return "" if value is None or isinstance(value, dict) else fields.as_text(value)

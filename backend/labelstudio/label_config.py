@@ -38,7 +38,8 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
     if marking is not None:  # its offsets are those of one text
         others = []
     unsupported.refuse_combined(controls, marking)
-    return TaskSpec(controls, tuple(inputs.read(tags[name]) for name in tags if name in {*sources, *others}))
+    read = [inputs.read(tags[name]) for name in tags if name in {*sources, *others}]
+    return TaskSpec(controls, tuple(replace(each, is_marked=marking is not None) for each in read))
 
 
 def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
@@ -71,8 +72,9 @@ def _control(tag: Any, tags: dict[str, Any]) -> Control:
     names = unsupported.labeled(tag)
     labels = tuple(names if kind == "pairwise" else names[:1])
     control = BY_KIND[kind].read(tag)
-    in_markup = tags[labels[0]].tag == "HyperText"
+    labeled = tags[labels[0]].tag
     return replace(
-        control, to_name=labels[0], labels=labels, in_markup=in_markup, conditions=conditions(tag, tags),
+        control, to_name=labels[0], labels=labels, in_markup=labeled == "HyperText",
+        in_dialogue=kind == "spans" and labeled == "Paragraphs", conditions=conditions(tag, tags),
         class_texts=class_texts(tag, control.target.classes, control.paths),
     )  # fmt: skip

@@ -25,6 +25,7 @@ class Control:
     type: str  # of its regions in results: choices, taxonomy, rating, number, labels, pairwise, textarea
     labels: tuple[str, ...] = ()  # names of the inputs that it labels
     in_markup: bool = False  # its regions have offsets in HTML
+    in_dialogue: bool = False  # its regions have offsets in the turns of a dialogue
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy and nested choices: the path to each class
     class_texts: tuple[str, ...] = ()  # of each class in words; "" for a class without
     conditions: tuple[Condition, ...] = ()  # it is shown if all are met
@@ -46,6 +47,7 @@ class Input:
     author_key: str = "author"  # of Paragraphs
     text_key: str = "text"
     repeated_on: str = ""  # the list, as in `value`, for each of whose elements the text is shown
+    is_marked: bool = False  # Paragraphs: spans are marked in its turns
     index_flag: str = ""  # what stands for the element's number in `value`
 
 

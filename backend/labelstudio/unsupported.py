@@ -60,8 +60,11 @@ def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:
         if name not in tags or tags[name].tag not in inputs.TAGS:
             found = f"<{tags[name].tag}>" if name in tags else "nothing"
             raise _refusal(tag, f"labels {found}; supported are {SUPPORTED}")
-        if kind == "spans" and tags[name].tag == "Paragraphs":
-            raise _refusal(tag, "labels spans of <Paragraphs>; supported is <Labels> on <Text> and <HyperText>")
+        if kind == "spans" and (tag.tag == "ParagraphLabels") != (tags[name].tag == "Paragraphs"):
+            raise _refusal(
+                tag, f"cannot mark <{tags[name].tag}>; use <Labels> on <Text> and <HyperText>, <ParagraphLabels> on "
+                "<Paragraphs>"
+            )  # fmt: skip
 
 
 def _by_choice(tag: Any, kind: Kind) -> Kind:

@@ -16,7 +16,7 @@ from backend.rounds.steps import react, sync
 
 log = logging.getLogger(__name__)
 
-_EVERY = 3.0  # seconds between looks at the events
+_EVERY = 3.0  # seconds between checks for events
 
 
 def watch(run: ProjectRun) -> Callable[[], None]:
@@ -25,13 +25,13 @@ def watch(run: ProjectRun) -> Callable[[], None]:
     It runs in the thread of the computation, so that only one queue is published at a time. The base model is at work
     meanwhile, so that only stored vectors are used.
     """
-    seen, looked, busy = run.events["mark"], time.monotonic(), False
+    seen, checked, busy = run.events["mark"], time.monotonic(), False
 
-    def look() -> None:
-        nonlocal seen, looked, busy
-        if busy or time.monotonic() - looked < _EVERY:
+    def check() -> None:
+        nonlocal seen, checked, busy
+        if busy or time.monotonic() - checked < _EVERY:
             return
-        looked, busy = time.monotonic(), True
+        checked, busy = time.monotonic(), True
         try:
             newest = run.store.events.newest().get(run.id, 0)
             if newest > seen and may_react(run):
@@ -44,9 +44,9 @@ def watch(run: ProjectRun) -> Callable[[], None]:
         except Exception:
             log.exception("project %d: new labels wait for the end of the round", run.id)
         finally:
-            looked, busy = time.monotonic(), False
+            checked, busy = time.monotonic(), False
 
-    return look
+    return check
 
 
 def may_react(run: ProjectRun) -> bool:

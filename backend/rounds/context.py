@@ -168,7 +168,7 @@ class ProjectRun(Context):
         """A progress bar under a title, also stored with the running round for the web server to show."""
         since, written = time.time(), time.monotonic()
         number = self.project.round
-        look = self.watch(self) if self.watch is not None else None
+        check = self.watch(self) if self.watch is not None else None
 
         def note(done: int, total: int) -> None:
             nonlocal written
@@ -178,8 +178,8 @@ class ProjectRun(Context):
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
                 with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
                     self.store.of(self.id).rounds.set(number, progress=progress)
-            if look is not None:
-                look()
+            if check is not None:
+                check()
 
         with self.bar(f"project {self.id}: {title}") as shown:
             yield note

@@ -8,12 +8,15 @@ from tests.backend.rounds.test_class_names import DESCRIPTIONS, PATHS, TAXONOMY
 from tests.conftest import labeled_sentences
 from tests.real import BATCH, CONFIG, Team
 
+NESTED = TAXONOMY.replace("<Taxonomy", '<Choices allowNested="true"').replace("</Taxonomy", "</Choices")
 SEVERAL = CONFIG.replace('toName="text"', 'toName="text" choice="multiple"')
 
 
-@pytest.mark.parametrize("label_config", [CONFIG, SEVERAL, TAXONOMY], ids=["single", "several", "taxonomy"])
+@pytest.mark.parametrize(
+    "label_config", [CONFIG, SEVERAL, TAXONOMY, NESTED], ids=["single", "several", "taxonomy", "nested"]
+)
 def test_suggestions_and_an_order_before_the_first_label(team: Team, label_config: str) -> None:
-    described = {path: DESCRIPTIONS[name] for path, name in PATHS.items()} if label_config == TAXONOMY else DESCRIPTIONS
+    described = {path: DESCRIPTIONS[name] for path, name in PATHS.items()} if "living" in label_config else DESCRIPTIONS
     team.create([text for text, _ in labeled_sentences(60)], label_config)
     team.connect(class_names=True, descriptions=described, audit_share=0.0)
     team.wait_for_round(1)

@@ -25,13 +25,16 @@ PATHS = {"fruit": "living / fruit", "animal": "living / animal", "tool": "tool"}
 
 
 MARKUP = config("spans").replace("<Text ", "<HyperText ")
+DIALOGUE = config("spans").replace("<Text ", "<Paragraphs ").replace("Labels", "ParagraphLabels")
 
 
-def fields(text: str, label_config: str) -> dict[str, str]:
-    """The data of a task: of two texts compared, a field for each; HTML where that is what is shown."""
+def fields(text: str, label_config: str) -> dict[str, Any]:
+    """The data of a task: of two texts compared, a field for each; HTML or turns where that is what is shown."""
     _, left, right = sides(text)
     if label_config == MARKUP:
         text = "<p>" + text.replace("\r\n", "\n ").replace(" the ", "<b> the </b>") + "</p><p>and more</p>"
+    if label_config == DIALOGUE:
+        return {"text": [{"author": "", "text": text}, {"author": "Bo", "text": "and more"}]}
     return {"text": left, "other": right} if right else {"text": text}
 
 
@@ -54,11 +57,12 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
         (("spans",), config("spans")),
         (("classification",), TAXONOMY),
         (("spans",), MARKUP),
+        (("spans",), DIALOGUE),
         (("pairwise",), config("pairwise")),
         (("generation",), config("generation")),
         (("spans", "classification", "regression"), config("spans", "classification", "regression")),
     ],
-    ids=["multiple", "rating", "labels", "taxonomy", "markup", "pairwise", "answers", "several"],
+    ids=["multiple", "rating", "labels", "taxonomy", "markup", "dialogue", "pairwise", "answers", "several"],
 )
 def test_a_suggestion_is_accepted_as_it_is(
     team: Team, tiny_encoder: Path, tiny_decoder: Path, kinds: tuple[str, ...], label_config: str
@@ -99,6 +103,6 @@ def test_a_suggestion_is_accepted_as_it_is(
         annotation = team.call("GET", f"/api/annotations/{made}/")
         assert annotation["result"] == suggestion["result"]
         text = text_of(team.call("GET", f"/api/tasks/{suggestion['task']}/")["data"], spec)
-        values = values_of(annotation, spec)
+        values = values_of(annotation, spec, text)
         unscored = [{k: v for k, v in region.items() if k != "score"} for region in suggestion["result"]]
         assert spelled(spec, values, text) == unscored

@@ -25,6 +25,7 @@ BY_TAG: dict[str, Kind] = {
     "Number": "regression",
     "Labels": "spans",
     "HyperTextLabels": "spans",
+    "ParagraphLabels": "spans",
     "Pairwise": "pairwise",
     "TextArea": "generation",
 }

@@ -32,9 +32,10 @@ class ControlKind(Protocol):
     def read(self, tag: Any) -> Control:
         """The control of an XML element. Raises `UnsupportedConfigError` with a message that names it."""
 
-    def value(self, control: Control, regions: Sequence[Region]) -> Any | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> Any | None:
         """The value of one annotation's regions of this control; None if they give no label.
 
+        text: of the task, if known. Spans in dialogues need it, others are checked against it.
         Raises `UnusableError` if they give one that cannot be learned.
         """
 

@@ -41,7 +41,7 @@ class Single:
         """The control; classes have the names used in results: the alias where a choice has one."""
         return _read(tag, "classification", 2)
 
-    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> str | None:
         """The class; None if none was chosen."""
         found: str | None = only([name for each in regions for name in _chosen(control, each)])
         return found
@@ -72,7 +72,7 @@ class Multiple:
         """The control."""
         return _read(tag, "multilabel", 1)
 
-    def value(self, control: Control, regions: Sequence[Region]) -> list[str]:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> list[str]:
         """The choices in the config's order, unknown ones last. No choice is a value, too: the empty list."""
         chosen = {name for each in regions for name in _chosen(control, each)}
         return [name for name in control.target.classes if name in chosen] + sorted(chosen - {*control.target.classes})

@@ -37,7 +37,7 @@ class Numbers:
             )
         return Control(Target(str(tag.get("name")), "regression", low=low, high=high, step=step), "", tag.tag.lower())
 
-    def value(self, control: Control, regions: Sequence[Region]) -> float | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> float | None:
         """The number."""
         found = only([each["value"].get(control.type) for each in regions])
         if found is None:

@@ -23,7 +23,7 @@ class Pairwise(Single):
         """
         return Control(Target(str(tag.get("name")), "pairwise", SIDES), "", "pairwise")
 
-    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> str | None:
         """The side."""
         chosen: str | None = only([each["value"].get("selected") for each in regions])
         if chosen is not None and chosen not in SIDES:

@@ -1,4 +1,4 @@
-"""`<Labels>` on a text, and `<HyperTextLabels>`: spans of characters.
+"""`<Labels>` and `<HyperTextLabels>` on a text, `<ParagraphLabels>` on a dialogue: spans of characters.
 
 `start` and `end` are offsets in the task's string. Label Studio counts code points, as Python does, and a carriage
 return with a line feed as two (its editor's selection-tools.js and domManager.ts).
@@ -15,6 +15,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
+from backend.labelstudio.controls import dialogue
 from backend.labelstudio.controls.base import Output, Region, UnusableError, classes, labels, listed, region
 from backend.labelstudio.task_spec import Control
 from backend.labelstudio.unusable import Reason
@@ -33,15 +34,14 @@ class Spans:
         """The control."""
         return Control(Target(str(tag.get("name")), "spans", classes(tag, labels(tag), 1)), "", tag.tag.lower())
 
-    def value(self, control: Control, regions: Sequence[Region]) -> list[Span] | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> list[Span] | None:
         """The spans in order of `start`, perhaps none."""
         spans: list[Span] = []
         for each in regions:
             value = each["value"]
-            places = value.get("globalOffsets") if control.in_markup else value
-            if not isinstance(places, Mapping):
-                raise UnusableError(Reason.NO_OFFSETS)
-            start, end = _offset(places.get("start")), _offset(places.get("end"))
+            start, end = _in_dialogue(value, text) if control.in_dialogue else _in_text(value, control)
+            if text is not None and end > len(unmarked(text)):
+                raise UnusableError(Reason.OUTSIDE)
             names = listed(value.get(control.type))
             if len(names) != 1:
                 raise UnusableError(Reason.SEVERAL_LABELS)
@@ -62,9 +62,13 @@ class Spans:
         """One region per span, with an id derived from its offsets and class: results with spans need unique ids."""
         found, plain = [], unmarked(text)
         for start, end, name in value:
-            places: dict[str, Any] = {"start": start, "end": end}
-            if control.in_markup:
+            places: dict[str, Any] | None = {"start": start, "end": end}
+            if control.in_dialogue:
+                places = dialogue.place(start, end, text)
+            elif control.in_markup:
                 places = {"start": _NOWHERE, "end": _NOWHERE, "startOffset": 0, "endOffset": 0, "globalOffsets": places}
+            if places is None:
+                continue
             made = region(control, {**places, "text": plain[start:end], control.type: [name]})
             key = f"{control.name}:{start}:{end}:{name}".encode("utf-8", "surrogatepass")
             found.append({"id": blake2b(key, digest_size=5).hexdigest(), **made})
@@ -79,6 +83,22 @@ class Spans:
                 found.append([start, end, learned.classes[row]])
                 confidence = min(confidence, probability)
         return found, confidence
+
+
+def _in_text(value: Mapping[str, Any], control: Control) -> tuple[int, int]:
+    places = value.get("globalOffsets") if control.in_markup else value
+    if not isinstance(places, Mapping):
+        raise UnusableError(Reason.NO_OFFSETS)
+    return _offset(places.get("start")), _offset(places.get("end"))
+
+
+def _in_dialogue(value: Mapping[str, Any], text: str | None) -> tuple[int, int]:
+    if text is None:
+        raise UnusableError(Reason.NO_OFFSETS)
+    try:
+        return dialogue.offsets(value, text)
+    except (IndexError, ValueError):
+        raise UnusableError(Reason.OUTSIDE) from None
 
 
 def _offset(value: Any) -> int:

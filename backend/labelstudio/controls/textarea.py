@@ -20,7 +20,7 @@ class Answers:
         """The control."""
         return Control(Target(str(tag.get("name")), "generation"), "", "textarea")
 
-    def value(self, control: Control, regions: Sequence[Region]) -> str | None:
+    def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> str | None:
         """The answer; several entries of one annotator become its lines. None if there is only white space."""
         lines = [line for each in regions for line in _lines(each["value"].get("text"))]
         answer = "\n".join(lines)

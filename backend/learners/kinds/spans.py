@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import regex  # type: ignore[import-untyped]
 import torch
 
 from backend.learners.base import UncertaintyOptions
@@ -15,6 +16,7 @@ from backend.targets import Target, unmarked
 
 _IGNORED = -100  # tag of tokens without characters, such as special tokens
 _OUTSIDE = 0
+_CHARACTER = regex.compile(r"\X")  # as readers see it: a letter with its accents, an emoji sequence (Unicode, UAX 29)
 _MAX_WEIGHT = 10.0  # upper bound of the weight of tokens in spans
 
 
@@ -120,7 +122,10 @@ class SpansHead(TargetHead):
 
 
 def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequence[int]], text: str) -> list[_Found]:
-    """Tags of L tokens → spans. An inside tag without a beginning starts a span. Outer white space is removed."""
+    """Tags of L tokens → spans. An inside tag without a beginning starts a span.
+
+    Outer white space is removed, and characters as readers see them stay whole.
+    """
     spans: list[_Found] = []
     open_class = -1
     tokens: list[int] = []
@@ -131,6 +136,7 @@ def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequen
         start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
         inner = text[start:end]
         start, end = start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
+        start, end = _whole(text, start, end)
         if start < end and (not spans or spans[-1].end <= start):  # tokens of one character may have the same offsets
             logs = torch.tensor([probs[token] for token in tokens]).clamp(min=1e-30).log()
             spans.append(_Found(start, end, open_class, float(logs.mean().exp())))
@@ -146,3 +152,14 @@ def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequen
         open_class, tokens = row, [token]
     close()
     return spans
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range extended to whole characters."""
+    if not text.isascii():
+        for found in _CHARACTER.finditer(text):
+            if found.start() < start < found.end():
+                start = found.start()
+            if found.start() < end < found.end():
+                end = found.end()
+    return start, end

@@ -33,13 +33,20 @@ class Adapters:
         return self._bare if self._peft is None else self._peft.get_base_model()
 
     def add(self, adapter: str, config: LoraConfig) -> None:
-        """Add a new adapter and activate it."""
+        """Add a new adapter and activate it. Raises `ModelError` if peft cannot adapt this architecture."""
         from peft import get_peft_model
 
-        if self._peft is None:
-            self._peft = get_peft_model(self._bare, config, adapter_name=adapter)
-        else:
-            self._peft.add_adapter(adapter, config)
+        try:
+            if self._peft is None:
+                self._peft = get_peft_model(self._bare, config, adapter_name=adapter)
+            else:
+                self._peft.add_adapter(adapter, config)
+        except ValueError as error:
+            reason = str(error).splitlines()[0][:200]
+            raise ModelError(
+                f"a LoRA adapter cannot be added to this base model ({reason}); choose an encoder such as minilm or "
+                "multilingual, or a causal decoder of transformers' usual kind"
+            ) from None
         self.activate(adapter)
 
     def load(self, adapter: str, folder: Path) -> None:

@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
+from backend.learners.models import trial
 from backend.learners.models.adapters import Adapters
 from backend.learners.models.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
 from backend.learners.models.loading import best_device, config_of, is_decoder, path_of, tokenizer_of, weights_of
@@ -49,19 +50,13 @@ class BaseModel:
         self.tokenizer.padding_side = "right"
         bare = whole.base_model if self.is_decoder else whole
         self.adapters = Adapters(bare)
-        self.dimensions = int(getattr(self.config, "hidden_size", bare.get_input_embeddings().weight.shape[1]))
+        self.max_positions = trial.positions(bare, self.config)  # the longest input of one forward pass, in tokens
+        self.dimensions = trial.dimensions(self)
         self.parameters = sum(p.numel() * (1 if p.is_floating_point() else 2) for p in bare.parameters())  # 4-bit pairs
         self.writer: Any = None  # decoders: the model with its output layer, used for generation
         if self.is_decoder:
             self.writer = whole
             self.writer.generation_config = GenerationConfig()  # the model's defaults would change ours
-
-    @property
-    def max_positions(self) -> int:
-        """The longest input of one forward pass, in tokens."""
-        positions = getattr(self.config, "max_position_embeddings", None) or 1_000_000
-        offset = 2 if getattr(self.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert") else 0
-        return int(positions) - offset
 
     def tokenize(self, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None) -> list[list[int]]:
         """Token ids of each text, or pair of texts, after the model's prefix, truncated to `max_length`."""

@@ -29,13 +29,18 @@ CONFIGS = {
     "number": '<Number name="c" toName="t" min="-2" max="9.5"/>',
     "labels": '<Labels name="c" toName="t"><Label value="PER"/><Label value="Or g" alias="ORG"/></Labels>',
     "markup": '<Labels name="c" toName="t"><Label value="PER"/><Label value="ORG"/></Labels>',
+    "nested": '<Choices name="c" toName="t" allowNested="true"><Choice value="A"><Choice value="B"/>'
+    '<Choice value="中"/></Choice><Choice value="D"/></Choices>',
+    "several nested": '<Choices name="c" toName="t" allowNested="true" choice="multiple"><Choice value="A">'
+    '<Choice value="B"/></Choice><Choice value="D"/></Choices>',
+    "hypertextlabels": '<HyperTextLabels name="c" toName="t"><Label value="PER"/></HyperTextLabels>',
     "pairwise": '<Text name="u" value="$other"/><Pairwise name="c" toName="t,u"/>',
     "answers": '<TextArea name="c" toName="t"/>',
 }
 
 
 def spec_of(name: str) -> TaskSpec:
-    shown = "HyperText" if name == "markup" else "Text"
+    shown = "HyperText" if name in ("markup", "hypertextlabels") else "Text"
     return parse(f'<View><{shown} name="t" value="$text"/>{CONFIGS[name]}</View>')
 
 

@@ -60,7 +60,10 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
             config('<Pairwise name="p" toName="t,u"/><Pairwise name="r" toName="u,t"/>', THREE),
             "<Pairwise> 'p' and 'r' compare different texts",
         ),
-        (config(LABELS, '<Paragraphs name="t" value="$h"/>'), "labels spans of <Paragraphs>"),
+        (
+            config(LABELS, '<Paragraphs name="t" value="$h"/>'),
+            "cannot mark <Paragraphs>; use <Labels> on",
+        ),
         (config(TWO, '<Text name="t" value="$a" valueType="url"/>'), "reads its text from a URL"),
         (
             config(LABELS + TWO.replace('toName="t"', 'toName="u"'), THREE),

@@ -251,6 +251,19 @@ def test_outer_white_space_orphans_and_shared_characters_when_decoding() -> None
     assert decode([1], [1], [(0, 1)], text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "offsets", "span"),
+    [
+        ("Universite\u0301 de Sherbrooke", (0, 10), (0, 11)),  # a decomposed accent
+        ("a 👩\u200d👩\u200d👧 family", (2, 3), (2, 7)),
+        ("a 👩\u200d👩\u200d👧 family", (4, 7), (2, 7)),
+        ("plain text", (0, 5), (0, 5)),
+    ],
+)
+def test_spans_hold_whole_characters(text: str, offsets: tuple[int, int], span: tuple[int, int]) -> None:
+    assert [s[:2] for s in decode([1], [1], [offsets], text)] == [span]
+
+
 def test_what_is_cut_off_teaches_nothing(base: BaseModel, tmp_path: Path) -> None:
     texts = ["the saw " * 40] * 4
     values = [{"things": [[300, 303, "tool"]]}] * 4

@@ -1,0 +1,68 @@
+"""Suggestions as the editor shows them: ticked, highlighted, filled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config import parse
+from backend.labelstudio.predictions import spelled
+from tests.browser.conftest import PATIENCE, Person
+from tests.real import Team
+
+NESTED = '<Choice value="goods"><Choice value="fruit"/><Choice value="tool"/></Choice><Choice value="none"/>'
+TURNS = [("Ann", "Hello 😀 there"), ("Bo", ""), ("Cy", "Hi Bob")]
+DIALOGUE = [{"author": author, "text": text} for author, text in TURNS]
+
+
+def suggest(person: Person, team: Team, config: str, data: dict[str, Any], values: dict[str, Any]) -> None:
+    """Import a prediction with these values, and open the task."""
+    spec = parse(config)
+    team.create([data], config)
+    (task,) = team.call("GET", f"/api/tasks?project={team.id}&fields=all")["tasks"]
+    result = spelled(spec, values, text_of(data, spec))
+    prediction = {"task": task["id"], "result": result, "score": 0.5, "model_version": "m"}
+    team.call("POST", "/api/predictions/", prediction)
+    team.call("PATCH", f"/api/projects/{team.id}/", {"model_version": "m", "show_collab_predictions": True})
+    person.start_labeling(team.id)
+
+
+@pytest.mark.parametrize("choice", ["single", "multiple"])
+def test_nested_choices_are_ticked(person: Person, team: Team, choice: str) -> None:
+    config = (
+        f'<View><Text name="t" value="$text"/><Choices name="c" toName="t" allowNested="true" choice="{choice}">'
+        f"{NESTED}</Choices></View>"
+    )
+    value: Any = "goods / fruit" if choice == "single" else ["goods / fruit", "none"]
+    suggest(person, team, config, {"text": "a pear"}, {"c": value})
+    wanted = ["fruit"] if choice == "single" else ["fruit", "none"]
+    expect(person.page.locator("input:checked").first).to_be_visible(timeout=PATIENCE)
+    assert person.chosen() == wanted
+
+
+def test_spans_in_a_dialogue_are_highlighted(person: Person, team: Team) -> None:
+    config = (
+        '<View><ParagraphLabels name="l" toName="d"><Label value="A"/></ParagraphLabels>'
+        '<Paragraphs name="d" value="$d" layout="dialogue"/></View>'
+    )
+    spec = parse(config)
+    text = text_of({"d": DIALOGUE}, spec).replace("\u2029", "")
+    spans = [[text.index(each), text.index(each) + len(each), "A"] for each in ("😀", "Bob")]
+    suggest(person, team, config, {"d": DIALOGUE}, {"l": spans})
+    marked = person.page.locator(".htx-highlight")
+    expect(marked).to_have_count(2, timeout=PATIENCE)
+    assert marked.all_text_contents() == ["😀", "Bob"]
+
+
+def test_spans_in_html_are_highlighted(person: Person, team: Team) -> None:
+    config = (
+        '<View><HyperTextLabels name="l" toName="h"><Label value="A"/></HyperTextLabels>'
+        '<HyperText name="h" value="$h" inline="true"/></View>'
+    )
+    suggest(person, team, config, {"h": "<p>Dear <b>Ann</b>,</p>"}, {"l": [[5, 8, "A"]]})
+    marked = person.page.locator(".htx-highlight")
+    expect(marked).to_have_count(1, timeout=PATIENCE)
+    assert marked.all_text_contents() == ["Ann"]
