@@ -167,7 +167,7 @@ class Client(Api):
     def delete_backend(self, backend_id: int) -> None:
         """Remove an ML backend from its project."""
         with self.explaining(f"remove ML backend {backend_id}"):
-            self.request("DELETE", f"api/ml/{backend_id}")
+            self._delete(f"api/ml/{backend_id}")
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """The webhooks of a project, as Label Studio's API returns them."""
@@ -187,7 +187,15 @@ class Client(Api):
     def delete_webhook(self, webhook_id: int) -> None:
         """Delete a webhook."""
         with self.explaining(f"delete webhook {webhook_id}"):
-            self.request("DELETE", f"api/webhooks/{webhook_id}/")
+            self._delete(f"api/webhooks/{webhook_id}/")
+
+    def _delete(self, path: str) -> None:
+        """Delete something that another process may have deleted meanwhile."""
+        try:
+            self.request("DELETE", path)
+        except RefusedCallError as error:
+            if error.status != 404:
+                raise
 
     def _pages(
         self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str

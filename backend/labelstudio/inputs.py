@@ -45,8 +45,8 @@ def text_of(data: object, spec: TaskSpec) -> str:
     whole = with_sides(context, *compared) if compared else context
     if not whole.replace("\x1e", "").strip():  # also of white space alone there is nothing to learn
         return ""
-    # JSON may contain half of a surrogate pair, which databases and tokenizers reject.
-    return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    # JSON may contain half of a surrogate pair, which databases and tokenizers reject, and PostgreSQL rejects NUL.
+    return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", " ")
 
 
 def fields_of(data: object) -> list[str]:

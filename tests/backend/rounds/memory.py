@@ -26,7 +26,7 @@ class Memory:
         self.existing: set[str] = set()
 
     def put(self, task_id: int, label: Any = None, **data: Any) -> None:
-        """label: a choice, or the whole `value` of a result."""
+        """label: a choice, the `value` of a result, or a whole `result`, which is a list."""
         self.clock += timedelta(seconds=1)
         self.tasks[task_id] = (data or {"text": f"t{task_id}"}, label, self.clock)
 
@@ -91,9 +91,10 @@ def _spell(moment: datetime) -> str:
 
 def _annotation(number: int, label: Any) -> dict[str, Any]:
     value = {"choices": [label]} if isinstance(label, str) else label
+    result = [{"from_name": "topic", "type": "choices", "value": value}]
     return {
         "id": number,
         "completed_by": 1,
         "lead_time": 9.0,
-        "result": [{"from_name": "topic", "type": "choices", "value": value}],
+        "result": label if isinstance(label, list) else result,
     }

@@ -9,10 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend
 from backend.learners.models.cache import BaseModels
+from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context
 from backend.rounds.engine.notifier import due
 from backend.rounds.steps.sync import sync
@@ -22,6 +25,8 @@ from backend.targets import sides
 from tests.backend.rounds.memory import START, Memory
 from tests.backend.steps import do, opened
 from tests.backend.web.test_ml import CONFIG
+
+KEYS = st.sampled_from(["value", "choices", "type", "from_name", "text", "start", "labels", "number"])
 
 
 @contextlib.contextmanager
@@ -239,7 +244,9 @@ def test_a_queue_that_somebody_switched_off_comes_back(store: Store, there: Memo
 def test_what_cannot_be_learned_is_put_aside_and_named(
     store: Store, there: Memory, look: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    for number, label in enumerate(("fruit", {"choices": 5}, [1], {"choices": ["fruit", "tool"]}, 10**400, "tool"), 1):
+    for number, label in enumerate(
+        ("fruit", {"choices": 5}, {"choices": [["a"]]}, {"choices": ["fruit", "tool"]}, 10**400, "tool"), 1
+    ):
         there.put(number, label)
     there.put(7, "fruit", text=" ", other="field")
     look()
@@ -251,6 +258,31 @@ def test_what_cannot_be_learned_is_put_aside_and_named(
     assert store.projects.get(7).unread == {"task": 7, "fields": ["text", "other"]}
     assert store.of(7).tasks.without_text() == [7]
     assert 7 not in store.of(7).tasks.listed_waiting(audit=False).ids
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(result=st.lists(JSON | st.fixed_dictionaries({
+    "from_name": st.just("topic"), "type": st.just("choices"), "value": JSON | st.fixed_dictionaries({"choices": JSON})
+}), min_size=1, max_size=3), text=JSON)  # fmt: skip
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+def test_whatever_was_stored_keeps_nothing_else_from_being_learned(
+    store: Store, there: Memory, look: Callable[[], None], result: list[Any], text: Any
+) -> None:
+    there.put(1, "fruit")
+    there.put(2, result)
+    there.put(3, "tool", text=text)
+    look()
+    found = labels(store)
+    assert found[1] == "fruit"
+    assert isinstance(found.get(2), str | None)
+    context = Context(store=store, client=there, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
+    assert reconcile(opened(context)) == ""
 
 
 def test_annotations_that_came_without_a_mark_are_found_by_their_count(
