@@ -119,7 +119,12 @@ class Examination:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
         texts = ", ".join(source.value for source in spec.inputs)
-        return self._ok("label_config", f"learns {controls} from {texts}")
+        learns = f"learns {controls} from {texts}"
+        if spec.left_out:
+            return self._warning(
+                "label_config", f"{learns}. Left out: {' '.join(spec.left_out)}", "see the docs: labels"
+            )
+        return self._ok("label_config", learns)
 
     def _reached(self, url: str) -> Finding:
         """Have Label Studio call this backend. Its error message shows what blocks the connection."""

@@ -85,7 +85,7 @@ def _dialogue(value: Any, source: Input) -> str:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            return str(value)
+            value = [{source.text_key: value}]
     turns = value if isinstance(value, list) else []
     lines = [(_word(turn, source.author_key), _word(turn, source.text_key)) for turn in turns]
     if source.is_marked:

@@ -25,7 +25,15 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
     ignore: names of controls that are not learned; they may be unsupported.
     """
     tags, names = _named(label_config)
-    controls = tuple(_control(tags[name], tags) for name in names if name not in ignore)
+    controls, left_out = [], []
+    for name in names:
+        try:
+            if name not in ignore:
+                controls.append(_control(tags[name], tags))
+        except unsupported.LeftOutError as error:
+            left_out.append(error)
+    if not controls and left_out:
+        raise left_out[0]
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
     sources = list(dict.fromkeys(name for control in controls for name in control.labels))
@@ -39,7 +47,8 @@ def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
         others = []
     unsupported.refuse_combined(controls, marking)
     read = [inputs.read(tags[name]) for name in tags if name in {*sources, *others}]
-    return TaskSpec(controls, tuple(replace(each, is_marked=marking is not None) for each in read))
+    read = [replace(each, is_marked=marking is not None) for each in read]
+    return TaskSpec(tuple(controls), tuple(read), tuple(map(str, left_out)))
 
 
 def refuse_unknown(ignored: Collection[str], label_config: str) -> None:

@@ -57,6 +57,7 @@ class TaskSpec:
 
     controls: tuple[Control, ...]
     inputs: tuple[Input, ...]
+    left_out: tuple[str, ...] = ()  # a sentence for each control that is not learned beside the others
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -13,6 +13,10 @@ from backend.labelstudio.task_spec import Control
 from backend.targets import Kind
 
 
+class LeftOutError(UnsupportedConfigError):
+    """A control that can be left out if another one can be learned: it has no results of whole tasks, or no text."""
+
+
 def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
     """The kind of a control. Raises `UnsupportedConfigError` if it cannot be learned. tags: all named ones, by name."""
     kind = BY_TAG.get(tag.tag)
@@ -23,7 +27,8 @@ def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
             raise _refusal(tag, f"has {flag}: labels of regions are not supported; {SUPPORTED} are")
     repeater = next(tag.iterancestors("Repeater"), None)
     if repeater is not None:
-        raise _refusal(tag, f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task")
+        why = f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task"
+        raise LeftOutError(str(_refusal(tag, why)))
     source = tag.get("apiUrl") or tag.get("value") or ""
     if tag.get("apiUrl") or "$" in source:
         raise _refusal(tag, f"takes its choices from {source}; supported are choices in the label config")
@@ -53,7 +58,8 @@ def refuse_combined(controls: Sequence[Control], marking: Control | None) -> Non
 def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:
     names = labeled(tag)
     if not names:
-        raise _refusal(tag, 'does not name the text that it labels; add toName="…" with the name of one')
+        why = 'does not name the text that it labels; add toName="…" with the name of one'
+        raise LeftOutError(str(_refusal(tag, why)))
     if kind == "pairwise" and (len(names) != 2 or names[0] == names[1]):
         raise _refusal(tag, 'compares two texts: name both, as in toName="answer_1,answer_2"')
     for name in names if kind == "pairwise" else names[:1]:

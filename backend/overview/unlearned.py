@@ -57,9 +57,10 @@ def without_text(store: Store, project: Project) -> WithoutText | None:
     found = tasks.without_text()
     if not found:
         return None
-    seen = project.unread or {"task": found[0], "fields": []}
+    seen = project.unread or {}
+    task, fields = (seen["task"], seen["fields"]) if seen.get("task") in found else (found[0], [])
     values = [source.value for source in spec_of(project).inputs]
-    return {"tasks": len(found), "of": tasks.count(), "values": values, "task": seen["task"], "fields": seen["fields"]}
+    return {"tasks": len(found), "of": tasks.count(), "values": values, "task": task, "fields": fields}
 
 
 def unlearned(store: Store, project: Project) -> list[Unlearned]:

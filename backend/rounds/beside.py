@@ -16,7 +16,9 @@ from backend.rounds.steps import react, sync
 
 log = logging.getLogger(__name__)
 
-_EVERY = 3.0  # seconds between checks for events
+_EVERY = 3.0  # seconds between checks for events, and at least
+_TIMES = 3.0  # the time that the last labels took, so that the round goes on
+_AFTER_ERROR = 60.0  # seconds
 
 
 def watch(run: ProjectRun) -> Callable[[], None]:
@@ -25,23 +27,25 @@ def watch(run: ProjectRun) -> Callable[[], None]:
     It runs in the thread of the computation, so that only one queue is published at a time. The base model is at work
     meanwhile, so that only stored vectors are used.
     """
-    seen, checked, busy = run.events["mark"], time.monotonic(), False
+    seen, pause, checked, busy = run.events["mark"], _EVERY, time.monotonic(), False
 
     def check() -> None:
-        nonlocal seen, checked, busy
-        if busy or time.monotonic() - checked < _EVERY:
+        nonlocal seen, pause, checked, busy
+        if busy or time.monotonic() - checked < pause:
             return
-        checked, busy = time.monotonic(), True
+        began, busy = time.monotonic(), True
         try:
             newest = run.store.events.newest().get(run.id, 0)
             if newest > seen and may_react(run):
                 _handle(run)
-            seen = max(seen, newest)
+            seen, pause = max(seen, newest), max(_EVERY, _TIMES * (time.monotonic() - began))
         except FencedError:
             raise
         except BackendError as error:  # the round handles them later
+            pause = _AFTER_ERROR
             log.info("project %d: new labels wait for the end of the round: %s", run.id, error)
         except Exception:
+            pause = _AFTER_ERROR
             log.exception("project %d: new labels wait for the end of the round", run.id)
         finally:
             checked, busy = time.monotonic(), False
@@ -50,8 +54,10 @@ def watch(run: ProjectRun) -> Callable[[], None]:
 
 
 def may_react(run: ProjectRun) -> bool:
-    """Whether there is an adapter whose head can follow labels while the round computes."""
-    return run.number is not None and run.accelerate_config is None and run.options.react and bool(run.project.adapter)
+    """Whether the adapter in service is one from before the round, whose head can follow labels."""
+    if run.number is None or run.accelerate_config is not None or not run.options.react:
+        return False
+    return run.fresh().project.adapter not in (0, run.version)
 
 
 def _handle(run: ProjectRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +32,8 @@ _SEPARATORS = (" / ", " > ", " | ", " → ")  # between the parts of a path, in 
 def joined(paths: Sequence[tuple[str, ...]]) -> list[str]:
     """The name of each path's class: its parts, separated by what keeps all names different."""
     every = [[separator.join(path) for path in paths] for separator in _SEPARATORS]
-    return next((names for names in every if len(set(names)) == len(paths)), every[0])
+    every.append([json.dumps(path, ensure_ascii=False) for path in paths])
+    return next(names for names in every if len(set(names)) == len(set(paths)))
 
 
 class Single:

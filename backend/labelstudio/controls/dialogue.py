@@ -35,7 +35,7 @@ def turns(text: str) -> list[Turn]:
     places = [place for place, character in enumerate(text) if character == MARK]
     for number, place in enumerate(places):
         following = places[number + 1] if number + 1 < len(places) else None
-        end = len(text) if following is None else text.rindex("\n", 0, following)
+        end = len(text) if following is None else max(place + 1, text.rfind("\n", 0, following))
         found.append(Turn(place - number, end - number - 1))
     return found
 

@@ -56,7 +56,7 @@ def train(
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
     _train_one(base, (texts, values), targets, options, folder, warm_start, unlabeled, team,
-               _part(progress, 0, members))  # fmt: skip
+               _part(progress, 0, members), always=committee is not None)  # fmt: skip
     if committee is None or committee.kind == "dropout":
         return
     (target,) = targets
@@ -74,7 +74,7 @@ def train(
             _train_one(
                 base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
                 _member_options(base, options, targets, member), member_folder(folder, member), None,
-                unlabeled, team, _part(progress, member, members),
+                unlabeled, team, _part(progress, member, members), always=True,
             )  # fmt: skip
 
 
@@ -102,7 +102,10 @@ def _train_one(
     unlabeled: NDArray[Any] | None,
     team: Team,
     progress: Progress,
+    *,
+    always: bool,
 ) -> None:
+    """always: fine-tune even where the names are enough, since a committee's members differ by their adapters."""
     folder.mkdir(exist_ok=True)
     texts, values = examples
     adapter = "in_training"  # "training" itself is an attribute of every torch module
@@ -111,7 +114,8 @@ def _train_one(
         heads = [head_of(target, base.dimensions) for target in targets]
         sample = np.empty((0, base.dimensions), np.float32) if unlabeled is None else unlabeled
         starts = [_start(base, head, texts, values, sample, options) for head in heads]
-        tuned = bool(texts) and not all(each is not None and each.prior.is_enough for each in starts)
+        enough = not always and all(each is not None and each.prior.is_enough for each in starts)
+        tuned = bool(texts) and not enough
         for head, start in zip(heads, starts, strict=True):
             if start is not None and tuned:
                 start.prior.start(head)

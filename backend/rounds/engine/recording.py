@@ -68,4 +68,5 @@ def fail(run: ProjectRun, message: str) -> None:
     run.store.projects.set(run.id, error=message, synced_at=time.time())
     if run.number is not None:
         run.rounds.set(run.number, state="failed", finished_at=time.time(), error=message)
-        run.tasks.unlearned(run.number)
+        if known is not None and known.adapter != run.version:  # its adapter, which knows them, is not in service
+            run.tasks.unlearned(run.number)

@@ -40,10 +40,14 @@ def publish(run: ProjectRun) -> None:
     run.rounds.set(run.number, queue=run.queue)
 
 
-def put_in_force(run: ProjectRun, queue: int) -> None:
-    """Import the predictions of a stored queue, switch the project to it, and delete the former one."""
+def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> None:
+    """Import the predictions of a stored queue, switch the project to it, and delete the former one.
+
+    computing: a round is reading the project's texts, so that no task is dropped now.
+    """
     found = run.client.project(run.id)
-    compare_tasks(run, found)
+    if not computing:
+        compare_tasks(run, found)
     items = _existing(run, run.rounds.queue(queue))
     if not items:  # everything is labeled: the former queue has nothing left to serve either
         return

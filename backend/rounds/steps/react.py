@@ -67,7 +67,7 @@ def follow(run: ProjectRun) -> int | None:
         run.store.files.scores(run.id, run.version, old).clear()
     changed = _is_other(run, queue)
     if changed:
-        put_in_force(refitted, queue)
+        put_in_force(refitted, queue, computing=run.number is not None)
     version = adapter_version(run.id, run.version, refitted.head)
     log.info("project %d: %s knows %d labels more than the adapter", run.id, version, len(new))
     return queue if changed else None

@@ -78,8 +78,16 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
 
 
 def read_labels(run: ProjectRun) -> None:
-    """Read the annotations that changed since the last sync, and nothing else. The next sync reads them again."""
-    _read(run, run.client.changed_tasks(run.id, _back(run.project.change_mark or _EVER), run.project.task_mark))
+    """Read the annotations that changed since the last sync, and nothing else. The next sync reads them again.
+
+    Texts stay as they are, since a round may be reading them; the labels of tasks whose text changed wait.
+    """
+    since = _back(run.project.change_mark or _EVER)
+    for page in run.client.changed_tasks(run.id, since, run.project.task_mark):
+        known = run.tasks.texts([task.id for task in page])
+        texts = {task.id: text_of(task.data, run.spec) for task in page}
+        same = [task for task in page if task.id in known and known[task.id].text == texts[task.id]]
+        _put_annotations(run, same, texts)
 
 
 def _follow_config(run: ProjectRun) -> ProjectRun:
@@ -105,6 +113,8 @@ def _follow_config(run: ProjectRun) -> ProjectRun:
     if old is None or (new.inputs, new.sides) != (old.inputs, old.sides):  # texts are read in another way
         values |= {"task_mark": 0, "unread": None}
     log.info("project %d: the label config changed", run.id)
+    for each in new.left_out:
+        log.warning("project %d: left out: %s", run.id, each)
     return run.set(**values)
 
 
@@ -150,17 +160,21 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
     """Store texts and labels of tasks with their annotations. Returns the latest change time of each page."""
     seen = []
     for page in pages:
-        texts = _put_texts(run, page)
-        parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
-        states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
-        _warn_of_unusable(run, parsed)
-        measures = run.options.ground_truth == "measure"
-        run.tasks.put_annotations(
-            [state._replace(ground_truth=measures and state.ground_truth) for state in states],
-            {task_id: [each.columns() for each in annotations] for task_id, annotations in parsed.items()},
-        )
+        _put_annotations(run, page, _put_texts(run, page))
         seen.append(max(_spelled(task.updated_at) for task in page))
     return seen
+
+
+def _put_annotations(run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapping[int, str]) -> None:
+    """Store the labels of tasks. texts: of each."""
+    parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
+    states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
+    _warn_of_unusable(run, parsed)
+    measures = run.options.ground_truth == "measure"
+    run.tasks.put_annotations(
+        [state._replace(ground_truth=measures and state.ground_truth) for state in states],
+        {task_id: [each.columns() for each in annotations] for task_id, annotations in parsed.items()},
+    )
 
 
 def _warn_of_unusable(run: ProjectRun, parsed: Mapping[int, Sequence[ReadAnnotation]]) -> None:

@@ -131,6 +131,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "seconds": charts.seconds(rounds, t) if rounds else None,
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
+        "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,
         "without_text": sentences.without_text(unlearned.without_text(store, project), t),

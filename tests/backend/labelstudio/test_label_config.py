@@ -171,6 +171,17 @@ def test_a_text_may_stand_between_its_tags() -> None:
     assert inside.inputs[0].value == "<p>Dear $name,</p>"
 
 
+def test_what_cannot_be_learned_is_left_out_beside_what_can() -> None:
+    repeated = '<Repeater on="$items"><Rating name="r_{{idx}}" toName="t"/></Repeater>'
+    spec = parse(config(TWO + repeated + '<Rating name="stars"/>', THREE))
+    assert [each.name for each in spec.controls] == ["c"]
+    first, second = spec.left_out
+    assert "is shown for each element of $items" in first
+    assert "does not name the text" in second
+    with pytest.raises(UnsupportedConfigError, match="does not name the text"):
+        parse(config('<Rating name="stars"/>', THREE))
+
+
 def test_nested_choices_are_paths() -> None:
     nested = (
         '<Choices name="c" toName="t" {}><Choice value="goods"><Choice value="fruit"/><Choice value="x" alias="y"/>'

@@ -30,6 +30,7 @@ def arriving(monkeypatch: pytest.MonkeyPatch, store: Store) -> list[int]:
             store.events.add(7, "ANNOTATION_CREATED")
 
     monkeypatch.setattr(beside, "_EVERY", 0.0)
+    monkeypatch.setattr(beside, "_TIMES", 0.0)
     monkeypatch.setattr(sync, "read_labels", read_labels)
     return waiting
 

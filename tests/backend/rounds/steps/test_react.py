@@ -27,7 +27,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The queues that were published."""
     found: list[int] = []
 
-    def publish(run: ProjectRun, queue: int) -> None:
+    def publish(run: ProjectRun, queue: int, **_: bool) -> None:
         found.append(queue)
         run.store.projects.set(run.id, queue=queue)
 
