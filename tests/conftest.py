@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AlbertConfig,
@@ -59,6 +60,9 @@ def pytest_configure() -> None:
     os.environ.setdefault("LSAL_LORA_LAYERS", "all")
     os.environ.setdefault("LSAL_REACT", "false")
     torch.set_num_threads(1)
+    # The same examples on every machine, however slow it is.
+    settings.register_profile("tests", deadline=None, derandomize=True)
+    settings.load_profile("tests")
 
 
 # Folders whose tests share a server, an image or a browser, and mostly wait for it. The longest first.
