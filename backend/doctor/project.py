@@ -122,7 +122,9 @@ class Examination:
         learns = f"learns {controls} from {texts}"
         if spec.left_out:
             return self._warning(
-                "label_config", f"{learns}. Left out: {' '.join(spec.left_out)}", "see the docs: labels"
+                "label_config",
+                f"{learns}. Left out: {' '.join(spec.left_out)}",
+                "set ignore_controls, or change the label config",
             )
         return self._ok("label_config", learns)
 

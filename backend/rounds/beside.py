@@ -16,9 +16,9 @@ from backend.rounds.steps import react, sync
 
 log = logging.getLogger(__name__)
 
-_EVERY = 3.0  # seconds between checks for events, and at least
-_TIMES = 3.0  # the time that the last labels took, so that the round goes on
-_AFTER_ERROR = 60.0  # seconds
+_EVERY = 3.0  # seconds between checks for events, at least
+_TIMES = 3.0  # and at least so many times as long as the last labels took, so that the round goes on
+_AFTER_ERROR = 60.0  # seconds until the next check
 
 
 def watch(run: ProjectRun) -> Callable[[], None]:

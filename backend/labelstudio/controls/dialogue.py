@@ -43,10 +43,11 @@ def turns(text: str) -> list[Turn]:
 def offsets(value: Mapping[str, Any], text: str) -> tuple[int, int]:
     """Start and end of a region. Raises `ValueError` or `IndexError` if it is not in the dialogue."""
     found = turns(text)
-    return tuple(  # type: ignore[return-value]
-        _offset(found[_count(value[turn])], _count(value[offset]), text)
-        for turn, offset in (("start", "startOffset"), ("end", "endOffset"))
-    )
+
+    def at(turn: str, offset: str) -> int:
+        return _offset(found[_count(value[turn])], _count(value[offset]), text)
+
+    return at("start", "startOffset"), at("end", "endOffset")
 
 
 def place(start: int, end: int, text: str) -> dict[str, Any] | None:
