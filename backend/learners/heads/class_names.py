@@ -80,8 +80,8 @@ class NamePrior:
     def is_enough(self) -> bool:
         """Whether a head corrected by the labels is better than an adapter: the names are right, the labels few.
 
-        Fine-tuning on less than about 4 labels per class forgets more of the names than it learns (77 bank intents),
-        unless the names know little (50 question types): see benchmarks/results/few_labels.md.
+        Fine-tuning on few labels per class forgets more of the names than it learns, unless the names know little. 77
+        bank intents: benchmarks/results/few_labels.md.
         """
         return self.labels < _FEW * len(self.weights) and self.right >= _RIGHT
 
