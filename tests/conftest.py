@@ -129,6 +129,12 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Undo what a command that ran in this process has set: several threads would wait for each other."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT of two layers, made on the spot, in a folder."""

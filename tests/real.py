@@ -131,7 +131,7 @@ class Team:
     def __init__(self, server: LabelStudioServer, backend: Backend, annotators: list[Annotator]) -> None:
         self.server, self.backend, self.annotators = server, backend, annotators
         self.http = httpx.Client(
-            base_url=server.url, headers={"Authorization": f"Token {server.owner.token}"}, timeout=120
+            base_url=server.url, headers={"Authorization": f"Token {server.owner.token}"}, timeout=300
         )
         self.id = 0
 
@@ -155,8 +155,13 @@ class Team:
             "basic_auth_pass": AUTH[1],
             "extra_params": extra_params,
         }
-        answer: dict[str, Any] = self.call("POST", "/api/ml/", model)
-        return answer
+        for _ in range(20):
+            answer = self.http.post("/api/ml/", json=model)
+            if "Read timed out" not in answer.text:  # Label Studio waits 3 s for the backend, too few if all are busy
+                break
+        assert answer.status_code < 400, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.http.request(method, path, json=body)

@@ -71,7 +71,7 @@ class LabelStudioServer:
     def sign_up(self, email: str) -> User:
         """Register another user on the sign-up page."""
         password = "annotator-" + secrets.token_urlsafe(9)
-        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=60) as browser:
+        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=300) as browser:
             page = browser.get("/user/signup/").text
             found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
             form = {"email": email, "password": password, "csrfmiddlewaretoken": found.group(1) if found else ""}

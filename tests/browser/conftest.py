@@ -24,7 +24,7 @@ from tests.servers import free_port
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
           "--no-first-run", "--disable-sync", "--enable-unsafe-swiftshader"]  # fmt: skip
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 300_000  # milliseconds, far more than needed on a quiet machine
 
 
 @pytest.fixture(scope="package")
@@ -34,6 +34,7 @@ def browser() -> Iterator[Browser]:
     For this folder only: while it runs, playwright has an event loop in this thread, beside which DBOS does not work.
     """
     program = os.environ.get("CHROMIUM") or next((found for name in _NAMES if (found := shutil.which(name))), None)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=program, args=_QUIET)
         yield found
@@ -97,7 +98,7 @@ class Person:
         page.wait_for_load_state("networkidle")  # it makes a draft first
         page.get_by_text("Data Import", exact=True).click()
         page.set_input_files("input[type=file]", file)
-        expect(page.get_by_text(file.name).first).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text(file.name).first).to_be_visible()
         page.wait_for_load_state("networkidle")
         page.get_by_text("Labeling Setup", exact=True).click()
         page.get_by_text("Custom template").click()
@@ -133,7 +134,7 @@ class Person:
         """The number of the task on the screen, once it is another than the one that was there."""
         place = self.page.locator(".lsf-current-task__task-id")
         pattern = re.compile(rf"^(?!{other_than}\b)\d+")
-        expect(place).to_have_text(pattern, timeout=PATIENCE)
+        expect(place).to_have_text(pattern)
         return int(re.findall(r"^\d+", place.inner_text())[0])
 
     def chosen(self) -> list[str]:

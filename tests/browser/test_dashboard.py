@@ -63,13 +63,13 @@ def test_it_tells_what_happens_without_being_loaded_again(
     page.locator("#quality summary").first.click()
     played.of(7).rounds.begin(4, reason="a reason of today")
     played.of(7).rounds.set(4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
-    expect(page.locator("#now")).to_contain_text("Training, 40%, about 2 minutes left", timeout=10_000)
+    expect(page.locator("#now")).to_contain_text("Training, 40%, about 2 minutes left")
     expect(page.locator("#now progress")).to_have_attribute("value", "0.4")
     expect(page.locator("#rounds")).to_contain_text("a reason of today")
     expect(page.locator("#quality table")).to_be_visible()
     played.of(7).rounds.set(4, state="failed", error="no luck", finished_at=time.time())
     played.projects.set(7, error="no luck")
-    expect(page.locator("#now .trouble")).to_contain_text("no luck", timeout=10_000)
+    expect(page.locator("#now .trouble")).to_contain_text("no luck")
     assert page.evaluate("() => window.loaded") == "once"
 
 
@@ -78,9 +78,9 @@ def test_it_is_right_after_the_network_was_away(url: str, played: Store, open_pa
     page.goto(f"{url}/ui/projects/7")
     page.context.set_offline(True)
     played.projects.set(7, paused=True)
-    expect(page.get_by_role("alert")).to_contain_text("may be out of date", timeout=15_000)
+    expect(page.get_by_role("alert")).to_contain_text("may be out of date")
     page.context.set_offline(False)
-    expect(page.locator("#now")).to_contain_text("Paused", timeout=10_000)
+    expect(page.locator("#now")).to_contain_text("Paused")
     expect(page.locator(".stale")).to_be_hidden()
     expect(page.locator("#announcement")).to_have_text("Paused")
 
@@ -142,7 +142,7 @@ def test_the_map_shows_the_text_under_the_pointer(url: str, played: Store, open_
     page.mouse.move(box["x"] + place[0] - 3, box["y"] + place[1] - 3)
     page.mouse.move(box["x"] + place[0], box["y"] + place[1], steps=4)
     text = played.of(7).tasks.texts([place[2]])[place[2]].text
-    expect(page.locator("#text")).to_contain_text(text, timeout=10_000)
+    expect(page.locator("#text")).to_contain_text(text)
 
 
 def test_a_text_that_looks_like_markup_does_nothing(url: str, played: Store, open_page: Callable[..., Page]) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
-from tests.browser.conftest import PATIENCE, Person
+from tests.browser.conftest import Person
 from tests.real import Team
 
 # Label Studio refuses to import a task without the field that follows a `$` at the very beginning.
@@ -36,7 +36,7 @@ def test_fields_of_many_kinds(person: Person, team: Team) -> None:
     team.create([DATA], config)
     person.start_labeling(team.id)
     shown = person.page.locator(".lsf-richtext__container")
-    expect(shown).to_have_count(len(texts), timeout=PATIENCE)
+    expect(shown).to_have_count(len(texts))
     spec = parse(config)
     by_editor = {each.value: shown.nth(row).text_content() for row, each in enumerate(spec.inputs)}
     by_us = {each.value: text_of(DATA, type(spec)(spec.controls, (each,))) for each in spec.inputs}

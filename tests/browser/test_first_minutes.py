@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from backend.store import Store
-from tests.browser.conftest import PATIENCE, Person
+from tests.browser.conftest import Person
 from tests.conftest import labeled_sentences
 from tests.real import AUTH, BATCH, CONFIG, Backend, Team, truth
 
@@ -24,7 +24,7 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
     team.id = project
 
     person.connect(project, backend.url, auth=AUTH, extra='{"strategy": "entropy", "cold_start_per_class": 0}')
-    expect(person.page.get_by_text("Connected", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_text("Connected", exact=True)).to_be_visible()
     team.wait_for_round(1)
 
     dashboard = open_page(http_credentials={"username": AUTH[0], "password": AUTH[1]})
@@ -41,13 +41,13 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
         served.append(person.task())
         person.choose(truth(person.text()))
         if number == 1:
-            expect(dashboard.locator("#now")).to_contain_text(f"Waiting for {BATCH - 1} more", timeout=PATIENCE)
+            expect(dashboard.locator("#now")).to_contain_text(f"Waiting for {BATCH - 1} more")
         person.submit()
     assert served == queue[:BATCH], "in the order that was published"
 
     # Nobody touches the dashboard: it tells by itself.
     team.wait_for_round(2)
-    expect(dashboard.locator("#rounds")).to_contain_text(f"{BATCH} newly labeled tasks", timeout=PATIENCE)
+    expect(dashboard.locator("#rounds")).to_contain_text(f"{BATCH} newly labeled tasks")
     expect(dashboard.locator("#adapters")).to_contain_text(f"p{project}-a1")
     expect(dashboard.locator("#queue tbody tr").first).to_contain_text(
         re.compile("unsure between|Held out|chosen by entropy")
@@ -81,7 +81,7 @@ def test_without_a_password_and_without_options(
     team.create(["a text"])
     url = served(store)
     person.connect(team.id, url)
-    expect(person.page.get_by_text("Connected", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_text("Connected", exact=True)).to_be_visible()
     project = store.projects.get(team.id)
     assert project is not None
     assert project.options == {}

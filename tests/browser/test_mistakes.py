@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backend.demo.label_studio import LabelStudioServer
-from tests.browser.conftest import PATIENCE, Person
+from tests.browser.conftest import Person
 from tests.real import AUTH, Backend, Team
 
 SPOILED = (AUTH[0], "wrong")
@@ -30,21 +30,21 @@ def test_a_wrong_setting_is_a_sentence_in_the_dialog(
 ) -> None:
     team.create(["a text"])
     person.connect(team.id, backend.url, auth=auth, extra=extra)
-    expect(person.page.get_by_text(sentence).first).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_text(sentence).first).to_be_visible()
 
 
 def test_a_label_config_that_cannot_be_learned(person: Person, backend: Backend, team: Team) -> None:
     team.create(["a text"], '<View><Text name="t" value="$text"/><DateTime name="when" toName="t"/></View>')
     person.connect(team.id, backend.url, auth=AUTH)
     said = person.page.get_by_text("DateTime name='when' is not supported; supported are Choices, Taxonomy").first
-    expect(said).to_be_visible(timeout=PATIENCE)
+    expect(said).to_be_visible()
 
 
 def test_a_backend_that_is_not_running(person: Person, team: Team) -> None:
     team.create(["a text"])
     person.connect(team.id, "http://localhost:9")
     said = person.page.get_by_text("Can't connect to ML backend http://localhost:9, health check failed").first
-    expect(said).to_be_visible(timeout=PATIENCE)
+    expect(said).to_be_visible()
 
 
 def test_a_blocked_private_address(
@@ -57,6 +57,4 @@ def test_a_blocked_private_address(
     stranger = Person(open_page(ours=False), strict_server)
     stranger.sign_in()
     stranger.connect(project_and_token[0], backend.url, auth=AUTH)
-    expect(stranger.page.get_by_text("URL resolves to a reserved network address").first).to_be_visible(
-        timeout=PATIENCE
-    )
+    expect(stranger.page.get_by_text("URL resolves to a reserved network address").first).to_be_visible()

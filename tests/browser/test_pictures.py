@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from backend.demo.kinds import KINDS
 from backend.demo.label_studio import Annotator, LabelStudioServer
-from tests.browser.conftest import PATIENCE, Person
+from tests.browser.conftest import Person
 from tests.browser.test_dashboard import drawn
 from tests.real import AUTH, Backend, Team
 
@@ -75,7 +75,7 @@ def _take(backend: Backend, team: Team, open_page: Callable[..., Page]) -> None:
         page = open_page(**{"viewport": SIZE, "http_credentials": credentials, **options})
         page.goto(f"{backend.url}/ui/projects/{team.id}")
         drawn(page, "project")
-        expect(page.locator("#queue tbody tr").first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator("#queue tbody tr").first).to_be_visible()
         page.screenshot(path=PICTURES / f"dashboard-{look}.png", full_page=look == "light")
         page.goto(f"{backend.url}/ui/projects/{team.id}/map")
         drawn(page, "map")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from backend.labelstudio.inputs import text_of
 from backend.labelstudio.label_config import parse
 from backend.labelstudio.predictions import spelled
-from tests.browser.conftest import PATIENCE, Person
+from tests.browser.conftest import Person
 from tests.real import Team
 
 NESTED = '<Choice value="goods"><Choice value="fruit"/><Choice value="tool"/></Choice><Choice value="none"/>'
@@ -39,7 +39,7 @@ def test_nested_choices_are_ticked(person: Person, team: Team, choice: str) -> N
     value: Any = "goods / fruit" if choice == "single" else ["goods / fruit", "none"]
     suggest(person, team, config, {"text": "a pear"}, {"c": value})
     wanted = ["fruit"] if choice == "single" else ["fruit", "none"]
-    expect(person.page.locator("input:checked").first).to_be_visible(timeout=PATIENCE)
+    expect(person.page.locator("input:checked").first).to_be_visible()
     assert person.chosen() == wanted
 
 
@@ -53,7 +53,7 @@ def test_spans_in_a_dialogue_are_highlighted(person: Person, team: Team) -> None
     spans = [[text.index(each), text.index(each) + len(each), "A"] for each in ("😀", "Bob")]
     suggest(person, team, config, {"d": DIALOGUE}, {"l": spans})
     marked = person.page.locator(".htx-highlight")
-    expect(marked).to_have_count(2, timeout=PATIENCE)
+    expect(marked).to_have_count(2)
     assert marked.all_text_contents() == ["😀", "Bob"]
 
 
@@ -64,5 +64,5 @@ def test_spans_in_html_are_highlighted(person: Person, team: Team) -> None:
     )
     suggest(person, team, config, {"h": "<p>Dear <b>Ann</b>,</p>"}, {"l": [[5, 8, "A"]]})
     marked = person.page.locator(".htx-highlight")
-    expect(marked).to_have_count(1, timeout=PATIENCE)
+    expect(marked).to_have_count(1)
     assert marked.all_text_contents() == ["Ann"]

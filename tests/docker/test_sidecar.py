@@ -108,5 +108,5 @@ def test_one_up_beside_label_studio(
 
 def _doctor(image: Image, environment: dict[str, str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
     done = image.run(["lsal", "doctor", "--json", *arguments], **environment)
-    output, _ = done.communicate(timeout=120)
+    output, _ = done.communicate(timeout=300)
     return done.returncode, json.loads(output)["findings"]

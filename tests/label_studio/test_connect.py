@@ -73,7 +73,7 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
     assert team.project()["model_version"] == f"p{team.id}-a0-q1"
 
     command = [sys.executable, "-m", "backend", "disconnect", str(team.id)]
-    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     project = team.project()
     assert (project["sampling"], project["model_version"]) == ("Uniform sampling", "theirs")

@@ -67,7 +67,7 @@ def problem(found: Finding) -> str:
 def doctor(backend: Backend, *arguments: str, **environment: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "backend", "doctor", *arguments]
     done = subprocess.run(
-        command, env={**backend.environment, **environment}, capture_output=True, text=True, timeout=120
+        command, env={**backend.environment, **environment}, capture_output=True, text=True, timeout=300
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout

@@ -46,7 +46,7 @@ def theirs(team: Team, tmp_path: Path) -> Iterator[str]:
         yield url
     finally:
         running.terminate()
-        running.wait(30)
+        running.wait(300)
 
 
 def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:

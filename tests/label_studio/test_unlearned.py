@@ -52,7 +52,7 @@ def test_bad_labels_and_empty_texts(team: Team) -> None:
     assert sorted(each.id for each in labeled) == tasks[4:20]
     assert team.backend.store.projects.get(team.id).adapter == 1
     assert not {item.task_id for item in team.published()} & set(tasks[-3:]), "nobody is served a task without text"
-    answer = httpx.get(f"{team.backend.url}/api/projects/{team.id}/unlearned", auth=AUTH, timeout=60).json()
+    answer = httpx.get(f"{team.backend.url}/api/projects/{team.id}/unlearned", auth=AUTH, timeout=300).json()
     assert answer["without_text"] == {
         "tasks": 3, "of": 63, "values": ["$meta.text"], "task": tasks[-3], "fields": ["meta", "other"]
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_bad_labels_and_empty_texts(team: Team) -> None:
         ("topic", "no text", 1, tasks[-1]), ("topic", "several", 1, tasks[1]), ("topic", "unreadable", 1, tasks[0]),
         ("weight", "too large", 1, tasks[2]), ("weight", "unreadable", 1, tasks[3]),
     ]  # fmt: skip
-    page = httpx.get(f"{team.backend.url}/ui/projects/{team.id}", auth=AUTH, timeout=60).text
+    page = httpx.get(f"{team.backend.url}/ui/projects/{team.id}", auth=AUTH, timeout=300).text
     assert "3 tasks of 63 have no text under $meta.text" in " ".join(page.split())
     command = [sys.executable, "-m", "backend", "doctor", str(team.id)]
     told = subprocess.run(command, env=team.backend.environment, timeout=300, capture_output=True, text=True).stdout

@@ -120,7 +120,7 @@ def test_a_failed_exchange_blocks_no_other_thread(site: Site, tokens: Tokens) ->
     client = Client(site.url, tokens.key)
     with ThreadPoolExecutor(4) as pool:
         results = [pool.submit(client.project, 1) for _ in range(4)]
-        assert all(isinstance(result.exception(timeout=10), LabelStudioError) for result in results)
+        assert all(isinstance(result.exception(timeout=300), LabelStudioError) for result in results)
     site.answer = tokens.answer
     assert client.request("GET", "api/a") == {"n": 1}
 
@@ -158,7 +158,7 @@ def test_an_exchange_that_may_succeed_later_is_repeated(site: Site, tokens: Toke
 
 def test_an_exchange_without_a_response_ends_at_the_timeout(site: Site) -> None:
     gone = threading.Event()
-    site.answer = lambda *_: gone.wait(30) and None
+    site.answer = lambda *_: gone.wait(300) and None
     client = Client(site.url, token("refresh"), timeout=0.2)
     with pytest.raises(LabelStudioError, match=r"cannot be reached \(ReadTimeout\)"):
         client.project(1)

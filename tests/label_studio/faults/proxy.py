@@ -69,7 +69,7 @@ class FaultyProxy:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._http = self._stack.enter_context(httpx.Client(timeout=120))
+        self._http = self._stack.enter_context(httpx.Client(timeout=300))
         self.url = self._stack.enter_context(http_server(Handler))
         return self
 

@@ -140,12 +140,12 @@ def test_what_another_version_or_worker_left_is_not_waited_for(
 
     def stuck(go_on: Callable[[], Any]) -> Any:
         entered.set()
-        release.wait(30)
+        release.wait(300)
         return go_on()
 
     intercept(monkeypatch, "train", stuck)
     start(former)
-    assert entered.wait(30)
+    assert entered.wait(300)
     start.halt()  # type: ignore[attr-defined]
     monkeypatch.undo()
     monkeypatch.setattr(workflow, "STEPS_VERSION", "another")
@@ -164,12 +164,12 @@ def test_stopping_in_the_middle_is_no_failure(
 
     def slow(go_on: Callable[[], Any]) -> Any:
         entered.set()
-        release.wait(30)
+        release.wait(300)
         return go_on()
 
     intercept(monkeypatch, "train", slow)
     start()
-    assert entered.wait(30)
+    assert entered.wait(300)
     start.halt()  # type: ignore[attr-defined]
     release.set()
     time.sleep(1.0)
