@@ -155,16 +155,16 @@ class Team:
             "basic_auth_pass": AUTH[1],
             "extra_params": extra_params,
         }
-        for _ in range(20):
-            answer = self.http.post("/api/ml/", json=model)
-            if "Read timed out" not in answer.text:  # Label Studio waits 3 s for the backend, too few if all are busy
-                break
-        assert answer.status_code < 400, answer.text
-        made: dict[str, Any] = answer.json()
+        made: dict[str, Any] = self.call("POST", "/api/ml/", model)
         return made
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.http.request(method, path, json=body)
+        def in_time() -> httpx.Response | None:
+            """None if Label Studio gave the backend up after its 3 s, too few on a busy machine."""
+            answer = self.http.request(method, path, json=body)
+            return None if answer.status_code == 400 and "Read timed out" in answer.text else answer
+
+        answer = wait_for("the backend to answer Label Studio in time", in_time)
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
 

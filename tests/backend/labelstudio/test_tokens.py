@@ -158,7 +158,7 @@ def test_an_exchange_that_may_succeed_later_is_repeated(site: Site, tokens: Toke
 
 def test_an_exchange_without_a_response_ends_at_the_timeout(site: Site) -> None:
     gone = threading.Event()
-    site.answer = lambda *_: gone.wait(300) and None
+    site.answer = lambda *_: gone.wait(30) and None
     client = Client(site.url, token("refresh"), timeout=0.2)
     with pytest.raises(LabelStudioError, match=r"cannot be reached \(ReadTimeout\)"):
         client.project(1)

@@ -95,7 +95,7 @@ def test_a_server_that_is_gone_is_tried_three_times() -> None:
 
 def test_a_call_without_a_response_ends_at_the_timeout(site: Site) -> None:
     gone = threading.Event()
-    site.answer = lambda *_: gone.wait(300) and None
+    site.answer = lambda *_: gone.wait(30) and None
     with pytest.raises(LabelStudioError, match=r"cannot be reached \(ReadTimeout\)"):
         Client(site.url, "a-legacy-token", timeout=0.2).project(1)
     gone.set()

@@ -19,7 +19,7 @@ from tests.real import AUTH, BATCH, Team, wait_for
 def lsal(team: Team, *words: str, code: int = 0) -> str:
     """What a command printed, both ways."""
     command = [sys.executable, "-m", "backend", *words]
-    ran = subprocess.run(command, env=team.backend.environment, timeout=300, capture_output=True, text=True)
+    ran = subprocess.run(command, env=team.backend.environment, timeout=120, capture_output=True, text=True)
     assert ran.returncode == code, ran.stderr
     return " ".join((ran.stdout + ran.stderr).split())
 
@@ -37,7 +37,7 @@ def rotate(team: Team) -> None:
 
     def post(secret: str) -> int:
         headers = {"X-Webhook-Secret": secret}
-        return httpx.post(f"{team.backend.url}/webhook", json=event, headers=headers, timeout=300).status_code
+        return httpx.post(f"{team.backend.url}/webhook", json=event, headers=headers, timeout=10).status_code
 
     before = str(store.projects.get(team.id).webhook_secret)  # type: ignore[union-attr]
     assert post(before) == 201

@@ -16,7 +16,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_training(tiny_encoder: Path, tmp_
     command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m",
                "tests.label_studio.faults.full_disk", str(tiny_encoder), str(tmp_path)]  # fmt: skip
     ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     seen = json.loads(ran.stdout.splitlines()[-1])

@@ -63,7 +63,7 @@ def test_rounds_through_every_illness(start: Callable[..., Team]) -> None:
 def test_down_is_said_serving_goes_on_and_it_recovers_by_itself(start: Callable[..., Team]) -> None:
     team = start(through_proxy=True)
     proxy: Any = team.proxy  # type: ignore[attr-defined]
-    ready = lambda: httpx.get(f"{team.backend.url}/ready", auth=AUTH, timeout=300)  # noqa: E731
+    ready = lambda: httpx.get(f"{team.backend.url}/ready", auth=AUTH, timeout=10)  # noqa: E731
     wait_for("all to be well", lambda: ready().status_code == 200)
     proxy.down = True
     labels = label(team, BATCH)
@@ -71,7 +71,7 @@ def test_down_is_said_serving_goes_on_and_it_recovers_by_itself(start: Callable[
     assert "cannot be reached" in found
     said = team.backend.log().count("cannot be reached")
     body = {"project": team.id, "tasks": [{"data": {"text": "an apple"}}]}
-    assert httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300).status_code == 200
+    assert httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=10).status_code == 200
     wait_for("/ready to say so", lambda: "cannot be reached" in ready().json()["label_studio"])
     time.sleep(10)
     assert team.backend.log().count("cannot be reached") <= said + 2, "the log says it again and again"

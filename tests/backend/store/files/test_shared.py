@@ -173,7 +173,7 @@ def test_one_thread_waits_for_storage_that_hangs(tmp_path: Path, monkeypatch: py
 
     def hang(_folder: Path) -> None:
         asked.append(1)
-        hanging.wait(300)
+        hanging.wait(30)
         raise SharedError("away")
 
     monkeypatch.setattr(files.shared, "pull_folder", hang)
