@@ -76,7 +76,7 @@ def new_models(settings: Settings, **how: Any) -> BaseModels:
 
 def new_context(settings: Settings, store: Store) -> Context:
     """The objects that rounds need. Raises `SettingsError` if URL or API key of Label Studio is missing."""
-    from backend.labelstudio.client import Client
+    from backend.labelstudio.api.client import Client
     from backend.pool.cluster import Cluster
     from backend.rounds.beside import watch
     from backend.rounds.context import Context

@@ -35,7 +35,7 @@ def web() -> None:
 @app.command()
 def worker() -> None:
     """Run the worker, which trains and publishes queues."""
-    from backend.labelstudio.client import Client
+    from backend.labelstudio.api.client import Client
     from backend.rounds.engine.heartbeat import Heartbeat
     from backend.rounds.engine.worker import work
     from backend.rounds.engine.workflow import RoundExecutor

@@ -25,8 +25,8 @@ from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
 from backend.evaluation.measures import measure
 from backend.labelstudio.annotations import values_of
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
 from backend.store import Store
 from backend.store.sql.models import Round

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from backend.doctor.finding import Finding
 from backend.errors import LabelStudioError
-from backend.labelstudio import probes
-from backend.labelstudio.client import Client
+from backend.labelstudio.api import probes
+from backend.labelstudio.api.client import Client
 from backend.settings import Settings
 
 _CLOCKS_APART = 60.0  # seconds; access tokens are valid for 300, which both sides compute by their own clock

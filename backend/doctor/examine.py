@@ -11,7 +11,7 @@ from backend.doctor import access, machine
 from backend.doctor.finding import Finding
 from backend.doctor.project import Examination
 from backend.errors import BackendError
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENGLISH
 from backend.options import AUTO, ProjectOptions

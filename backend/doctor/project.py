@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from backend.doctor.finding import Finding
 from backend.errors import BackendError, LabelStudioError, UnsupportedConfigError
-from backend.labelstudio import probes, webhook_registration
-from backend.labelstudio.client import Client
-from backend.labelstudio.label_config import parse
-from backend.labelstudio.refusals import PRIVATE_ADDRESSES
-from backend.labelstudio.responses import ConnectedBackend, ProjectInfo
+from backend.labelstudio.api import probes, webhook_registration
+from backend.labelstudio.api.client import Client
+from backend.labelstudio.api.refusals import PRIVATE_ADDRESSES
+from backend.labelstudio.api.responses import ConnectedBackend, ProjectInfo
+from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
 from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.rounds.connection import repair

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backend.labelstudio.conditions import met
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region, UnusableError
-from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.label_config.conditions import met
+from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
 
 _LONGEST = 1800.0  # seconds counted for one annotation at most

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Output, Region
-from backend.labelstudio.task_spec import TaskSpec
+from backend.labelstudio.label_config.task_spec import TaskSpec
 from backend.targets import Target, Values
 
 Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one row per text

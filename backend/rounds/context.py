@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import strategies
 from backend.errors import BackendError, FencedError
-from backend.labelstudio.client import Client
-from backend.labelstudio.label_config import parse
-from backend.labelstudio.task_spec import TaskSpec
+from backend.labelstudio.api.client import Client
+from backend.labelstudio.label_config.parse import parse
+from backend.labelstudio.label_config.task_spec import TaskSpec
 from backend.learners.base import Progress
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENGLISH

@@ -13,7 +13,7 @@ from typing import Any
 
 from backend.errors import BackendError
 from backend.labelstudio.annotations import state_of
-from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.targets import Target
 
 

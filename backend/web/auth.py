@@ -6,7 +6,7 @@ import hmac
 
 from flask import Flask, Response, g, request
 
-from backend.labelstudio.webhook_registration import SECRET_HEADER, project_of_secret
+from backend.labelstudio.api.webhook_registration import SECRET_HEADER, project_of_secret
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.error_responses import answer

@@ -10,10 +10,10 @@ from flask import Blueprint, Response, current_app, g, request
 
 from backend import __version__
 from backend.errors import InvalidRequestError
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse, refuse_unknown
+from backend.labelstudio.api.probes import REACHED, TRIAL_PATH
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse, refuse_unknown
 from backend.labelstudio.predictions import adapter_version, prediction
-from backend.labelstudio.probes import REACHED, TRIAL_PATH
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of
 from backend.rounds.events import SETUP

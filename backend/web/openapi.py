@@ -22,7 +22,7 @@ from flask import Flask
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from backend.labelstudio.webhook_registration import SECRET_HEADER
+from backend.labelstudio.api.webhook_registration import SECRET_HEADER
 from backend.web import auth
 from backend.web.request_bodies import read
 from backend.web.responses import Refusal

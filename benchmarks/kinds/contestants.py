@@ -22,7 +22,7 @@ from transformers import (
 
 from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.learners.base import TrainingOptions
 from backend.learners.kinds import head_of
 from backend.learners.kinds.spans import SpansHead, decode

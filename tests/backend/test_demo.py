@@ -10,8 +10,8 @@ from backend.demo import chinese, tickets
 from backend.demo.grammar import Grammar
 from backend.demo.kinds import KINDS, Name, mentions
 from backend.labelstudio.annotations import values_of
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
 from backend.options import ProjectOptions
 from backend.rounds.selection.compatibility import refuse_unsupported

@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from tests.browser.conftest import Person
 from tests.real import Team
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
 from tests.browser.conftest import Person
 from tests.real import Team

@@ -20,8 +20,8 @@ from backend.demo.label_studio import LabelStudioServer
 from backend.doctor import access, machine
 from backend.doctor.examine import examine
 from backend.doctor.finding import Finding
-from backend.labelstudio import webhook_registration
-from backend.labelstudio.client import Client
+from backend.labelstudio.api import webhook_registration
+from backend.labelstudio.api.client import Client
 from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.repair import secret_of
 from backend.settings import load_settings

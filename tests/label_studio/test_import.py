@@ -6,7 +6,7 @@ import pytest
 
 from backend.demo.label_studio import LabelStudioServer
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 from tests.conftest import labeled_sentences
 from tests.real import Team
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.annotations import values_of
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
 from backend.targets import sides
 from tests.backend.learners.kinds import data

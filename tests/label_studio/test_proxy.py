@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from backend.demo.label_studio import LabelStudioServer
-from backend.labelstudio.client import Client
-from backend.labelstudio.probes import whoami
+from backend.labelstudio.api.client import Client
+from backend.labelstudio.api.probes import whoami
 from tests.conftest import labeled_sentences
 from tests.label_studio.test_doctor import diagnose
 from tests.real import AUTH, Team, wait_for

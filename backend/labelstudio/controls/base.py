@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 

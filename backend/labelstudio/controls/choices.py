@@ -22,7 +22,7 @@ from backend.labelstudio.controls.base import (
     only,
     region,
 )
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Kind, Target
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.controls.base import Output, Region, UnusableError, number, only, region
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.labelstudio.controls.base import Region, UnusableError, only, region
 from backend.labelstudio.controls.choices import Single
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import SIDES, Target
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from backend.labelstudio.controls import dialogue
 from backend.labelstudio.controls.base import Output, Region, UnusableError, classes, labels, listed, region
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Target, unmarked
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.labelstudio.controls.base import Output, Region, UnusableError, listed, region
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 

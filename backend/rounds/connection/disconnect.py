@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from backend.labelstudio import webhook_registration
+from backend.labelstudio.api import webhook_registration
 from backend.rounds.connection.repair import find
 from backend.rounds.context import ProjectRun
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.labelstudio.annotations import state_of
-from backend.labelstudio.inputs import text_of
+from backend.labelstudio.label_config.inputs import text_of
 from backend.rounds.context import ProjectRun
 
 

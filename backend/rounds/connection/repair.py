@@ -7,9 +7,9 @@ import time
 from urllib.parse import urlsplit
 
 from backend.errors import BackendError, LabelStudioError
-from backend.labelstudio import webhook_registration
-from backend.labelstudio.client import UNCERTAINTY_SAMPLING, Client
-from backend.labelstudio.responses import ConnectedBackend
+from backend.labelstudio.api import webhook_registration
+from backend.labelstudio.api.client import UNCERTAINTY_SAMPLING, Client
+from backend.labelstudio.api.responses import ConnectedBackend
 from backend.rounds.context import ProjectRun
 from backend.store import Store
 from backend.store.sql.models import Project, PublishedQueue

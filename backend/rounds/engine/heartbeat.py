@@ -10,8 +10,8 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Client
-from backend.labelstudio.probes import whoami
+from backend.labelstudio.api.client import Client
+from backend.labelstudio.api.probes import whoami
 from backend.store import Store
 
 log = logging.getLogger(__name__)

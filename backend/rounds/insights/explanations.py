@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from backend.evaluation.calibration import tempered
 from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
-from backend.labelstudio.task_spec import Control
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun

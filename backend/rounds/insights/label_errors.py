@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backend.errors import BackendError
 from backend.evaluation.labels import agreement, enough, suspects
-from backend.labelstudio.views import show
+from backend.labelstudio.api.views import show
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import classes_of, classified

@@ -19,8 +19,8 @@ from backend.evaluation.calibration import (
 )
 from backend.evaluation.measures import best_threshold, measure
 from backend.labelstudio.controls import BY_KIND
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
-from backend.labelstudio.task_spec import Control
 from backend.learners.base import Arrays, Learner
 from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun

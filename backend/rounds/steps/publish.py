@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import UNCERTAINTY_SAMPLING
+from backend.labelstudio.api.client import UNCERTAINTY_SAMPLING
 from backend.labelstudio.predictions import prediction, queue_version
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned

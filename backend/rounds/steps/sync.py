@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import ReadAnnotation, combined, read
-from backend.labelstudio.inputs import fields_of, text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
+from backend.labelstudio.label_config.inputs import fields_of, text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import parse_version
-from backend.labelstudio.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun

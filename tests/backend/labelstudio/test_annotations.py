@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.labelstudio.annotations import TaskState, read, state_of, values_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.parse import parse
 
 CHOICES = '<Choices name="topic" toName="text"><Choice value="a"/><Choice value="b"/><Choice value="c"/></Choices>'
 TEXT = '<Text name="text" value="$text"/>'

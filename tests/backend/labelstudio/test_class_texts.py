@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.labelstudio.controls.class_texts import has_words
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.parse import parse
 
 VIEW = '<View><Text name="text" value="$text"/>{}</View>'
 

@@ -13,8 +13,8 @@ from backend.labelstudio.annotations import values_of
 from backend.labelstudio.controls import BY_KIND, BY_TAG
 from backend.labelstudio.controls.base import UnusableError
 from backend.labelstudio.controls.numbers import within
-from backend.labelstudio.label_config import parse
-from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.label_config.parse import parse
+from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
 from backend.targets import KINDS, MARK, Target
 

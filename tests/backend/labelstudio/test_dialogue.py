@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from backend.labelstudio.annotations import read, values_of
 from backend.labelstudio.controls.dialogue import marked, offsets, place, turns
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
 from backend.labelstudio.unusable import Reason
 from backend.targets import unmarked

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.annotations import state_of
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse, refuse_unknown
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse, refuse_unknown
 from backend.labelstudio.predictions import spelled
 
 CONFIG = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.labelstudio.inputs import text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.markup import text_of_markup
 from backend.targets import MARK, unmarked
 

@@ -12,8 +12,8 @@ import torch
 
 from backend.evaluation.measures import measure
 from backend.labelstudio.controls import BY_KIND as CONTROLS
+from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
-from backend.labelstudio.task_spec import Control
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
+from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 from tests.backend.web.test_ml import CONFIG
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from backend.demo.label_studio import Annotator, LabelStudioServer
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context

@@ -27,8 +27,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.cli import main
-from backend.labelstudio import transport
-from backend.labelstudio.client import Client
+from backend.labelstudio.api import transport
+from backend.labelstudio.api.client import Client
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine import retry, workflow
 from backend.rounds.engine.step_order import Step

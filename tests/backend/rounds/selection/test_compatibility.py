@@ -10,7 +10,7 @@ import pytest
 
 import strategies
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
 from backend.rounds.context import Context
 from backend.rounds.selection.compatibility import SEVERAL, default_strategy, matrix, refuse_unsupported, works

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.parse import parse
 from backend.learners.learner import LoraLearner
 from backend.options import ProjectOptions
 from backend.rounds.context import Context

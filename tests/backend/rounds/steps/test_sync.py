@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.labelstudio.label_config import parse
-from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend
+from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend
+from backend.labelstudio.label_config.parse import parse
 from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context

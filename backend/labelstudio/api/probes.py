@@ -10,10 +10,10 @@ from typing import NamedTuple
 import httpx
 
 from backend.errors import LabelStudioError
-from backend.labelstudio import webhook_registration
-from backend.labelstudio.client import Client, credentials
-from backend.labelstudio.refusals import RefusedCallError
-from backend.labelstudio.tokens import read_claims
+from backend.labelstudio.api import webhook_registration
+from backend.labelstudio.api.client import Client, credentials
+from backend.labelstudio.api.refusals import RefusedCallError
+from backend.labelstudio.api.tokens import read_claims
 
 # At this path below its address the backend refuses connections, so that Label Studio saves none.
 TRIAL_PATH = "doctor"

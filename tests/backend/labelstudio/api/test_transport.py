@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend.errors import FencedError, LabelStudioError
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 from tests.backend.labelstudio.site import Site, token
 from tests.servers import free_port
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.label_config import parse, refuse_unknown
-from backend.labelstudio.task_spec import Condition, Control, Input
+from backend.labelstudio.label_config.parse import parse, refuse_unknown
+from backend.labelstudio.label_config.task_spec import Condition, Control, Input
 from backend.targets import Target
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from backend.labelstudio.task_spec import Condition
+from backend.labelstudio.label_config.task_spec import Condition
 
 
 def conditions(tag: Any, elements: Mapping[str, Any]) -> tuple[Condition, ...]:

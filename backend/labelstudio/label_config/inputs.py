@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio import fields
 from backend.labelstudio.controls import dialogue
+from backend.labelstudio.label_config import fields
+from backend.labelstudio.label_config.task_spec import Input, TaskSpec
 from backend.labelstudio.markup import text_of_markup
-from backend.labelstudio.task_spec import Input, TaskSpec
 from backend.targets import MARK, with_sides
 
 TAGS = ("Text", "HyperText", "Paragraphs")

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.annotations import values_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.parse import parse
 
 TOPIC = (
     '<Choices name="topic" toName="t" choice="multiple"><Choice value="Fruit!" alias="fruit"/>'

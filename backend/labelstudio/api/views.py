@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 
 
 def show(client: Client, project_id: int, title: str, task_ids: Sequence[int]) -> int:

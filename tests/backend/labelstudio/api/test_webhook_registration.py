@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.labelstudio import webhook_registration
+from backend.labelstudio.api import webhook_registration
 
 
 class Hooks:

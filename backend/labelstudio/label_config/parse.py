@@ -10,11 +10,11 @@ from label_studio_sdk.label_interface.interface import LabelInterface
 from lxml import etree
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio import elements, fields, inputs, unsupported
-from backend.labelstudio.conditions import conditions
 from backend.labelstudio.controls import BY_KIND, SUPPORTED
 from backend.labelstudio.controls.class_texts import class_texts
-from backend.labelstudio.task_spec import Control, TaskSpec
+from backend.labelstudio.label_config import elements, fields, inputs, unsupported
+from backend.labelstudio.label_config.conditions import conditions
+from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 
 
 def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:

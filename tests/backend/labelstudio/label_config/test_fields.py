@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labelstudio.fields import as_text, decoded, names, value_of
+from backend.labelstudio.label_config.fields import as_text, decoded, names, value_of
 
 DATA = {"title": "Pears", "meta": {"text": "nested", "deep": {"er": "x"}}, "items": [{"text": "first"}, "second"],
         "a.b": "literal", "a": {"b": "path"}, "n": None, "текст": "кириллица", "list": ["ONE", "TWO"]}  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Client
+from backend.labelstudio.api.client import Client
 from tests.backend.labelstudio.site import Site, token
 
 EXCHANGE = "/api/token/refresh/"

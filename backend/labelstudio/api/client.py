@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.api import Api
-from backend.labelstudio.refusals import RefusedCallError
-from backend.labelstudio.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
+from backend.labelstudio.api.calls import Api
+from backend.labelstudio.api.refusals import RefusedCallError
+from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
 _PAGE = 1000

@@ -13,9 +13,9 @@ from typing import Any, Self
 import httpx
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.refusals import RefusedCallError, reason, unreachable
-from backend.labelstudio.tokens import authentication
-from backend.labelstudio.transport import Transport, pause
+from backend.labelstudio.api.refusals import RefusedCallError, reason, unreachable
+from backend.labelstudio.api.tokens import authentication
+from backend.labelstudio.api.transport import Transport, pause
 
 
 def _allow() -> None:

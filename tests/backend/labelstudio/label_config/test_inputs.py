@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend.labelstudio.inputs import fields_of, text_of
-from backend.labelstudio.label_config import parse
+from backend.labelstudio.label_config.inputs import fields_of, text_of
+from backend.labelstudio.label_config.parse import parse
 from backend.targets import sides
 
 CHOICES = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio import inputs
 from backend.labelstudio.controls import BY_TAG, SUPPORTED
-from backend.labelstudio.task_spec import Control
+from backend.labelstudio.label_config import inputs
+from backend.labelstudio.label_config.task_spec import Control
 from backend.targets import Kind
 
 

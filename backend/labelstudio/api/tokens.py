@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 
-from backend.labelstudio.refusals import RefusedCallError
+from backend.labelstudio.api.refusals import RefusedCallError
 
 _LIFETIME = 300.0  # seconds that an access token is valid; Label Studio has no setting for it
 _MARGIN = 30.0  # seconds before expiry at which an access token is replaced

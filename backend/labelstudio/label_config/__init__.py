@@ -1,0 +1,1 @@
+"""Label config → what is learned: controls, and the texts that they label."""
