@@ -67,6 +67,9 @@ class ProjectOptions(BaseSettings):
     """weight of each of several controls in the queue, such as `{"topic": 2}`. Default: 1 for each control"""
     ignore_controls: list[str] = Field(default_factory=list)
     """names of controls that are not learned, such as a field for remarks. Default: all are learned"""
+    taxonomy: Literal["nodes", "leaf"] | None = None
+    """what is learned of a `<Taxonomy>`: all that [annotators can choose](labels.md#taxonomies) (`nodes`), or one leaf
+    per text (`leaf`). Default: `nodes`; in projects that were connected before this option existed, `leaf`"""
     class_names: bool = True
     """true: the model knows the [names of the classes](labels.md#class-names) before any label. false: it learns from
     labels only"""

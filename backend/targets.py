@@ -3,7 +3,8 @@
 A value of a target is plain JSON:
 
     classification   "Refund"                        one of the classes
-    multilabel       ["Billing", "Refund"]           any of the classes, in class order; may be empty
+    multilabel       ["Billing", "Refund"]           any of the classes, in class order; may be empty;
+                                                     in a tree with all classes above them
     regression       3.5
     spans            [[0, 5, "Person"], …]           [start, end, class], end exclusive, sorted by start;
                                                      character offsets ignore the marks between text blocks
@@ -37,15 +38,16 @@ class Target:
     step: float | None = None
     threshold: float = 0.5  # multilabel: least probability of a predicted label
     temperature: float = 1.0  # calibration: logits are divided by it before confidence is shown
+    parents: tuple[int, ...] = ()  # classes in a tree: the index of each one's parent, which comes before it, or -1
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "classes": list(self.classes)}
+        return {**asdict(self), "classes": list(self.classes), "parents": list(self.parents)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Restore a target from `as_json`."""
-        return cls(**{**values, "classes": tuple(values["classes"])})
+        return cls(**{**values, "classes": tuple(values["classes"]), "parents": tuple(values.get("parents", ()))})
 
     def offers(self, value: Any) -> bool:
         """Whether a value is valid for this target. Values of another kind or of removed classes are not."""

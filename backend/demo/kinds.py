@@ -133,7 +133,8 @@ KINDS: Mapping[Name, DemoKind] = {
         _each(_which),
     ),
     "taxonomy": DemoKind(
-        f'<View>{_TEXT}<Taxonomy name="topic" toName="text" leafsOnly="true">{_TAXONOMY}</Taxonomy></View>',
+        f'<View>{_TEXT}<Taxonomy name="topic" toName="text" leafsOnly="true" maxUsages="1">{_TAXONOMY}</Taxonomy>'
+        "</View>",
         _each(_path),
     ),
     "rating": DemoKind(f"<View>{_TEXT}{_RATING}</View>", _each(_happiness)),

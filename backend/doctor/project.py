@@ -16,7 +16,7 @@ from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
 from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.rounds.connection import repair
-from backend.rounds.context import options_of
+from backend.rounds.context import options_of, parsed
 from backend.store import Store
 from backend.store.sql.models import Project
 
@@ -44,7 +44,7 @@ class Examination:
             return
         yield self._ok("project", f"visible, with {info.task_number} tasks")
         project = self.store.projects.get(self.project_id)
-        yield self._label_config(info, options_of(project).ignore_controls if project else [])
+        yield self._label_config(info, options_of(project) if project else ProjectOptions.from_extra_params({}))
         backends = self.client.backends(self.project_id)
         ours = self._ours(backends, project)
         url = self.url or (ours.url if ours else None)
@@ -112,9 +112,10 @@ class Examination:
             "give the URL with --url, and check that the doctor and the server use the same MODEL_DIR",
         )
 
-    def _label_config(self, info: ProjectInfo, ignore: list[str]) -> Finding:
+    def _label_config(self, info: ProjectInfo, options: ProjectOptions) -> Finding:
         try:
-            spec = parse(info.label_config, ignore)
+            spec = parsed(info.label_config, options)
+            allowed = parse(info.label_config, options.ignore_controls)
         except BackendError as error:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
@@ -125,6 +126,12 @@ class Examination:
                 "label_config",
                 f"{learns}. Left out: {' '.join(spec.left_out)}",
                 "set ignore_controls, or change the label config",
+            )
+        if spec.targets != allowed.targets:
+            return self._warning(
+                "label_config",
+                f"{learns}; of a Taxonomy one leaf per text, although annotators can choose more",
+                'set {"taxonomy": "nodes"} in the extra params to learn all that they can choose',
             )
         return self._ok("label_config", learns)
 

@@ -25,11 +25,19 @@ class Point(TypedDict):
     high: Annotated[float, Field(description="Upper end of the 95 % interval")]
 
 
+class Former(TypedDict):
+    """The metric before labels of another kind were learned, after which the curve begins anew."""
+
+    metric: str
+    round: Annotated[int, Field(description="The last round that it was measured in")]
+
+
 class Curve(TypedDict):
     """The learning curve of one control, oldest point first."""
 
     points: list[Point]
-    target: float | None
+    target: Annotated[float | None, Field(description="In the metric of `points`, also if it was set before")]
+    former: Annotated[Former | None, Field(description="Null: always the metric of `points`")]
     sure: Annotated[float | None, Field(description="Score that is surely reached so far")]
     saved: Annotated[
         dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
@@ -71,7 +79,9 @@ def quality(store: Store, project: Project) -> Quality:
         for name, found in (each.evaluation or {})["controls"].items():
             if name not in names:  # a control that was removed
                 continue
-            control = controls.setdefault(name, {"points": [], "target": goals.get(name), "sure": None, "saved": None})
+            control = controls.setdefault(
+                name, {"points": [], "target": goals.get(name), "former": None, "sure": None, "saved": None}
+            )
             point: Point = {
                 "round": each.number,
                 "labels": each.labels,
@@ -81,8 +91,10 @@ def quality(store: Store, project: Project) -> Quality:
                 "low": found["low"],
                 "high": found["high"],
             }
-            same = [former for former in control["points"] if former["metric"] == found["metric"]]  # drop other metrics
-            control["points"] = [*same, point]
+            last = control["points"][-1] if control["points"] else point
+            if last["metric"] != point["metric"]:
+                control["points"], control["former"] = [], {"metric": last["metric"], "round": last["round"]}
+            control["points"] = [*control["points"], point]
             control["saved"] = found.get("control_arm")
             control["calibration_error"] = found.get("calibration_error")
     stopping = store.of(project.id).rounds.last("stopping") or {}

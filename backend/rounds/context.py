@@ -194,7 +194,14 @@ def options_of(project: Project) -> ProjectOptions:
     options = options.with_strategy(chosen) if chosen in strategies.names() else options
     if options.base_model == AUTO:
         options = options.model_copy(update={"base_model": project.encoder.get("base_model", ENGLISH)})
-    return options
+    return with_former(options, project)
+
+
+def with_former(options: ProjectOptions, project: Project | None) -> ProjectOptions:
+    """The options, with the default of an earlier release where the project keeps it."""
+    if project is None or options.taxonomy is not None:
+        return options
+    return options.model_copy(update={"taxonomy": project.taxonomy})
 
 
 def chooses_encoder(project: Project) -> bool:
@@ -204,4 +211,9 @@ def chooses_encoder(project: Project) -> bool:
 
 def spec_of(project: Project) -> TaskSpec:
     """What the project's label config defines to learn. Raises `UnsupportedConfigError`."""
-    return parse(project.label_config, options_of(project).ignore_controls)
+    return parsed(project.label_config, options_of(project))
+
+
+def parsed(label_config: str, options: ProjectOptions) -> TaskSpec:
+    """What a label config defines to learn with these options. Raises `UnsupportedConfigError`."""
+    return parse(label_config, options.ignore_controls, taxonomy=options.taxonomy)

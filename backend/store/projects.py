@@ -10,7 +10,7 @@ from backend.store.sql.database import Database, Fence
 from backend.store.sql.models import Project, PublishedQueue
 
 _MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
-_READ_BY = ("ignore_controls", "ground_truth")  # options that change what is read from a task
+READ_BY = ("ignore_controls", "ground_truth", "taxonomy")  # options that change what is read from a task
 
 
 class Projects:
@@ -53,7 +53,7 @@ class Projects:
             if not project.connected:
                 project.webhook_ready = False
                 project.task_mark, project.reread, project.split = 0, True, None  # another backend may have changed it
-            if any(project.options.get(name) != options.get(name) for name in _READ_BY):
+            if any(project.options.get(name) != options.get(name) for name in READ_BY):
                 project.task_mark, project.reread = 0, True  # all tasks must be read again
             project.options, project.host, project.connected = options, host, True
             return new

@@ -12,10 +12,10 @@ from backend import __version__
 from backend.errors import InvalidRequestError
 from backend.labelstudio.api.probes import REACHED, TRIAL_PATH
 from backend.labelstudio.label_config.inputs import text_of
-from backend.labelstudio.label_config.parse import parse, refuse_unknown
+from backend.labelstudio.label_config.parse import refuse_unknown
 from backend.labelstudio.predictions import adapter_version, prediction
 from backend.options import ProjectOptions
-from backend.rounds.context import options_of
+from backend.rounds.context import options_of, parsed, with_former
 from backend.rounds.events import SETUP
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
@@ -73,8 +73,8 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         Label Studio repeats this call often. The worker has work only if something changed.
         """
         project_id, schema, extra = body.project, body.label_config, body.extra_params
-        options = ProjectOptions.from_extra_params(extra)
-        spec = parse(schema, options.ignore_controls)
+        options = with_former(ProjectOptions.from_extra_params(extra), store.projects.get(project_id))
+        spec = parsed(schema, options)
         refuse_unknown((extra or {}).get("ignore_controls", ()), schema)
         refuse_unsupported(options, spec.targets)
         serving.refuse_unknown(options.base_model)
@@ -94,8 +94,7 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         project = serving.project(project_id)
         if project is None or not project.adapter:
             return {"results": [[] for _ in tasks]}
-        ignored = options_of(project).ignore_controls
-        spec = parse(config if isinstance(config, str) and config else project.label_config, ignored)
+        spec = parsed(config if isinstance(config, str) and config else project.label_config, options_of(project))
         texts = [text_of(task.get("data"), spec) for task in tasks]
         for task, text in zip(tasks, texts, strict=True):
             if len(text) > _MOST_CHARACTERS:

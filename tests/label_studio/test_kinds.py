@@ -21,7 +21,7 @@ TAXONOMY = (
     '<View><Text name="text" value="$text"/><Taxonomy name="topic" toName="text"><Choice value="living">'
     '<Choice value="fruit"/><Choice value="animal"/></Choice><Choice value="tool"/></Taxonomy></View>'
 )
-PATHS = {"fruit": "living / fruit", "animal": "living / animal", "tool": "tool"}
+NODES = {"fruit": ["living", "living / fruit"], "animal": ["living", "living / animal"], "tool": ["tool"]}
 
 
 MARKUP = config("spans").replace("<Text ", "<HyperText ")
@@ -55,7 +55,7 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
         (("multilabel",), config("multilabel")),
         (("regression",), config("regression")),
         (("spans",), config("spans")),
-        (("classification",), TAXONOMY),
+        (("multilabel",), TAXONOMY),
         (("spans",), MARKUP),
         (("spans",), DIALOGUE),
         (("pairwise",), config("pairwise")),
@@ -70,7 +70,9 @@ def test_a_suggestion_is_accepted_as_it_is(
     spec, truth = parse(label_config), truths(kinds, 90)
     base = tiny_decoder if "generation" in kinds else tiny_encoder
     if label_config == TAXONOMY:
-        truth = {text: {"topic": PATHS[values["topic"]]} for text, values in truth.items()}
+        order, names = spec.targets[0].classes, {text: values["topics"] for text, values in truth.items()}
+        truth = {text: {"topic": sorted({node for name in given for node in NODES[name]}, key=order.index)}
+                 for text, given in names.items()}  # fmt: skip
     data = [fields(text, label_config) for text in truth]
     truth = {text_of(each, spec): values for each, values in zip(data, truth.values(), strict=True)}
     team.create(data, label_config)

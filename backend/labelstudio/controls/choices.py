@@ -1,16 +1,15 @@
-"""`<Choices>` with one or several choices, nested or not, and `<Taxonomy>`. The leaves are the classes."""
+"""`<Choices>` with one or several choices, nested or not, and `<Taxonomy>`."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from backend.errors import UnsupportedConfigError
 from backend.evaluation.calibration import tempered, two_sided
+from backend.labelstudio.controls import tree
 from backend.labelstudio.controls.base import (
     Output,
     Region,
@@ -19,6 +18,7 @@ from backend.labelstudio.controls.base import (
     labels,
     listed,
     majority,
+    number,
     only,
     region,
 )
@@ -26,18 +26,9 @@ from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Kind, Target
 
-_SEPARATORS = (" / ", " > ", " | ", " → ")  # between the parts of a path, in the name of its class
-
-
-def joined(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """The name of each path's class: its parts, separated by what keeps all names different."""
-    every = [[separator.join(path) for path in paths] for separator in _SEPARATORS]
-    every.append([json.dumps(path, ensure_ascii=False) for path in paths])
-    return next(names for names in every if len(set(names)) == len(set(paths)))
-
 
 class Single:
-    """One choice per text, or one leaf of a taxonomy."""
+    """One choice per text, or one path of a taxonomy."""
 
     def read(self, tag: Any) -> Control:
         """The control; classes have the names used in results: the alias where a choice has one."""
@@ -68,7 +59,7 @@ class Single:
 
 
 class Multiple:
-    """Any number of choices per text."""
+    """Any number of choices per text. In a taxonomy, those above a chosen one are chosen, too."""
 
     def read(self, tag: Any) -> Control:
         """The control."""
@@ -76,7 +67,8 @@ class Multiple:
 
     def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> list[str]:
         """The choices in the config's order, unknown ones last. No choice is a value, too: the empty list."""
-        chosen = {name for each in regions for name in _chosen(control, each)}
+        names = [name for each in regions for name in _chosen(control, each)]
+        chosen = tree.with_ancestors(names, control.target.classes, control.target.parents)
         return [name for name in control.target.classes if name in chosen] + sorted(chosen - {*control.target.classes})
 
     def agreed(self, values: Sequence[list[str]]) -> list[str] | None:
@@ -86,11 +78,15 @@ class Multiple:
         return won if won or all(2 * count < len(values) for count in votes.values()) else None
 
     def regions(self, control: Control, value: list[str], text: str) -> list[Region]:
-        """One region; none without choices."""
-        return [region(control, {control.type: [_spelled(control, name) for name in value]})] if value else []
+        """One region; none without choices. Of choices inside each other only the inner one."""
+        names = tree.deepest(value, control.target.classes, control.target.parents)
+        return [region(control, {control.type: [_spelled(control, name) for name in names]})] if names else []
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:
-        """Every class whose probability reaches the threshold; the confidence is the lowest of all classes."""
+        """Every class whose probability reaches the threshold; the confidence is the lowest of all classes.
+
+        Of more than the control allows, the most probable.
+        """
         known = dict(zip(learned.classes, map(float, output["probs"]), strict=True))
         offered = {name: known[name] for name in control.target.classes if name in known}
         if not offered:
@@ -99,17 +95,28 @@ class Multiple:
         there, absent = tempered(two_sided(probs), learned.temperature).T
         shown = probs >= learned.threshold
         confidence = float(np.where(shown, there, absent).min())
-        return [name for name, p in offered.items() if p >= learned.threshold], confidence
+        names = [name for name, p in offered.items() if p >= learned.threshold]
+        if control.most is not None:
+            ends = tree.deepest(names, control.target.classes, control.target.parents)
+            names = sorted(ends, key=lambda name: -offered[name])[: control.most]
+        every = tree.with_ancestors(names, control.target.classes, control.target.parents)
+        return [name for name in control.target.classes if name in every], confidence
 
 
 def _read(tag: Any, kind: Kind, least: int) -> Control:
     """`least`: number of classes."""
     name, is_taxonomy = str(tag.get("name")), tag.tag == "Taxonomy"
-    if is_taxonomy or tag.get("allowNested") == "true":
-        paths = tuple(dict.fromkeys(_leaves(tag)))
-        names = classes(tag, joined(paths), least)
-        return Control(Target(name, kind, names), "", "taxonomy" if is_taxonomy else "choices", paths=paths)
-    return Control(Target(name, kind, classes(tag, labels(tag), least)), "", "choices")
+    if not is_taxonomy and tag.get("allowNested") != "true":
+        return Control(Target(name, kind, classes(tag, labels(tag), least)), "", "choices")
+    paths = tree.nodes(tag)
+    if not is_taxonomy or tag.get("leafsOnly") == "true":
+        paths = tree.leaves(paths)
+    target = Target(name, kind, classes(tag, tree.joined(paths), least), parents=tree.parents(paths))
+    most = number(tag, "maxUsages") if is_taxonomy and kind == "multilabel" else None
+    return Control(
+        target, "", "taxonomy" if is_taxonomy else "choices", paths=tuple(paths),
+        most=None if most is None else max(1, int(most)), separator=tag.get("pathSeparator") or " / ",
+    )  # fmt: skip
 
 
 def _chosen(control: Control, found: Region) -> list[str]:
@@ -123,25 +130,11 @@ def _chosen(control: Control, found: Region) -> list[str]:
     if control.type == "choices":
         paths = [path for path in paths if not any(len(other) > len(path) and other[: len(path)] == path
                                                    for other in paths)]  # fmt: skip
-    names = dict(zip(control.paths, control.target.classes, strict=True))
-    return [names.get(path) or _SEPARATORS[0].join(path) for path in paths]
+    joined = control.separator.join  # the editor splits paths at the separator, also inside of a choice's value
+    names = {joined(path): name for path, name in zip(control.paths, control.target.classes, strict=True)}
+    return [names.get(joined(path)) or " / ".join(path) for path in paths]
 
 
 def _spelled(control: Control, name: str) -> Any:
     """A class as in results: nested ones by their path."""
     return list(control.paths[control.target.classes.index(name)]) if control.paths else name
-
-
-def _leaves(tag: Any) -> list[tuple[str, ...]]:
-    """The path to each leaf, as in results."""
-
-    def walk(element: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
-        inner = [child for child in element if child.tag == "Choice"]
-        if not inner:
-            return [above]
-        return [path for child in inner for path in walk(child, (*above, child.get("alias") or child.get("value")))]
-
-    found = walk(tag, ())
-    if any(None in path for path in found):
-        raise UnsupportedConfigError(f"<{tag.tag} name='{tag.get('name')}'> has a Choice without a value")
-    return [] if found == [()] else found

@@ -21,9 +21,9 @@ _TAGS = {
 _ATTRIBUTES = {
     name.lower(): name
     for name in (
-        "name", "toName", "value", "alias", "hint", "choice", "allowNested", "leafsOnly", "maxUsages", "perRegion",
-        "perItem", "labeling", "visibleWhen", "whenTagName", "whenChoiceValue", "valueType", "resolver", "encoding",
-        "nameKey", "textKey", "maxRating", "min", "max", "step", "on", "indexFlag", "apiUrl",
+        "name", "toName", "value", "alias", "hint", "choice", "allowNested", "leafsOnly", "maxUsages", "pathSeparator",
+        "perRegion", "perItem", "labeling", "visibleWhen", "whenTagName", "whenChoiceValue", "valueType", "resolver",
+        "encoding", "nameKey", "textKey", "maxRating", "min", "max", "step", "on", "indexFlag", "apiUrl",
     )
 }  # fmt: skip
 _NO_CONTROLS = frozenset({

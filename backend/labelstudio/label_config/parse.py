@@ -17,14 +17,19 @@ from backend.labelstudio.label_config.conditions import conditions
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 
 
-def parse(label_config: str, ignore: Collection[str] = ()) -> TaskSpec:
+def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | None = None) -> TaskSpec:
     """Parse a label config. Raises `UnsupportedConfigError` with a message for its author.
 
     Beside controls that mark spans, only the text that they mark is read.
 
-    ignore: names of controls that are not learned; they may be unsupported.
+    ignore: names of controls that are not learned; they may be unsupported. taxonomy: "leaf" to learn one leaf per text
+    of every `<Taxonomy>`, whatever it allows.
     """
     tags, names = _named(label_config)
+    if taxonomy == "leaf":
+        for tag in tags.values():
+            if tag.tag == "Taxonomy":
+                tag.attrib.update({"leafsOnly": "true", "maxUsages": "1"})
     controls, left_out = [], []
     for name in names:
         try:

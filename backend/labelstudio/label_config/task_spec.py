@@ -27,6 +27,8 @@ class Control:
     in_markup: bool = False  # its regions have offsets in HTML
     in_dialogue: bool = False  # its regions have offsets in the turns of a dialogue
     paths: tuple[tuple[str, ...], ...] = ()  # taxonomy and nested choices: the path to each class
+    separator: str = " / "  # of the parts of a path where the editor joins them
+    most: int | None = None  # choices that it allows at a time
     class_texts: tuple[str, ...] = ()  # of each class in words; "" for a class without
     conditions: tuple[Condition, ...] = ()  # it is shown if all are met
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.controls import BY_TAG, SUPPORTED
+from backend.labelstudio.controls.base import number
 from backend.labelstudio.label_config import inputs
 from backend.labelstudio.label_config.task_spec import Control
 from backend.targets import Kind
@@ -74,7 +75,9 @@ def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:
 
 
 def _by_choice(tag: Any, kind: Kind) -> Kind:
-    """`kind`, or multilabel for `<Choices>` that allow several, or that have one only, which is given or not."""
+    """`kind`, or multilabel for controls that allow several choices, or have one only, which is given or not."""
+    if tag.tag == "Taxonomy":
+        return kind if number(tag, "maxUsages") == 1 else "multilabel"
     choice = tag.get("choice", "single") if tag.tag == "Choices" else "single"
     if choice not in ("single", "single-radio", "multiple"):
         raise _refusal(tag, f"has choice='{choice}'; supported are single, single-radio and multiple")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +18,16 @@ _MAX_WEIGHT = 10.0  # upper bound of the weight of a rare label's presence
 class MultilabelHead(TargetHead):
     """A sigmoid for each label. Outputs: `probs` (B, C), each in [0, 1].
 
+    Where classes form a tree, a class is at least as probable as those below it: the maximum over its subtree
+    (Giunchiglia & Lukasiewicz, Coherent Hierarchical Multi-Label Classification Networks, NeurIPS 2020, section 3).
+
     In the loss, presence of a label has the weight √(absent / present), clamped to [1, 10]: most labels are absent
     from most texts, so that a head which never predicts them would nearly always be right.
     """
+
+    def __init__(self, target: Target, dimensions: int, state: Mapping[str, Any]) -> None:
+        super().__init__(target, dimensions, state)
+        self._levels = levels(target.parents)
 
     @staticmethod
     def width(target: Target) -> int:
@@ -50,7 +57,23 @@ class MultilabelHead(TargetHead):
         return entropies.mean(dim=1) if options.multilabel == "mean" else entropies.amax(dim=1)
 
     def _probs(self, reading: Reading) -> torch.Tensor:
-        return torch.sigmoid(self.linear(reading.pooled).float())
+        probs = torch.sigmoid(self.linear(reading.pooled).float())
+        for children, parents in self._levels:
+            probs = probs.scatter_reduce(1, parents.to(probs.device).expand(len(probs), -1),
+                                         probs[:, children.to(probs.device)], "amax")  # fmt: skip
+        return probs
 
     def _hot(self, value: Sequence[str]) -> torch.Tensor:
         return torch.tensor([float(name in value) for name in self.target.classes])
+
+
+def levels(parents: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The classes that have a parent, and their parents, from the lowest level of a tree to the top."""
+    depths: list[int] = []
+    for parent in parents:  # comes before its children
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    found = []
+    for depth in range(max(depths, default=0), 0, -1):
+        children = [row for row, each in enumerate(depths) if each == depth]
+        found.append((torch.tensor(children), torch.tensor([parents[row] for row in children])))
+    return found

@@ -11,12 +11,12 @@ from backend.errors import LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import ReadAnnotation, combined, read
 from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.label_config.inputs import fields_of, text_of
-from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import parse_version
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
-from backend.rounds.context import ProjectRun
+from backend.rounds.context import ProjectRun, parsed
 from backend.rounds.selection.compatibility import refuse_unsupported
+from backend.store.projects import READ_BY
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
         newest += _read(run, run.client.annotated_tasks(run.id, project.task_mark))
     then = run.options
     now = run.set(change_mark=min(began, max(newest)) or None, reread=False).options
-    if (now.ignore_controls, now.ground_truth) != (then.ignore_controls, then.ground_truth):
+    if any(getattr(now, name) != getattr(then, name) for name in READ_BY):
         run.set(task_mark=0, reread=True)  # changed during the sync: read everything again
     found = run.client.project(run.id)
     compare_tasks(run, found)
@@ -95,7 +95,7 @@ def _follow_config(run: ProjectRun) -> ProjectRun:
     current = run.client.project(run.id).label_config
     if current == run.project.label_config:
         return run
-    new = parse(current, run.options.ignore_controls)
+    new = parsed(current, run.options)
     if run.project.chosen_strategy is not None:
         try:
             refuse_unsupported(run.options, new.targets)

@@ -64,6 +64,7 @@ class Project(Base):
     paused: Mapped[bool] = mapped_column(default=False)  # rounds begin on request only
     fence: Mapped[int] = mapped_column(BigInteger, default=0)  # current fencing token; writes with an older one fail
     encoder: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the base model chosen for it, see rounds/encoder.py
+    taxonomy: Mapped[str | None] = mapped_column(String(8))  # "leaf": as before the option of this name existed
     chosen_strategy: Mapped[str | None] = mapped_column(Text)  # set on the dashboard; overrides the options
     synced_at: Mapped[float] = mapped_column(Float, default=0.0)
     error: Mapped[str | None] = mapped_column(Text)

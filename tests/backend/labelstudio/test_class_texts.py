@@ -35,14 +35,14 @@ def test_a_choice_in_words(choice: str, text: str) -> None:
     assert texts_of(control) == (text, "other one")
 
 
-def test_a_leaf_of_a_taxonomy_is_preceded_by_its_path() -> None:
+def test_a_node_of_a_taxonomy_is_preceded_by_its_path() -> None:
     control = (
         '<Taxonomy name="topic" toName="text"><Choice value="living_things" alias="l"><Choice value="fruit"/>'
         '<Choice value="B"/></Choice><Choice value="tool" hint="made by people"/></Taxonomy>'
     )
     spec = parse(VIEW.format(control)).controls[0]
-    assert spec.target.classes == ("l / fruit", "l / B", "tool")
-    assert spec.class_texts == ("living things fruit", "", "tool: made by people")
+    assert spec.target.classes == ("l", "l / fruit", "l / B", "tool")
+    assert spec.class_texts == ("living things", "living things fruit", "", "tool: made by people")
 
 
 def test_labels_of_spans_have_texts_and_sides_of_pairs_have_none() -> None:

@@ -13,6 +13,7 @@ from backend.labelstudio.annotations import values_of
 from backend.labelstudio.controls import BY_KIND, BY_TAG
 from backend.labelstudio.controls.base import UnusableError
 from backend.labelstudio.controls.numbers import within
+from backend.labelstudio.controls.tree import with_ancestors
 from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
@@ -23,7 +24,12 @@ CONFIGS = {
     "choices": '<Choices name="c" toName="t"><Choice value="a b"/><Choice value="中" alias="z"/></Choices>',
     "multiple": '<Choices name="c" toName="t" choice="multiple"><Choice value="a b"/><Choice value="中"/>'
     '<Choice value="d"/></Choices>',
-    "taxonomy": '<Taxonomy name="c" toName="t"><Choice value="A"><Choice value="B"/><Choice value="中"/></Choice>'
+    "taxonomy": '<Taxonomy name="c" toName="t" leafsOnly="true" maxUsages="1"><Choice value="A"><Choice value="B"/>'
+    '<Choice value="中"/></Choice><Choice value="D"/></Taxonomy>',
+    "one node": '<Taxonomy name="c" toName="t" maxUsages="1"><Choice value="A"><Choice value="B"/></Choice></Taxonomy>',
+    "nodes": '<Taxonomy name="c" toName="t"><Choice value="A"><Choice value="B"><Choice value="C"/></Choice>'
+    '<Choice value="中"/></Choice><Choice value="D"/></Taxonomy>',
+    "several leaves": '<Taxonomy name="c" toName="t" leafsOnly="true"><Choice value="A"><Choice value="B"/></Choice>'
     '<Choice value="D"/></Taxonomy>',
     "rating": '<Rating name="c" toName="t" maxRating="4"/>',
     "number": '<Number name="c" toName="t" min="-2" max="9.5"/>',
@@ -57,7 +63,9 @@ def values(target: Target) -> st.SearchStrategy[Any]:
     if target.kind in ("classification", "pairwise"):
         return st.sampled_from(target.classes)
     if target.kind == "multilabel":
-        return st.sets(st.sampled_from(target.classes)).map(lambda s: [c for c in target.classes if c in s])
+        return st.sets(st.sampled_from(target.classes)).map(
+            lambda s: [c for c in target.classes if c in with_ancestors(s, target.classes, target.parents)]
+        )
     if target.kind == "spans":
         return spans(target.classes)
     assert target.low is not None
@@ -215,3 +223,54 @@ def test_values_of_another_kind_are_not_offered(name: str) -> None:
     for value in ("else", 3.0, ["else"], [[0, 1, "else"]], None, [[1]]):
         if (target.kind, value) not in (("regression", 3.0), ("generation", "else")):
             assert not target.offers(value)
+
+
+def _taxonomy(attributes: str = "") -> Control:
+    tree = '<Choice value="Online"><Choice value="UGC"/><Choice value="Paywall"><Choice value="NYT"/></Choice></Choice>'
+    more = f'{tree}<Choice value="Offline"/>'
+    return parse(
+        f'<View><Text name="t" value="$t"/><Taxonomy name="c" toName="t" {attributes}>{more}</Taxonomy></View>'
+    ).controls[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "value"),
+    [
+        ([["Online", "UGC"], ["Offline"]], ["Online", "Online / UGC", "Offline"]),
+        ([["Online"]], ["Online"]),
+        ([["Online", "Paywall", "NYT"]], ["Online", "Online / Paywall", "Online / Paywall / NYT"]),
+        ([["Online"], ["Online", "UGC"]], ["Online", "Online / UGC"]),
+        (["Offline"], ["Offline"]),
+        ([], []),
+        ([["Online", "gone"]], ["Online / gone"]),  # no class: the label is not learned, and listed
+    ],
+)
+def test_several_nodes_of_a_taxonomy_hold_those_above_them(chosen: list[Any], value: list[str]) -> None:
+    control = _taxonomy()
+    region = {"from_name": "c", "to_name": "t", "type": "taxonomy", "value": {"taxonomy": chosen}}
+    assert BY_KIND["multilabel"].value(control, [region]) == value
+
+
+def test_the_editor_splits_paths_at_the_separator_also_inside_of_a_value() -> None:
+    config = '<Taxonomy name="c" toName="t" pathSeparator="-"><Choice value="e-mail"/><Choice value="post"/></Taxonomy>'
+    (control,) = parse(f'<View><Text name="t" value="$t"/>{config}</View>').controls
+    region = {"from_name": "c", "type": "taxonomy", "value": {"taxonomy": [["e", "mail"]]}}
+    assert BY_KIND["multilabel"].value(control, [region]) == ["e-mail"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "probs", "paths"),
+    [
+        ("", [0.9, 0.2, 0.8, 0.7, 0.6], [["Online", "Paywall", "NYT"], ["Offline"]]),
+        ("", [0.9, 0.2, 0.3, 0.1, 0.1], [["Online"]]),
+        ('maxUsages="2"', [0.9, 0.8, 0.9, 0.9, 0.7], [["Online", "UGC"], ["Online", "Paywall", "NYT"]]),
+        ('leafsOnly="true"', [0.9, 0.2, 0.6], [["Online", "UGC"], ["Offline"]]),
+    ],
+)
+def test_suggested_nodes_are_the_deepest(attributes: str, probs: list[float], paths: list[list[str]]) -> None:
+    control = _taxonomy(attributes)
+    kind = BY_KIND["multilabel"]
+    value, confidence = kind.predicted(control, control.target, {"probs": np.array(probs)}, "")
+    assert [each["value"]["taxonomy"] for each in kind.regions(control, value, "")] == [paths]
+    assert confidence is not None
+    assert 0 < confidence < 1

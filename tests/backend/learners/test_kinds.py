@@ -15,8 +15,10 @@ from backend.labelstudio.controls import BY_KIND as CONTROLS
 from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
 from backend.learners.base import CommitteeOptions, TrainingOptions, UncertaintyOptions
+from backend.learners.heads.map_head import Fixed
 from backend.learners.kinds import BY_KIND, head_of, output_names
 from backend.learners.kinds.base import Reading
+from backend.learners.kinds.multilabel import MultilabelHead
 from backend.learners.kinds.spans import SpansHead, decode
 from backend.learners.learner import LoraLearner
 from backend.learners.models.base_model import BaseModel
@@ -278,3 +280,20 @@ def test_kinds_name_what_strategies_may_ask() -> None:
     assert all({"features", "uncertainty"} <= each for each in asks.values())
     assert "predictions" in asks["regression"]
     assert {"probs", "committee_probs", "gradient_lengths"} <= asks["classification"]
+
+
+def test_a_class_is_at_least_as_probable_as_those_below_it() -> None:
+    parents = (-1, 0, 1, 1, -1)  # a tree of three levels, and a class beside it
+    head = MultilabelHead(Target("t", "multilabel", tuple("abcde"), parents=parents), 5, {})
+    logits = torch.tensor([[-2.0, -1.0, 3.0, 0.5, -4.0], [2.0, 1.0, 0.0, -1.0, 1.0]])
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.eye(5))
+    found = head.outputs(Fixed.of(logits))["probs"].detach().numpy()
+    for row, own in zip(found, torch.sigmoid(logits).numpy(), strict=True):
+        slow = own.copy()
+        for child in range(4, -1, -1):
+            above = parents[child]
+            while above >= 0:
+                slow[above] = max(slow[above], own[child])
+                above = parents[above]
+        np.testing.assert_allclose(row, slow, rtol=1e-6)

@@ -26,6 +26,18 @@ def test_the_learning_curve(played: Store) -> None:
     assert found["settled"] is False
 
 
+def test_the_curve_begins_anew_when_labels_of_another_kind_are_learned(played: Store) -> None:
+    last = played.of(7).rounds.get(3)
+    assert last is not None
+    assert last.evaluation is not None
+    topic = {**last.evaluation["controls"]["topic"], "metric": "micro_f1"}
+    played.of(7).rounds.begin(4, reason="test", adapter=2)
+    played.of(7).rounds.set(4, evaluation={"labels": 60, "controls": {"topic": topic}}, state="done")
+    found = quality(played, project_of(played))["controls"]["topic"]
+    assert [point["round"] for point in found["points"]] == [4]
+    assert found["former"] == {"metric": "accuracy", "round": 3}
+
+
 def test_the_history_of_rounds_and_adapters(played: Store) -> None:
     rounds = history.history(played, project_of(played), 2)
     assert [(each["round"], each["state"], each["adapter"]) for each in rounds] == [

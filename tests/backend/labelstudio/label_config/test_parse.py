@@ -28,6 +28,7 @@ def test_aliases_are_what_annotations_hold() -> None:
 
 LABELS = '<Labels name="l" toName="t"><Label value="Per son" alias="PER"/><Label value="中"/></Labels>'
 THREE = '<Text name="t" value="$a"/><Text name="u" value="$b"/><Text name="q" value="$question"/>'
+TREE = '<Choice value="A"><Choice value="B" alias="b"/><Choice value="C"/></Choice><Choice value="D"/>'
 TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
 
 
@@ -45,7 +46,8 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         (config('<DateTime name="дата" toName="t"/>'), '{"ignore_controls": ["\\u0434\\u0430\\u0442\\u0430"]}'),
         (config(f'<Repeater on="$items">{TWO}</Repeater>'), "is shown for each element of $items"),
         (config('<Choices name="c" toName="t" choice="none"><Choice value="a"/></Choices>'), "choice='none'"),
-        (config('<Taxonomy name="c" toName="t"><Choice value="a"/></Taxonomy>'), "at least 2 choices, not 1"),
+        (config('<Taxonomy name="c" toName="t"/>'), "at least 1 choices, not 0"),
+        (config('<Taxonomy name="c" toName="t" maxUsages="x"><Choice value="a"/></Taxonomy>'), "maxUsages='x'"),
         (config('<Number name="n" toName="t" min="x"/>'), "<Number name='n'> has min='x', which is not a number"),
         (config('<Number name="n" toName="t" min="5" max="1"/>'), "the range 5 to 1"),
         (config('<Number name="n" toName="t" step="0"/>'), "step='0'; it must be above 0"),
@@ -98,8 +100,19 @@ def test_what_is_not_supported_is_said(broken: str, sentence: str) -> None:
         ('<Rating name="r" toName="t" maxRating="7"/>', Target("r", "regression", low=1, high=7, step=1)),
         ('<Number name="n" toName="t" min="-1.5" max="4"/>', Target("n", "regression", low=-1.5, high=4)),
         (
-            '<Taxonomy name="x" toName="t"><Choice value="A"><Choice value="B" alias="b"/><Choice value="C"/></Choice>'
-            '<Choice value="D"/></Taxonomy>',
+            f'<Taxonomy name="x" toName="t">{TREE}</Taxonomy>',
+            Target("x", "multilabel", ("A", "A / b", "A / C", "D"), parents=(-1, 0, 0, -1)),
+        ),
+        (
+            f'<Taxonomy name="x" toName="t" leafsOnly="true">{TREE}</Taxonomy>',
+            Target("x", "multilabel", ("A / b", "A / C", "D")),
+        ),
+        (
+            f'<Taxonomy name="x" toName="t" maxUsages="1">{TREE}</Taxonomy>',
+            Target("x", "classification", ("A", "A / b", "A / C", "D"), parents=(-1, 0, 0, -1)),
+        ),
+        (
+            f'<Taxonomy name="x" toName="t" leafsOnly="true" maxUsages="1">{TREE}</Taxonomy>',
             Target("x", "classification", ("A / b", "A / C", "D")),
         ),
     ],
@@ -196,7 +209,12 @@ def test_nested_choices_are_paths() -> None:
 def test_equal_names_of_different_paths_stay_apart() -> None:
     paths = '<Choice value="A / B"/><Choice value="A"><Choice value="B"/></Choice>'
     (control,) = parse(config(f'<Taxonomy name="c" toName="t">{paths}</Taxonomy>')).controls
-    assert control.target.classes == ("A / B", "A > B")
+    assert control.target.classes == ("A / B", "A", "A > B")
+
+
+def test_a_project_may_keep_one_leaf_per_text() -> None:
+    (control,) = parse(config(f'<Taxonomy name="x" toName="t">{TREE}</Taxonomy>'), taxonomy="leaf").controls
+    assert control.target == Target("x", "classification", ("A / b", "A / C", "D"))
 
 
 def test_a_single_choice_is_given_or_not() -> None:

@@ -93,6 +93,10 @@ def test_each_look_counts_from_the_last_one_of_the_same_question() -> None:
     assert of(TOPIC, 0.9, seen, **RIGHT, labels=100) == seen, "10 more are too few"
     assert of(TOPIC, 0.8, seen, **RIGHT, labels=100)["looked"] == 100, "another target has not been looked at"
     assert of(TOPIC, 0.9, seen, risk=0.1, **RIGHT, labels=100)["looked"] == 100
+    several = Target("topic", "multilabel", ("a", "b"))
+    assert of(several, 0.9, seen, **RIGHT, labels=100)["looked"] == 100, "nor labels of another kind"
+    earlier_release = {name: value for name, value in seen.items() if name != "kinds"}
+    assert of(TOPIC, 0.9, earlier_release, **RIGHT, labels=100) == seen
     other = of(TOPIC, 0.8, **RIGHT, labels=95)
     assert of(TOPIC, 0.9, seen, other, **RIGHT, labels=100) == seen, "nor is it forgotten over another"
     first, again = of(TOPIC, 0.9, **RIGHT, labels=120), of(TOPIC, 0.9, seen, **RIGHT, labels=120)

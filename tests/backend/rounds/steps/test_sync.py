@@ -16,12 +16,13 @@ from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config.parse import parse
 from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.reconcile import reconcile
-from backend.rounds.context import Context
+from backend.rounds.context import Context, spec_of
 from backend.rounds.engine.notifier import due
 from backend.rounds.steps.sync import sync
 from backend.store import Store
 from backend.store.rounds import Place
 from backend.targets import sides
+from tests.backend.played import project_of
 from tests.backend.rounds.memory import START, Memory
 from tests.backend.steps import do, opened
 from tests.backend.web.test_ml import CONFIG
@@ -349,3 +350,39 @@ def test_a_strategy_chosen_on_the_dashboard_does_not_outlive_the_labels_it_works
     found = store.projects.get(7)
     assert found is not None
     assert (found.chosen_strategy, found.label_config) == (None, there.config)
+
+
+def test_a_project_from_before_learns_one_leaf_until_it_is_switched(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = '<Choice value="A"><Choice value="B"/></Choice><Choice value="C"/>'
+    there.config = f'<View><Text name="text" value="$text"/><Taxonomy name="t" toName="text">{tree}</Taxonomy></View>'
+    chosen = {1: [["A", "B"]], 2: [["A"]], 3: [["A", "B"], ["C"]]}
+    for task in chosen:
+        there.put(task, "fruit")
+    real = there.annotated_tasks
+
+    def in_a_tree(project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        for page in real(project_id, up_to):
+            yield [
+                each._replace(annotations=[{
+                    **annotation, "result": [
+                        {"from_name": "t", "type": "taxonomy", "value": {"taxonomy": chosen[each.id]}}
+                    ],
+                } for annotation in each.annotations])
+                for each in page
+            ]  # fmt: skip
+
+    monkeypatch.setattr(there, "annotated_tasks", in_a_tree)
+
+    def learned() -> dict[int, Any]:
+        return {each.id: each.values["t"] for each in store.of(7).tasks.labeled(audit=False)}
+
+    store.projects.set(7, taxonomy="leaf")
+    look()
+    assert learned() == {1: "A / B", 2: "A"}
+    assert not spec_of(project_of(store)).targets[0].offers("A"), "it is listed under what is not learned from"
+    options = {"audit_share": 0, "taxonomy": "nodes"}
+    store.projects.connect(7, label_config=there.config, options=options, host="b.local:9090")
+    look()
+    assert learned() == {1: ["A", "A / B"], 2: ["A"], 3: ["A", "A / B", "C"]}
