@@ -66,3 +66,38 @@ def test_spans_in_html_are_highlighted(person: Person, team: Team) -> None:
     marked = person.page.locator(".htx-highlight")
     expect(marked).to_have_count(1)
     assert marked.all_text_contents() == ["Ann"]
+
+
+def test_all_other_controls_are_filled_in(person: Person, team: Team) -> None:
+    config = (
+        '<View><Text name="t" value="$text"/>'
+        '<Choices name="one" toName="t"><Choice value="a b"/><Choice value="c"/></Choices>'
+        '<Choices name="some" toName="t" choice="multiple"><Choice value="x" alias="ex"/><Choice value="y"/>'
+        '<Choice value="z"/></Choices>'
+        '<Taxonomy name="tree" toName="t" showFullPath="true"><Choice value="Online"><Choice value="UGC"/></Choice>'
+        '<Choice value="Offline"/></Taxonomy><Labels name="spans" toName="t"><Label value="A"/></Labels>'
+        '<Rating name="stars" toName="t" maxRating="7"/><Number name="number" toName="t"/>'
+        '<TextArea name="answer" toName="t"/></View>'
+    )
+    values = {
+        "one": "c", "some": ["ex", "z"], "tree": ["Online", "Online / UGC", "Offline"], "spans": [[2, 6, "A"]],
+        "stars": 3.0, "number": 2.5, "answer": "An answer.",
+    }  # fmt: skip
+    suggest(person, team, config, {"text": "a pear"}, values)
+    page = person.page
+    expect(page.locator("input:checked").first).to_be_visible()
+    assert person.chosen() == ["c", "x", "z"], "values are shown, not aliases"
+    expect(page.locator(".ant-select-selection-item-content")).to_have_text(["Online / UGC", "Offline"])
+    expect(page.locator(".htx-highlight")).to_have_text("pear")
+    expect(page.locator(".ant-rate-star-full")).to_have_count(3)
+    expect(page.locator("input[type=number]")).to_have_value("2.5")
+    expect(page.get_by_test_id("htx-textbox-content")).to_have_text("An answer.")
+
+
+def test_the_better_text_is_marked(person: Person, team: Team) -> None:
+    config = (
+        '<View><Text name="t" value="$text"/><Text name="u" value="$other"/><Pairwise name="c" toName="t,u"/></View>'
+    )
+    suggest(person, team, config, {"text": "one", "other": "two"}, {"c": "right"})
+    marked = person.page.locator(".bg-primary-background", has=person.page.locator(".lsf-htx-richtext"))
+    expect(marked).to_have_text("two")
