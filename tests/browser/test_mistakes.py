@@ -36,7 +36,7 @@ def test_a_wrong_setting_is_a_sentence_in_the_dialog(
 def test_a_label_config_that_cannot_be_learned(person: Person, backend: Backend, team: Team) -> None:
     team.create(["a text"], '<View><Text name="t" value="$text"/><DateTime name="when" toName="t"/></View>')
     person.connect(team.id, backend.url, auth=AUTH)
-    said = person.page.get_by_text("DateTime name='when' is not supported; supported are Choices, Taxonomy").first
+    said = person.page.get_by_text("DateTime name='when' is not supported. Supported are Choices, Taxonomy").first
     expect(said).to_be_visible()
 
 

@@ -29,4 +29,7 @@ BY_TAG: dict[str, Kind] = {
     "Pairwise": "pairwise",
     "TextArea": "generation",
 }
-SUPPORTED = "<Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, <Pairwise> and <TextArea> on <Text>"
+SUPPORTED = (
+    "<Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, <Pairwise> and <TextArea> on <Text>, <HyperText> and "
+    "<Paragraphs>"
+)

@@ -25,20 +25,24 @@ def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | No
     ignore: names of controls that are not learned; they may be unsupported. taxonomy: "leaf" to learn one leaf per text
     of every `<Taxonomy>`, whatever it allows.
     """
-    tags, names = _named(label_config)
+    root, tags, names = _read(label_config)
     if taxonomy == "leaf":
         for tag in tags.values():
             if tag.tag == "Taxonomy":
                 tag.attrib.update({"leafsOnly": "true", "maxUsages": "1"})
-    controls, left_out = [], []
-    for name in names:
+    controls, refused = [], {}
+    left_out = [unsupported.RELATIONS] if next(root.iter("Relations"), None) is not None else []
+    for name in [each for each in names if each not in ignore]:
         try:
-            if name not in ignore:
-                controls.append(_control(tags[name], tags))
+            controls.append(_control(tags[name], tags))
         except unsupported.LeftOutError as error:
-            left_out.append(error)
+            left_out.append(str(error))
+        except UnsupportedConfigError as error:
+            refused[name] = error
+    if refused:
+        raise unsupported.together(refused, others=bool(controls))
     if not controls and left_out:
-        raise left_out[0]
+        raise UnsupportedConfigError(left_out[0])
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
     sources = list(dict.fromkeys(name for control in controls for name in control.labels))
@@ -53,12 +57,12 @@ def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | No
     unsupported.refuse_combined(controls, marking)
     read = [inputs.read(tags[name]) for name in tags if name in {*sources, *others}]
     read = [replace(each, is_marked=marking is not None) for each in read]
-    return TaskSpec(tuple(controls), tuple(read), tuple(map(str, left_out)))
+    return TaskSpec(tuple(controls), tuple(read), tuple(left_out))
 
 
 def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
     """Raise `UnsupportedConfigError` if an ignored control is not in the label config: it may be misspelled."""
-    _, names = _named(label_config)
+    _, _, names = _read(label_config)
     unknown = sorted(set(ignored) - set(names))
     if unknown:
         raise UnsupportedConfigError(
@@ -67,8 +71,8 @@ def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
         )
 
 
-def _named(label_config: str) -> tuple[dict[str, Any], list[str]]:
-    """The named elements of a label config, and the names of those that take annotations."""
+def _read(label_config: str) -> tuple[Any, dict[str, Any], list[str]]:
+    """The root of a label config, its named elements, and the names of those that take annotations."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise UnsupportedConfigError(f"The label config is empty; set one up first: {SUPPORTED}")
     try:
@@ -78,7 +82,7 @@ def _named(label_config: str) -> tuple[dict[str, Any], list[str]]:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnsupportedConfigError(f"The label config cannot be read: {first_line}") from None
     named = {each.get("name"): each for each in tree.iter(etree.Element) if each.get("name")}
-    return named, [name for name, each in named.items() if elements.is_control(each)]
+    return tree, named, [name for name, each in named.items() if elements.is_control(each)]
 
 
 def _control(tag: Any, tags: dict[str, Any]) -> Control:

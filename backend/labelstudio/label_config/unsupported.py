@@ -13,6 +13,13 @@ from backend.labelstudio.label_config import inputs
 from backend.labelstudio.label_config.task_spec import Control
 from backend.targets import Kind
 
+RELATIONS = "<Relations> are not learned, only the spans that they connect"
+_NAMED = 3  # refusals with their reason; of more, a count
+
+
+class UnsupportedTagError(UnsupportedConfigError):
+    """A control of a kind that is not supported: the message for its author ends with those that are."""
+
 
 class LeftOutError(UnsupportedConfigError):
     """A control that can be left out if another one can be learned: it has no results of whole tasks, or no text."""
@@ -22,19 +29,34 @@ def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
     """The kind of a control. Raises `UnsupportedConfigError` if it cannot be learned. tags: all named ones, by name."""
     kind = BY_TAG.get(tag.tag)
     if kind is None:
-        raise _refusal(tag, f"is not supported; supported are {SUPPORTED}")
+        raise UnsupportedTagError(_named(tag, "is not supported"))
     for flag in ("perRegion", "perItem", "labeling"):
         if tag.get(flag) == "true":
-            raise _refusal(tag, f"has {flag}: labels of regions are not supported; {SUPPORTED} are")
+            raise UnsupportedTagError(_named(tag, f"has {flag}: labels of regions are not supported"))
     repeater = next(tag.iterancestors("Repeater"), None)
     if repeater is not None:
         why = f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task"
-        raise LeftOutError(str(_refusal(tag, why)))
+        raise LeftOutError(_named(tag, why))
     source = tag.get("apiUrl") or tag.get("value") or ""
     if tag.get("apiUrl") or "$" in source:
         raise _refusal(tag, f"takes its choices from {source}; supported are choices in the label config")
     _refuse_labeled(tag, kind, tags)
     return _by_choice(tag, kind)
+
+
+def together(refused: Mapping[str, UnsupportedConfigError], *, others: bool) -> UnsupportedConfigError:
+    """One refusal of several controls. refused: by name; others: whether other controls can be learned."""
+    sentences = [str(error).removesuffix(".") for error in refused.values()][:_NAMED]
+    if len(refused) > _NAMED:
+        sentences.append(f"{len(refused) - _NAMED} more controls cannot be learned")
+    if any(isinstance(error, UnsupportedTagError) for error in refused.values()):
+        sentences.append(f"Supported are {SUPPORTED}")
+    return UnsupportedConfigError(". ".join([*sentences, leave_out([*refused])] if others else sentences))
+
+
+def leave_out(names: list[str]) -> str:
+    """What to paste to learn the other controls. In ASCII, since an HTTP status line cannot hold more."""
+    return f'To learn the other controls only, set {{"ignore_controls": {json.dumps(names)}}} in the extra params'
 
 
 def labeled(tag: Any) -> list[str]:
@@ -52,7 +74,7 @@ def refuse_combined(controls: Sequence[Control], marking: Control | None) -> Non
     if marking is not None and other is not None:
         raise UnsupportedConfigError(
             f"'{marking.name}' marks spans of the text '{marking.labels[0]}', and '{other.name}' labels "
-            f"'{other.labels[0]}': controls beside spans must label the same text. {_leave_out(other.name)}"
+            f"'{other.labels[0]}': controls beside spans must label the same text. {leave_out([other.name])}"
         )
 
 
@@ -60,13 +82,13 @@ def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:
     names = labeled(tag)
     if not names:
         why = 'does not name the text that it labels; add toName="…" with the name of one'
-        raise LeftOutError(str(_refusal(tag, why)))
+        raise LeftOutError(_named(tag, why))
     if kind == "pairwise" and (len(names) != 2 or names[0] == names[1]):
         raise _refusal(tag, 'compares two texts: name both, as in toName="answer_1,answer_2"')
     for name in names if kind == "pairwise" else names[:1]:
         if name not in tags or tags[name].tag not in inputs.TAGS:
             found = f"<{tags[name].tag}>" if name in tags else "nothing"
-            raise _refusal(tag, f"labels {found}; supported are {SUPPORTED}")
+            raise UnsupportedTagError(_named(tag, f"labels {found}"))
         if kind == "spans" and (tag.tag == "ParagraphLabels") != (tags[name].tag == "Paragraphs"):
             raise _refusal(
                 tag, f"cannot mark <{tags[name].tag}>; use <Labels> on <Text> and <HyperText>, <ParagraphLabels> on "
@@ -86,8 +108,8 @@ def _by_choice(tag: Any, kind: Kind) -> Kind:
 
 
 def _refusal(tag: Any, why: str) -> UnsupportedConfigError:
-    return UnsupportedConfigError(f"<{tag.tag} name='{tag.get('name')}'> {why}. {_leave_out(tag.get('name'))}")
+    return UnsupportedConfigError(_named(tag, why))
 
 
-def _leave_out(name: str) -> str:
-    return f'To learn the other controls only, set {{"ignore_controls": [{json.dumps(name)}]}} in the extra params'
+def _named(tag: Any, why: str) -> str:
+    return f"<{tag.tag} name='{tag.get('name')}'> {why}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import strategies
 from backend.errors import UnsupportedConfigError
+from backend.labelstudio.label_config.unsupported import leave_out
 from backend.learners.heads import probe
 from backend.learners.kinds import BY_KIND
 from backend.learners.models.base_model import WRITERS
@@ -102,12 +103,11 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
                 f"extra_params.target: no score of '{target.name}' exceeds 1, so that {goal:g} is never surely "
                 "reached; 0.9 stands for 90 %"
             )
-    written = next((target.name for target in targets if target.kind == "generation"), None)
-    if written is not None and not is_served(options.base_model) and not can_write(options.base_model):
+    written = [target.name for target in targets if target.kind == "generation"]
+    if written and not is_served(options.base_model) and not can_write(options.base_model):
         raise UnsupportedConfigError(
-            f"<TextArea name='{written}'> needs written answers, and base model '{options.base_model}' cannot write; "
-            f"{WRITERS}. "
-            f'To learn the other controls only, set {{"ignore_controls": ["{written}"]}}'
+            f"<TextArea name='{written[0]}'> needs written answers, and base model '{options.base_model}' cannot "
+            f"write; {WRITERS}" + (f". {leave_out(written)}" if len(written) < len(targets) else "")
         )
     if is_served(options.base_model):
         _refuse_unserved(options, targets)

@@ -41,9 +41,19 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ("<View/>", "has no control to learn"),
         (config('<Choices name="c" toName="t"/>'), "at least 2 choices, not 0"),
         (config('<Choices name="c" toName="t" value="$options"/>'), "takes its choices from $options; supported are"),
+        (
+            config('<DateTime name="d" toName="t"/><Ranker name="r" toName="t"/>'),
+            ". <Ranker name='r'> is not supported",
+        ),
+        (
+            config(TWO + "".join(f'<DateTime name="{each}" toName="t"/>' for each in "vwxyz")),
+            ". 2 more controls cannot be learned. Supported are <Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, "
+            "<Pairwise> and <TextArea> on <Text>, <HyperText> and <Paragraphs>. To learn the other controls only, set "
+            '{"ignore_controls": ["v", "w", "x", "y", "z"]} in the extra params',
+        ),
         (config('<Taxonomy name="c" toName="t" apiUrl="$url"/>'), "takes its choices from $url; supported are"),
         (config(TWO.replace(' toName="t"', ""), THREE), 'does not name the text that it labels; add toName="…"'),
-        (config('<DateTime name="дата" toName="t"/>'), '{"ignore_controls": ["\\u0434\\u0430\\u0442\\u0430"]}'),
+        (config(TWO + '<DateTime name="дата" toName="t"/>'), '{"ignore_controls": ["\\u0434\\u0430\\u0442\\u0430"]}'),
         (config(f'<Repeater on="$items">{TWO}</Repeater>'), "is shown for each element of $items"),
         (config('<Choices name="c" toName="t" choice="none"><Choice value="a"/></Choices>'), "choice='none'"),
         (config('<Taxonomy name="c" toName="t"/>'), "at least 1 choices, not 0"),
@@ -126,7 +136,7 @@ def test_every_kind_of_control(control: str, target: Target) -> None:
 def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
     both = config(TWO + '<DateTime name="d" toName="t"/><TextArea name="remarks" toName="t" perRegion="true"/>')
     with pytest.raises(
-        UnsupportedConfigError, match=r'To learn the other controls only, set .*"ignore_controls": \["d"\]'
+        UnsupportedConfigError, match=r'To learn the other controls only, set .*"ignore_controls": \["d", "remarks"\]'
     ):
         parse(both)
     assert parse(both, ["d", "remarks"]).targets == (Target("c", "classification", ("a", "b")),)
