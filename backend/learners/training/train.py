@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from backend.learners import saved
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.committee import HEADS, member_folder
-from backend.learners.heads import class_names
+from backend.learners.heads import class_names, span_names
 from backend.learners.heads import linear as linear_heads
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
+from backend.learners.kinds.spans import SpansHead
 from backend.learners.learner import LoraLearner
 from backend.learners.models.base_model import BaseModel
 from backend.learners.training.distributed import ALONE, Team
@@ -126,6 +127,9 @@ def _train_one(
             texts, values = _with_names(texts, values, targets, starts)
             for head in heads:
                 given = _labeled(head.target, texts, values)
+                if isinstance(head, SpansHead) and given and (names := options.class_texts.get(head.target.name)):
+                    span_names.start(head, base, names, [text for text, _ in given], [value for _, value in given],
+                                     options.max_length)  # fmt: skip
                 head.prepare([text for text, _ in given], [value for _, value in given], base)
         if warm_start is None or not tuned:
             base.adapters.drop(adapter)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend.errors import DamagedError, ModelError
 from backend.learners.base import TrainingOptions
+from backend.learners.heads import class_names
 from backend.learners.models.loading import is_served
 from backend.learners.served.training import train as train_served
 from backend.learners.training import parallel
@@ -49,7 +50,9 @@ def train(run: ProjectRun) -> int:
     if not targets:
         log.info("project %d: too few different labels and no class names, nothing to train on yet", run.id)
         return run.project.adapter
-    training = replace(training_options(options, strategy_now(run)), class_texts=class_texts(run))
+    training = replace(
+        training_options(options, strategy_now(run)), class_texts=class_texts(run, {*class_names.KINDS, "spans"})
+    )
     fingerprint = _fingerprint(examples, targets, options, training, _identity(run))
     if (known := _trained_before(run, fingerprint)) is not None:
         return known
@@ -126,7 +129,7 @@ def _filling(
             [*(example.text for example in examples), *to_frozen[0]],
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
-        unlabeled = sample_vectors(run) if training.class_texts else None  # before the trainer clears the models
+        unlabeled = sample_vectors(run) if class_texts(run) else None  # before the trainer clears the models
         function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,
                            unlabeled=unlabeled)  # fmt: skip
 
