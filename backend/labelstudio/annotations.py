@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Region, UnusableError
+from backend.labelstudio.controls.per_region import of_spans
 from backend.labelstudio.label_config.conditions import met
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
@@ -126,6 +127,8 @@ def _seconds(took: object) -> float | None:
 
 def _of(control: Control, regions: Sequence[Region]) -> list[Region]:
     """The regions of a control. Raises `UnusableError` for one whose `value` is no object."""
+    if control.per_region:
+        regions = of_spans(regions, control)
     found = [each for each in regions if each.get("from_name") == control.name and each.get("type") == control.type]
     if not all(isinstance(each.get("value"), dict) for each in found):
         raise UnusableError(Reason.UNREADABLE)

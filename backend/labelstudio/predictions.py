@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Output, Region
-from backend.labelstudio.label_config.task_spec import TaskSpec
+from backend.labelstudio.controls.per_region import Mark, attached
+from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.targets import Target, Values
 
 Outputs = Mapping[str, NDArray[np.generic]]  # by "target/array", one row per text
@@ -23,21 +25,22 @@ def prediction(
 
     learned: the adapter's targets, which may differ from those of the current label config.
     """
-    regions: list[Region] = []
-    confidences = []
+    values: dict[str, Any] = {}
+    confidences: dict[str, float] = {}
     known = {target.name: target for target in learned}
     for control in spec.controls:
         target = known.get(control.name)
-        if target is None or target.kind != control.target.kind:
-            continue
-        kind = BY_KIND[target.kind]
-        value, confidence = kind.predicted(control, target, output_of(target, outputs, row), text)
-        if value is not None:
-            made = kind.regions(control, value, text)
-            regions += made if confidence is None else [{**each, "score": confidence} for each in made]
-            if confidence is not None:
-                confidences.append(confidence)
-    return regions, min(confidences, default=None)
+        if target is not None and target.kind == control.target.kind:
+            output = output_of(target, outputs, row)
+            value, confidence = BY_KIND[target.kind].predicted(control, target, output, text)
+            if value is not None:
+                values[control.name] = value
+                confidences |= {} if confidence is None else {control.name: confidence}
+    result = [
+        {**each, "score": confidences[each["from_name"]]} if each["from_name"] in confidences else each
+        for each in spelled(spec, values, text)
+    ]
+    return result, min(confidences.values(), default=None)
 
 
 def output_of(target: Target, outputs: Outputs, row: int) -> Output:
@@ -48,11 +51,24 @@ def output_of(target: Target, outputs: Outputs, row: int) -> Output:
 
 def spelled(spec: TaskSpec, values: Values, text: str) -> list[Region]:
     """The `result` of these values, as an annotator would submit it."""
+    given = [control for control in spec.controls if control.name in values]
+    found = {each.name: BY_KIND[each.target.kind].regions(each, values[each.name], text)
+             for each in given if not each.per_region}  # fmt: skip
+    marks = _marks(given, values, text) if len(found) < len(given) else []
+    for control in given:
+        if control.per_region:
+            found[control.name] = attached(control, values[control.name], marks)
+    return [region for control in given for region in found[control.name]]
+
+
+def _marks(controls: Sequence[Control], values: Values, text: str) -> list[Mark]:
+    """The spans of controls that mark them."""
     return [
-        region
-        for control in spec.controls
-        if control.name in values
-        for region in BY_KIND[control.target.kind].regions(control, values[control.name], text)
+        Mark(start, end, label, region)
+        for control in controls
+        if control.target.kind == "spans" and not control.per_region
+        for start, end, label in values[control.name]
+        for region in BY_KIND["spans"].regions(control, [[start, end, label]], text)
     ]
 
 

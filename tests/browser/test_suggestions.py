@@ -94,6 +94,18 @@ def test_all_other_controls_are_filled_in(person: Person, team: Team) -> None:
     expect(page.get_by_test_id("htx-textbox-content")).to_have_text("An answer.")
 
 
+def test_the_choice_of_a_span_is_ticked_when_it_is_selected(person: Person, team: Team) -> None:
+    config = (
+        '<View><Labels name="l" toName="t"><Label value="A"/></Labels><Text name="t" value="$text"/>'
+        '<Choices name="c" toName="t" perRegion="true"><Choice value="x"/><Choice value="y"/></Choices></View>'
+    )
+    values = {"l": [[0, 1, "A"], [2, 6, "A"]], "c": [[0, 1, "x"], [2, 6, "y"]]}
+    suggest(person, team, config, {"text": "a pear"}, values)
+    person.page.locator(".htx-highlight", has_text="pear").click()
+    expect(person.page.locator("input:checked").first).to_be_visible()
+    assert person.chosen() == ["y"]
+
+
 def test_the_better_text_is_marked(person: Person, team: Team) -> None:
     config = (
         '<View><Text name="t" value="$text"/><Text name="u" value="$other"/><Pairwise name="c" toName="t,u"/></View>'

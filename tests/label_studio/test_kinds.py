@@ -26,6 +26,8 @@ NODES = {"fruit": ["living", "living / fruit"], "animal": ["living", "living / a
 
 MARKUP = config("spans").replace("<Text ", "<HyperText ")
 DIALOGUE = config("spans").replace("<Text ", "<Paragraphs ").replace("Labels", "ParagraphLabels")
+SIZE = '<Choices name="size" toName="text" perRegion="true"><Choice value="long"/><Choice value="short"/></Choices>'
+CHOICES_OF_SPANS = config("spans").replace("</View>", f"{SIZE}</View>")
 
 
 def fields(text: str, label_config: str) -> dict[str, Any]:
@@ -58,11 +60,23 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
         (("multilabel",), TAXONOMY),
         (("spans",), MARKUP),
         (("spans",), DIALOGUE),
+        (("spans",), CHOICES_OF_SPANS),
         (("pairwise",), config("pairwise")),
         (("generation",), config("generation")),
         (("spans", "classification", "regression"), config("spans", "classification", "regression")),
     ],
-    ids=["multiple", "rating", "labels", "taxonomy", "markup", "dialogue", "pairwise", "answers", "several"],
+    ids=[
+        "multiple",
+        "rating",
+        "labels",
+        "taxonomy",
+        "markup",
+        "dialogue",
+        "per region",
+        "pairwise",
+        "answers",
+        "several",
+    ],
 )
 def test_a_suggestion_is_accepted_as_it_is(
     team: Team, tiny_encoder: Path, tiny_decoder: Path, kinds: tuple[str, ...], label_config: str
@@ -73,6 +87,11 @@ def test_a_suggestion_is_accepted_as_it_is(
         order, names = spec.targets[0].classes, {text: values["topics"] for text, values in truth.items()}
         truth = {text: {"topic": sorted({node for name in given for node in NODES[name]}, key=order.index)}
                  for text, given in names.items()}  # fmt: skip
+    if label_config == CHOICES_OF_SPANS:
+        truth = {
+            text: {**values, "size": [[a, b, "long" if b - a > 4 else "short"] for a, b, _ in values["things"]]}
+            for text, values in truth.items()
+        }
     data = [fields(text, label_config) for text in truth]
     truth = {text_of(each, spec): values for each, values in zip(data, truth.values(), strict=True)}
     team.create(data, label_config)

@@ -22,8 +22,9 @@ _ATTRIBUTES = {
     name.lower(): name
     for name in (
         "name", "toName", "value", "alias", "hint", "choice", "allowNested", "leafsOnly", "maxUsages", "pathSeparator",
-        "perRegion", "perItem", "labeling", "visibleWhen", "whenTagName", "whenChoiceValue", "valueType", "resolver",
-        "encoding", "nameKey", "textKey", "maxRating", "min", "max", "step", "on", "indexFlag", "apiUrl",
+        "perRegion", "perItem", "labeling", "visibleWhen", "whenTagName", "whenChoiceValue", "whenLabelValue",
+        "valueType", "resolver", "encoding", "nameKey", "textKey", "maxRating", "min", "max", "step",
+        "on", "indexFlag", "apiUrl",
     )
 }  # fmt: skip
 _NO_CONTROLS = frozenset({

@@ -10,7 +10,7 @@ from label_studio_sdk.label_interface.interface import LabelInterface
 from lxml import etree
 
 from backend.errors import UnsupportedConfigError
-from backend.labelstudio.controls import BY_KIND, SUPPORTED
+from backend.labelstudio.controls import BY_KIND, SUPPORTED, per_region
 from backend.labelstudio.controls.class_texts import class_texts
 from backend.labelstudio.label_config import elements, fields, inputs, unsupported
 from backend.labelstudio.label_config.conditions import conditions
@@ -51,7 +51,7 @@ def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | No
         for name, each in tags.items()
         if each.tag in inputs.TAGS and name not in sources and fields.names(each.get("value") or "")
     ]
-    marking = next((control for control in controls if control.target.kind == "spans"), None)
+    marking = next((each for each in controls if each.target.kind == "spans" and not each.per_region), None)
     if marking is not None:  # its offsets are those of one text
         others = []
     unsupported.refuse_combined(controls, marking)
@@ -94,5 +94,6 @@ def _control(tag: Any, tags: dict[str, Any]) -> Control:
     return replace(
         control, to_name=labels[0], labels=labels, in_markup=labeled == "HyperText",
         in_dialogue=kind == "spans" and labeled == "Paragraphs", conditions=conditions(tag, tags),
+        per_region=tag.get("perRegion") == "true", labels_asked=per_region.labels_asked(tag, tags),
         class_texts=class_texts(tag, control.target.classes, control.paths),
     )  # fmt: skip

@@ -31,6 +31,8 @@ class Control:
     most: int | None = None  # choices that it allows at a time
     class_texts: tuple[str, ...] = ()  # of each class in words; "" for a class without
     conditions: tuple[Condition, ...] = ()  # it is shown if all are met
+    per_region: bool = False  # a choice for each marked span
+    labels_asked: frozenset[str] = frozenset()  # per region: the labels of the spans that it is shown for; empty: all
 
     @property
     def name(self) -> str:

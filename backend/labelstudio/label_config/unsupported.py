@@ -30,9 +30,11 @@ def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
     kind = BY_TAG.get(tag.tag)
     if kind is None:
         raise UnsupportedTagError(_named(tag, "is not supported"))
-    for flag in ("perRegion", "perItem", "labeling"):
+    for flag in ("perItem", "labeling"):
         if tag.get(flag) == "true":
-            raise UnsupportedTagError(_named(tag, f"has {flag}: labels of regions are not supported"))
+            raise LeftOutError(_named(tag, f"has {flag}: supported are labels of a whole task, and choices of spans"))
+    if tag.get("perRegion") == "true":
+        return _of_regions(tag, tags)
     repeater = next(tag.iterancestors("Repeater"), None)
     if repeater is not None:
         why = f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task"
@@ -76,6 +78,17 @@ def refuse_combined(controls: Sequence[Control], marking: Control | None) -> Non
             f"'{marking.name}' marks spans of the text '{marking.labels[0]}', and '{other.name}' labels "
             f"'{other.labels[0]}': controls beside spans must label the same text. {leave_out([other.name])}"
         )
+
+
+def _of_regions(tag: Any, tags: Mapping[str, Any]) -> Kind:
+    """The kind of a control that labels regions: spans, if it is a single choice for marked spans."""
+    marked = {name for each in tags.values() if BY_TAG.get(each.tag) == "spans" for name in labeled(each)[:1]}
+    if not marked.intersection(labeled(tag)[:1]):
+        raise LeftOutError(_named(tag, "has perRegion, and no <Labels> mark regions in the text that it labels"))
+    single = tag.tag == "Choices" and tag.get("choice", "single") != "multiple" and tag.get("allowNested") != "true"
+    if not single or "$" in (tag.get("value") or ""):
+        raise LeftOutError(_named(tag, "has perRegion: of spans, single choices in the label config are learned"))
+    return "spans"
 
 
 def _refuse_labeled(tag: Any, kind: Kind, tags: Mapping[str, Any]) -> None:

@@ -64,7 +64,6 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         (config('<Choices name="c" toName="x"><Choice value="a"/><Choice value="b"/></Choices>'), "labels nothing"),
         (config('<DateTime name="r" toName="t"/>'), "<DateTime name='r'> is not supported"),
         (config(TWO + '<DateTime name="r" toName="t"/>'), "<DateTime name='r'> is not supported"),
-        (config(LABELS + '<TextArea name="r" toName="t" perRegion="true"/>'), "regions"),
         (config('<Pairwise name="p" toName="t"/>'), "<Pairwise name='p'> compares two texts: name both"),
         (config('<Pairwise name="p" toName="t,t"/>'), "<Pairwise name='p'> compares two texts: name both"),
         (config('<Pairwise name="p" toName="t,u"/>'), "<Pairwise name='p'> labels nothing"),
@@ -134,7 +133,7 @@ def test_every_kind_of_control(control: str, target: Target) -> None:
 
 
 def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
-    both = config(TWO + '<DateTime name="d" toName="t"/><TextArea name="remarks" toName="t" perRegion="true"/>')
+    both = config(TWO + '<DateTime name="d" toName="t"/><Ranker name="remarks" toName="t"/>')
     with pytest.raises(
         UnsupportedConfigError, match=r'To learn the other controls only, set .*"ignore_controls": \["d", "remarks"\]'
     ):
@@ -180,8 +179,7 @@ def test_the_case_of_tags_and_attributes_does_not_matter() -> None:
     usual = config(TWO.replace("<Choices", '<Choices choice="multiple"') + '<TextArea name="a" toName="t"/>')
     other = usual.replace("toName", "toname").replace("Choice", "choice").replace("TextArea", "Textarea")
     assert parse(other.replace("<Text ", "<text ")) == parse(usual)
-    with pytest.raises(UnsupportedConfigError, match="regions"):
-        parse(config(TWO + '<Rating name="r" toName="t" perregion="true"/>'))
+    assert parse(config(TWO + '<Rating name="r" toName="t" perregion="true"/>')).left_out
 
 
 def test_a_missing_to_name_is_the_only_text() -> None:
