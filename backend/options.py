@@ -67,6 +67,9 @@ class ProjectOptions(BaseSettings):
     """weight of each of several controls in the queue, such as `{"topic": 2}`. Default: 1 for each control"""
     ignore_controls: list[str] = Field(default_factory=list)
     """names of controls that are not learned, such as a field for remarks. Default: all are learned"""
+    context: list[str] | None = None
+    """names of the texts to read beside the labeled one, such as a question or a title. Default: all, but none beside a
+    text in which [spans are marked](labels.md#input-of-the-model)"""
     taxonomy: Literal["nodes", "leaf"] | None = None
     """what is learned of a `<Taxonomy>`: all that [annotators can choose](labels.md#taxonomies) (`nodes`), or one leaf
     per text (`leaf`). Default: `nodes`; in projects that were connected before this option existed, `leaf`"""

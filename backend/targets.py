@@ -22,7 +22,8 @@ Kind = Literal["classification", "multilabel", "regression", "spans", "pairwise"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("left", "right")  # the classes of a pairwise target
 MARK = "\u2029"  # paragraph separator, between blocks of markup
-_PARTING = "\n\x1e\n"  # separates the parts of a text; contains ASCII's record separator
+PART = "\x1e"  # ASCII's record separator, which no part of a text contains
+_PARTING = f"\n{PART}\n"  # separates the parts of a text
 Values = Mapping[str, Any]  # by target name; unlabeled targets are absent
 
 
@@ -79,9 +80,19 @@ def unmarked(text: str) -> str:
     return text.replace(MARK, "")
 
 
+def with_context(text: str, context: str) -> str:
+    """Append to a text in which spans are marked what else is read. Offsets in the text stay as they are."""
+    return text + _PARTING + context.replace(PART, " ") if context else text
+
+
+def without_context(text: str) -> str:
+    """The text in which spans are marked."""
+    return text.partition(_PARTING)[0]
+
+
 def with_sides(context: str, left: str, right: str) -> str:
     """Join a context and its two answers into one text."""
-    return _PARTING.join(part.replace("\x1e", " ") for part in (context, left, right))
+    return _PARTING.join(part.replace(PART, " ") for part in (context, left, right))
 
 
 def sides(text: str) -> tuple[str, str, str]:

@@ -26,7 +26,7 @@ class Point(TypedDict):
 
 
 class Former(TypedDict):
-    """The metric before labels of another kind were learned, after which the curve begins anew."""
+    """The metric before labels of another kind were learned, after which the curve starts again."""
 
     metric: str
     round: Annotated[int, Field(description="The last round that it was measured in")]

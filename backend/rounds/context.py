@@ -216,4 +216,4 @@ def spec_of(project: Project) -> TaskSpec:
 
 def parsed(label_config: str, options: ProjectOptions) -> TaskSpec:
     """What a label config defines to learn with these options. Raises `UnsupportedConfigError`."""
-    return parse(label_config, options.ignore_controls, taxonomy=options.taxonomy)
+    return parse(label_config, options.ignore_controls, context=options.context, taxonomy=options.taxonomy)

@@ -10,7 +10,7 @@ from backend.store.sql.database import Database, Fence
 from backend.store.sql.models import Project, PublishedQueue
 
 _MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
-READ_BY = ("ignore_controls", "ground_truth", "taxonomy")  # options that change what is read from a task
+READ_BY = ("ignore_controls", "ground_truth", "context", "taxonomy")  # options that change what is read from a task
 
 
 class Projects:

@@ -75,7 +75,8 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         project_id, schema, extra = body.project, body.label_config, body.extra_params
         options = with_former(ProjectOptions.from_extra_params(extra), store.projects.get(project_id))
         spec = parsed(schema, options)
-        refuse_unknown((extra or {}).get("ignore_controls", ()), schema)
+        given = extra or {}
+        refuse_unknown(schema, given.get("ignore_controls", ()), given.get("context") or ())
         refuse_unsupported(options, spec.targets)
         serving.refuse_unknown(options.base_model)
         new = store.projects.connect(project_id, label_config=schema, options=extra or {}, host=request.host)

@@ -19,7 +19,7 @@ from backend.labelstudio.controls import dialogue
 from backend.labelstudio.controls.base import Output, Region, UnusableError, classes, labels, listed, region
 from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
-from backend.targets import Target, unmarked
+from backend.targets import Target, unmarked, without_context
 
 _LONGEST = 2**31  # no text has as many characters
 _NOWHERE = "/see-globalOffsets"  # an XPath that matches nothing
@@ -40,7 +40,7 @@ class Spans:
         for each in regions:
             value = each["value"]
             start, end = _in_dialogue(value, text) if control.in_dialogue else _in_text(value, control)
-            if text is not None and end > len(unmarked(text)):
+            if text is not None and end > len(unmarked(without_context(text))):
                 raise UnusableError(Reason.OUTSIDE)
             names = listed(value.get(control.type))
             if len(names) != 1:
@@ -60,6 +60,7 @@ class Spans:
 
     def regions(self, control: Control, value: list[Span], text: str) -> list[Region]:
         """One region per span, with an id derived from its offsets and class: results with spans need unique ids."""
+        text = without_context(text)
         found, plain = [], unmarked(text)
         for start, end, name in value:
             places: dict[str, Any] | None = {"start": start, "end": end}
@@ -77,7 +78,7 @@ class Spans:
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[Span], float]:
         """The spans of classes that the control offers, and the lowest of their probabilities."""
         offered = set(control.target.classes)
-        found, confidence, length = [], 1.0, len(unmarked(text))
+        found, confidence, length = [], 1.0, len(unmarked(without_context(text)))
         for (start, end, row), probability in zip(output["spans"].tolist(), output["span_probs"].tolist(), strict=True):
             if start < end <= length and learned.classes[row] in offered:
                 found.append([start, end, learned.classes[row]])
@@ -96,7 +97,7 @@ def _in_dialogue(value: Mapping[str, Any], text: str | None) -> tuple[int, int]:
     if text is None:
         raise UnusableError(Reason.NO_OFFSETS)
     try:
-        return dialogue.offsets(value, text)
+        return dialogue.offsets(value, without_context(text))
     except (IndexError, ValueError):
         raise UnusableError(Reason.OUTSIDE) from None
 

@@ -10,7 +10,7 @@ from backend.labelstudio.controls import dialogue
 from backend.labelstudio.label_config import fields
 from backend.labelstudio.label_config.task_spec import Input, TaskSpec
 from backend.labelstudio.markup import text_of_markup
-from backend.targets import MARK, with_sides
+from backend.targets import MARK, PART, with_context, with_sides
 
 TAGS = ("Text", "HyperText", "Paragraphs")
 _FIELDS, _LONGEST_NAME = 20, 60  # shown
@@ -35,15 +35,19 @@ def text_of(data: object, spec: TaskSpec) -> str:
     """The text of a task's data; empty if all its fields are missing or blank.
 
     A single input is read unchanged, so that character offsets equal Label Studio's. Of several, each is a line
-    `name: text`. Two inputs that are compared come last, separated from the others.
+    `name: text`. Two inputs that are compared come last, separated from the others; one in which spans are marked comes
+    first, and without it the others are nothing to read.
     """
     parts = {each.name: _text(data, each) for each in spec.inputs}
     compared = [parts.pop(name) for name in spec.sides]
+    marked = [parts.pop(each.name).replace(PART, " ") for each in spec.inputs if each.is_marked]
     context = "\n".join(f"{name}: {text}" for name, text in parts.items() if text.strip())
-    if len(parts) == 1:
+    if len(parts) == 1 and not marked:
         (context,) = parts.values()
     whole = with_sides(context, *compared) if compared else context
-    if not whole.replace("\x1e", "").strip():  # also of white space alone there is nothing to learn
+    if marked:
+        whole = with_context(marked[0], context) if marked[0].strip() else ""
+    if not whole.replace(PART, "").strip():  # also of white space alone there is nothing to learn
         return ""
     # JSON may contain half of a surrogate pair, which databases and tokenizers reject, and PostgreSQL rejects NUL.
     return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", " ")

@@ -17,13 +17,18 @@ from backend.labelstudio.label_config.conditions import conditions
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 
 
-def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | None = None) -> TaskSpec:
+def parse(
+    label_config: str,
+    ignore: Collection[str] = (),
+    *,
+    context: Collection[str] | None = None,
+    taxonomy: str | None = None,
+) -> TaskSpec:
     """Parse a label config. Raises `UnsupportedConfigError` with a message for its author.
 
-    Beside controls that mark spans, only the text that they mark is read.
-
-    ignore: names of controls that are not learned; they may be unsupported. taxonomy: "leaf" to learn one leaf per text
-    of every `<Taxonomy>`, whatever it allows.
+    ignore: names of controls that are not learned; they may be unsupported. context: names of the texts that are read
+    beside those that are labeled; by default all, but none beside one in which spans are marked. taxonomy: "leaf" to
+    learn one leaf per text of every `<Taxonomy>`, whatever it allows.
     """
     root, tags, names = _read(label_config)
     if taxonomy == "leaf":
@@ -52,23 +57,27 @@ def parse(label_config: str, ignore: Collection[str] = (), *, taxonomy: str | No
         if each.tag in inputs.TAGS and name not in sources and fields.names(each.get("value") or "")
     ]
     marking = next((each for each in controls if each.target.kind == "spans" and not each.per_region), None)
-    if marking is not None:  # its offsets are those of one text
+    if context is None and marking is not None:
         others = []
+    elif context is not None:
+        others = [name for name in others if name in context]
     unsupported.refuse_combined(controls, marking)
     read = [inputs.read(tags[name]) for name in tags if name in {*sources, *others}]
-    read = [replace(each, is_marked=marking is not None) for each in read]
+    read = [replace(each, is_marked=marking is not None and each.name in marking.labels) for each in read]
     return TaskSpec(tuple(controls), tuple(read), tuple(left_out))
 
 
-def refuse_unknown(ignored: Collection[str], label_config: str) -> None:
-    """Raise `UnsupportedConfigError` if an ignored control is not in the label config: it may be misspelled."""
-    _, _, names = _read(label_config)
-    unknown = sorted(set(ignored) - set(names))
-    if unknown:
-        raise UnsupportedConfigError(
-            f"extra_params.ignore_controls names '{unknown[0]}', which is not in the label config; "
-            f"it has {', '.join(names) or 'none'}"
-        )
+def refuse_unknown(label_config: str, ignored: Collection[str], context: Collection[str] = ()) -> None:
+    """Raise `UnsupportedConfigError` if an option names what the label config does not have: it may be misspelled."""
+    _, tags, controls = _read(label_config)
+    texts = [name for name, each in tags.items() if each.tag in inputs.TAGS]
+    for option, given, known in (("ignore_controls", ignored, controls), ("context", context, texts)):
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise UnsupportedConfigError(
+                f"extra_params.{option} names '{unknown[0]}', which is not in the label config; "
+                f"it has {', '.join(known) or 'none'}"
+            )
 
 
 def _read(label_config: str) -> tuple[Any, dict[str, Any], list[str]]:

@@ -51,7 +51,7 @@ class Input:
     author_key: str = "author"  # of Paragraphs
     text_key: str = "text"
     repeated_on: str = ""  # the list, as in `value`, for each of whose elements the text is shown
-    is_marked: bool = False  # Paragraphs: spans are marked in its turns
+    is_marked: bool = False  # spans are marked in it
     index_flag: str = ""  # what stands for the element's number in `value`
 
 

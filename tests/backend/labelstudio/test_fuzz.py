@@ -184,7 +184,7 @@ CONFIGS = st.recursive(
 def test_any_label_config_is_understood_or_refused(config: str, ignored: list[str]) -> None:
     try:
         spec = parse(config, ignored)
-        refuse_unknown(ignored, config)
+        refuse_unknown(config, ignored)
     except UnsupportedConfigError:
         return
     state_of(1, [{"result": []}], spec)

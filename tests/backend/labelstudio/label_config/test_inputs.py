@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from backend.labelstudio.annotations import values_of
+from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.label_config.inputs import fields_of, text_of
 from backend.labelstudio.label_config.parse import parse
-from backend.targets import sides
+from backend.labelstudio.predictions import spelled
+from backend.targets import sides, without_context
 
 CHOICES = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
 
@@ -78,3 +83,25 @@ def test_a_bomb_of_brackets_is_a_text() -> None:
 def test_the_fields_of_a_task() -> None:
     assert fields_of({"title": 1, "x" * 99: 2}) == ["title", "x" * 60]
     assert fields_of(None) == []
+
+
+def test_context_follows_the_text_in_which_spans_are_marked() -> None:
+    config = (
+        '<View><Text name="q" value="$question"/><Text name="t" value="$body"/>'
+        '<Labels name="l" toName="t"><Label value="A"/></Labels></View>'
+    )
+    spec = parse(config, context=["q"])
+    text = text_of({"question": "Who?", "body": "It was \x1eBob."}, spec)
+    assert text.startswith("It was  Bob.")
+    assert text.endswith("q: Who?")
+    assert without_context(text) == "It was  Bob."
+    assert text_of({"question": "Who?", "body": " "}, spec) == "", "there is nothing to mark"
+    assert text_of({"body": "It was Bob."}, spec) == "It was Bob."
+    region = {"from_name": "l", "type": "labels", "value": {"start": 8, "end": 11, "labels": ["A"]}}
+    assert values_of({"result": [region]}, spec, text) == {"l": [[8, 11, "A"]]}
+    assert spelled(spec, {"l": [[8, 11, "A"]]}, text)[0]["value"] == region["value"] | {"text": "Bob"}
+    (control,) = spec.controls
+    output = {"spans": np.array([[8, 11, 0], [16, 19, 0]]), "span_probs": np.array([0.9, 0.8])}
+    assert BY_KIND["spans"].predicted(control, control.target, output, text)[0] == [[8, 11, "A"]], "not in the question"
+    outside = {"from_name": "l", "type": "labels", "value": {"start": 14, "end": 17, "labels": ["A"]}}
+    assert values_of({"result": [outside]}, spec, text) == {}

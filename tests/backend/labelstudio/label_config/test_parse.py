@@ -140,11 +140,11 @@ def test_controls_can_be_left_out_also_those_that_are_not_supported() -> None:
         parse(both)
     assert parse(both, ["d", "remarks"]).targets == (Target("c", "classification", ("a", "b")),)
     assert parse(both, ["d", "remarks", "gone"]) == parse(both, ["d", "remarks"])
-    refuse_unknown(["d", "remarks"], both)
+    refuse_unknown(both, ["d", "remarks"])
     with pytest.raises(
         UnsupportedConfigError, match=r"names 'x', which is not in the label config; it has c, d, remarks"
     ):
-        refuse_unknown(["d", "x"], both)
+        refuse_unknown(both, ["d", "x"])
     with pytest.raises(UnsupportedConfigError, match="no control to learn"):
         parse(both, ["c", "d", "remarks"])
 
@@ -233,3 +233,15 @@ def test_a_single_choice_is_given_or_not() -> None:
 def test_beside_spans_only_their_text_is_read() -> None:
     spec = parse(config(LABELS + TWO, THREE))
     assert [each.name for each in spec.inputs] == ["t"]
+
+
+def test_context_names_the_texts_that_are_read_beside_the_labeled_one() -> None:
+    def read(control: str, *context: str) -> list[tuple[str, bool]]:
+        return [(each.name, each.is_marked) for each in parse(config(control, THREE), context=context).inputs]
+
+    assert read(LABELS, "q") == [("t", True), ("q", False)]
+    assert read(LABELS) == [("t", True)]
+    assert read(TWO, "q") == [("t", False), ("q", False)]
+    assert read(TWO) == [("t", False)]
+    with pytest.raises(UnsupportedConfigError, match=r"context names 'x', which is not in the .*; it has t, u, q"):
+        refuse_unknown(config(TWO, THREE), [], ["x"])
