@@ -82,6 +82,9 @@ def refuse_combined(controls: Sequence[Control], marking: Control | None) -> Non
 
 def _of_regions(tag: Any, tags: Mapping[str, Any]) -> Kind:
     """The kind of a control that labels regions: spans, if it is a single choice for marked spans."""
+    for name in labeled(tag)[:1]:
+        if name in tags and tags[name].tag not in inputs.TAGS:
+            raise UnsupportedTagError(_named(tag, f"labels <{tags[name].tag}>"))
     marked = {name for each in tags.values() if BY_TAG.get(each.tag) == "spans" for name in labeled(each)[:1]}
     if not marked.intersection(labeled(tag)[:1]):
         raise LeftOutError(_named(tag, "has perRegion, and no <Labels> mark regions in the text that it labels"))
