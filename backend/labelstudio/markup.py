@@ -22,8 +22,8 @@ _BLOCKS = frozenset({
     "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })  # fmt: skip
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # HTML parsers read it as a comment
-_GONE = frozenset({"script", "iframe"})  # removed by Label Studio
-_UNSEEN = frozenset({"style", "title", "template", "noscript"})  # invisible, but counted
+_GONE = frozenset({"script", "iframe", "template"})  # removed by Label Studio, or outside of the body's text nodes
+_UNSEEN = frozenset({"style", "title", "noscript"})  # invisible, but counted
 
 
 def text_of_markup(markup: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 from backend.labelstudio.label_config.inputs import text_of
 from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.predictions import spelled
+from backend.targets import unmarked
 from tests.browser.conftest import Person
 from tests.real import Team
 
@@ -57,15 +59,28 @@ def test_spans_in_a_dialogue_are_highlighted(person: Person, team: Team) -> None
     assert marked.all_text_contents() == ["😀", "Bob"]
 
 
+HTML = (  # after each construct a word of its own, whose offset shows what the editor counted before
+    "<p>Dear <b>w0</b>,<br>w1</p>\r\n<!-- no --><p>w2 &amp; w3</p><style>p {}</style><p>w4</p><script>no()</script>"
+    "<p>w5</p><template><p>unseen</p></template><p>w6</p><noscript>off</noscript><p>w7</p><pre>\nw8\n</pre><p>"
+    "e\u0301 w9</p><p>👩‍👩‍👧 v0</p><table><tr><td>v1</td><td>v2</td></tr></table><ul><li>v3<li>v4</ul><p hidden>x</p>"
+    "<textarea>\nv5</textarea><select><option>v6</option></select>v7"
+)
+
+
 def test_spans_in_html_are_highlighted(person: Person, team: Team) -> None:
     config = (
         '<View><HyperTextLabels name="l" toName="h"><Label value="A"/></HyperTextLabels>'
         '<HyperText name="h" value="$h" inline="true"/></View>'
     )
-    suggest(person, team, config, {"h": "<p>Dear <b>Ann</b>,</p>"}, {"l": [[5, 8, "A"]]})
+    text = unmarked(text_of({"h": HTML}, parse(config)))
+    words = re.findall(r"[vw]\d", text)
+    assert len(words) == 18
+    spans = [[text.index(word), text.index(word) + 2, "A"] for word in words]
+    shown = [word for word in words if word not in ("v5", "v6")]  # text in form fields cannot be highlighted
+    suggest(person, team, config, {"h": HTML}, {"l": [span for span, word in zip(spans, words) if word in shown]})
     marked = person.page.locator(".htx-highlight")
-    expect(marked).to_have_count(1)
-    assert marked.all_text_contents() == ["Ann"]
+    expect(marked.last).to_be_visible()
+    assert marked.all_text_contents() == shown
 
 
 def test_all_other_controls_are_filled_in(person: Person, team: Team) -> None:
