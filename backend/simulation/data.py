@@ -13,6 +13,7 @@ from typing import Any
 
 from backend.errors import BackendError
 from backend.labelstudio.annotations import state_of
+from backend.labelstudio.controls.tree import joined
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.targets import Target
 
@@ -83,14 +84,20 @@ def _rows(path: Path, content: str) -> Iterable[Any]:
 
 def _spec(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:
     """The control whose choices are the labels: the one named `label`, or the only one."""
-    regions = (
+    regions = [
         region
         for row in rows
         for annotation in (row.get("annotations") or () if isinstance(row, Mapping) else ())
         for region in annotation.get("result") or ()
-    )
-    names = sorted({str(region.get("from_name")) for region in regions if region.get("type") == "choices"})
+        if region.get("type") in ("choices", "taxonomy")
+    ]
+    names = sorted({str(region.get("from_name")) for region in regions})
     if len(names) > 1 and label not in names:
         raise DataError(f"{path} holds choices of {', '.join(names)}; name one of them with --label")
     name = label if label in names or not names else names[0]
-    return TaskSpec((Control(Target(name, "classification"), "", "choices"),), ())
+    own = [region for region in regions if region.get("from_name") == name]
+    kind = own[0]["type"] if own else "choices"
+    chosen = [each for region in own for each in (region.get("value") or {}).get(kind) or ()]
+    paths = tuple(dict.fromkeys(tuple(map(str, each)) for each in chosen if isinstance(each, list)))  # nested choices
+    target = Target(name, "classification", tuple(joined(paths)))
+    return TaskSpec((Control(target, "", kind, paths=paths),), ())

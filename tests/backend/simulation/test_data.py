@@ -42,6 +42,18 @@ def test_every_kind_of_file(name: str, tmp_path: Path) -> None:
     assert list(found.labels) == ["x", "y"]
 
 
+@pytest.mark.parametrize("kind", ["choices", "taxonomy"])
+def test_nested_choices_are_labels_by_their_path(kind: str, tmp_path: Path) -> None:
+    tasks = [
+        {"data": {"text": name}, "annotations": [{"result": [
+            {"from_name": "topic", "type": kind, "value": {kind: [["goods", name]]}}
+        ]}]}
+        for name in ("fruit", "tool")
+    ]  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(tasks), "utf-8")
+    assert list(read(tmp_path / "a.json").labels) == ["goods / fruit", "goods / tool"]
+
+
 def test_a_ground_truth_decides_alone(tmp_path: Path) -> None:
     task = exported("x", "x", "y", text="t")
     task["annotations"][2]["ground_truth"] = True
