@@ -16,7 +16,7 @@ from tests.backend.learners.kinds import data
 from tests.backend.rounds.selection.test_compatibility import config
 from tests.real import Team
 
-BATCH = 24
+BATCH = 16
 TAXONOMY = (
     '<View><Text name="text" value="$text"/><Taxonomy name="topic" toName="text"><Choice value="living">'
     '<Choice value="fruit"/><Choice value="animal"/></Choice><Choice value="tool"/></Taxonomy></View>'
@@ -81,7 +81,7 @@ def truths(kinds: tuple[str, ...], count: int) -> dict[str, dict[str, Any]]:
 def test_a_suggestion_is_accepted_as_it_is(
     team: Team, tiny_encoder: Path, tiny_decoder: Path, kinds: tuple[str, ...], label_config: str
 ) -> None:
-    spec, truth = parse(label_config), truths(kinds, 90)
+    spec, truth = parse(label_config), truths(kinds, 60)
     base = tiny_decoder if "generation" in kinds else tiny_encoder
     if label_config == TAXONOMY:
         order, names = spec.targets[0].classes, {text: values["topics"] for text, values in truth.items()}
