@@ -14,7 +14,7 @@ A value of a target is plain JSON:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -43,7 +43,8 @@ class Target:
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "classes": list(self.classes), "parents": list(self.parents)}
+        found = {**asdict(self), "classes": list(self.classes), "parents": list(self.parents)}
+        return {name: value for name, value in found.items() if name != "parents" or value}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -62,6 +63,14 @@ class Target:
             return False
         names = value if self.kind == "multilabel" else [each[2] for each in value if len(each) == 3]
         return len(names) == len(value) and all(isinstance(n, str) and n in self.classes for n in names)
+
+    def with_ancestors(self, names: Collection[str]) -> set[str]:
+        """The classes, and all above them in a tree. names: not all need be among the classes."""
+        found = set(names)
+        for row in reversed(range(len(self.parents))):  # children before their parents
+            if self.classes[row] in found and self.parents[row] >= 0:
+                found.add(self.classes[self.parents[row]])
+        return found
 
     @property
     def outcomes(self) -> int:

@@ -12,7 +12,6 @@ from backend.labelstudio.api import probes, webhook_registration
 from backend.labelstudio.api.client import Client
 from backend.labelstudio.api.refusals import PRIVATE_ADDRESSES
 from backend.labelstudio.api.responses import ConnectedBackend, ProjectInfo
-from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
 from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.rounds.connection import repair
@@ -44,7 +43,11 @@ class Examination:
             return
         yield self._ok("project", f"visible, with {info.task_number} tasks")
         project = self.store.projects.get(self.project_id)
-        yield self._label_config(info, options_of(project) if project else ProjectOptions.from_extra_params({}))
+        yield self._label_config(
+            info,
+            options_of(project) if project else ProjectOptions.from_extra_params({}),
+            keeps_leaf=project is not None and not project.options.get("taxonomy"),
+        )
         backends = self.client.backends(self.project_id)
         ours = self._ours(backends, project)
         url = self.url or (ours.url if ours else None)
@@ -112,10 +115,10 @@ class Examination:
             "give the URL with --url, and check that the doctor and the server use the same MODEL_DIR",
         )
 
-    def _label_config(self, info: ProjectInfo, options: ProjectOptions) -> Finding:
+    def _label_config(self, info: ProjectInfo, options: ProjectOptions, *, keeps_leaf: bool) -> Finding:
         try:
             spec = parsed(info.label_config, options)
-            allowed = parse(info.label_config, options.ignore_controls)
+            allowed = parsed(info.label_config, options.model_copy(update={"taxonomy": "nodes"}))
         except BackendError as error:
             return self._problem("label_config", str(error), "change it in Settings → Labeling Interface")
         controls = ", ".join(f"{control.name} ({control.target.kind})" for control in spec.controls)
@@ -125,9 +128,9 @@ class Examination:
             return self._warning(
                 "label_config",
                 f"{learns}. Left out: {' '.join(spec.left_out)}",
-                "set ignore_controls, or change the label config",
+                "change the label config if it shall be learned",
             )
-        if spec.targets != allowed.targets:
+        if keeps_leaf and spec.targets != allowed.targets:
             return self._warning(
                 "label_config",
                 f"{learns}; of a Taxonomy one leaf per text, although annotators can choose more",

@@ -67,8 +67,7 @@ class Multiple:
 
     def value(self, control: Control, regions: Sequence[Region], text: str | None = None) -> list[str]:
         """The choices in the config's order, unknown ones last. No choice is a value, too: the empty list."""
-        names = [name for each in regions for name in _chosen(control, each)]
-        chosen = tree.with_ancestors(names, control.target.classes, control.target.parents)
+        chosen = control.target.with_ancestors([name for each in regions for name in _chosen(control, each)])
         return [name for name in control.target.classes if name in chosen] + sorted(chosen - {*control.target.classes})
 
     def agreed(self, values: Sequence[list[str]]) -> list[str] | None:
@@ -79,7 +78,7 @@ class Multiple:
 
     def regions(self, control: Control, value: list[str], text: str) -> list[Region]:
         """One region; none without choices. Of choices inside each other only the inner one."""
-        names = tree.deepest(value, control.target.classes, control.target.parents)
+        names = tree.deepest(value, control.target)
         return [region(control, {control.type: [_spelled(control, name) for name in names]})] if names else []
 
     def predicted(self, control: Control, learned: Target, output: Output, text: str) -> tuple[list[str] | None, float]:
@@ -97,9 +96,8 @@ class Multiple:
         confidence = float(np.where(shown, there, absent).min())
         names = [name for name, p in offered.items() if p >= learned.threshold]
         if control.most is not None:
-            ends = tree.deepest(names, control.target.classes, control.target.parents)
-            names = sorted(ends, key=lambda name: -offered[name])[: control.most]
-        every = tree.with_ancestors(names, control.target.classes, control.target.parents)
+            names = sorted(tree.deepest(names, control.target), key=lambda name: -offered[name])[: control.most]
+        every = control.target.with_ancestors(names)
         return [name for name in control.target.classes if name in every], confidence
 
 

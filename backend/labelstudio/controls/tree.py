@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import UnsupportedConfigError
+from backend.targets import Target
 
 Path = tuple[str, ...]  # from the top choice to a node: the alias of each where it has one, otherwise its value
 
@@ -50,16 +51,9 @@ def parents(paths: Sequence[Path]) -> tuple[int, ...]:
     return found if any(row >= 0 for row in found) else ()
 
 
-def with_ancestors(names: Collection[str], classes: Sequence[str], parents: Sequence[int]) -> set[str]:
-    """The classes, and all above them. names: not all need be among the classes."""
-    found = set(names)
-    for row in reversed(range(len(parents))):  # children before their parents
-        if classes[row] in found and parents[row] >= 0:
-            found.add(classes[parents[row]])
-    return found
-
-
-def deepest(names: Sequence[str], classes: Sequence[str], parents: Sequence[int]) -> list[str]:
+def deepest(names: Sequence[str], target: Target) -> list[str]:
     """Those of the classes that are not above another one of them."""
-    above = {classes[parents[classes.index(name)]] for name in names if parents and parents[classes.index(name)] >= 0}
-    return [name for name in names if name not in above]
+    if not target.parents:
+        return list(names)
+    parents = {target.parents[target.classes.index(name)] for name in names}
+    return [name for name in names if target.classes.index(name) not in parents]

@@ -36,7 +36,7 @@ def parse(
             if tag.tag == "Taxonomy":
                 tag.attrib.update({"leafsOnly": "true", "maxUsages": "1"})
     controls, refused = [], {}
-    left_out = [unsupported.RELATIONS] if next(root.iter("Relations"), None) is not None else []
+    left_out: list[str] = []
     for name in [each for each in names if each not in ignore]:
         try:
             controls.append(_control(tags[name], tags))
@@ -44,12 +44,16 @@ def parse(
             left_out.append(str(error))
         except UnsupportedConfigError as error:
             refused[name] = error
+    controls, alone = unsupported.attachable(controls)
+    left_out += alone
     if refused:
         raise unsupported.together(refused, others=bool(controls))
     if not controls and left_out:
         raise UnsupportedConfigError(left_out[0])
     if not controls:
         raise UnsupportedConfigError(f"The label config has no control to learn; supported are {SUPPORTED}")
+    if next(root.iter("Relations"), None) is not None:
+        left_out.append(unsupported.RELATIONS)
     sources = list(dict.fromkeys(name for control in controls for name in control.labels))
     others = [  # other texts of the task; one without a field is a fixed instruction to annotators
         name

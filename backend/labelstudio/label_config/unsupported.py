@@ -30,15 +30,15 @@ def kind_of(tag: Any, tags: Mapping[str, Any]) -> Kind:
     kind = BY_TAG.get(tag.tag)
     if kind is None:
         raise UnsupportedTagError(_named(tag, "is not supported"))
+    repeater = next(tag.iterancestors("Repeater"), None)
+    if repeater is not None:
+        why = f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task"
+        raise LeftOutError(_named(tag, why))
     for flag in ("perItem", "labeling"):
         if tag.get(flag) == "true":
             raise LeftOutError(_named(tag, f"has {flag}: supported are labels of a whole task, and choices of spans"))
     if tag.get("perRegion") == "true":
         return _of_regions(tag, tags)
-    repeater = next(tag.iterancestors("Repeater"), None)
-    if repeater is not None:
-        why = f"is shown for each element of {repeater.get('on')}; supported are labels of a whole task"
-        raise LeftOutError(_named(tag, why))
     source = tag.get("apiUrl") or tag.get("value") or ""
     if tag.get("apiUrl") or "$" in source:
         raise _refusal(tag, f"takes its choices from {source}; supported are choices in the label config")
@@ -50,10 +50,18 @@ def together(refused: Mapping[str, UnsupportedConfigError], *, others: bool) -> 
     """One refusal of several controls. refused: by name; others: whether other controls can be learned."""
     sentences = [str(error).removesuffix(".") for error in refused.values()][:_NAMED]
     if len(refused) > _NAMED:
-        sentences.append(f"{len(refused) - _NAMED} more controls cannot be learned")
+        sentences.append(f"{len(refused) - _NAMED} more cannot be learned")
     if any(isinstance(error, UnsupportedTagError) for error in refused.values()):
         sentences.append(f"Supported are {SUPPORTED}")
     return UnsupportedConfigError(". ".join([*sentences, leave_out([*refused])] if others else sentences))
+
+
+def attachable(controls: Sequence[Control]) -> tuple[list[Control], list[str]]:
+    """The controls, without choices of spans that no learned control marks, and a sentence for each of these."""
+    marked = {each.labels for each in controls if each.target.kind == "spans" and not each.per_region}
+    alone = [each for each in controls if each.per_region and each.labels not in marked]
+    why = "has perRegion, and the <Labels> that mark its regions are not learned"
+    return [each for each in controls if each not in alone], [f"'{each.name}' {why}" for each in alone]
 
 
 def leave_out(names: list[str]) -> str:

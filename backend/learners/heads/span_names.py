@@ -22,7 +22,7 @@ from backend.learners.models.batching import by_length
 
 _TEXTS = 64  # that are read
 _PIECES_A_BATCH = 4096
-_RIGHT = 0.5  # share of the pieces in spans that must resemble the name of their label most
+_RIGHT = 0.5  # share of the pieces in spans that must resemble the name of their label most; at least a guess's
 _OUTSIDE = 4.0  # logit of pieces that resemble no name
 
 
@@ -38,8 +38,9 @@ def start(
     if not inside.any():
         return False
     frame, weights = Frame.of(vectors), directions(base.embed(names, max_length=max_length))
-    nearest = (frame(vectors[inside]) @ weights.T).argmax(axis=1)
-    if (nearest == (tags[inside] - 1) // 2).mean() < _RIGHT:
+    nearest, wanted = (frame(vectors[inside]) @ weights.T).argmax(axis=1), (tags[inside] - 1) // 2
+    most_frequent = np.bincount(wanted).max() / len(wanted)
+    if (nearest == wanted).mean() < max(_RIGHT, most_frequent):
         return False
     # tags: outside, then beginning and inside of each class
     rows = torch.from_numpy(np.concatenate([np.zeros((1, weights.shape[1]), np.float32), weights.repeat(2, axis=0)]))

@@ -15,7 +15,7 @@ from backend.errors import ModelError
 from backend.learners.base import UncertaintyOptions
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import Batch, pad
-from backend.targets import MARK, Target, sides
+from backend.targets import MARK, Target, sides, without_context
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ class Reading:
     def offsets(self) -> torch.Tensor:
         """Character range of each token, end exclusive: (B, L, 2); (0, 0) for special tokens.
 
-        As in span values, marks between blocks are not counted.
+        As in span values, marks between blocks are not counted. Tokens of a context have (0, 0), too.
         """
         ranges = self.base.offsets(self.texts, self.batch.input_ids.shape[1])
+        for row, text in enumerate(self.texts):
+            ranges[row, ranges[row, :, 1] > len(without_context(text))] = 0
         for row, text in enumerate(self.texts):
             if MARK in text:
                 marks = torch.tensor([0, *(each == MARK for each in text)]).cumsum(dim=0)

@@ -12,7 +12,7 @@ import torch
 from backend.learners.base import UncertaintyOptions
 from backend.learners.kinds.base import Reading, TargetHead
 from backend.learners.models.base_model import BaseModel
-from backend.targets import Target, unmarked
+from backend.targets import Target, unmarked, without_context
 
 _IGNORED = -100  # tag of tokens without characters, such as special tokens
 _OUTSIDE = 0
@@ -48,7 +48,7 @@ class SpansHead(TargetHead):
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Compute the weight of tokens in spans: √(characters outside / inside), clamped to [1, 10]."""
         inside = sum(end - start for spans in values for start, end, _ in spans)
-        outside = sum(map(len, texts)) - inside
+        outside = sum(len(without_context(text)) for text in texts) - inside
         self._weights = torch.full(
             (self.width(self.target),), min(_MAX_WEIGHT, max(1.0, math.sqrt(outside / max(1, inside))))
         )

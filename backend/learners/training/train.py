@@ -184,7 +184,7 @@ def _with_names(
 ) -> Examples:
     """The examples, and the name of each class as one more, as far as names are believed."""
     more = [
-        (name, {target.name: [label] if target.kind == "multilabel" else label})
+        (name, {target.name: sorted(target.with_ancestors([label])) if target.kind == "multilabel" else label})
         for target, start in zip(targets, starts, strict=True)
         if start is not None and start.prior.belief >= class_names.BELIEVED
         for name, label in zip(start.names, target.classes, strict=True)

@@ -1,6 +1,6 @@
 """What is retried, how often and after which pauses: a step that calls Label Studio, and a failed round.
 
-Single calls to Label Studio are retried inside a step, see labelstudio/transport.py; memory, see out_of_memory.py.
+Single calls to Label Studio are retried inside a step, see labelstudio/api/transport.py; memory, see out_of_memory.py.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, A
 def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] | None:
     """The learning curve of one control: a point for each adapter that learned from more labels than the one before."""
     points: list[Point] = []
+    metric = None
     for each in rounds:
         measured = (each.evaluation or {}).get("controls", {}).get(name)
         number = run.version if each.state == "running" else each.adapter
@@ -41,6 +42,8 @@ def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] 
             continue
         if measured["metric"] == "mae":
             return None
+        if measured["metric"] != metric:  # labels of another kind
+            points, metric = [], measured["metric"]
         while points and adapter.examples <= points[-1].examples:
             points.pop()  # measured again on more labels, or trained on fewer after annotations were deleted
         points.append(Point(adapter.examples, max(1.0, equivalent_labels(measured)), measured["score"]))

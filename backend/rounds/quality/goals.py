@@ -43,10 +43,14 @@ def check(
     controls = (this.evaluation or {}).get("controls", {})
     if not goals or not options.audit_share:
         return None
-    kinds = {target.name: target.kind for target in targets if target.name in goals}
-    settings = {"goals": dict(goals), "risk": options.target_risk, "kinds": kinds}
-    tests = [each.stopping["look"] for each in former if each.stopping and each.stopping.get("look")]
-    tests = [{"kinds": kinds, **each} for each in tests]  # earlier releases did not store them
+    settings = {"goals": dict(goals), "risk": options.target_risk}
+    kinds = {(target.name, target.kind) for target in targets}
+    tests = [
+        each.stopping["look"]
+        for each in former
+        if each.stopping and each.stopping.get("look")
+        and kinds >= {(target["name"], target["kind"]) for target in each.targets or () if target["name"] in goals}
+    ]  # fmt: skip
     last = next((each for each in reversed(tests) if {name: each[name] for name in settings} == settings), None)
     known: dict[str, Any] = {**settings, "looked": 0, "found": {}, "reached": False} if last is None else dict(last)
     labels = min((_countable(controls.get(name), target) for name, target in _named(goals, targets)), default=0)

@@ -69,4 +69,5 @@ def stopped_by(project: Project, options: ProjectOptions) -> dict[str, Any] | No
 
 
 def _rules(options: ProjectOptions) -> dict[str, Any]:
-    return options.model_dump(include=set(_RULES), exclude_none=True)
+    rules = options.model_dump(include=set(_RULES), exclude_none=True)
+    return {**rules, "taxonomy": "nodes"} if options.taxonomy == "nodes" else rules  # a target has another meaning then

@@ -13,7 +13,6 @@ from backend.labelstudio.annotations import values_of
 from backend.labelstudio.controls import BY_KIND, BY_TAG
 from backend.labelstudio.controls.base import UnusableError
 from backend.labelstudio.controls.numbers import within
-from backend.labelstudio.controls.tree import with_ancestors
 from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.unusable import Reason
@@ -64,7 +63,7 @@ def values(target: Target) -> st.SearchStrategy[Any]:
         return st.sampled_from(target.classes)
     if target.kind == "multilabel":
         return st.sets(st.sampled_from(target.classes)).map(
-            lambda s: [c for c in target.classes if c in with_ancestors(s, target.classes, target.parents)]
+            lambda s: [c for c in target.classes if c in target.with_ancestors(s)]
         )
     if target.kind == "spans":
         return spans(target.classes)

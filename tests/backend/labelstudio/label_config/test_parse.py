@@ -47,7 +47,7 @@ TWO = '<Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/></Choi
         ),
         (
             config(TWO + "".join(f'<DateTime name="{each}" toName="t"/>' for each in "vwxyz")),
-            ". 2 more controls cannot be learned. Supported are <Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, "
+            ". 2 more cannot be learned. Supported are <Choices>, <Taxonomy>, <Rating>, <Number>, <Labels>, "
             "<Pairwise> and <TextArea> on <Text>, <HyperText> and <Paragraphs>. To learn the other controls only, set "
             '{"ignore_controls": ["v", "w", "x", "y", "z"]} in the extra params',
         ),
