@@ -102,3 +102,12 @@ def test_without_spans_there_is_nothing_to_choose_for() -> None:
     alone = f'<View><Text name="t" value="$text"/>{MOOD.format("")}</View>'
     with pytest.raises(UnsupportedConfigError, match="has perRegion, and no <Labels> mark regions in the text"):
         parse(alone)
+
+
+def test_without_learned_labels_the_choices_of_their_spans_are_left_out() -> None:
+    whole = '<Choices name="x" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
+    spec = parse(config(whole), ["l"])
+    assert [control.name for control in spec.controls] == ["x"]
+    assert spec.left_out == ("'m' has perRegion, and the <Labels> that mark its regions are not learned",)
+    with pytest.raises(UnsupportedConfigError, match="'m' has perRegion"):
+        parse(config(""), ["l"])

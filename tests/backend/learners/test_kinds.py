@@ -25,7 +25,7 @@ from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import pad
 from backend.learners.training.lora import lora_config
 from backend.learners.training.train import train
-from backend.targets import KINDS, MARK, Kind, Target
+from backend.targets import KINDS, MARK, Kind, Target, with_context
 from tests.backend.learners.kinds import Data, data
 from tests.conftest import CLASSES
 
@@ -297,3 +297,13 @@ def test_a_class_is_at_least_as_probable_as_those_below_it() -> None:
                 slow[above] = max(slow[above], own[child])
                 above = parents[above]
         np.testing.assert_allclose(row, slow, rtol=1e-6)
+
+
+def test_the_pieces_of_a_context_are_neither_in_spans_nor_outside(base: BaseModel) -> None:
+    texts = [with_context("the apple", "title: apple"), "the apple"]
+    ids = base.tokenize(texts, 32)
+    reading = Reading(base, pad(base.tokenizer, ids, np.arange(2)), texts, 32)
+    head = SpansHead(Target("t", "spans", ("fruit",)), base.dimensions, {})
+    found, alone = (head.tags(offsets, [[4, 9, "fruit"]]) for offsets in reading.offsets)
+    assert found[found >= 0].tolist() == alone[alone >= 0].tolist()
+    assert (found > 0).any()

@@ -7,6 +7,7 @@ import pytest
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.label_config.parse import parse, refuse_unknown
 from backend.labelstudio.label_config.task_spec import Condition, Control, Input
+from backend.labelstudio.label_config.unsupported import RELATIONS
 from backend.targets import Target
 
 
@@ -245,3 +246,10 @@ def test_context_names_the_texts_that_are_read_beside_the_labeled_one() -> None:
     assert read(TWO) == [("t", False)]
     with pytest.raises(UnsupportedConfigError, match=r"context names 'x', which is not in the .*; it has t, u, q"):
         refuse_unknown(config(TWO, THREE), [], ["x"])
+
+
+def test_relations_are_left_out_with_a_word() -> None:
+    relations = '<Relations><Relation value="of"/></Relations>'
+    assert parse(config(LABELS + relations)).left_out == (RELATIONS,)
+    with pytest.raises(UnsupportedConfigError, match="no control to learn"):
+        parse(config(LABELS + relations), ["l"])
