@@ -103,7 +103,8 @@ def page(program: Path) -> str:
         "# Label configs of Label Studio",
         "",
         "Written by `python -m tests.label_studio.label_configs` from what the backend does with Label Studio 1.23. "
-        "A test in a real Label Studio connects each template, labels tasks and runs a round.",
+        "A test in a real Label Studio connects each template; where it is not refused, tasks are labeled and a round "
+        "runs.",
         "",
         "- **learned**: trained on and suggested. [Kinds of labels](labels.md) has the details.",
         "- **left out**: the other controls are learned. Dashboard, log and `lsal doctor` name what is left out.",
