@@ -155,7 +155,18 @@ class Team:
             "basic_auth_pass": AUTH[1],
             "extra_params": extra_params,
         }
+        return self.connect_to(model)
+
+    def connect_to(self, model: dict[str, Any]) -> dict[str, Any]:
+        """Create the connection once.
+
+        Label Studio on SQLite repeats a request whose second write met a locked database; its first write stays, and
+        the connection is there twice.
+        """
         made: dict[str, Any] = self.call("POST", "/api/ml/", model)
+        for each in self.call("GET", f"/api/ml/?project={self.id}"):
+            if each["url"] == made["url"] and each["id"] != made["id"]:
+                self.call("DELETE", f"/api/ml/{each['id']}")
         return made
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

@@ -62,6 +62,8 @@ class Examination:
         # A server that does not accept our password may not be this backend: do not change its settings.
         sure = replace(self, fix=self.fix and reached.status == "ok")
         yield sure._connection(ours)
+        if len(same := [each.id for each in backends if each.url == ours.url]) > 1:
+            yield sure._twice(sorted(same))
         if project is not None:
             yield sure._webhook(ours.url)
         if project is None or not project.connected:
@@ -200,6 +202,15 @@ class Examination:
             f"Label Studio got an error when it called {ours.url}: {ours.error}",
             "correct it in Settings → Model",
         )
+
+    def _twice(self, ids: list[int]) -> Finding:
+        """Of several connections at one address the newest stays: each has extra params, and calls this backend."""
+        found = f"this backend is connected {len(ids)} times, each with its own extra params"
+        if not self.fix:
+            return self._problem("connections", found, "run with --fix: the newest one stays")
+        for each in ids[:-1]:
+            self.client.delete_backend(each)
+        return self._fixed("connections", f"{found}: only the newest one is left")
 
     def _webhook(self, url: str) -> Finding:
         try:

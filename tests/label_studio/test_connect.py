@@ -68,7 +68,8 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
     theirs = [{"task": task["id"], "result": [], "score": 0.5, "model_version": "theirs"} for task in tasks]
     team.call("POST", f"/api/projects/{team.id}/import/predictions", theirs)
     team.call("PATCH", f"/api/projects/{team.id}/", {"sampling": "Uniform sampling", "model_version": "theirs"})
-    team.connect()
+    first = team.connect()
+    team.call("POST", "/api/ml/", {**first, "basic_auth_pass": AUTH[1], "extra_params": {}})  # twice
     team.wait_for_round(1)
     assert team.project()["model_version"] == f"p{team.id}-a0-q1"
 

@@ -382,7 +382,7 @@ def test_nothing_is_repaired_that_may_be_somebody_elses(healthy: Team) -> None:
 def test_another_backend_is_not_taken_for_ours(team: Team, quiet: Backend) -> None:
     team.create(["a text"])
     with answering(200, b'{"status": "UP", "model_class": "theirs"}') as theirs:
-        team.call("POST", "/api/ml/", {"url": f"{theirs}/sam", "project": team.id, "title": "SAM"})
+        team.connect_to({"url": f"{theirs}/sam", "project": team.id, "title": "SAM"})
         hooks = team.call("GET", f"/api/webhooks/?project={team.id}")
         found = diagnose(quiet, team.id, fix=True)
         assert f"nor which of its ML backends is this one ({theirs}/sam) → give the URL" in problem(found["connection"])
@@ -414,11 +414,22 @@ def test_webhooks_missing_and_twice(healthy: Team) -> None:
             healthy.call("POST", "/api/webhooks/", {**same, "project": healthy.id})
 
 
+def test_connected_twice(healthy: Team) -> None:
+    """Label Studio on SQLite can save a connection twice, see `Team.connect_to`."""
+    (first,) = healthy.call("GET", f"/api/ml/?project={healthy.id}")
+    model = {name: first[name] for name in ("url", "title", "project", "auth_method", "basic_auth_user")}
+    second = healthy.call("POST", "/api/ml/", {**model, "basic_auth_pass": AUTH[1]})
+    found = diagnose(healthy.backend, healthy.id)["connections"]
+    assert "connected 2 times, each with its own extra params → run with --fix: the newest" in problem(found)
+    assert diagnose(healthy.backend, healthy.id, fix=True)["connections"].status == "fixed"
+    assert [each["id"] for each in healthy.call("GET", f"/api/ml/?project={healthy.id}")] == [second["id"]]
+
+
 def test_a_host_name_without_a_dot(team: Team) -> None:
     team.create(["a text"])
     dotless = f"http://2130706433:{team.backend.port}"  # 127.0.0.1 as one number: the name without a dot that all have
     model = {"url": dotless, "project": team.id, "auth_method": "BASIC_AUTH"}
-    team.call("POST", "/api/ml/", {**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]})
+    team.connect_to({**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]})
     assert team.call("GET", f"/api/webhooks/?project={team.id}") == []
     found = diagnose(team.backend, team.id)
     assert found["connection"].status == "ok"

@@ -55,7 +55,7 @@ def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:
     refused = team.http.post("/api/ml/", json={**model, "basic_auth_user": "x", "basic_auth_pass": "y"})
     assert refused.status_code == 400
     assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in refused.text
-    team.call("POST", "/api/ml/", {**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]})
+    team.connect_to({**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]})
     team.wait_for_round(1)
     before = team.backend.store.events.newest().get(team.id, 0)
     served = team.label_batch()

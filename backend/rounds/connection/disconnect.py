@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from backend.labelstudio.api import webhook_registration
-from backend.rounds.connection.repair import find
+from backend.rounds.connection.repair import choose
 from backend.rounds.context import ProjectRun
 
 log = logging.getLogger(__name__)
@@ -18,9 +18,11 @@ def disconnect(run: ProjectRun) -> None:
     project then has none.
     """
     project, client = run.project, run.client
-    ours = find(client, project)
-    if ours is not None:
-        client.delete_backend(ours.id)
+    listed = client.backends(run.id)
+    ours = choose(listed, project)
+    for each in listed:  # the same address can be connected twice
+        if ours is not None and each.url == ours.url:
+            client.delete_backend(each.id)
     # Not earlier: Label Studio calls /setup, which connects, while it lists and deletes backends.
     run.store.projects.set(run.id, connected=False)
     address = webhook_registration.address(ours.url if ours is not None else project.backend_url or "")
