@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import api, auth, metrics, ml, ready, same_origin
+from backend.web import allowed_hosts, api, auth, load, metrics, ml, ready, same_origin
 from backend.web.dashboard import pages
 from backend.web.error_responses import answer
 from backend.web.serving import Serving
@@ -28,8 +28,10 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     app.register_blueprint(ml.blueprint(store, serving))
     app.register_blueprint(api.blueprint(store))
     app.register_blueprint(pages.blueprint(app, store, settings))
+    allowed_hosts.protect(app, settings)
     auth.protect(app, settings, store)
     same_origin.protect(app)
+    load.protect(app, settings.threads)
 
     @app.errorhandler(InvalidRequestError)
     def refuse(error: InvalidRequestError) -> Response:
@@ -37,7 +39,9 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> Response:
-        return answer(413, f"The body has more than {settings.max_body_mb} MB; send fewer tasks, or raise MAX_BODY_MB")
+        most = (request.max_content_length or 0) / 2**20
+        advice = "send fewer tasks, or raise MAX_BODY_MB" if most == settings.max_body_mb else "send less"
+        return answer(413, f"The body has more than {most:g} MB; {advice}")
 
     @app.errorhandler(HTTPException)
     def standard(error: HTTPException) -> Response:

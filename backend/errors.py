@@ -47,6 +47,10 @@ class FencedError(BackendError):
     """Another process has taken over this one's work. This process must not write any more."""
 
 
+class CancelledError(BackendError):
+    """A round is no longer wanted: it ends before its next training step, and the former adapter serves."""
+
+
 class UnexpectedError(BackendError):
     """An unforeseen error. The log has the traceback."""
 

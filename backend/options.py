@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
+import annotated_types
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -54,7 +55,7 @@ class ProjectOptions(BaseSettings):
     egl_parameters: Literal["all", "head"] = "all"
     """parameters of that gradient: head and adapter (`all`), or the head alone (`head`), which needs no backward
     pass"""
-    egl_top_k: int = Field(5, ge=1)
+    egl_top_k: int = Field(5, ge=1, le=1000)
     """number of most probable labels in the expectation over labels"""
     multilabel_uncertainty: Literal["mean", "max"] = "mean"
     """uncertainty of a text with several labels: `mean` or `max` of their binary entropies"""
@@ -79,7 +80,7 @@ class ProjectOptions(BaseSettings):
     descriptions: dict[str, str] = Field(default_factory=dict)
     """classes in words, where names are codes, such as `{"HUM": "a person or group"}`. Default: the label config's
     values and hints"""
-    pseudo_labels: int = Field(100, ge=0)
+    pseudo_labels: int = Field(100, ge=0, le=100_000)
     """maximum number of texts per round that each view of `co_training` labels for the other"""
     pseudo_confidence: float = Field(0.95, gt=0, le=1)
     """minimum probability that a view must give to such a label"""
@@ -105,9 +106,9 @@ class ProjectOptions(BaseSettings):
     `{"topic": 0.9, "stars": 0.4}`; for numbers the largest mean error. Default: no target"""
     target_risk: float = Field(0.05, gt=0, le=0.5)
     """maximum probability of stopping before the target is reached, over all checks together"""
-    budget: int | None = Field(None, ge=1)
+    budget: int | None = Field(None, ge=1, le=10**9)
     """number of labeled tasks at which labeling may stop. Default: no limit"""
-    budget_hours: float | None = Field(None, gt=0)
+    budget_hours: float | None = Field(None, gt=0, le=10**6)
     """hours of annotation at which labeling may stop. Default: no limit"""
     map: Literal["pca", "umap"] = "pca"
     """projection for the dashboard's map of the texts. `umap` takes tens of seconds for 20,000 texts and needs
@@ -119,7 +120,7 @@ class ProjectOptions(BaseSettings):
     react: bool = True
     """true: new labels of classes change [queue and suggestions](strategies.md#between-rounds) within seconds, between
     rounds, too. false: only rounds do"""
-    base_model: str = Field(AUTO, min_length=1)
+    base_model: str = Field(AUTO, min_length=1, max_length=500)
     """`auto`: [the encoder that fits](base-models.md) the language of the texts, `minilm` or `multilingual`. Or
     `minilm` (all-MiniLM-L6-v2, English), `multilingual` (multilingual-e5-small, 100 languages),
     `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face id or a folder, encoder or decoder; with
@@ -135,10 +136,10 @@ class ProjectOptions(BaseSettings):
     """true: each round continues to train the last adapter. false: each round trains a new adapter on the base model"""
     epochs: int | None = Field(None, ge=1, le=1000)
     """training epochs per round. Default: 5 where only classes are learned, otherwise 10"""
-    min_steps: int | None = Field(None, ge=1)
+    min_steps: int | None = Field(None, ge=1, le=20_000)
     """minimum number of training steps per round, for small numbers of labels. Default: 50 where only classes are
     learned, otherwise 100"""
-    max_steps: int = Field(600, ge=1)
+    max_steps: int = Field(600, ge=1, le=20_000)
     """maximum number of training steps per round"""
     train_batch_size: int = Field(16, ge=1, le=4096)
     """number of labels per training step"""
@@ -151,7 +152,7 @@ class ProjectOptions(BaseSettings):
     lora_r: int = Field(8, ge=1, le=1024)
     """rank of the LoRA adapter. It adapts query and value layers of the attention; where spans or answers are learned,
     every linear layer"""
-    lora_alpha: int = Field(16, ge=1)
+    lora_alpha: int = Field(16, ge=1, le=10_000)
     """scale of the adapter's output, which is multiplied by `lora_alpha` / `lora_r`"""
     lora_layers: Literal["upper", "all"] = "upper"
     """layers that are adapted where classes are learned: the `upper` half, which trains in half the time, or `all`. For
@@ -196,6 +197,22 @@ class ProjectOptions(BaseSettings):
         if getattr(env_settings, "env_prefix", None) == _NO_ENVIRONMENT:
             return (init_settings,)
         return init_settings, env_settings, OldNames(settings_cls)
+
+    @classmethod
+    def from_stored(cls, extra_params: dict[str, Any]) -> ProjectOptions:
+        """The options of a project; those above the largest value, which an earlier release accepted, lowered to it."""
+        return cls.from_extra_params(extra_params | cls.lowered(extra_params))
+
+    @classmethod
+    def lowered(cls, extra_params: dict[str, Any]) -> dict[str, Any]:
+        """The options that are above their largest value, with that value."""
+        bounds = ((name, each) for name, field in cls.model_fields.items() for each in field.metadata)
+        most: dict[str, Any] = {name: each.le for name, each in bounds if isinstance(each, annotated_types.Le)}
+        return {
+            name: most[name]
+            for name, value in extra_params.items()
+            if name in most and isinstance(value, int | float) and value > most[name]
+        }
 
     @property
     def published(self) -> int:

@@ -7,6 +7,7 @@ files that use the library.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Literal, Self
@@ -53,14 +54,21 @@ class Settings(BaseSettings):
     model_dir: Path = Path("data")
     """folder for everything the backend keeps: state, adapters, scores. Use a local disk and
     [back it up](operations.md#backups)"""
-    host: str = "0.0.0.0"  # a sidecar is called from another container  # noqa: S104  # nosec B104
-    """address that the web server listens on"""
+    host: str | None = None
+    """address that the web server listens on. Default: `0.0.0.0`, which is every address of the machine, with
+    `BASIC_AUTH_USER` and `BASIC_AUTH_PASS`; `127.0.0.1` without"""
+    insecure: bool = Field(False, validation_alias=AliasChoices("LSAL_INSECURE"))
+    """true: listen on `0.0.0.0` without a password. Everyone who reaches the port can then read texts and labels"""
+    allowed_hosts: str | None = None
+    """without a password: names of this server, separated by commas, that clients may use besides `localhost` and IP
+    addresses, such as `backend.internal`. Other names are refused, because a web page could use them to read from here
+    (DNS rebinding)"""
     port: int = 9090
     """port that the web server listens on"""
     workers: int = Field(1, ge=1)
     """number of web processes; each loads the models it serves"""
     threads: int = Field(8, ge=2)
-    """request threads per web process"""
+    """calls of `/predict` at the same time per web process; one more gets 503. Other calls have threads of their own"""
     accelerate_config: Path | None = None
     """file written by `accelerate config`: trains [on several GPUs](large-models.md#larger-models)"""
     scoring: Literal["local", "ray"] = "local"
@@ -84,6 +92,9 @@ class Settings(BaseSettings):
     """seconds between two syncs with Label Studio when no webhook arrives"""
     keep_adapters: int = Field(3, ge=1)
     """adapter versions per project that are kept for `lsal rollback`"""
+    max_hours: float = Field(6.0, gt=0, le=24 * 365)
+    """hours that one training, or one scoring of a pool, may take. Then the round fails: rounds of other projects wait
+    for it"""
     min_free_mb: int = Field(200, ge=0)
     """free disk space in MB below which no round starts"""
     max_body_mb: int = Field(64, ge=1)
@@ -151,6 +162,20 @@ class Settings(BaseSettings):
         return self.basic_auth_user, self.basic_auth_pass.get_secret_value()
 
     @property
+    def bind(self) -> str:
+        """Address to listen on. Raises `SettingsError` for one that others reach, without a password."""
+        if self.basic_auth is not None or self.insecure:
+            return self.host or "0.0.0.0"  # noqa: S104  # nosec B104 (a sidecar is called from another container)
+        host = self.host or "127.0.0.1"
+        if not _is_loopback(host):
+            raise SettingsError(
+                f"HOST={host} can be reached from other machines, and no password is set: set BASIC_AUTH_USER and "
+                "BASIC_AUTH_PASS and enter both in Settings → Model, or set LSAL_INSECURE=true if only Label Studio "
+                "reaches this port"
+            )
+        return host
+
+    @property
     def database(self) -> str | None:
         """URL of the database, with password. None: SQLite in `model_dir`."""
         return None if self.database_url is None else self.database_url.get_secret_value()
@@ -215,6 +240,13 @@ def _url_problem(url: str) -> str | None:
     except ValueError:
         valid = False
     return None if valid else "the port is not a number from 1 to 65535"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_host(host: str) -> bool:

@@ -12,7 +12,8 @@ from backend.runtime import logs
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
 from backend.settings import Settings, load_settings
-from backend.store import Store
+from backend.store import Store, backup
+from backend.store.files import private
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them import them
     from flask import Flask
@@ -42,8 +43,10 @@ def start() -> tuple[Settings, Store]:
 
 
 def new_store(settings: Settings) -> Store:
-    """A store with its tables migrated."""
+    """A store with its tables migrated, in files that only this user reads."""
+    private.new_files_are_private()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
+    private.restrict([settings.model_dir, *backup.files(settings.model_dir)])
     store.database.migrate()
     return store
 
@@ -86,7 +89,8 @@ def new_context(settings: Settings, store: Store) -> Context:
     url, api_key = settings.label_studio()
     return Context(
         store=store, client=Client(url, api_key), models=new_models(settings), bar=bar,
-        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, notify=notifier(settings.notify_url),
+        keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, max_hours=settings.max_hours,
+        notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
         watch=watch, cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
     )  # fmt: skip

@@ -20,7 +20,7 @@ def serve() -> None:
 
     settings, _ = start()
     settings.label_studio()
-    raise typer.Exit(both())
+    raise typer.Exit(both(settings))
 
 
 @app.command()
@@ -29,7 +29,7 @@ def web() -> None:
     from backend.runtime.processes import web as run
 
     settings, _ = start()
-    run(settings, lambda: new_app(settings))
+    raise typer.Exit(run(settings, lambda: new_app(settings)))
 
 
 @app.command()

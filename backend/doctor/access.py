@@ -42,12 +42,14 @@ def password(settings: Settings) -> Finding:
     """Check whether callers need a password."""
     if settings.basic_auth is not None:
         return Finding("password", "ok", "all requests except health checks need the password")
-    return Finding(
-        "password",
-        "warning",
-        f"no password is set: everyone who can reach port {settings.port} can read predictions and start rounds",
-        "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio can reach that port",
-    )
+    if settings.insecure:
+        return Finding(
+            "password",
+            "warning",
+            f"LSAL_INSECURE is set: everyone who can reach port {settings.port} can read texts and labels",
+            "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio can reach that port",
+        )
+    return Finding("password", "ok", "no password is set: only programs on this machine reach the backend")
 
 
 def token(client: Client, api_key: str) -> Finding:

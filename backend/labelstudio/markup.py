@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lxml import html
-from lxml.etree import LxmlError
+from lxml import etree, html
 
 from backend.targets import MARK
 
@@ -22,6 +21,11 @@ _BLOCKS = frozenset({
     "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 })  # fmt: skip
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # HTML parsers read it as a comment
+_LONG = 2000  # characters of a tag's attributes from which on they are dropped: libxml2 compares each with all others
+# A tag as browsers read it (WHATWG HTML, 13.2.5): its name and its attributes. Never fails after `<` and a letter.
+_TAG = re.compile(
+    r"""<([a-zA-Z][^\s/>]*+)((?:[\s/=]++|[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+))?+)*+)(?:>|\Z)"""
+)
 _GONE = frozenset({"script", "iframe", "template"})  # removed by Label Studio, or outside of the body's text nodes
 _UNSEEN = frozenset({"style", "title", "noscript"})  # invisible, but counted
 
@@ -31,9 +35,10 @@ def text_of_markup(markup: str) -> str:
     if not markup.strip():
         return ""
     plain = _DECLARATION.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))
+    plain = _TAG.sub(lambda tag: tag[0] if len(tag[2]) < _LONG else f"<{tag[1]}>", plain)
     try:
-        body = html.document_fromstring(plain).body
-    except (LxmlError, ValueError, AssertionError):
+        body = html.document_fromstring(plain, parser=html.HTMLParser(huge_tree=True)).body
+    except (etree.LxmlError, ValueError, AssertionError):
         return markup
     if body is None:  # only a head
         return ""
@@ -51,22 +56,31 @@ def text_of_markup(markup: str) -> str:
     return "".join(parts)
 
 
-def _pieces(element: Any) -> Iterator[str]:
-    """The texts below an element in document order, and the mark where a block begins or ends."""
+def _pieces(body: Any) -> Iterator[str]:
+    """The texts of an element in document order, and the mark where a block begins or ends."""
+    walk = etree.iterwalk(body, events=("start", "end", "comment", "pi"))
+    for event, element in walk:
+        if event == "start" and element.tag in _GONE:
+            walk.skip_subtree()
+        elif event == "start":
+            yield from _opening(element)
+        else:
+            if element.tag in _BLOCKS:
+                yield MARK
+            if element is not body:
+                yield _plain(element.tail)
+
+
+def _opening(element: Any) -> Iterator[str]:
     if element.tag == "br":
         yield "\n"
         return
-    edge = MARK if element.tag in _BLOCKS else ""
-    yield edge
+    if element.tag in _BLOCKS:
+        yield MARK
     own = _plain(element.text)
     if element.tag in ("pre", "textarea"):  # HTML ignores their first line break
         own = own.removeprefix("\n")
     yield " " * len(own) if element.tag in _UNSEEN else own
-    for child in element:
-        if isinstance(child.tag, str) and child.tag not in _GONE:  # the tag of a comment is no string
-            yield from _pieces(child)
-        yield _plain(child.tail)
-    yield edge
 
 
 def _plain(text: str | None) -> str:

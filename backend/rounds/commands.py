@@ -26,7 +26,7 @@ def start_round(store: Store, project_id: int) -> None:
 
 
 def pause(store: Store, project_id: int, *, paused: bool) -> None:
-    """Pause or resume rounds. Labels are still read and predictions still served during a pause.
+    """Pause or resume rounds. A pause cancels a running round; labels are read and predictions served all the same.
 
     Raises `CommandError` if the project is not connected.
     """
@@ -43,7 +43,7 @@ def choose_strategy(store: Store, project_id: int, strategy: str | None) -> None
     `UnsupportedConfigError` if the strategy is unknown or does not fit the project's labels.
     """
     project = _connected(store, project_id)
-    options = ProjectOptions.from_extra_params(project.options)
+    options = ProjectOptions.from_stored(project.options)
     refuse_unsupported(options if strategy is None else options.with_strategy(strategy), spec_of(project).targets)
     store.projects.set(project_id, chosen_strategy=strategy)
     store.events.add(project_id, ROUND_REQUESTED)

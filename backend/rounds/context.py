@@ -15,7 +15,7 @@ from typing import Any, Self, TypedDict, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 import strategies
-from backend.errors import BackendError, FencedError
+from backend.errors import BackendError, CancelledError, FencedError
 from backend.labelstudio.api.client import Client
 from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.label_config.task_spec import TaskSpec
@@ -58,6 +58,7 @@ class Context:
     cluster: Cluster | None = None  # where pools are scored; None: in this process
     accelerate_config: Path | None = None  # of training in processes of its own; None: in this process
     watch: Callable[[Any], Callable[[], None]] | None = None  # of a `ProjectRun`: what a long computation calls often
+    max_hours: float = 6.0  # that one computation of a round may take
     computing: threading.Lock = field(default_factory=threading.Lock)  # held by the one model at work in this process
 
     def open(self, project_id: int) -> ProjectRun:
@@ -157,17 +158,33 @@ class ProjectRun(Context):
         """The result of `function`; None, with a log entry, if it fails. For results that no round depends on."""
         try:
             return function()
-        except FencedError:
+        except (FencedError, CancelledError):
             raise
         except Exception:
             log.exception("project %d: could not compute %s", self.id, what)
             return None
+
+    def _require_wanted(self, begun: float) -> None:
+        """Raise `CancelledError` if the project was disconnected or paused or has other options, or time is over."""
+        now = self.store.projects.get(self.id)
+        if now is None or not now.connected:
+            raise CancelledError("the round was cancelled: the project was disconnected")
+        if now.paused and not self.project.paused:
+            raise CancelledError("the round was cancelled: the project was paused")
+        if now.options != self.project.options:
+            raise CancelledError("the round was cancelled: the options changed")
+        if time.monotonic() - begun > self.max_hours * 3600:
+            raise CancelledError(
+                f"the round was cancelled: one of its computations took more than {self.max_hours:g} hours; choose a "
+                "smaller base model, fewer max_steps or a smaller shortlist, or raise MAX_HOURS"
+            )
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """A progress bar under a title, also stored with the running round for the web server to show."""
         since, written = time.time(), time.monotonic()
         number = self.project.round
+        begun = time.monotonic()
         check = self.watch(self) if self.watch is not None else None
 
         def note(done: int, total: int) -> None:
@@ -178,6 +195,7 @@ class ProjectRun(Context):
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
                 with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
                     self.store.of(self.id).rounds.set(number, progress=progress)
+                    self._require_wanted(begun)
             if check is not None:
                 check()
 
@@ -190,7 +208,7 @@ def options_of(project: Project) -> ProjectOptions:
 
     `base_model` is the chosen one if the options leave the choice to the backend.
     """
-    options, chosen = ProjectOptions.from_extra_params(project.options), project.chosen_strategy
+    options, chosen = ProjectOptions.from_stored(project.options), project.chosen_strategy
     options = options.with_strategy(chosen) if chosen in strategies.names() else options
     if options.base_model == AUTO:
         options = options.model_copy(update={"base_model": project.encoder.get("base_model", ENGLISH)})
@@ -206,7 +224,7 @@ def with_former(options: ProjectOptions, project: Project | None) -> ProjectOpti
 
 def chooses_encoder(project: Project) -> bool:
     """Whether the project's options leave the choice of the base model to this backend."""
-    return ProjectOptions.from_extra_params(project.options).base_model == AUTO
+    return ProjectOptions.from_stored(project.options).base_model == AUTO
 
 
 def spec_of(project: Project) -> TaskSpec:

@@ -8,26 +8,35 @@ from types import TracebackType
 
 from backend.errors import BackendError
 
-_OURS = ("backend", "lsal", "gunicorn")
+_OURS = ("backend", "lsal")
 _Caught = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class _Discreet(logging.Formatter):
     """Formats an exception as stack and type, without its message, which may quote the text of a task.
 
-    The message of a `BackendError` is kept: it quotes none.
+    The message of a `BackendError` is kept: it quotes none. Control characters are escaped: a name from outside cannot
+    begin a line of its own, or change the colours of a terminal.
     """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The line of a record."""
+        return _escaped(super().formatMessage(record))
 
     def formatException(self, ei: _Caught) -> str:  # noqa: N802 (logging's name)
         """Stack and type of the exception and of those that caused it, the first cause first."""
         lines: list[str] = []
         error = ei[1]
         while error is not None:
-            message = f": {error}" if isinstance(error, BackendError) else ""
+            message = f": {_escaped(str(error))}" if isinstance(error, BackendError) else ""
             stack = "".join(traceback.format_tb(error.__traceback__))
             lines.insert(0, f"{stack}{type(error).__module__}.{type(error).__qualname__}{message}")
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class _Others(logging.Filter):

@@ -1,25 +1,25 @@
-"""Run the web server, or web server and worker as child processes. No heavy imports: the parent stays small."""
+"""Run web servers and the worker as child processes. No heavy imports: the parent stays small."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 
 from backend import old_names
 from backend.backoff import delay
 from backend.errors import RefusedStartError
+from backend.runtime import web_server
 from backend.runtime.parent_death import end_with_parent
 from backend.settings import Settings
 
@@ -29,63 +29,51 @@ _AT_ONCE = 20.0  # seconds: a web server that ends earlier refused to start, for
 _LONG = 300.0  # seconds of running after which the count of failures starts again
 _FIRST_WAIT = 1.0  # seconds before the first restart; doubled before each further one
 _LONGEST_WAIT = 60.0  # seconds between two starts
+_LISTENING = "LSAL_LISTENING"  # environment of web processes: number of the socket that they share
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    def __init__(self, build: Callable[[], Flask], options: dict[str, Any]) -> None:
-        self._build, self._options = build, options
-        super().__init__()
+def web(settings: Settings, build: Callable[[], Flask]) -> int:
+    """Serve until a signal stops it, in this process or, with `WORKERS`, in several. Returns the exit code.
 
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        return self._build()
-
-
-class _Log(Logger):  # type: ignore[misc] # gunicorn has no types
-    """Sends gunicorn's log through our handler, which removes secrets and texts of tasks."""
-
-    def setup(self, cfg: Any) -> None:
-        """Remove gunicorn's own handlers."""
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
+    `build` is called in the process that serves.
+    """
+    if (shared := os.environ.get(_LISTENING)) is not None:
+        web_server.run(build(), socket.socket(fileno=int(shared)), settings)
+        return 0
+    if settings.workers == 1:
+        listening = web_server.listen(settings)
+        web_server.run(build(), listening, settings)
+        return 0
+    with _several(settings) as children:
+        return _supervise(children)
 
 
-def web(settings: Settings, build: Callable[[], Flask]) -> None:
-    """Serve until a signal stops it. `build` is called in each web process, after the fork."""
-    options = {
-        "bind": f"{settings.host}:{settings.port}",
-        "workers": settings.workers,
-        "threads": settings.threads,
-        "worker_class": "gthread",
-        "timeout": 120,  # Label Studio waits 100 s for predictions
-        "graceful_timeout": 30,
-        "keepalive": 5,
-        "loglevel": settings.log_level.lower(),
-        "control_socket_disable": True,
-        "logger_class": _Log,
-    }
-    with tempfile.TemporaryDirectory() as shared:
-        if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-        _Gunicorn(build, options).run()
+@contextmanager
+def _several(settings: Settings) -> Iterator[list[_Child]]:
+    """Web processes that accept from one socket, and share their Prometheus metrics in a folder."""
+    with tempfile.TemporaryDirectory() as metrics, web_server.listen(settings) as listening:
+        listening.set_inheritable(True)
+        more = {_LISTENING: str(listening.fileno()), "PROMETHEUS_MULTIPROC_DIR": metrics}
+        yield [_Child("web", more, (listening.fileno(),)) for _ in range(settings.workers)]
 
 
 class _Child:
     """A child process that is restarted when it ends, at growing intervals."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, more: Mapping[str, str] | None = None, files: Sequence[int] = ()) -> None:
         self.name = name
+        self._more = more or {}  # environment
+        self._files = files  # numbers of files that it inherits
         self._again_at = 0.0
         self._deaths = 0
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "backend", self.name], env=old_names.reported(), preexec_fn=end_with_parent
+            [sys.executable, "-m", "backend", self.name],
+            env={**old_names.reported(), **self._more},
+            pass_fds=self._files,
+            preexec_fn=end_with_parent,
         )
         self._started = time.monotonic()
         self._dead = False
@@ -111,19 +99,25 @@ class _Child:
         return None
 
 
-def both() -> int:
-    """Run web server and worker until a signal stops them. One that ends is restarted, while the other keeps running.
+def both(settings: Settings) -> int:
+    """Run web server and worker until a signal stops them. One that ends is restarted, while the others keep running.
 
     Returns the exit code of the first that refuses to start, or 0.
     """
+    if settings.workers == 1:
+        return _supervise([_Child("web"), _Child("worker")])
+    with _several(settings) as children:
+        return _supervise([*children, _Child("worker")])
+
+
+def _supervise(children: Sequence[_Child]) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    running = [_Child(name) for name in ("web", "worker")]
     refused: int | None = None
     while not stopping.wait(0.2) and refused is None:
-        refused = next((code for child in running if (code := child.check()) is not None), None)
-    _stop([child.process for child in running], patience=35.0)
+        refused = next((code for child in children if (code := child.check()) is not None), None)
+    _stop([child.process for child in children], patience=35.0)
     return refused or 0
 
 

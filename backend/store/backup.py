@@ -45,6 +45,11 @@ def backup(folder: Path, archive: Path) -> None:
         unfinished.replace(archive)
 
 
+def files(folder: Path) -> list[Path]:
+    """The backend's own files and folders directly in `folder`, the state last."""
+    return [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+
+
 def restore(archive: Path, folder: Path) -> Path | None:
     """Replace the state in `folder` by an archive. Returns the subfolder that keeps the former state, None without one.
 
@@ -60,7 +65,7 @@ def restore(archive: Path, folder: Path) -> Path | None:
 
 
 def _restore(archive: Path, folder: Path) -> Path | None:
-    there = [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+    there = files(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=_UNFINISHED) as temporary:
         fresh = Path(temporary)
         try:
@@ -76,9 +81,8 @@ def _restore(archive: Path, folder: Path) -> Path | None:
         aside = folder / f"{_BEFORE}{time.strftime('%Y%m%d-%H%M%S')}"
         if there:
             aside.mkdir(exist_ok=True)
-        new = [path for pattern in _OURS for path in sorted(fresh.glob(pattern))]
         try:
-            _move([*((path, aside / path.name) for path in there), *((path, folder / path.name) for path in new)])
+            _move([(each, aside / each.name) for each in there] + [(each, folder / each.name) for each in files(fresh)])
         finally:
             if aside.exists() and not any(aside.iterdir()):
                 aside.rmdir()

@@ -193,6 +193,27 @@ def test_children_of_lsal_serve_do_not_repeat_the_warning(
     assert not caplog.records
 
 
+def test_without_a_password_only_this_machine_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "BASIC_AUTH_USER", "BASIC_AUTH_PASS", "LSAL_INSECURE"):
+        monkeypatch.delenv(name, raising=False)
+    assert load_settings().bind == "127.0.0.1"
+    for host in ("::1", "localhost", "127.0.0.2"):
+        monkeypatch.setenv("HOST", host)
+        assert load_settings().bind == host
+    for host in ("0.0.0.0", "::", "192.0.2.1", "backend.internal"):
+        monkeypatch.setenv("HOST", host)
+        with pytest.raises(SettingsError, match=r"BASIC_AUTH_PASS and enter both .* or set LSAL_INSECURE=true"):
+            _ = load_settings().bind
+    monkeypatch.setenv("LSAL_INSECURE", "true")
+    assert load_settings().bind == "backend.internal"
+    monkeypatch.delenv("HOST")
+    assert load_settings().bind == "0.0.0.0"
+    monkeypatch.delenv("LSAL_INSECURE")
+    monkeypatch.setenv("BASIC_AUTH_USER", "me")
+    monkeypatch.setenv("BASIC_AUTH_PASS", "a secret")
+    assert load_settings().bind == "0.0.0.0"
+
+
 def test_readers_of_the_environment_are_known() -> None:
     found = {
         str(path.relative_to(BACKEND)): text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ from tests.docker.compose import read
 from tests.docker.image import REPOSITORY
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
+SECRETS = {"LABEL_STUDIO_API_KEY": TOKEN, "BASIC_AUTH_PASS": "our password"}
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> dict[str, Any]:
-    return read(tmp_path, "docker-compose.yml", LABEL_STUDIO_API_KEY=TOKEN, LABEL_STUDIO_PASSWORD="their password")
+    return read(tmp_path, "docker-compose.yml", **SECRETS, LABEL_STUDIO_PASSWORD="their password")
 
 
 def test_label_studio_of_the_release_that_the_tests_use(services: dict[str, Any]) -> None:
@@ -66,9 +69,32 @@ def test_every_variable_is_one_that_the_settings_know(services: dict[str, Any]) 
     assert set(services["web"]["environment"]) <= known
 
 
-def test_no_token_no_start(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"copy \.env\.example to \.env and fill it in"):
-        read(tmp_path, "docker-compose.yml")
+@pytest.mark.parametrize("missing", SECRETS)
+def test_no_secret_no_start(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(ValueError, match=rf"{missing} is missing a value: run \./setup\.sh, or set it in \.env"):
+        read(tmp_path, "docker-compose.yml", **{**SECRETS, missing: ""})
+
+
+def test_the_setup_makes_every_secret_once(tmp_path: Path) -> None:
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    for name in ("setup.sh", ".env.example"):
+        shutil.copy(REPOSITORY / "docker" / name, folder)
+    done = subprocess.run(["./setup.sh"], cwd=folder, capture_output=True, text=True, check=True)
+    made = dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines() if re.match("[A-Z]", line))
+    secrets = [made[name] for name in (*SECRETS, "LABEL_STUDIO_PASSWORD", "POSTGRES_PASSWORD")]
+    assert len({each for each in secrets if re.fullmatch("[0-9a-f]{40}", each)}) == 4
+    assert not any(each in done.stdout for each in secrets)
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in folder.iterdir()) == [".env", ".env.example", "setup.sh"]
+    services = read(tmp_path, "docker-compose.yml", **made)
+    assert services["web"]["environment"]["BASIC_AUTH_PASS"] == made["BASIC_AUTH_PASS"]
+    again = subprocess.run(["./setup.sh"], cwd=folder, capture_output=True, text=True)
+    assert (again.returncode, ".env exists" in again.stderr) == (1, True)
+
+
+def test_strangers_cannot_sign_up(services: dict[str, Any]) -> None:
+    assert services["label-studio"]["environment"]["LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"] == "true"
 
 
 def test_the_example_names_every_variable_that_must_be_set() -> None:
@@ -80,15 +106,14 @@ def test_the_example_names_every_variable_that_must_be_set() -> None:
 
 def test_a_label_studio_elsewhere(tmp_path: Path) -> None:
     files = ("docker-compose.yml", "docker-compose.remote.yml")
-    there = {"LABEL_STUDIO_URL": "https://labels.example.com", "LABEL_STUDIO_API_KEY": TOKEN}
-    there |= {"BASIC_AUTH_USER": "u", "BASIC_AUTH_PASS": "p"}
-    for needed in ("LABEL_STUDIO_URL", "BASIC_AUTH_USER", "BASIC_AUTH_PASS"):
-        with pytest.raises(ValueError, match=rf"{needed} is missing a value: set it in \.env"):
+    there = {"LABEL_STUDIO_URL": "https://labels.example.com", **SECRETS}
+    for needed in there:
+        with pytest.raises(ValueError, match=rf"{needed} is missing a value: .*set it in \.env"):
             read(tmp_path, *files, **{**there, needed: ""})
     services = read(tmp_path, *files, **there)
     assert set(services) == {"web", "worker"}
     assert services["web"]["ports"] == ["9090:9090"]
     assert services["web"]["environment"] == services["worker"]["environment"]
     assert services["web"]["environment"]["LABEL_STUDIO_URL"] == "https://labels.example.com"
-    assert services["worker"]["environment"]["BASIC_AUTH_PASS"] == "p"
+    assert services["worker"]["environment"]["BASIC_AUTH_PASS"] == "our password"
     assert services["web"]["depends_on"]["label-studio"]["required"] is False

@@ -10,11 +10,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from backend import __version__
 from backend.settings import Settings
 from tests.docker.compose import read
 from tests.docker.image import REPOSITORY
 
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
+SECRETS = {"LABEL_STUDIO_API_KEY": "0123456789abcdef0123456789abcdef01234567", "BASIC_AUTH_PASS": "our password"}
 KUBERNETES = REPOSITORY / "docker/kubernetes"
 KNOWN = {name.upper() for name in Settings.model_fields}
 
@@ -22,13 +23,13 @@ KNOWN = {name.upper() for name in Settings.model_fields}
 @pytest.fixture
 def services(tmp_path: Path) -> dict[str, Any]:
     files = ("docker-compose.yml", "docker-compose.scale.yml")
-    return read(tmp_path, *files, LABEL_STUDIO_API_KEY=TOKEN, POSTGRES_PASSWORD="secret")
+    return read(tmp_path, *files, **SECRETS, POSTGRES_PASSWORD="secret")
 
 
 class TestCompose:
     def test_without_a_password_nothing_starts(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"POSTGRES_PASSWORD is missing a value: set it in \.env"):
-            read(tmp_path, "docker-compose.yml", "docker-compose.scale.yml", LABEL_STUDIO_API_KEY=TOKEN)
+            read(tmp_path, "docker-compose.yml", "docker-compose.scale.yml", **SECRETS)
         assert re.search(r"^POSTGRES_PASSWORD=", (REPOSITORY / "docker/.env.example").read_text(), re.MULTILINE)
 
     def test_several_of_each_share_one_database(self, services: dict[str, Any]) -> None:
@@ -52,7 +53,7 @@ class TestCompose:
         assert services["worker"]["environment"]["SCORING"] == "local"
         assert "EXTRAS=s3,openai" in services["worker"]["build"]["args"]
         files = ("docker-compose.yml", "docker-compose.scale.yml")
-        asked = {"LABEL_STUDIO_API_KEY": TOKEN, "POSTGRES_PASSWORD": "x", "COMPOSE_PROFILES": "ray", "SCORING": "ray"}
+        asked = {**SECRETS, "POSTGRES_PASSWORD": "x", "COMPOSE_PROFILES": "ray", "SCORING": "ray"}
         whole = read(tmp_path, *files, **asked)
         said = whole["ray"]
         assert whole["worker"]["environment"]["SCORING"] == "ray"
@@ -137,6 +138,16 @@ class TestKubernetes:
         assert {"DATABASE_URL", "SHARED_URL", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"} <= set(names)
         (worker,) = (c for pod in _pods() for c in pod["containers"] if c["command"] == ["lsal", "worker"])
         assert worker["env"][0]["name"] == "EXECUTOR_ID"
+
+    def test_only_label_studio_and_the_ingress_reach_the_web_servers(self) -> None:
+        policies = {each["metadata"]["name"]: each["spec"] for each in _manifests() if each["kind"] == "NetworkPolicy"}
+        assert {name: spec["podSelector"]["matchLabels"]["part"] for name, spec in policies.items()} == {
+            "backend-web": "web",
+            "backend-worker": "worker",
+        }
+        assert "ingress" not in policies["backend-worker"]
+        assert [each["port"] for each in policies["backend-web"]["ingress"][0]["ports"]] == ["http"]
+        assert _kustomization()["images"][0]["newTag"] == __version__
 
     def test_the_address_that_is_told_is_the_service(self) -> None:
         said = (KUBERNETES / "kustomization.yaml").read_text()

@@ -16,7 +16,7 @@ from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 from backend.learners.models import trial
 from backend.learners.models.adapters import Adapters
-from backend.learners.models.batching import TOKENS_A_BATCH, Batch, by_length, tokenize
+from backend.learners.models.batching import TOKENS_A_BATCH, Batch, by_length, shortened, tokenize
 from backend.learners.models.loading import best_device, config_of, is_decoder, path_of, tokenizer_of, weights_of
 from backend.learners.models.usage import usage_of
 
@@ -61,13 +61,14 @@ class BaseModel:
     def tokenize(self, texts: Sequence[str], max_length: int, second: Sequence[str] | None = None) -> list[list[int]]:
         """Token ids of each text, or pair of texts, after the model's prefix, truncated to `max_length`."""
         with self.tokenizing:
-            return tokenize(self.tokenizer, self._prefixed(texts), max_length, second)
+            cut = None if second is None else shortened(second, max_length)
+            return tokenize(self.tokenizer, self._prefixed(shortened(texts, max_length)), max_length, cut)
 
     def offsets(self, texts: Sequence[str], length: int) -> torch.Tensor:
         """Character range of each token, end exclusive: (B, length, 2); (0, 0) for special tokens and the prefix."""
         if not self.tokenizer.is_fast:
             raise ModelError("this base model's tokenizer returns no character offsets; choose another base model")
-        prefixed = self._prefixed(texts)
+        prefixed = self._prefixed(shortened(texts, length))
         with self.tokenizing:
             found = self.tokenizer(prefixed, truncation=True, max_length=length, return_offsets_mapping=True)
         places = torch.zeros(len(texts), length, 2, dtype=torch.int64)

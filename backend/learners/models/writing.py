@@ -14,6 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from backend.errors import ModelError
 from backend.learners.models.base_model import WRITERS, BaseModel
+from backend.learners.models.batching import shortened
 
 _IGNORED = -100  # label of tokens outside the answer
 
@@ -40,7 +41,7 @@ def prompts(base: BaseModel, texts: Sequence[str], max_length: int) -> list[list
                 f"{max_length}; set extra_params.max_length above that"
             )
         found = []
-        for text in texts:
+        for text in shortened(texts, max_length):
             ids = _prompt(base.tokenizer, text)
             if len(ids) > max_length:
                 kept = base.tokenizer(text, add_special_tokens=False)["input_ids"][: max_length - around]

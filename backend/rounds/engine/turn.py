@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from backend.options import ProjectOptions
 from backend.rounds.context import Events, ProjectRun
 from backend.rounds.engine.due import reason_for_round
 
@@ -47,4 +48,8 @@ def _begin_round(run: ProjectRun) -> int | None:
         back_to=project.back_to,
     )
     log.info("project %d, round %d begins: %s", run.id, number, reason)
+    for name, most in ProjectOptions.lowered(project.options).items():
+        log.warning(
+            "project %d: the option %s is %s, used as %s, its largest value", run.id, name, project.options[name], most
+        )
     return number

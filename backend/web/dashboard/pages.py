@@ -47,7 +47,12 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.context_processor
     def everywhere() -> dict[str, Any]:
-        return {"version": __version__, "plotly_version": plotly.__version__, "label_studio": label_studio}
+        return {
+            "version": __version__,
+            "plotly_version": plotly.__version__,
+            "label_studio": label_studio,
+            "exposed": settings.basic_auth is None and settings.insecure,
+        }
 
     @routes.get("/")
     def projects() -> str:

@@ -41,6 +41,27 @@ def test_the_text_has_the_characters_that_label_studio_counts(markup: str, text:
     assert text_of_markup(markup) == text.replace("|", MARK)
 
 
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<p " + " ".join(f'a{number}="1"' for number in range(90_000)) + ">x</p>",
+        "<p ' " + " ".join(f"a{number}=1" for number in range(90_000)) + ">x</p>",
+        '<p x=">" ' + " ".join(f"a{number}=1" for number in range(90_000)) + ">x</p>",
+        "<div>" * 2000 + "x" + "</div>" * 2000,
+        '<img src="data:image/png;base64,' + "A" * 1_000_000 + '">x',
+        '<a title="' + ">" * 5000 + '">x</a>',
+    ],
+)
+def test_very_many_attributes_and_levels(markup: str) -> None:
+    """libxml2 compares each attribute of a tag with all others: 90,000 take it half a minute."""
+    assert text_of_markup(markup) == "x"
+
+
+def test_a_tag_that_never_ends() -> None:
+    assert text_of_markup("a<p " + "b " * 100_000) == "a"
+    assert text_of_markup("<" * 100_000) == "<" * 100_000
+
+
 def test_what_is_not_seen_is_counted_all_the_same() -> None:
     assert text_of_markup("<p>a</p><style>b{c}</style>tail") == "a    tail"
     assert text_of_markup("x<noscript>n</noscript>y") == "x y"

@@ -7,11 +7,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from gunicorn.config import Config
 
 from backend.errors import BackendError
 from backend.runtime import logs
-from backend.runtime.processes import _Log
 
 SECRET = "the text of a task"
 
@@ -21,7 +19,7 @@ def written() -> Iterator[io.StringIO]:
     """The output to standard error at the lowest level."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("backend", "lsal", "gunicorn")}
+    levels = {name: logging.getLogger(name).level for name in ("backend", "lsal")}
     logs.set_up("DEBUG")
     stream = io.StringIO()
     (handler,) = root.handlers
@@ -50,16 +48,14 @@ def test_libraries_are_logged_from_warning_on_without_arguments(written: io.Stri
     assert "HTTP Request" not in written.getvalue()
 
 
-def test_gunicorn_logs_through_the_same_handler(written: io.StringIO) -> None:
-    theirs = _Log(Config())
+def test_control_characters_are_escaped(written: io.StringIO) -> None:
+    name = "a\n2026-01-01 INFO backend: forged\x1b[31m\u2028\x85"
+    logging.getLogger("backend.web").warning("project %s", name)
     try:
-        raise ValueError(SECRET)
-    except ValueError:
-        theirs.exception("Error handling request %s", "/predict")
-    output = written.getvalue()
-    assert "ERROR gunicorn.error: Error handling request /predict" in output
-    assert "builtins.ValueError" in output
-    assert SECRET not in output
+        raise BackendError(name)
+    except BackendError:
+        logging.getLogger("backend.web").exception("it failed")
+    assert written.getvalue().count("a\\n2026-01-01 INFO backend: forged\\x1b[31m\\u2028\\x85\n") == 2
 
 
 def test_exceptions_are_logged_with_stack_and_type_without_message(written: io.StringIO) -> None:

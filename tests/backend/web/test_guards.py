@@ -83,6 +83,24 @@ class TestSecrets:
         assert public.get("/versions").status_code == 401
 
 
+class TestHosts:
+    """DNS rebinding: a page of another site whose name points here."""
+
+    @pytest.mark.parametrize("host", ["localhost", "localhost:9090", "lsal.localhost", "192.0.2.7:80", "[::1]:9090"])
+    def test_names_of_this_machine_and_addresses(self, store: Store, host: str) -> None:
+        assert app(store).get("/health", headers={"Host": host}).status_code == 200
+
+    @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "backend.internal:9090", "[::1", ""])
+    def test_other_names_need_a_password_or_a_setting(self, store: Store, host: str) -> None:
+        there = {"Host": host}
+        refused = app(store).get("/versions", headers=there)
+        assert (refused.status_code, "ALLOWED_HOSTS" in refused.status) == (403, True)
+        with_password = app(store, basic_auth_user=AUTH[0], basic_auth_pass=AUTH[1])
+        assert with_password.get("/versions", headers=there, auth=AUTH).status_code == 200
+        allowing = app(store, allowed_hosts="a.example, Backend.internal,")
+        assert (allowing.get("/versions", headers=there).status_code == 200) == host.startswith("backend.internal")
+
+
 class TestReady:
     def test_it_tells_what_is_wrong_and_then_that_all_is_well(self, client: FlaskClient, store: Store) -> None:
         found = client.get("/ready")
@@ -135,11 +153,24 @@ class TestLimits:
         assert answer.status_code == 413
         assert "text of task 5 has 10000000 characters" in answer.status
 
+    def test_a_body_of_very_many_objects(self, served: FlaskClient) -> None:
+        body = b'{"project": 7, "tasks": [' + b"{}," * 1_000_000 + b"{}]}"
+        answer = served.post("/predict", data=body)
+        assert (answer.status_code, "more than 1000000 objects and lists" in answer.status) == (413, True)
+
+    @pytest.mark.parametrize("path", ["/setup", "/webhook", "/api/projects/7/pause"])
+    def test_only_predictions_need_large_bodies(self, served: FlaskClient, path: str) -> None:
+        answer = served.post(path, data=b" " * (4 * 2**20 + 1))
+        assert (answer.status_code, "more than 4 MB; send less" in answer.status) == (413, True)
+
     def test_a_body_that_is_too_large_told_or_not(self, store: Store) -> None:
         small = app(store, max_body_mb=1)
         answer = small.post("/predict", data=b"[" + b" " * 2**21)
         assert (answer.status_code, "more than 1 MB" in answer.status) == (413, True)
-        chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}  # as gunicorn says it
+        chunked = {
+            "wsgi.input_terminated": True,
+            "HTTP_TRANSFER_ENCODING": "chunked",
+        }  # as such a server says it
         answer = small.post("/predict", input_stream=io.BytesIO(b"[" + b" " * 2**21), environ_overrides=chunked)
         assert answer.status_code == 400, "werkzeug cuts it at the limit, so that it is no JSON any more"
 
@@ -218,3 +249,35 @@ def test_a_database_that_fails_is_said_to_and_predictions_go_on(
     assert (answer.status_code, "database cannot be used" in answer.status) == (503, True)
     after = client.post("/predict", json={"project": 7, "tasks": [task]})
     assert (after.status_code, after.get_json()) == (200, before)
+
+
+class TestPlaces:
+    """Calls of /predict at the same time."""
+
+    def predict(self, client: FlaskClient, size: int) -> Any:
+        return client.post("/predict", json={"project": 7, "tasks": [{"id": 1, "data": {"text": "x" * size}}]})
+
+    def test_one_more_than_there_are_places(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = app(store, threads=2)
+        client.post("/setup", json=SETUP)
+        answers: list[Any] = []
+
+        def project(*_: Any) -> None:  # while a call runs, another comes
+            if len(answers) < 3:
+                answers.append(None)
+                answers.append(self.predict(client, 0))
+
+        monkeypatch.setattr(Serving, "project", project)
+        assert self.predict(client, 0).status_code == 200
+        third, second = [each for each in answers if each is not None]
+        assert (second.status_code, third.status_code, third.headers["Retry-After"]) == (200, 503, "5")
+        assert "2 predictions run at the moment; repeat the call in 5 seconds" in third.status
+        assert self.predict(client, 0).status_code == 200, "the places are free again"
+
+    def test_large_ones_come_one_at_a_time(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = app(store)
+        client.post("/setup", json=SETUP)
+        refused = []
+        monkeypatch.setattr(Serving, "project", lambda *_: refused.append(self.predict(client, 5 * 2**20)))
+        assert self.predict(client, 5 * 2**20).status_code == 200
+        assert [each.status_code for each in refused] == [503]

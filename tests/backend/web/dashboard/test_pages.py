@@ -202,6 +202,14 @@ def test_other_sites_cannot_make_anybody_act(
     assert bool(played.events.count()) is (passes and path in ("/ui/projects/7/train", "/api/projects/7/rounds"))
 
 
+def test_an_exposed_backend_warns_on_every_page(played: Store) -> None:
+    warning = "No password is set: everyone who reaches this address can read texts and labels"
+    for insecure in (False, True):
+        settings = Settings(LSAL_INSECURE=insecure)  # type: ignore[call-arg]
+        client = create_app(settings, played, Serving(played, BaseModels())).test_client()
+        assert all((warning in page(client, path)) == insecure for path in ("/ui/", "/ui/projects/7"))
+
+
 def test_everything_is_behind_the_password(played: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASIC_AUTH_USER", "us")
     monkeypatch.setenv("BASIC_AUTH_PASS", "secret")

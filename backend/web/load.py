@@ -1,0 +1,47 @@
+"""Bounds on the work of one web process: calls of `/predict` at a time, and the size of bodies.
+
+A body of JSON takes up to 30 times its size once it is parsed, so places are taken before that.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from flask import Flask, Response, request
+
+from backend.web.error_responses import answer
+
+_PREDICT = "ml.predict"
+_LARGE = 4 * 2**20  # bytes: the largest body of other calls; of /predict, larger ones are handled one at a time
+_MOST_VALUES = 1_000_000  # objects and lists in a body
+_HELD = "lsal.places"  # in the request's environment: the places that it has taken
+_AGAIN = 5  # seconds, for the header Retry-After
+
+
+def protect(app: Flask, places: int) -> None:
+    """Answer 503 to calls of `/predict` that find no place. Register after the checks that refuse callers."""
+    all_places, large_places = threading.BoundedSemaphore(places), threading.BoundedSemaphore(1)
+
+    @app.before_request
+    def _enter() -> Response | None:
+        if request.endpoint != _PREDICT:
+            request.max_content_length = min(_LARGE, app.config["MAX_CONTENT_LENGTH"])
+            return None
+        held = request.environ[_HELD] = []
+        large = (request.content_length or 0) > _LARGE
+        for each in [all_places, large_places] if large else [all_places]:
+            if not each.acquire(blocking=False):
+                what = f"{places} predictions run" if each is all_places else "another large prediction runs"
+                refusal = answer(503, f"{what} at the moment; repeat the call in {_AGAIN} seconds")
+                refusal.headers["Retry-After"] = str(_AGAIN)
+                return refusal
+            held.append(each)
+        body = request.get_data()
+        if body.count(b"{") + body.count(b"[") > _MOST_VALUES:
+            return answer(413, f"The body has more than {_MOST_VALUES} objects and lists; send fewer tasks")
+        return None
+
+    @app.teardown_request
+    def _leave(_error: BaseException | None) -> None:
+        for each in request.environ.get(_HELD, []):
+            each.release()

@@ -1,0 +1,76 @@
+"""A training that nobody wants any more ends before its next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import CancelledError
+from backend.rounds import commands
+from backend.rounds.context import Context
+from backend.rounds.engine.workflow import RoundExecutor
+from backend.rounds.events import SETUP
+from backend.store import Store
+from tests.backend.rounds.engine.test_workflow import project, start, there, until  # noqa: F401
+from tests.backend.rounds.steps.test_react import label, started
+from tests.backend.steps import do
+from tests.backend.web.test_ml import CONFIG
+
+ENDLESS = {"min_steps": 20_000, "max_steps": 20_000}
+
+
+def pause(store: Store) -> None:
+    commands.pause(store, 7, paused=True)
+
+
+def disconnect(store: Store) -> None:
+    store.projects.set(7, connected=False)
+
+
+def other_options(store: Store) -> None:
+    options = {**project(store).options, "min_steps": 2, "max_steps": 2}
+    store.projects.connect(7, label_config=CONFIG, options=options, host="b.local:9090")
+    store.events.add(7, SETUP)
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [(pause, "was paused"), (disconnect, "was disconnected"), (other_options, "the options changed")],
+)
+def test_a_training_ends_when_its_project_is(
+    store: Store,
+    start: Callable[..., RoundExecutor],  # noqa: F811
+    end: Callable[[Store], None],
+    cause: str,
+) -> None:
+    store.projects.set(7, options={**project(store).options, **ENDLESS})
+    store.events.add(7, "ANNOTATION_CREATED")
+    start()
+
+    def first() -> Any:
+        return store.of(7).rounds.get(1)
+
+    until(lambda: first() is not None and first().progress is not None)
+    end(store)
+    until(lambda: first().state == "failed")
+    assert first().error.startswith("the round was cancelled: ")
+    assert cause in first().error
+    assert project(store).adapter == 0
+    if end is other_options:
+        until(lambda: project(store).adapter == 1)
+        assert store.of(7).rounds.get(2).reason == "the options changed"  # type: ignore[union-attr]
+    else:
+        assert store.of(7).rounds.get(2) is None
+
+
+def test_a_training_has_a_longest_time(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder, **ENDLESS)
+    label(store, *range(1, 15))
+    context = replace(context, max_hours=1e-6)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 2
+    with pytest.raises(CancelledError, match="raise MAX_HOURS"):
+        do(context, "train", 2)
