@@ -11,7 +11,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import allowed_hosts, api, auth, load, metrics, ml, ready, same_origin
+from backend.web import allowed_hosts, api, audit, auth, load, metrics, ml, ready, same_origin
+from backend.web.base_models import AllowedBaseModels
 from backend.web.dashboard import pages
 from backend.web.error_responses import answer
 from backend.web.serving import Serving
@@ -25,13 +26,14 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     app.register_blueprint(metrics.blueprint(app, store))
     app.register_blueprint(ready.blueprint(store))
-    app.register_blueprint(ml.blueprint(store, serving))
+    app.register_blueprint(ml.blueprint(store, serving, AllowedBaseModels(settings, store)))
     app.register_blueprint(api.blueprint(store))
     app.register_blueprint(pages.blueprint(app, store, settings))
     allowed_hosts.protect(app, settings)
     auth.protect(app, settings, store)
     same_origin.protect(app)
     load.protect(app, settings.threads)
+    audit.keep(app, store)
 
     @app.errorhandler(InvalidRequestError)
     def refuse(error: InvalidRequestError) -> Response:

@@ -17,6 +17,7 @@ from backend.old_names import OldNames
 
 AUTO = "auto"  # value of base_model
 PREFIX = "LSAL_"  # of the environment variables
+_MOST_LEVELS = 5  # of strategies that have others as base, in strategy_options
 _NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
 _HEAD = """# Options of a project
 
@@ -168,6 +169,8 @@ class ProjectOptions(BaseSettings):
         if self.strategy is None and self.strategy_options:
             raise ValueError("strategy_options need a strategy: set the option strategy too")
         if self.strategy is not None:
+            if _levels(self.strategy_options) > _MOST_LEVELS:
+                raise ValueError(f"strategy_options are nested too deeply: {_MOST_LEVELS} levels are enough")
             strategies.get(self.strategy, **self.strategy_options)
         views = self.committee == "views"
         if self.committee is not None and views != (self.strategy == "co_training"):
@@ -266,6 +269,15 @@ class ProjectOptions(BaseSettings):
             raise UnsupportedConfigError(_sentence(error)) from None
         except UnreadableError as error:
             raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
+
+
+def _levels(options: object) -> int:
+    """Levels of objects and lists in each other."""
+    level, inside = 0, [options]
+    while inside := [each for each in inside if isinstance(each, dict | list)]:
+        level += 1
+        inside = [value for each in inside for value in (each.values() if isinstance(each, dict) else each)]
+    return level
 
 
 def field_of(error: UnreadableError) -> str:

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     """JSON that is added to each request to that server"""
     openai_concurrency: int = Field(32, ge=1, le=1024)
     """concurrent requests per process to that server"""
+    allowed_base_models: str | None = None
+    """base models that *Extra params* may name besides the packaged ones: patterns separated by commas, such as
+    `BAAI/*,/models/*`, or `*` for all. Hugging Face ids are downloaded with this server's token, and folders are read
+    from its disk"""
     max_base_models: int = Field(4, ge=1)
     """base models that a process keeps in memory; projects with the same base model share its weights"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

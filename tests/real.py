@@ -78,6 +78,7 @@ class Backend:
             "LSAL_LEARNING_RATE": "0.005",
             "LSAL_MAX_LENGTH": "32",
             "MIN_FREE_MB": "0",
+            "ALLOWED_BASE_MODELS": "*",
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Annotated
 
 import typer
 
 from backend.cli.build import new_context, start
 from backend.cli.group import app
+from backend.store import Store
+from backend.store.audit import COMMAND_LINE
 
 Number = Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]
 
@@ -19,6 +22,7 @@ def round_(project: Number) -> None:
 
     _, store = start()
     start_round(store, project)
+    _record(store, "round", project)
     typer.echo(f"A round of project {project} starts as soon as the worker is free.")
 
 
@@ -32,6 +36,7 @@ def rollback(
 
     _, store = start()
     request(store, project, version)
+    _record(store, "rollback", project, f"adapter {version}")
     typer.echo(f"Project {project} returns to adapter {version} as soon as the worker is free.")
 
 
@@ -42,6 +47,7 @@ def rotate_secret(project: Number) -> None:
 
     settings, store = start()
     rotate(new_context(settings, store).open(project))
+    _record(store, "rotate-secret", project)
     typer.echo(f"The webhook of project {project} has a new secret.")
 
 
@@ -84,6 +90,12 @@ def disconnect(project: Number) -> None:
 
     settings, store = start()
     leave(new_context(settings, store).open(project))
+    _record(store, "disconnect", project)
     typer.echo(
         f"Project {project} has its former settings again. Its adapters and scores stay in {settings.model_dir}."
     )
+
+
+def _record(store: Store, action: str, project: int, detail: str = "") -> None:
+    """Write the audit trail. The user is that of the operating system."""
+    store.audit.add(action, project, user=getpass.getuser(), origin=COMMAND_LINE, detail=detail)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backend.errors import BackendError, DamagedError
 from backend.store.annotations import Annotations
+from backend.store.audit import Audit
 from backend.store.events import Events
 from backend.store.files.folders import Files
 from backend.store.projects import Projects
@@ -71,6 +72,7 @@ class Store:
         self.events = Events(database)
         self.rounds = AllRounds(database)
         self.workers = Workers(database)
+        self.audit = Audit(database)
 
 
 __all__ = ["ProjectStore", "Store"]

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, send_file
 from pydantic import WithJsonSchema
 
 from backend.errors import DamagedError, InvalidRequestError
-from backend.overview import card, history, labels, pool, quality, unlearned
+from backend.overview import audit, card, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
 from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
@@ -19,9 +19,10 @@ from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.openapi import Media, operation
 from backend.web.request_bodies import BaseModelChoice, Pause, Rollback, Strategy, checked
-from backend.web.responses import Accepted, Adapters, NotLearned, Projects, Rounds, Suspects
+from backend.web.responses import Accepted, Adapters, AuditTrail, NotLearned, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
+_ENTRIES = 10_000  # of the audit trail
 _JSON_LINES, _ZIP = "application/jsonl", "application/zip"
 _ACCEPTED: Accepted = {"status": "asked for"}
 
@@ -112,6 +113,12 @@ def blueprint(store: Store) -> Blueprint:
         """Labels and tasks that are not learned from, and why."""
         found = known(project_id)
         return {"labels": unlearned.unlearned(store, found), "without_text": unlearned.without_text(store, found)}
+
+    @routes.get("/<project_id>/audit")
+    @operation()
+    def audit_(project_id: ProjectId) -> AuditTrail:
+        """Who changed or downloaded what, and failed sign-ins; the last 10,000 entries."""
+        return {"entries": audit.audit(store, known(project_id), _ENTRIES)}
 
     @routes.get("/<project_id>/map")
     @operation()

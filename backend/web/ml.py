@@ -19,6 +19,8 @@ from backend.rounds.context import options_of, parsed, with_former
 from backend.rounds.events import SETUP
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
+from backend.web import audit
+from backend.web.base_models import AllowedBaseModels
 from backend.web.openapi import Media, document, operation
 from backend.web.request_bodies import MOST_TASKS, Event, Predict, Setup
 from backend.web.responses import Health, ModelVersion, Noted, Predictions, Versions
@@ -40,7 +42,7 @@ class _ForbiddenError(InvalidRequestError):
     status = 403
 
 
-def blueprint(store: Store, serving: Serving) -> Blueprint:
+def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blueprint:
     """All routes of the interface."""
     routes = Blueprint("ml", __name__)
 
@@ -76,12 +78,15 @@ def blueprint(store: Store, serving: Serving) -> Blueprint:
         options = with_former(ProjectOptions.from_extra_params(extra), store.projects.get(project_id))
         spec = parsed(schema, options)
         given = extra or {}
+        if "base_model" in given:  # otherwise the operator named it
+            allowed.refuse_other(options.base_model)
         refuse_unknown(schema, given.get("ignore_controls", ()), given.get("context") or ())
         refuse_unsupported(options, spec.targets)
         serving.refuse_unknown(options.base_model)
         new = store.projects.connect(project_id, label_config=schema, options=extra or {}, host=request.host)
         if new:
             store.events.add(project_id, SETUP)
+            audit.record(store, "settings", project_id, ", ".join(f"{name} {each}" for name, each in given.items()))
         project = store.projects.get(project_id)
         return {"model_version": adapter_version(project_id, project.adapter if project else 0)}
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from backend.overview.audit import Entry
 from backend.overview.history import AdapterState, RoundState
 from backend.overview.labels import Suspect
 from backend.overview.state import Summary
@@ -101,6 +102,12 @@ class NotLearned(TypedDict):
 
     labels: Annotated[list[Unlearned], Field(description="By control and reason, the most frequent first")]
     without_text: Annotated[WithoutText | None, Field(description="Null: every task has a text")]
+
+
+class AuditTrail(TypedDict):
+    """Who did what, newest first."""
+
+    entries: list[Entry]
 
 
 class Adapters(TypedDict):

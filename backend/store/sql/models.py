@@ -115,6 +115,20 @@ class Event(Base):
     __table_args__ = (Index("events_by_project", "project_id", "id"), {"sqlite_autoincrement": True})
 
 
+class AuditEntry(Base):
+    """Who did what, by the web server or a command."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    at: Mapped[float] = mapped_column(Float)
+    user: Mapped[str] = mapped_column(Text)  # empty: no password is required
+    origin: Mapped[str] = mapped_column(Text)  # address of the caller, or "command line"
+    action: Mapped[str] = mapped_column(String(40))
+    project_id: Mapped[int | None]
+    detail: Mapped[str] = mapped_column(Text)
+    __table_args__ = (Index("audit_by_project", "project_id", "id"), {"sqlite_autoincrement": True})
+
+
 class Round(Base):
     """One iteration of train, evaluate, score, select and publish."""
 

@@ -12,7 +12,7 @@ from backend.errors import BackendError
 from backend.store import Store
 from backend.store.backup import nobody_at_work
 from backend.store.sql.database import Database
-from backend.store.sql.models import Base, Event, Project, Round, Worker
+from backend.store.sql.models import AuditEntry, Base, Event, Project, Round, Worker
 
 _ROWS = 1000  # per INSERT
 _STAYS = (Worker.__tablename__,)  # not copied: workers register themselves
@@ -81,10 +81,10 @@ def _copy(table: Table, source: Session, target: Session) -> int:
 
 
 def _number_on(source: Session, target: Session) -> None:
-    """Continue the ids of events: `event_mark` may be higher than the id of the last event that still exists."""
-    last = source.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'events'"))
-    if last:
-        target.execute(
-            text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :last)"),
-            {"table": Event.__tablename__, "last": last},
-        )
+    """Continue the ids of events and of the audit trail: `event_mark` may be higher than the id of any event there."""
+    for table in (Event.__tablename__, AuditEntry.__tablename__):
+        last = source.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table})
+        if last:
+            target.execute(
+                text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :last)"), {"table": table, "last": last}
+            )

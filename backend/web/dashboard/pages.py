@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 import strategies
 from backend import __version__
 from backend.learners.models.languages import ENCODERS
-from backend.overview import history, labels, queue, unlearned
+from backend.overview import audit, history, labels, queue, unlearned
 from backend.overview.quality import quality
 from backend.overview.state import Summary, base_model, summary
 from backend.rounds.context import options_of, spec_of
@@ -31,6 +31,7 @@ from backend.web.dashboard.language import spoken
 
 _TASKS = 10  # shown of the queue
 _ROUNDS = 50
+_ENTRIES = 10  # of the audit trail
 _SUSPECTS = 10
 _YEAR = 365 * 24 * 3600
 _POLICY = (
@@ -139,6 +140,8 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,
+        "audit": audit.audit(store, project, _ENTRIES),
+        "actions": audit.ACTIONS,
         "without_text": sentences.without_text(unlearned.without_text(store, project), t),
         "adapters": history.adapters(store, project),
         "strategies": [name for name in strategies.names() if works(strategies.get(name), kinds)],

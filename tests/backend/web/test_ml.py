@@ -30,6 +30,9 @@ CONFIG = (
     + "".join(f'<Choice value="{name}"/>' for name in CLASSES)
     + "</Choices></View>"
 )
+NESTED: dict[str, Any] = {}
+for _ in range(400):
+    NESTED = {"base": "mixed", "base_options": NESTED}
 SETUP = {"project": "7.1700000000", "schema": CONFIG, "hostname": "http://evil.example", "access_token": "dead"}
 
 
@@ -53,6 +56,32 @@ def predict(client: FlaskClient, *texts: Any, config: str = CONFIG) -> list[Any]
 
 def chosen(result: Any) -> str:
     return str(result["result"][0]["value"]["choices"][0])
+
+
+@pytest.mark.parametrize("name", ["/etc", "/etc/passwd", "/no/such/folder", "BAAI/bge-small-en-v1.5", "../data:4bit"])
+def test_base_models_that_only_the_operator_may_name(store: Store, serving: Serving, name: str) -> None:
+    """Whether such a folder exists makes no difference."""
+    setup = {**SETUP, "extra_params": {"base_model": name}}
+    plain = name.removesuffix(":4bit")
+    refused = create_app(Settings(), store, serving).test_client().post("/setup", json=setup)  # type: ignore[call-arg]
+    assert refused.status_code == 422
+    assert refused.get_json()["error"] == (
+        f"extra_params.base_model: this server does not allow '{name}'; its operator can, with "
+        f"ALLOWED_BASE_MODELS={plain} in its environment. Allowed: minilm, multilingual, smollm2"
+    )
+    allowing = Settings(allowed_base_models="x, [/.B]*")  # type: ignore[call-arg]
+    assert create_app(allowing, store, serving).test_client().post("/setup", json=setup).status_code == 200
+    after = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
+    assert after.post("/setup", json=setup).status_code == 200, "it is in use"
+
+
+def test_what_the_packages_and_the_operator_bring_is_allowed(
+    store: Store, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSAL_BASE_MODEL", "/models/ours")
+    client = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
+    for extra in ({}, {"base_model": "auto"}, {"base_model": "minilm"}, {"base_model": "multilingual:4bit"}):
+        assert client.post("/setup", json={**SETUP, "extra_params": extra}).status_code == 200
 
 
 def test_health_and_index(client: FlaskClient) -> None:
@@ -101,6 +130,8 @@ def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, 
             422,
             "nested strategy options must be an object, not 'abc'",
         ),
+        ({"extra_params": {"strategy": "mixed", "strategy_options": NESTED}}, 422, "nested too deeply: 5 levels are"),
+        ({"extra_params": {"max_steps": 10**8}}, 422, "max_steps: Input should be less than or equal to 20000"),
         ({"extra_params": {"strategy_options": {"x": 1}}}, 422, "strategy_options need a strategy: set the option"),
         (
             {"extra_params": {"ignore_controls": ["x"]}},

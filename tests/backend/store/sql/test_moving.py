@@ -50,6 +50,8 @@ def embedded(tmp_path: Path) -> Store:
         store.events.add(7, "ANNOTATION_CREATED")
     store.events.forget(7, 17)
     store.workers.beat("worker-1", None)
+    for _ in range(3):
+        store.audit.add("round", 7, user="ann", origin="192.0.2.1")
     return store
 
 
@@ -65,6 +67,8 @@ def test_every_row_arrives_and_work_goes_on(embedded: Store, tmp_path: Path, new
     assert all(before.values()), "every table has rows"
     now.events.add(7, "ANNOTATION_CREATED")
     assert now.events.newest() == {7: 21}, "ids of events continue"
+    now.audit.add("pause", 7, user="ann", origin="192.0.2.1")
+    assert [each.id for each in now.audit.newest(7, 9)] == [4, 3, 2, 1]
     with pytest.raises(BackendError, match=r"holds a state already \(.*projects.*\); name an empty one"):
         move(tmp_path, url)
 
