@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
@@ -16,6 +17,8 @@ from backend.store import Store
 from backend.store.sql.models import Project, Round
 from backend.store.workers import SILENT
 
+_COMPUTING = ("train", "evaluate", "score", "select", "judge")  # steps of which one runs at a time
+_CURRENT = 10.0  # seconds since a computation last reported
 _TOO_EARLY = 2.0  # seconds of work before the remaining time is estimated
 
 
@@ -29,6 +32,9 @@ class State(TypedDict):
     round: NotRequired[Annotated[int, Field(description="Running round")]]
     share: NotRequired[Annotated[float | None, Field(description="Progress of the step, 0 to 1. Null: unknown")]]
     seconds_left: NotRequired[Annotated[float | None, Field(description="Of the step. Null: unknown")]]
+    behind: NotRequired[
+        Annotated[int | None, Field(description="Project whose computation the step waits for, with its seconds left")]
+    ]
     since: NotRequired[Annotated[float | None, Field(description="Start of the state. Null: unknown")]]
     missing: NotRequired[Annotated[int, Field(description="Labels until the next round")]]
     published_at: NotRequired[Annotated[float | None, Field(description="When the queue in force was published")]]
@@ -207,13 +213,15 @@ def state(store: Store, project: Project) -> State:
         return {"name": "no_worker", "since": worker[0].beat_at if worker is not None else None}
     if last is not None and last.state == "running":
         share, left = _progress(last)
+        other = _computing(store, project.id) if share is None and last.step in _COMPUTING else None
         return {
             "name": "working",
             "step": last.step,
             "round": last.number,
             "since": last.started_at,
             "share": share,
-            "seconds_left": left,
+            "seconds_left": left if other is None else _progress(other)[1],
+            "behind": None if other is None else other.project_id,
         }
     if project.error is not None:
         return {"name": "trouble"}
@@ -234,6 +242,14 @@ def _idle(store: Store, project: Project, options: ProjectOptions) -> State:
     if not open_ones:
         return {"name": "all_labeled"}
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}
+
+
+def _computing(store: Store, project_id: int) -> Round | None:
+    """The round of another project that computes now; None also where several workers share a database."""
+    if store.database.file is None:
+        return None
+    running = (each for each in store.rounds.newest() if each.state == "running" and each.project_id != project_id)
+    return next((each for each in running if each.progress and time.time() - each.progress["at"] < _CURRENT), None)
 
 
 def _progress(last: Round) -> tuple[float | None, float | None]:

@@ -180,6 +180,20 @@ class ProjectRun(Context):
             )
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the computing lock. While another project computes, new labels are handled as during a computation."""
+        check = self.watch(self) if self.watch is not None else None
+        while not self.computing.acquire(timeout=_PROGRESS_EVERY):
+            with suppress(SQLAlchemyError):
+                self._require_wanted(time.monotonic())
+            if check is not None:
+                check()
+        try:
+            yield
+        finally:
+            self.computing.release()
+
+    @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
         """A progress bar under a title, also stored with the running round for the web server to show."""
         since, written = time.time(), time.monotonic()

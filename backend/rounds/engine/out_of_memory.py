@@ -28,7 +28,7 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
     worker does not count as a try.
     """
     served = is_served(run.options.base_model)
-    with nullcontext() if served else run.computing:  # a server computes elsewhere and may take long
+    with nullcontext() if served else run.alone():  # a server computes elsewhere and may take long
         enough = int(run.fresh().project.halvings.get(step, 0))
         while (tries := run.rounds.begin_try(run.round.number, step)) <= TRIES:
             shrink = enough + tries - 1

@@ -63,6 +63,13 @@ def step(name: str, t: Language) -> str:
 
 def _working(now: State, t: Language) -> str:
     doing = step(now["step"], t)
+    if (other := now.get("behind")) is not None:
+        if now["seconds_left"] is None:
+            return t.gettext("%(step)s: waiting for project %(project)s", step=doing, project=other)
+        return t.gettext(
+            "%(step)s: waiting for project %(project)s, about %(time)s",
+            step=doing, project=other, time=t.lasting(now["seconds_left"]),
+        )  # fmt: skip
     if now["share"] is None:
         return doing
     if now["seconds_left"] is None:

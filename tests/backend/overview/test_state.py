@@ -10,6 +10,8 @@ import pytest
 from backend.overview.state import state, summary
 from backend.store import Store
 from backend.store.workers import SILENT
+from backend.web.dashboard import sentences
+from backend.web.dashboard.language import Language
 from tests.backend.played import project_of
 
 
@@ -40,12 +42,30 @@ def test_work_says_how_far_it_is_and_how_long_it_takes(played: Store) -> None:
     played.of(7).rounds.begin(4, reason="test")
     played.of(7).rounds.set(4, step="train")
     assert now(played) | {"since": 0} == {
-        "name": "working", "step": "train", "round": 4, "since": 0, "share": None, "seconds_left": None
+        "name": "working", "step": "train", "round": 4, "since": 0, "share": None, "seconds_left": None,
+        "behind": None,
     }  # fmt: skip
     played.of(7).rounds.set(4, progress={"done": 1, "total": 4, "since": 100.0, "at": 101.0})
     assert (now(played)["share"], now(played)["seconds_left"]) == (0.25, None), "too early to tell"
     played.of(7).rounds.set(4, progress={"done": 1, "total": 4, "since": 100.0, "at": 110.0})
     assert now(played)["seconds_left"] == 30.0
+
+
+def test_work_that_waits_for_another_project_says_so(played: Store) -> None:
+    now_ = time.time()
+    played.of(7).rounds.begin(4, reason="test")
+    played.of(9).rounds.begin(1, reason="test")
+    played.of(9).rounds.set(1, step="train", progress={"done": 1, "total": 4, "since": now_ - 80.0, "at": now_})
+    played.of(7).rounds.set(4, step="publish")
+    assert now(played)["behind"] is None, "Label Studio is called meanwhile"
+    played.of(7).rounds.set(4, step="train")
+    assert (now(played)["behind"], now(played)["seconds_left"]) == (9, 240.0)
+    assert sentences.state(now(played), Language("en")) == "Training: waiting for project 9, about 4 minutes"
+    played.of(7).rounds.set(4, progress={"done": 1, "total": 4, "since": now_ - 10.0, "at": now_})
+    assert now(played)["behind"] is None
+    played.of(7).rounds.set(4, progress=None)
+    played.of(9).rounds.set(1, progress={"done": 1, "total": 4, "since": now_ - 80.0, "at": now_ - 60.0})
+    assert now(played)["behind"] is None, "it has ended, or its worker has"
 
 
 def test_what_stands_still_says_why(played: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from backend.rounds.context import Context, ProjectRun
 from backend.rounds.steps import react, sync
 from backend.store import Store
 from tests.backend.played import project_of
+from tests.backend.rounds.engine.test_workflow import until
 from tests.backend.rounds.steps.test_react import COUNT, label, published, queue, started, surprise  # noqa: F401
 from tests.backend.steps import do, fail, opened
 
@@ -67,6 +69,26 @@ def test_the_queue_follows_while_the_adapter_trains(
     assert store.of(7).tasks.count_new_labels() == 2
     do(context, "serve", 2, version=2)
     assert react.is_due(opened(context)), "the new adapter's head does not know them yet"
+
+
+def test_the_queue_follows_while_another_project_computes(
+    context: Context,
+    store: Store,
+    tiny_encoder: Path,
+    arriving: list[int],
+    published: list[int],  # noqa: F811
+) -> None:
+    context = watching(context, store, tiny_encoder)
+    before, head = queue(store), project_of(store).head
+    arriving += before[:2]
+    store.events.add(7, "ANNOTATION_CREATED")
+    with ThreadPoolExecutor() as pool:
+        with context.computing:
+            training = pool.submit(do, context, "train", 2)
+            until(lambda: project_of(store).head == head + 2)
+            assert not training.done()
+        assert training.result() == 2
+    assert not set(before[:2]) & set(queue(store))
 
 
 def test_a_failed_round_has_learned_nothing(

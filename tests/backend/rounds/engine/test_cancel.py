@@ -17,7 +17,7 @@ from backend.rounds.events import SETUP
 from backend.store import Store
 from tests.backend.rounds.engine.test_workflow import project, start, there, until  # noqa: F401
 from tests.backend.rounds.steps.test_react import label, started
-from tests.backend.steps import do
+from tests.backend.steps import do, opened
 from tests.backend.web.test_ml import CONFIG
 
 ENDLESS = {"min_steps": 20_000, "max_steps": 20_000}
@@ -74,3 +74,12 @@ def test_a_training_has_a_longest_time(context: Context, store: Store, tiny_enco
     assert do(context, "decide", actions=["START_TRAINING"]) == 2
     with pytest.raises(CancelledError, match="raise MAX_HOURS"):
         do(context, "train", 2)
+
+
+def test_a_project_that_waits_for_another_is_cancelled_too(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    waiting = opened(context)
+    assert not waiting.project.paused
+    pause(store)
+    with context.computing, pytest.raises(CancelledError, match="was paused"), waiting.alone():
+        pytest.fail("it computes")
