@@ -51,6 +51,10 @@ class CancelledError(BackendError):
     """A round is no longer wanted: it ends before its next training step, and the former adapter serves."""
 
 
+class TimeOverError(BackendError):
+    """A computation took longer than allowed. The project is paused: a repetition would take as long."""
+
+
 class UnexpectedError(BackendError):
     """An unforeseen error. The log has the traceback."""
 

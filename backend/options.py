@@ -214,7 +214,7 @@ class ProjectOptions(BaseSettings):
         return {
             name: most[name]
             for name, value in extra_params.items()
-            if name in most and isinstance(value, int | float) and value > most[name]
+            if name in most and (number := _number(value)) is not None and number > most[name]
         }
 
     @property
@@ -269,6 +269,14 @@ class ProjectOptions(BaseSettings):
             raise UnsupportedConfigError(_sentence(error)) from None
         except UnreadableError as error:
             raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
+
+
+def _number(value: object) -> float | None:
+    """The number that a value is, or that a string holds."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _levels(options: object) -> int:

@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UnreadableError
 from backend.errors import RefusedStartError, UnsupportedConfigError
 from backend.options import ProjectOptions, field_of, not_json
 
+LARGE = 4 * 2**20  # bytes: the largest body of calls other than /predict, and of these the largest small one
 _BAD_HOST = "the host is not a valid name or address"
 # Settings that are URLs of web servers, each with an example.
 _EXAMPLES = {
@@ -58,7 +59,8 @@ class Settings(BaseSettings):
     """address that the web server listens on. Default: `0.0.0.0`, which is every address of the machine, with
     `BASIC_AUTH_USER` and `BASIC_AUTH_PASS`; `127.0.0.1` without"""
     insecure: bool = Field(False, validation_alias=AliasChoices("LSAL_INSECURE"))
-    """true: listen on `0.0.0.0` without a password. Everyone who reaches the port can then read texts and labels"""
+    """true: listen on `0.0.0.0` without a password. Everyone who reaches the port can then read texts and labels. See
+    `ALLOWED_HOSTS`"""
     allowed_hosts: str | None = None
     """without a password: names of this server, separated by commas, that clients may use besides `localhost` and IP
     addresses, such as `backend.internal`. Other names are refused, because a web page could use them to read from here
@@ -169,13 +171,13 @@ class Settings(BaseSettings):
     def bind(self) -> str:
         """Address to listen on. Raises `SettingsError` for one that others reach, without a password."""
         if self.basic_auth is not None or self.insecure:
-            return self.host or "0.0.0.0"  # noqa: S104  # nosec B104 (a sidecar is called from another container)
-        host = self.host or "127.0.0.1"
+            return (self.host or "0.0.0.0").strip("[]")  # noqa: S104  # nosec B104 (a sidecar is called from another container)
+        host = (self.host or "127.0.0.1").strip("[]")
         if not _is_loopback(host):
             raise SettingsError(
                 f"HOST={host} can be reached from other machines, and no password is set: set BASIC_AUTH_USER and "
-                "BASIC_AUTH_PASS and enter both in Settings → Model, or set LSAL_INSECURE=true if only Label Studio "
-                "reaches this port"
+                "BASIC_AUTH_PASS and enter both in Settings → Model; or, if only Label Studio reaches this port, "
+                "LSAL_INSECURE=true and ALLOWED_HOSTS to the name by which it calls"
             )
         return host
 

@@ -1,13 +1,9 @@
 #!/bin/sh
-# Writes .env: a copy of .env.example with new passwords and a token, readable by you only.
+# Writes new passwords and a token into .env, where they are empty. Without .env, it begins with .env.example.
 set -eu
 cd "$(dirname "$0")"
-if [ -e .env ]; then
-    echo ".env exists; delete it first if you want new passwords" >&2
-    exit 1
-fi
 umask 077
-cp .env.example .env.new
+if [ -e .env ]; then cp .env .env.new; else cp .env.example .env.new; fi
 for name in LABEL_STUDIO_API_KEY LABEL_STUDIO_PASSWORD BASIC_AUTH_PASS POSTGRES_PASSWORD; do
     value=$(od -An -N20 -tx1 /dev/urandom | tr -d ' \n')
     sed "s/^$name=\$/$name=$value/" .env.new > .env.next

@@ -46,7 +46,7 @@ def new_store(settings: Settings) -> Store:
     """A store with its tables migrated, in files that only this user reads."""
     private.new_files_are_private()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
-    private.restrict([settings.model_dir, *backup.files(settings.model_dir)])
+    private.restrict(backup.files(settings.model_dir))
     store.database.migrate()
     return store
 

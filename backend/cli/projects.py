@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import Annotated
 
 import typer
@@ -98,4 +99,8 @@ def disconnect(project: Number) -> None:
 
 def _record(store: Store, action: str, project: int, detail: str = "") -> None:
     """Write the audit trail. The user is that of the operating system."""
-    store.audit.add(action, project, user=getpass.getuser(), origin=COMMAND_LINE, detail=detail)
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in containers
+        user = str(os.getuid())
+    store.audit.add(action, project, user=user, origin=COMMAND_LINE, detail=detail)

@@ -9,7 +9,7 @@ from backend.doctor.finding import Finding
 from backend.errors import LabelStudioError
 from backend.labelstudio.api import probes
 from backend.labelstudio.api.client import Client
-from backend.settings import Settings
+from backend.settings import Settings, SettingsError
 
 _CLOCKS_APART = 60.0  # seconds; access tokens are valid for 300, which both sides compute by their own clock
 NEW_KEY = "create a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
@@ -49,6 +49,10 @@ def password(settings: Settings) -> Finding:
             f"LSAL_INSECURE is set: everyone who can reach port {settings.port} can read texts and labels",
             "set BASIC_AUTH_USER and BASIC_AUTH_PASS, unless only Label Studio can reach that port",
         )
+    try:
+        _ = settings.bind
+    except SettingsError as error:
+        return Finding("password", "problem", str(error), "the web server does not start without one of these")
     return Finding("password", "ok", "no password is set: only programs on this machine reach the backend")
 
 

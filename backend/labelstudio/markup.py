@@ -22,9 +22,13 @@ _BLOCKS = frozenset({
 })  # fmt: skip
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # HTML parsers read it as a comment
 _LONG = 2000  # characters of a tag's attributes from which on they are dropped: libxml2 compares each with all others
-# A tag as browsers read it (WHATWG HTML, 13.2.5): its name and its attributes. Never fails after `<` and a letter.
+# A comment; or a tag as browsers read it (WHATWG HTML, 13.2.5): its name and its attributes. That of a script or of
+# styles with its content, which has no tags. Never fails after `<` and a letter.
 _TAG = re.compile(
-    r"""<([a-zA-Z][^\s/>]*+)((?:[\s/=]++|[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+))?+)*+)(?:>|\Z)"""
+    r"""<!--(?:-?>|.*?(?:--!?>|\Z))|<(?:(script|style)(?=[\s/>])|([a-z][^\s/>]*+))"""
+    r"""((?:[\s/=]++|[^\s=>/]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+))?+)*+)(?:>|\Z)"""
+    r"""(?(1)(.*?)(?=</\1[\s/>]|\Z))""",
+    re.IGNORECASE | re.DOTALL,
 )
 _GONE = frozenset({"script", "iframe", "template"})  # removed by Label Studio, or outside of the body's text nodes
 _UNSEEN = frozenset({"style", "title", "noscript"})  # invisible, but counted
@@ -35,7 +39,7 @@ def text_of_markup(markup: str) -> str:
     if not markup.strip():
         return ""
     plain = _DECLARATION.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))
-    plain = _TAG.sub(lambda tag: tag[0] if len(tag[2]) < _LONG else f"<{tag[1]}>", plain)
+    plain = _TAG.sub(_without_long_attributes, plain)
     try:
         body = html.document_fromstring(plain, parser=html.HTMLParser(huge_tree=True)).body
     except (etree.LxmlError, ValueError, AssertionError):
@@ -54,6 +58,12 @@ def text_of_markup(markup: str) -> str:
             parts.append(piece)
             text, apart = piece, False
     return "".join(parts)
+
+
+def _without_long_attributes(found: re.Match[str]) -> str:
+    if len(found[3] or "") < _LONG:
+        return found[0]
+    return f"<{found[1] or found[2]}>{found[4] or ''}"
 
 
 def _pieces(body: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Who changed or downloaded what, and failed sign-ins."""
+"""The audit trail as shown: actions, downloads and failed sign-ins."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.sql.models import Project, Round
 
-Progress = Literal["running", "done", "failed"]
+Progress = Literal["running", "done", "failed", "cancelled"]
 
 
 class RoundScore(TypedDict):

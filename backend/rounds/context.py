@@ -15,7 +15,7 @@ from typing import Any, Self, TypedDict, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 import strategies
-from backend.errors import BackendError, CancelledError, FencedError
+from backend.errors import BackendError, CancelledError, FencedError, TimeOverError
 from backend.labelstudio.api.client import Client
 from backend.labelstudio.label_config.parse import parse
 from backend.labelstudio.label_config.task_spec import TaskSpec
@@ -158,25 +158,35 @@ class ProjectRun(Context):
         """The result of `function`; None, with a log entry, if it fails. For results that no round depends on."""
         try:
             return function()
-        except (FencedError, CancelledError):
+        except FencedError:
             raise
+        except CancelledError as error:
+            log.info("project %d: no %s: %s", self.id, what, error)
+            return None
         except Exception:
             log.exception("project %d: could not compute %s", self.id, what)
             return None
 
-    def _require_wanted(self, begun: float) -> None:
-        """Raise `CancelledError` if the project was disconnected or paused or has other options, or time is over."""
+    def require_wanted(self) -> None:
+        """Raise `CancelledError` if the project was disconnected, or since the round began paused or given other options.
+
+        Outside of rounds: since the project's settings were read.
+        """
         now = self.store.projects.get(self.id)
         if now is None or not now.connected:
-            raise CancelledError("the round was cancelled: the project was disconnected")
-        if now.paused and not self.project.paused:
-            raise CancelledError("the round was cancelled: the project was paused")
-        if now.options != self.project.options:
-            raise CancelledError("the round was cancelled: the options changed")
+            raise CancelledError("the project was disconnected")
+        begun = self.round if self.number is not None else None
+        paused = self.project.paused if begun is None or begun.paused is None else begun.paused
+        if now.paused and not paused:
+            raise CancelledError("the project was paused")
+        if now.options != (self.project.options if begun is None or begun.options is None else begun.options):
+            raise CancelledError("the options changed")
+
+    def _require_time(self, begun: float) -> None:
         if time.monotonic() - begun > self.max_hours * 3600:
-            raise CancelledError(
-                f"the round was cancelled: one of its computations took more than {self.max_hours:g} hours; choose a "
-                "smaller base model, fewer max_steps or a smaller shortlist, or raise MAX_HOURS"
+            raise TimeOverError(
+                f"a computation took more than {self.max_hours:g} hours (MAX_HOURS), so the project was paused; choose "
+                "a smaller base model, fewer max_steps or a smaller shortlist, or raise MAX_HOURS, then resume"
             )
 
     @contextmanager
@@ -185,7 +195,7 @@ class ProjectRun(Context):
         check = self.watch(self) if self.watch is not None else None
         while not self.computing.acquire(timeout=_PROGRESS_EVERY):
             with suppress(SQLAlchemyError):
-                self._require_wanted(time.monotonic())
+                self.require_wanted()
             if check is not None:
                 check()
         try:
@@ -209,7 +219,8 @@ class ProjectRun(Context):
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}
                 with suppress(SQLAlchemyError):  # a full disk is reported by writes that matter
                     self.store.of(self.id).rounds.set(number, progress=progress)
-                    self._require_wanted(begun)
+                    self.require_wanted()
+                self._require_time(begun)
             if check is not None:
                 check()
 

@@ -1,4 +1,4 @@
-"""The audit trail: who changed or downloaded what, and failed sign-ins."""
+"""The audit trail: actions, downloads and failed sign-ins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from backend.store.sql.database import Database
 from backend.store.sql.models import AuditEntry
 
 COMMAND_LINE = "command line"
+FAILED_SIGN_IN = "failed sign-in"
 _MOST = 100_000  # entries; the oldest are deleted
+_MOST_SIGN_INS = 1000  # of failed sign-ins, which strangers cause
 _LONGEST = 200  # characters of a user and of a detail
 
 
@@ -31,6 +33,12 @@ class Audit:
             session.add(entry)
             session.flush()
             session.execute(delete(AuditEntry).where(AuditEntry.id <= entry.id - _MOST))
+            if action == FAILED_SIGN_IN:
+                failed = select(AuditEntry.id).where(AuditEntry.action == FAILED_SIGN_IN)
+                oldest = session.scalar(failed.order_by(AuditEntry.id.desc()).offset(_MOST_SIGN_INS).limit(1))
+                session.execute(
+                    delete(AuditEntry).where(AuditEntry.action == FAILED_SIGN_IN, AuditEntry.id <= (oldest or 0))
+                )
 
     def newest(self, project_id: int, most: int) -> Sequence[AuditEntry]:
         """The last entries of a project and those of none, such as failed sign-ins; newest first."""

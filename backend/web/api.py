@@ -117,7 +117,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.get("/<project_id>/audit")
     @operation()
     def audit_(project_id: ProjectId) -> AuditTrail:
-        """Who changed or downloaded what, and failed sign-ins; the last 10,000 entries."""
+        """Actions, downloads and failed sign-ins; the last 10,000 entries."""
         return {"entries": audit.audit(store, known(project_id), _ENTRIES)}
 
     @routes.get("/<project_id>/map")

@@ -6,21 +6,22 @@ import logging
 import threading
 import time
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.store import Store
+from backend.store.audit import FAILED_SIGN_IN
 
 log = logging.getLogger(__name__)
 
 _ACTIONS = {
-    "api.train": "round",
-    "api.strategy": "strategy",
-    "api.base_model": "base model",
-    "api.rollback": "rollback",
-    "api.pause": "pause",
-    "api.labels_": "labels downloaded",
-    "api.adapter": "adapter downloaded",
+    ("POST", "api.train"): "round",
+    ("POST", "api.strategy"): "strategy",
+    ("POST", "api.base_model"): "base model",
+    ("POST", "api.rollback"): "rollback",
+    ("POST", "api.pause"): "pause",
+    ("GET", "api.labels_"): "labels downloaded",
+    ("GET", "api.adapter"): "adapter downloaded",
 }
 _FORMS = {"train": "round", "base_model": "base model"}  # names of the dashboard's forms that differ
 _EVERY = 60.0  # seconds between two entries about failed sign-ins from one address
@@ -44,19 +45,20 @@ def keep(app: Flask, store: Store) -> None:
     @app.after_request
     def _record(response: Response) -> Response:
         arguments = request.view_args or {}
-        action = _ACTIONS.get(request.endpoint or "")
-        if request.endpoint == "dashboard.do":
+        action = _ACTIONS.get((request.method, request.endpoint or ""))
+        if (request.method, request.endpoint) == ("POST", "dashboard.do"):
             action = _FORMS.get(arguments["action"], arguments["action"])
         if response.status_code < 400 and action is not None:
             record(store, action, int(arguments["project_id"]), _detail(arguments))
         elif response.status_code == 401 and request.authorization and is_new(request.remote_addr or ""):
-            record(store, "failed sign-in", None)
+            g.user = request.authorization.username or ""
+            record(store, FAILED_SIGN_IN, None)
         return response
 
 
 def record(store: Store, action: str, project_id: int | None, detail: str = "") -> None:
-    """Record an action of the current request's caller. A full disk does not keep anybody from acting."""
-    user = (request.authorization.username or "") if request.authorization else ""
+    """Record an action of the current request's caller. Actions are possible with a full disk, too."""
+    user = g.get("user", "")
     try:
         store.audit.add(action, project_id, user=user, origin=request.remote_addr or "", detail=detail)
     except SQLAlchemyError as error:
@@ -67,5 +69,7 @@ def _detail(arguments: dict[str, str]) -> str:
     """The choice: the adapter's number of a download, or the values of a form or of a JSON body."""
     if "number" in arguments:
         return arguments["number"]
-    values = request.form.to_dict() or (request.get_json(silent=True) if request.is_json else None) or {}
+    values = request.form.to_dict() or request.get_json(force=True, silent=True)
+    if not isinstance(values, dict):
+        return ""
     return ", ".join(f"{name} {value}" for name, value in values.items())

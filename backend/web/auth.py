@@ -32,6 +32,7 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
         sent = ((given.username or "").encode(), (given.password or "").encode()) if given else (b"", b"")
         # `&` rather than `and`: always compare both parts.
         if hmac.compare_digest(sent[0], user) & hmac.compare_digest(sent[1], password):
+            g.user = settings.basic_auth_user  # for the audit trail
             return None
         if request.endpoint == WEBHOOK and (project_id := _project_of_webhook(store)) is not None:
             g.only_project = project_id

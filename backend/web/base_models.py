@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from backend.errors import UnsupportedConfigError
 from backend.learners.models.loading import FOUR_BITS, is_served
 from backend.learners.models.packaged import PACKAGED
-from backend.options import AUTO
+from backend.options import AUTO, ProjectOptions
 from backend.settings import Settings
 from backend.store import Store
 
@@ -19,21 +19,22 @@ class AllowedBaseModels:
     """The packaged ones, those on the configured server, those in use, and those of `ALLOWED_BASE_MODELS`."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        self._patterns = [each for each in (settings.allowed_base_models or "").replace(" ", "").split(",") if each]
+        named = (settings.allowed_base_models or "").split(",")
+        self._patterns = [each.strip() for each in named if each.strip()]
         self._store = store
 
-    def refuse_other(self, name: str) -> None:
+    def refuse_other(self, project_id: int, name: str) -> None:
         """Raise `UnsupportedConfigError` with the line that allows it. Does not depend on whether the model exists."""
         plain = name.removesuffix(FOUR_BITS)
-        if plain in PACKAGED or plain == AUTO or is_served(name):
+        if plain in PACKAGED or is_served(name) or name in (AUTO, ProjectOptions.from_extra_params({}).base_model):
             return
-        if any(fnmatchcase(plain, pattern) for pattern in self._patterns) or self._in_use(name):
+        inside = ".." not in plain.split("/")  # of the folder that a pattern names
+        if inside and any(fnmatchcase(plain, pattern) for pattern in self._patterns):
+            return
+        known = self._store.projects.get(project_id)
+        if known is not None and known.options.get("base_model") == name:  # since before this rule existed
             return
         raise UnsupportedConfigError(
-            f"extra_params.base_model: this server does not allow '{name[:100]}'; its operator can, with "
-            f"ALLOWED_BASE_MODELS={plain[:100]} in its environment. Allowed: {', '.join([*PACKAGED, *self._patterns])}"
+            f"extra_params.base_model: this server does not allow '{name[:100]}', but {', '.join(PACKAGED)}; its "
+            f"operator can add it to the list ALLOWED_BASE_MODELS (ALLOWED_BASE_MODELS={plain[:100]})"
         )
-
-    def _in_use(self, name: str) -> bool:
-        """Whether a project was connected with it before this rule existed."""
-        return any(each.options.get("base_model") == name for each in self._store.projects.all(connected=False))

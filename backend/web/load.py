@@ -5,39 +5,55 @@ A body of JSON takes up to 30 times its size once it is parsed, so places are ta
 
 from __future__ import annotations
 
+import re
 import threading
 
 from flask import Flask, Response, request
 
+from backend.runtime.web_server import BESIDE
+from backend.settings import LARGE
 from backend.web.error_responses import answer
 
 _PREDICT = "ml.predict"
-_LARGE = 4 * 2**20  # bytes: the largest body of other calls; of /predict, larger ones are handled one at a time
 _MOST_VALUES = 1_000_000  # objects and lists in a body
 _HELD = "lsal.places"  # in the request's environment: the places that it has taken
+_WAITING = BESIDE // 2  # calls that wait for a place; they occupy threads of other calls
+_PATIENCE = 20.0  # seconds that they wait
 _AGAIN = 5  # seconds, for the header Retry-After
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 def protect(app: Flask, places: int) -> None:
-    """Answer 503 to calls of `/predict` that find no place. Register after the checks that refuse callers."""
+    """Answer 503 to calls of `/predict` that find no place in time. Register after the checks that refuse callers."""
     all_places, large_places = threading.BoundedSemaphore(places), threading.BoundedSemaphore(1)
+    waiting = threading.BoundedSemaphore(_WAITING)
+
+    def take(place: threading.BoundedSemaphore) -> bool:
+        if place.acquire(blocking=False):
+            return True
+        if not waiting.acquire(blocking=False):
+            return False
+        try:
+            return place.acquire(timeout=_PATIENCE)
+        finally:
+            waiting.release()
 
     @app.before_request
     def _enter() -> Response | None:
         if request.endpoint != _PREDICT:
-            request.max_content_length = min(_LARGE, app.config["MAX_CONTENT_LENGTH"])
+            request.max_content_length = min(LARGE, app.config["MAX_CONTENT_LENGTH"])
             return None
         held = request.environ[_HELD] = []
-        large = (request.content_length or 0) > _LARGE
+        large = (request.content_length or 0) > LARGE
         for each in [all_places, large_places] if large else [all_places]:
-            if not each.acquire(blocking=False):
+            if not take(each):
                 what = f"{places} predictions run" if each is all_places else "another large prediction runs"
                 refusal = answer(503, f"{what} at the moment; repeat the call in {_AGAIN} seconds")
                 refusal.headers["Retry-After"] = str(_AGAIN)
                 return refusal
             held.append(each)
         body = request.get_data()
-        if body.count(b"{") + body.count(b"[") > _MOST_VALUES:
+        if _values(body) > _MOST_VALUES and _values(_STRING.sub(b"", body)) > _MOST_VALUES:
             return answer(413, f"The body has more than {_MOST_VALUES} objects and lists; send fewer tasks")
         return None
 
@@ -45,3 +61,7 @@ def protect(app: Flask, places: int) -> None:
     def _leave(_error: BaseException | None) -> None:
         for each in request.environ.get(_HELD, []):
             each.release()
+
+
+def _values(body: bytes) -> int:
+    return body.count(b"{") + body.count(b"[")

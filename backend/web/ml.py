@@ -79,7 +79,7 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
         spec = parsed(schema, options)
         given = extra or {}
         if "base_model" in given:  # otherwise the operator named it
-            allowed.refuse_other(options.base_model)
+            allowed.refuse_other(project_id, options.base_model)
         refuse_unknown(schema, given.get("ignore_controls", ()), given.get("context") or ())
         refuse_unsupported(options, spec.targets)
         serving.refuse_unknown(options.base_model)

@@ -105,7 +105,7 @@ class NotLearned(TypedDict):
 
 
 class AuditTrail(TypedDict):
-    """Who did what, newest first."""
+    """Actions, newest first."""
 
     entries: list[Entry]
 

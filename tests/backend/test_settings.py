@@ -202,7 +202,9 @@ def test_without_a_password_only_this_machine_is_served(monkeypatch: pytest.Monk
         assert load_settings().bind == host
     for host in ("0.0.0.0", "::", "192.0.2.1", "backend.internal"):
         monkeypatch.setenv("HOST", host)
-        with pytest.raises(SettingsError, match=r"BASIC_AUTH_PASS and enter both .* or set LSAL_INSECURE=true"):
+        with pytest.raises(
+            SettingsError, match=r"BASIC_AUTH_PASS and enter both .* LSAL_INSECURE=true and ALLOWED_HOSTS"
+        ):
             _ = load_settings().bind
     monkeypatch.setenv("LSAL_INSECURE", "true")
     assert load_settings().bind == "backend.internal"

@@ -75,6 +75,8 @@ def _reason_of_state(run: ProjectRun, last: Round | None, changed: str | None) -
         return changed
     if last is not None and last.state == "failed":
         return f"round {last.number} failed, so it is tried again"
+    if last is not None and last.state == "cancelled":
+        return f"round {last.number} was cancelled"
     return _reason_of_queue(run, last) if run.options.manage_queue else None
 
 

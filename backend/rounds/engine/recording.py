@@ -24,6 +24,8 @@ def perform(step: Step, run: ProjectRun) -> Any:
         return None
     if not step.recorded:
         return _perform(step, run)
+    if step.cancellable:
+        run.require_wanted()
     with _recorded(step, run):
         return _perform(step, run)
 
@@ -56,6 +58,21 @@ def _recorded(step: Step, run: ProjectRun) -> Iterator[None]:
             run.store.projects.forget_back_to(run.id, back_to)
         raise
     run.rounds.took(number, step.name, time.monotonic() - started)
+
+
+def cancel(run: ProjectRun, message: str) -> None:
+    """End a round that is no longer wanted. Its labels count as new, and nothing waits as after a failure."""
+    log.info("project %d, round %s is cancelled: %s", run.id, run.number or "(not begun)", message)
+    run.store.projects.set(run.id, synced_at=time.time())
+    if run.number is not None and run.round.state == "running":
+        run.rounds.set(run.number, state="cancelled", finished_at=time.time(), error=message)
+        run.tasks.unlearned(run.number)
+
+
+def pause_and_fail(run: ProjectRun, message: str) -> None:
+    """End a round whose computation took too long; another one starts once the project is resumed."""
+    run.store.projects.set(run.id, paused=True)
+    fail(run, message)
 
 
 def fail(run: ProjectRun, message: str) -> None:

@@ -41,6 +41,7 @@ class Step:
     retries: bool = False  # calls Label Studio: repeated on errors that may pass
     shrinks_batches: bool = False  # repeated with halved batches when memory ran out
     optional: str | None = None  # what it provides, for the log; the round goes on if it fails. None: required
+    cancellable: bool = False  # not begun if the project was paused or disconnected, or its options changed
     recorded: bool = True  # its begin and its seconds are written to the round
     applies: Callable[[ProjectRun], bool] = _always
 
@@ -62,9 +63,9 @@ BEFORE = (
     ),
 )
 ROUND = (
-    Step(name="train", run=train, result="version", shrinks_batches=True),
-    Step(name="evaluate", run=evaluate, shrinks_batches=True),
-    Step(name="score", run=score, shrinks_batches=True),
+    Step(name="train", run=train, result="version", shrinks_batches=True, cancellable=True),
+    Step(name="evaluate", run=evaluate, shrinks_batches=True, cancellable=True),
+    Step(name="score", run=score, shrinks_batches=True, cancellable=True),
     Step(name="serve", run=serve, recorded=False),
     Step(name="select", run=select.select, result="queue", shrinks_batches=True, applies=select.applies),
     Step(name="publish", run=publish.publish, retries=True, applies=publish.applies),

@@ -43,6 +43,7 @@ def _begin_round(run: ProjectRun) -> int | None:
         tasks=run.tasks.count(),
         targets=[target.as_json() for target in run.spec.targets],
         options=project.options,
+        paused=project.paused,
         seconds={"sync": round(run.sync_seconds, 3)},
         adapter=project.adapter,
         back_to=project.back_to,

@@ -25,10 +25,10 @@ from dbos import (
 )
 from dbos import error as dbos_error
 
-from backend.errors import BackendError, FencedError, UnexpectedError
+from backend.errors import BackendError, CancelledError, FencedError, TimeOverError, UnexpectedError
 from backend.rounds.context import Context, ProjectRun
 from backend.rounds.engine import durable_json
-from backend.rounds.engine.recording import after, fail, perform
+from backend.rounds.engine.recording import after, cancel, fail, pause_and_fail, perform
 from backend.rounds.engine.retry import step_options
 from backend.rounds.engine.step_order import AFTER, BEFORE, ROUND, Step
 from backend.store.sql import snapshots
@@ -203,8 +203,15 @@ def _turn(context: Context, project_id: int, turn: int) -> int | None:
             raise
         if not taken_over:  # the database refused it
             raise
+        end = (
+            cancel
+            if isinstance(cause, CancelledError)
+            else pause_and_fail
+            if isinstance(cause, TimeOverError)
+            else fail
+        )
         message = str(cause) if isinstance(cause, BackendError) else f"{type(cause).__name__} of the workflows' records"
-        DBOS.run_step({"name": "fail"}, _discreet("fail", fail), run, message)
+        DBOS.run_step({"name": "fail"}, _discreet("fail", end), run, message)
     return run.number
 
 

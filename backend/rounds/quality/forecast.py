@@ -38,7 +38,7 @@ def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] 
         measured = (each.evaluation or {}).get("controls", {}).get(name)
         number = run.version if each.state == "running" else each.adapter
         adapter = run.rounds.adapter(number)
-        if measured is None or adapter is None or not adapter.examples or each.state == "failed":
+        if measured is None or adapter is None or not adapter.examples or each.state in ("failed", "cancelled"):
             continue
         if measured["metric"] == "mae":
             return None

@@ -16,7 +16,7 @@ def new_files_are_private() -> None:
 
 
 def restrict(paths: Iterable[Path]) -> None:
-    """Take all permissions from other users, as releases before 0.2 did not. Files of other owners are left alone."""
+    """Take all permissions from other users, which earlier releases gave. Files of other owners are left alone."""
     for path in paths:
         with suppress(FileNotFoundError, PermissionError):  # SQLite deletes files meanwhile; an administrator's volume
             if (mode := path.stat().st_mode) & _OTHERS:

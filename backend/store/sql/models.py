@@ -136,7 +136,7 @@ class Round(Base):
     project_id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     reason: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(16))  # running, done, failed
+    state: Mapped[str] = mapped_column(String(16))  # running, done, failed, cancelled
     step: Mapped[str] = mapped_column(String(16))
     started_at: Mapped[float] = mapped_column(Float)
     finished_at: Mapped[float | None] = mapped_column(Float)
@@ -144,6 +144,7 @@ class Round(Base):
     tasks: Mapped[int] = mapped_column(default=0)  # all tasks at the start
     targets: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # as in the label config at the start
     options: Mapped[dict[str, Any] | None]  # extra_params at the start; None in rows older than this column
+    paused: Mapped[bool | None]  # the project, at the start; None in rows older than this column
     adapter: Mapped[int] = mapped_column(default=0)  # in service at the start; once done, at the end
     queue: Mapped[int | None]
     candidates: Mapped[int] = mapped_column(default=0)  # number of tasks that the queue was selected from

@@ -57,6 +57,24 @@ def test_very_many_attributes_and_levels(markup: str) -> None:
     assert text_of_markup(markup) == "x"
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        "<script>if (a<b ){" + "x = 1; " * 600 + "}</script>",
+        "<!-- if a<b " + "x = 1; " * 600 + "-->",
+        "<!--><!-->",
+        "<script " + "a=1 " * 2000 + ">if (a<b) {}</script>",
+    ],
+)
+def test_scripts_and_comments_end_where_they_end(between: str) -> None:
+    assert text_of_markup(f"<p>before</p>{between}<p>after</p>") == f"before{MARK}after"
+
+
+def test_styles_are_counted_as_they_are() -> None:
+    style = "a<b " + "x = 1; " * 600
+    assert text_of_markup(f"x<style>{style}</style>y") == "x" + " " * len(style) + "y"
+
+
 def test_a_tag_that_never_ends() -> None:
     assert text_of_markup("a<p " + "b " * 100_000) == "a"
     assert text_of_markup("<" * 100_000) == "<" * 100_000

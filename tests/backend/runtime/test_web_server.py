@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,14 +10,18 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import psutil
 import pytest
+from waitress.adjustments import Adjustments
 
 from backend.errors import RefusedStartError
-from backend.runtime.web_server import listen
+from backend.runtime.web_server import _Request, _tend, listen
 from backend.settings import Settings
 from tests.real import wait_for
 from tests.servers import free_port
@@ -82,14 +87,45 @@ def test_half_sent_requests_hold_no_thread(port: int, half: str) -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_a_body_in_two_parts_and_one_in_chunks(port: int) -> None:
+def test_a_body_in_two_parts(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as slow:
         slow.sendall(HALVES["body"])
         time.sleep(0.1)
         slow.sendall(b"x" * 999)
         assert b'{"bytes":1000}' in slow.recv(4096)
-    chunked = httpx.post(f"http://127.0.0.1:{port}/echo", content=iter([b"x" * 10, b"y" * 20]), timeout=300)
-    assert chunked.json() == {"bytes": 30}
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(
+    ("request_line", "header", "answer"),
+    [
+        (b"POST /echo", b"Transfer-Encoding: chunked", b"400 Bad Request"),
+        (b"POST /echo", b"Content-Length: 4194305", b"413 The body has more than 4 MB; send fewer tasks"),
+        (b"POST /x/predict", b"Content-Length: 70000000", b"413 The body has more than 64 MB; send fewer tasks"),
+        (b"POST /echo", b"X: " + b"x" * 70_000, b"431 Request Header Fields Too Large"),
+    ],
+)
+def test_what_is_refused_before_its_body_is_read(port: int, request_line: bytes, header: bytes, answer: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(request_line + b" HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+        assert client.recv(4096)[9:].startswith(answer)
+    assert answers(port)
+
+
+def channel(received: int, began: float, content_length: int = 1000) -> Any:
+    request = _Request(Adjustments())
+    request.began, request.body_bytes_received, request.content_length = began, received, content_length
+    return SimpleNamespace(request=request, will_close=False)
+
+
+def test_late_requests_and_the_largest_of_too_many_are_closed() -> None:
+    now = time.monotonic()
+    late, slow, idle = channel(5, now - 61), channel(9, now - 61, 10**6), SimpleNamespace(request=None)
+    _tend([late, slow, idle], most=10**9)
+    assert (late.will_close, slow.will_close) == (True, False)
+    small, large, larger = channel(100, now), channel(400, now, 500), channel(600, now, 700)
+    _tend([small, large, larger], most=500)
+    assert (small.will_close, large.will_close, larger.will_close) == (False, False, True)
 
 
 def test_a_request_in_progress_is_answered_before_the_end(running: subprocess.Popen[bytes], port: int) -> None:
@@ -100,6 +136,7 @@ def test_a_request_in_progress_is_answered_before_the_end(running: subprocess.Po
         running.send_signal(signal.SIGTERM)
         assert len(slow.result().content) == 5_000_000
     assert running.wait(300) == 0
+    assert not answers(port)
 
 
 def test_a_port_that_is_taken_is_named() -> None:
@@ -109,3 +146,32 @@ def test_a_port_that_is_taken_is_named() -> None:
             RefusedStartError, match=r"cannot listen on 127\.0\.0\.1, port .* in use\); set HOST and PORT"
         ):
             listen(settings)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_ipv6(host: str) -> None:
+    with listen(Settings(host=host, port=free_port())) as listening:
+        assert listening.family == socket.AF_INET6
+
+
+def test_several_processes_share_a_port(tmp_path: Path, port: int) -> None:
+    """One that is killed is replaced, and the others answer meanwhile."""
+    environment = {"PORT": str(port), "WORKERS": "2", "MODEL_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    parent = psutil.Popen([sys.executable, "-m", "backend", "web"], env={**os.environ, **environment})
+
+    def up() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{port}/health", timeout=300).status_code == 200
+        return False
+
+    try:
+        wait_for("the web servers", lambda: up() and len(parent.children()) == 2)
+        first, second = (each.pid for each in parent.children())
+        os.kill(first, signal.SIGKILL)
+        assert up()
+        wait_for("another", lambda: {each.pid for each in parent.children()} - {first, second})
+        assert second in {each.pid for each in parent.children()}
+    finally:
+        parent.terminate()
+        assert parent.wait(300) == 0
+    assert not up()

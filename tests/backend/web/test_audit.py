@@ -1,4 +1,4 @@
-"""The audit trail: who changed or downloaded what."""
+"""The audit trail: actions, downloads and failed sign-ins."""
 
 from __future__ import annotations
 
@@ -77,7 +77,30 @@ def test_the_oldest_entries_go(played: Store, monkeypatch: pytest.MonkeyPatch) -
     assert played.audit.newest(8, 9) == []
 
 
-def test_a_full_disk_keeps_nobody_from_acting(
+def test_other_methods_and_odd_bodies_are_no_actions(client: FlaskClient, played: Store) -> None:
+    for path in ("/ui/projects/7/anything", "/ui/projects/abc/x", "/api/projects/7/rounds"):
+        assert client.options(path, auth=AUTH).status_code == 200
+    assert client.head("/api/projects/7/labels", auth=AUTH).status_code == 200
+    assert entries(played) == []
+    assert client.post("/api/projects/7/rounds", json=[1], auth=AUTH).status_code == 202
+    assert [each[2:] for each in entries(played)] == [("round", 7, "")]
+
+
+def test_without_a_password_nobody_has_a_name(played: Store) -> None:
+    client = create_app(Settings(), played, Serving(played, BaseModels())).test_client()  # type: ignore[call-arg]
+    client.post("/api/projects/7/rounds", auth=("forged", "x"))
+    assert entries(played) == [("", "127.0.0.1", "round", 7, "")]
+
+
+def test_failed_sign_ins_do_not_push_out_the_rest(played: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "_MOST_SIGN_INS", 2)
+    played.audit.add("round", 7, user="ann", origin="here")
+    for number in range(5):
+        played.audit.add(trail.FAILED_SIGN_IN, None, user=str(number), origin="there")
+    assert [each.user for each in played.audit.newest(7, 9)] == ["4", "3", "ann"]
+
+
+def test_with_a_full_disk_actions_are_possible(
     client: FlaskClient, played: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from backend.app import create_app
 from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
+from backend.web import load
 from backend.web.serving import Serving
 from tests.backend.web.test_ml import CONFIG, SETUP
+from tests.real import wait_for
 
 AUTH = ("label-studio", "a password")
 SECRET = "7.the-secret-of-seven"
@@ -153,6 +157,10 @@ class TestLimits:
         assert answer.status_code == 413
         assert "text of task 5 has 10000000 characters" in answer.status
 
+    def test_texts_full_of_brackets(self, served: FlaskClient) -> None:
+        answer = self.predict(served, [{"id": n, "data": {"text": '[{}]"\\ ' * 100_000}} for n in range(6)])
+        assert answer.status_code == 200
+
     def test_a_body_of_very_many_objects(self, served: FlaskClient) -> None:
         body = b'{"project": 7, "tasks": [' + b"{}," * 1_000_000 + b"{}]}"
         answer = served.post("/predict", data=body)
@@ -254,6 +262,10 @@ def test_a_database_that_fails_is_said_to_and_predictions_go_on(
 class TestPlaces:
     """Calls of /predict at the same time."""
 
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(load, "_PATIENCE", 0.01)
+
     def predict(self, client: FlaskClient, size: int) -> Any:
         return client.post("/predict", json={"project": 7, "tasks": [{"id": 1, "data": {"text": "x" * size}}]})
 
@@ -273,6 +285,26 @@ class TestPlaces:
         assert (second.status_code, third.status_code, third.headers["Retry-After"]) == (200, 503, "5")
         assert "2 predictions run at the moment; repeat the call in 5 seconds" in third.status
         assert self.predict(client, 0).status_code == 200, "the places are free again"
+
+    def test_a_call_waits_a_while_for_a_place(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(load, "_PATIENCE", 300.0)
+        made = create_app(Settings(threads=2), store, Serving(store, BaseModels()))
+        made.test_client().post("/setup", json=SETUP)
+        begun, end = threading.Semaphore(0), threading.Event()
+
+        def project(*_: Any) -> None:
+            begun.release()
+            end.wait(300)
+
+        monkeypatch.setattr(Serving, "project", project)
+        with ThreadPoolExecutor() as pool:
+            calls = [pool.submit(self.predict, made.test_client(), 0) for _ in range(2)]
+            assert begun.acquire(timeout=300)
+            assert begun.acquire(timeout=300)
+            calls += [pool.submit(self.predict, made.test_client(), 0) for _ in range(4)]
+            wait_for("two that find no place to wait", lambda: sum(each.done() for each in calls) == 2)
+            end.set()
+            assert sorted(each.result().status_code for each in calls) == [200, 200, 200, 200, 503, 503]
 
     def test_large_ones_come_one_at_a_time(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         client = app(store)

@@ -58,7 +58,7 @@ def chosen(result: Any) -> str:
     return str(result["result"][0]["value"]["choices"][0])
 
 
-@pytest.mark.parametrize("name", ["/etc", "/etc/passwd", "/no/such/folder", "BAAI/bge-small-en-v1.5", "../data:4bit"])
+@pytest.mark.parametrize("name", ["/etc", "/etc/passwd", "/no/such/folder", "BAAI/bge-small-en-v1.5:4bit"])
 def test_base_models_that_only_the_operator_may_name(store: Store, serving: Serving, name: str) -> None:
     """Whether such a folder exists makes no difference."""
     setup = {**SETUP, "extra_params": {"base_model": name}}
@@ -66,13 +66,20 @@ def test_base_models_that_only_the_operator_may_name(store: Store, serving: Serv
     refused = create_app(Settings(), store, serving).test_client().post("/setup", json=setup)  # type: ignore[call-arg]
     assert refused.status_code == 422
     assert refused.get_json()["error"] == (
-        f"extra_params.base_model: this server does not allow '{name}'; its operator can, with "
-        f"ALLOWED_BASE_MODELS={plain} in its environment. Allowed: minilm, multilingual, smollm2"
+        f"extra_params.base_model: this server does not allow '{name}', but minilm, multilingual, smollm2; its "
+        f"operator can add it to the list ALLOWED_BASE_MODELS (ALLOWED_BASE_MODELS={plain})"
     )
     allowing = Settings(allowed_base_models="x, [/.B]*")  # type: ignore[call-arg]
     assert create_app(allowing, store, serving).test_client().post("/setup", json=setup).status_code == 200
     after = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
     assert after.post("/setup", json=setup).status_code == 200, "it is in use"
+    assert after.post("/setup", json={**setup, "project": 8}).status_code == 422, "by another project"
+
+
+@pytest.mark.parametrize("name", ["/models/../etc", "/models/..", "../models/x", "/etc"])
+def test_a_pattern_allows_nothing_outside_of_its_folder(store: Store, serving: Serving, name: str) -> None:
+    app = create_app(Settings(allowed_base_models="/models/*, */x"), store, serving)  # type: ignore[call-arg]
+    assert app.test_client().post("/setup", json={**SETUP, "extra_params": {"base_model": name}}).status_code == 422
 
 
 def test_what_the_packages_and_the_operator_bring_is_allowed(
@@ -80,7 +87,13 @@ def test_what_the_packages_and_the_operator_bring_is_allowed(
 ) -> None:
     monkeypatch.setenv("LSAL_BASE_MODEL", "/models/ours")
     client = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
-    for extra in ({}, {"base_model": "auto"}, {"base_model": "minilm"}, {"base_model": "multilingual:4bit"}):
+    for extra in (
+        {},
+        {"base_model": "/models/ours"},
+        {"base_model": "auto"},
+        {"base_model": "minilm"},
+        {"base_model": "multilingual:4bit"},
+    ):
         assert client.post("/setup", json={**SETUP, "extra_params": extra}).status_code == 200
 
 

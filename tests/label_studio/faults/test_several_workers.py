@@ -178,6 +178,7 @@ def test_two_web_servers_answer_alike(two: Any) -> None:
         assert other.stop() == 0
 
 
+@pytest.mark.faults
 def test_names_of_workers_are_theirs_alone(start: Callable[..., Team], new_database: Callable[[], str]) -> None:
     pair: Any = start(DATABASE_URL=new_database(), EXECUTOR_ID="one").backend
     assert pair.another_worker(EXECUTOR_ID="one").wait(300) == 78

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from backend.errors import CancelledError
+from backend.errors import CancelledError, TimeOverError
 from backend.rounds import commands
 from backend.rounds.context import Context
+from backend.rounds.engine import recording
 from backend.rounds.engine.workflow import RoundExecutor
 from backend.rounds.events import SETUP
 from backend.store import Store
 from tests.backend.rounds.engine.test_workflow import project, start, there, until  # noqa: F401
 from tests.backend.rounds.steps.test_react import label, started
-from tests.backend.steps import do, opened
+from tests.backend.steps import do, opened, reason
 from tests.backend.web.test_ml import CONFIG
 
 ENDLESS = {"min_steps": 20_000, "max_steps": 20_000}
@@ -56,15 +58,19 @@ def test_a_training_ends_when_its_project_is(
 
     until(lambda: first() is not None and first().progress is not None)
     end(store)
-    until(lambda: first().state == "failed")
-    assert first().error.startswith("the round was cancelled: ")
+    until(lambda: first().state == "cancelled")
     assert cause in first().error
-    assert project(store).adapter == 0
+    assert (project(store).adapter, project(store).error) == (0, None)
     if end is other_options:
         until(lambda: project(store).adapter == 1)
-        assert store.of(7).rounds.get(2).reason == "the options changed"  # type: ignore[union-attr]
-    else:
-        assert store.of(7).rounds.get(2) is None
+        assert store.of(7).rounds.get(2).options["max_steps"] == 2  # type: ignore[union-attr,index]
+        return
+    time.sleep(2.0)
+    assert store.of(7).rounds.get(2) is None
+    if end is pause:
+        commands.pause(store, 7, paused=False)
+        until(lambda: (second := store.of(7).rounds.get(2)) is not None and second.reason == "12 newly labeled tasks")
+        pause(store)
 
 
 def test_a_training_has_a_longest_time(context: Context, store: Store, tiny_encoder: Path) -> None:
@@ -72,8 +78,40 @@ def test_a_training_has_a_longest_time(context: Context, store: Store, tiny_enco
     label(store, *range(1, 15))
     context = replace(context, max_hours=1e-6)
     assert do(context, "decide", actions=["START_TRAINING"]) == 2
-    with pytest.raises(CancelledError, match="raise MAX_HOURS"):
+    with pytest.raises(TimeOverError, match="raise MAX_HOURS, then resume") as raised:
         do(context, "train", 2)
+    recording.pause_and_fail(opened(context, number=2), str(raised.value))
+    assert reason(context) is None
+    assert project(store).error == str(raised.value)
+    commands.pause(store, 7, paused=False)
+    store.of(7).rounds.set(2, finished_at=0.0)
+    assert reason(context, ["resumed"]) is not None
+
+
+def test_a_pause_between_two_steps_cancels_the_next(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 2
+    pause(store)
+    for step in ("train", "evaluate", "score"):
+        with pytest.raises(CancelledError, match="was paused"):
+            do(context, step, 2)
+
+
+def test_a_round_that_somebody_requested_in_a_pause_runs(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    pause(store)
+    label(store, *range(1, 15))
+    assert do(context, "decide", actions=["START_TRAINING"]) == 2
+    assert do(context, "train", 2) == 2
+
+
+def test_what_is_computed_after_a_round_ends_quietly(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    run = opened(context, number=1)
+    assert (run.round.state, run.round.paused) == ("done", False)
+    pause(store)
+    assert run.attempt("embeddings ahead", run.require_wanted) is None
+    assert store.of(7).rounds.get(1).state == "done"  # type: ignore[union-attr]
 
 
 def test_a_project_that_waits_for_another_is_cancelled_too(context: Context, store: Store, tiny_encoder: Path) -> None:

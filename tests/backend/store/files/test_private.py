@@ -33,9 +33,11 @@ def test_new_files_are_private(tmp_path: Path) -> None:
 def test_those_of_an_earlier_release_become_so(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     new_store(Settings(model_dir=folder)).database.close()
-    for path in [folder, *folder.rglob("*")]:
+    for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    (folder / "lost+found").mkdir(mode=0o755)
-    new_store(Settings(model_dir=folder))
     theirs = folder / "lost+found"
-    assert {path.stat().st_mode & 0o077 for path in [folder, *folder.rglob("*")] if path != theirs} == {0}
+    theirs.mkdir()
+    theirs.chmod(0o755)
+    new_store(Settings(model_dir=folder))
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*") if path != theirs} == {0}
+    assert theirs.stat().st_mode & 0o777 == 0o755

@@ -1,4 +1,4 @@
-"""The audit trail: who did what."""
+"""The audit trail. Rounds: whether the project was paused when they began."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("audit_by_project", "audit", ["project_id", "id"])
+    with op.batch_alter_table("rounds") as rounds:
+        rounds.add_column(sa.Column("paused", sa.Boolean()))
 
 
 def downgrade() -> None:
