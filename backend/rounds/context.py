@@ -168,7 +168,7 @@ class ProjectRun(Context):
             return None
 
     def require_wanted(self) -> None:
-        """Raise `CancelledError` if the project was disconnected, or since the round began paused or given other options.
+        """Raise `CancelledError` if the project was disconnected, or paused or changed since the round began.
 
         Outside of rounds: since the project's settings were read.
         """
