@@ -158,6 +158,8 @@ class Settings(BaseSettings):
     def _both_or_neither(self) -> Self:
         if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
             raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS must be set together: set both or neither")
+        if ":" in (self.basic_auth_user or ""):  # RFC 7617: it separates user and password
+            raise ValueError("BASIC_AUTH_USER must not contain a colon")
         return self
 
     @property

@@ -70,6 +70,7 @@ def review(
 ) -> None:
     """Put labels that are likely wrong into a tab of the Data Manager, and print them, the least likely label first."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from backend.rounds.insights.label_errors import TAB, into_tab
@@ -79,7 +80,8 @@ def review(
     found, tab = into_tab(run, most)
     table = Table("task", "control", "label", "suggested label", "probability of the label")
     for each in found:
-        table.add_row(str(each["task"]), each["control"], each["given"], each["instead"], f"{each['quality']:.3f}")
+        names = (escape(each[name]) for name in ("control", "given", "instead"))  # in brackets: markup of rich
+        table.add_row(str(each["task"]), *names, f"{each['quality']:.3f}")
     Console().print(table if found else f"Project {project}: no labels are likely wrong.")
     typer.echo(f"They are in the tab '{TAB}': {run.client.url}/projects/{project}/data?tab={tab}")
 

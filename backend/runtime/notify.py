@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from html import escape
 
 import httpx
 from pydantic import SecretStr
@@ -20,7 +21,8 @@ def notifier(url: SecretStr | None) -> Callable[[str], bool] | None:
 
     def send(text: str) -> bool:
         try:
-            httpx.post(url.get_secret_value(), json={"text": text}, timeout=_TIMEOUT).raise_for_status()
+            body = {"text": escape(text, quote=False)}  # Slack's control characters: <!channel> would notify everyone
+            httpx.post(url.get_secret_value(), json=body, timeout=_TIMEOUT).raise_for_status()
         except httpx.HTTPStatusError as error:
             log.warning("NOTIFY_URL answered %d; the message will be sent again", error.response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

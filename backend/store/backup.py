@@ -70,10 +70,15 @@ def _restore(archive: Path, folder: Path) -> Path | None:
         fresh = Path(temporary)
         try:
             with tarfile.open(archive, "r:gz") as tar:
+                needed, free = sum(member.size for member in tar), shutil.disk_usage(folder).free
+                if needed > free:
+                    raise BackendError(
+                        f"{archive} unpacks to {needed >> 20} MB, and {free >> 20} MB are free; make room"
+                    )
                 tar.extractall(fresh, filter="data")
         except (tarfile.TarError, OSError, EOFError) as error:
             raise BackendError(f"{archive} cannot be read ({type(error).__name__}: {error})") from None
-        if not (fresh / _STATE).exists() or snapshots.damage(fresh / _STATE):
+        if snapshots.is_empty(fresh / _STATE) or snapshots.damage(fresh / _STATE):
             raise BackendError(f"{archive} holds no intact {_STATE}; was it written by `lsal backup`?")
         store = Store(fresh)
         store.database.migrate(restored=True)

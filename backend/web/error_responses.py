@@ -25,5 +25,5 @@ def answer(status: int, message: str) -> Response:
 
 
 def _in_ascii(text: str) -> str:
-    """Other characters as JSON escapes, since a reason phrase has ASCII only."""
-    return "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text)
+    """Other characters as JSON escapes, since a reason phrase has printable ASCII only."""
+    return "".join(each if each.isascii() and each.isprintable() else json.dumps(each)[1:-1] for each in text)

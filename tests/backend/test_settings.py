@@ -47,6 +47,11 @@ def test_missing_and_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("BASIC_AUTH_USER", "me")
     with pytest.raises(SettingsError, match="set both or neither"):
         load_settings()
+    monkeypatch.setenv("BASIC_AUTH_USER", "me:you")
+    monkeypatch.setenv("BASIC_AUTH_PASS", "a secret")
+    with pytest.raises(SettingsError, match="BASIC_AUTH_USER must not contain a colon"):
+        load_settings()
+    monkeypatch.delenv("BASIC_AUTH_PASS")
     monkeypatch.delenv("BASIC_AUTH_USER")
     monkeypatch.setenv("OPENAI_BASE_URL", "vllm:8000")
     with pytest.raises(SettingsError, match=r"OPENAI_BASE_URL: expected a URL such as http://vllm:8000/v1"):

@@ -44,6 +44,17 @@ def damage(database: Path) -> str | None:
     return None if found == "ok" else str(found).splitlines()[0]
 
 
+def is_empty(database: Path) -> bool:
+    """Whether there is no file, or none with tables."""
+    if not database.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(database, timeout=30)) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    except sqlite3.DatabaseError:
+        return False
+
+
 def set_aside(database: Path) -> Path:
     """Rename a damaged database to keep it for inspection, with its WAL, which must not be applied to a new file.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from backend.overview.history import RoundState
@@ -63,7 +64,8 @@ def bars(counts: dict[str, int], t: Language) -> Chart:
     chart = _chart(
         [
             {
-                "type": "bar", "orientation": "h", "x": [counts[name] for name in names], "y": names,
+                "type": "bar", "orientation": "h", "x": [counts[name] for name in names],
+                "y": [escape(name, quote=False) for name in names],  # plotly draws tags, links among them
                 "marker": {"color": "var(--first)"}, "hovertemplate": "%{y}: %{x}<extra></extra>",
             }
         ],

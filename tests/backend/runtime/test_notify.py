@@ -22,6 +22,8 @@ def test_a_text_arrives_or_not_and_the_address_stays_secret(caplog: pytest.LogCa
         assert send is not None
         assert send("labeling may stop")
         assert chat.came == [{"text": "labeling may stop"}]
+        assert send("<!channel> target of <https://evil.example|a & b> reached")
+        assert chat.came[1] == {"text": "&lt;!channel&gt; target of &lt;https://evil.example|a &amp; b&gt; reached"}
         chat.status = 500
         assert not send("again")
         assert "NOTIFY_URL answered 500" in caplog.text

@@ -176,6 +176,12 @@ def test_refusals_stand_in_the_reason_phrase_and_in_the_body(
     assert store.projects.all() == []
 
 
+def test_control_characters_in_a_refusal(client: FlaskClient) -> None:
+    answer = client.post("/setup", json={**SETUP, "extra_params": {"strategy": "a\x00\x1b[31m\x7f"}})
+    assert answer.status_code == 422
+    assert r"strategy 'a\u0000\u001b[31m\u007f' is unknown" in answer.status
+
+
 def test_bodies_that_are_no_json_objects_are_refused(client: FlaskClient) -> None:
     for path in ("/setup", "/predict", "/webhook"):
         for body in (b"", b"{", b"[1]", b"\xff"):

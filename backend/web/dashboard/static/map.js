@@ -13,6 +13,9 @@ const map = document.getElementById("map"), by = document.getElementById("by"), 
 const words = JSON.parse(map.dataset.words), texts = new Map();
 let found = null, wanted = null;
 
+// Plotly draws tags in names, links among them.
+const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
 function group(name, rows, color, sizes) {
   return {
     type: "scattergl", mode: "markers", name: name,
@@ -35,7 +38,7 @@ function groups() {
   }
   const classes = found[by.value];
   return [group(words.unknown, all.filter((i) => classes[i] < 0), UNKNOWN, SIZES),
-    ...found.classes.map((name, n) => group(name, all.filter((i) => classes[i] === n), PALETTE[n % PALETTE.length], SIZES))];
+    ...found.classes.map((name, n) => group(plain(name), all.filter((i) => classes[i] === n), PALETTE[n % PALETTE.length], SIZES))];
 }
 
 function draw() {

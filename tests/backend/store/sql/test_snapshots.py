@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import sqlite3
 import tarfile
@@ -157,7 +158,9 @@ def test_what_was_there_is_kept_beside(tmp_path: Path) -> None:
         assert project.host == host
 
 
-def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp_path: Path) -> None:
+def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "state"
     store = filled(folder)
     store.database.close()
@@ -173,8 +176,19 @@ def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(tmp
             restore(tmp_path / name, folder)
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "text", "readme.txt")
-    with pytest.raises(BackendError, match=r"holds no intact state\.sqlite3"):
-        restore(tmp_path / "other.tar.gz", folder)
+    (tmp_path / "nothing").touch()
+    with tarfile.open(tmp_path / "empty.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "nothing", "state.sqlite3")
+    for name in ("other", "empty"):
+        with pytest.raises(BackendError, match=r"holds no intact state\.sqlite3"):
+            restore(tmp_path / f"{name}.tar.gz", folder)
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
+        large = tarfile.TarInfo("state.sqlite3")
+        large.size = 50 * 2**20
+        tar.addfile(large, io.BytesIO(bytes(large.size)))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**20))
+    with pytest.raises(BackendError, match="unpacks to 50 MB, and 40 MB are free; make room"):
+        restore(tmp_path / "bomb.tar.gz", folder)
     assert sorted(path.name for path in folder.iterdir()) == before
 
 

@@ -13,6 +13,8 @@ from backend.app import create_app
 from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
+from backend.web.dashboard import charts
+from backend.web.dashboard.language import Language
 from backend.web.serving import Serving
 from tests.backend.played import project_of
 
@@ -103,6 +105,11 @@ def test_texts_and_names_are_only_text(client: FlaskClient, played: Store) -> No
     assert "<script>alert" not in text
     assert "</script><b>" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+def test_charts_draw_no_links_in_names() -> None:
+    (drawn,) = charts.bars({'<a href="https://evil.example">Sign in</a> & go': 3}, Language("en"))["data"]
+    assert drawn["y"] == ['&lt;a href="https://evil.example"&gt;Sign in&lt;/a&gt; &amp; go']
 
 
 def test_what_changes_all_the_time_comes_by_itself(client: FlaskClient, played: Store) -> None:
