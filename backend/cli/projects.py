@@ -99,6 +99,17 @@ def disconnect(project: Number) -> None:
     )
 
 
+@app.command()
+def forget(project: Number) -> None:
+    """Delete all texts, labels, adapters and rounds that are kept of a disconnected project."""
+    from backend.rounds.commands import forget as delete
+
+    _, store = start()
+    delete(store, project)
+    _record(store, "forget", project)
+    typer.echo(f"Nothing is kept of project {project} but its audit trail. Label Studio's project is unchanged.")
+
+
 def _record(store: Store, action: str, project: int, detail: str = "") -> None:
     """Write the audit trail. The user is that of the operating system."""
     try:

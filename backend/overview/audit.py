@@ -19,6 +19,7 @@ ACTIONS = {
     "pause": N_("paused or resumed"),
     "settings": N_("connected, or changed the options"),
     "disconnect": N_("disconnected"),
+    "forget": N_("deleted all that was kept"),
     "rotate-secret": N_("replaced the secret of the webhook"),
     "labels downloaded": N_("downloaded labels"),
     "adapter downloaded": N_("downloaded an adapter"),

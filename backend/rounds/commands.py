@@ -83,6 +83,17 @@ def rollback(store: Store, project_id: int, version: int) -> None:
     store.events.add(project_id, ROLLBACK)
 
 
+def forget(store: Store, project_id: int) -> None:
+    """Delete all that is kept of a project. Raises `CommandError` if it is unknown or still connected."""
+    project = store.projects.get(project_id)
+    if project is None:
+        raise CommandError(f"project {project_id} is not known here")
+    if project.connected:
+        raise CommandError(f"project {project_id} is connected; disconnect it first: lsal disconnect {project_id}")
+    store.projects.forget(project_id)
+    store.files.forget(project_id)
+
+
 def _connected(store: Store, project_id: int) -> Project:
     project = store.projects.get(project_id)
     if project is None or not project.connected:

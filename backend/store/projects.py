@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from backend.store.sql.database import Database, Fence
-from backend.store.sql.models import Project, PublishedQueue
+from backend.store.sql.models import AuditEntry, Base, Project, PublishedQueue
 
 _MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
 READ_BY = ("ignore_controls", "ground_truth", "context", "taxonomy")  # options that change what is read from a task
@@ -69,6 +69,14 @@ class Projects:
         """Update columns of one project."""
         with self._database.write(project_id) as session:
             session.execute(update(Project).where(Project.id == project_id).values(**values))
+
+    def forget(self, project_id: int) -> None:
+        """Delete a project with its tasks, annotations, rounds and events. The audit trail stays."""
+        with self._database.write(project_id) as session:
+            for table in Base.metadata.sorted_tables:
+                key = table.c.id if table is Project.__table__ else table.c.get("project_id")
+                if key is not None and table is not AuditEntry.__table__:
+                    session.execute(delete(table).where(key == project_id))
 
     def forget_back_to(self, project_id: int, adapter: int) -> None:
         """Clear the request to go back to this adapter; a later request for another one is kept."""

@@ -40,7 +40,8 @@ STEPS_VERSION = "8"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds, at most, between the dequeuing of a workflow and its start
 _OUTDATED = 60.0  # seconds that a workflow of another release waits for a worker of that release
-_AT_ONCE = 2  # projects at a time on one of several workers; a single worker takes all
+_AT_ONCE = 2  # projects at a time on one of several workers
+_MOST_THREADS = 32  # projects at a time on a single worker; most wait for Label Studio, or for one that computes
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _T = TypeVar("_T")
 
@@ -95,7 +96,7 @@ class RoundExecutor:
         if self._alone:
             self._take_over(lambda: {self._executor_id}, patience=0.0)
         DBOS.register_queue(
-            QUEUE, partition_concurrency=1, worker_concurrency=None if self._alone else _AT_ONCE,
+            QUEUE, partition_concurrency=1, worker_concurrency=_MOST_THREADS if self._alone else _AT_ONCE,
             polling_interval_sec=0.5, on_conflict="always_update",
         )  # fmt: skip
 

@@ -85,6 +85,13 @@ class Files:
             for path in (self.adapters(project_id).path(number), self.scores(project_id, number).folder):
                 shutil.rmtree(path, ignore_errors=True)
 
+    def forget(self, project_id: int) -> None:
+        """Delete all files of a project."""
+        folder = self._project(project_id)
+        if self.shared is not None:
+            self.shared.drop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
     def require_room(self, megabytes: int) -> None:
         """Raise `BackendError` if the disk has less free space, before a full disk stops everything."""
         free = shutil.disk_usage(self.root).free // 2**20

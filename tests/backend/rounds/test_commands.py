@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from backend.errors import UnsupportedConfigError
 from backend.rounds import commands
 from backend.rounds.context import Context, options_of
 from backend.rounds.events import DAMAGED, RESUMED, ROUND_REQUESTED
 from backend.store import Store
+from backend.store.sql.models import Base
 from tests.backend.played import project_of
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import do, reason
@@ -117,3 +119,34 @@ def test_a_strategy_that_was_uninstalled_is_not_missed(store: Store, tiny_encode
     fill(store, tiny_encoder, strategy="margin")
     store.projects.set(7, chosen_strategy="gone")
     assert options_of(project_of(store)).strategy == "margin"
+
+
+def test_nothing_is_kept_of_a_forgotten_project(played: Store) -> None:
+    rows = count_rows(played)
+    assert all(rows[table] for table in ("projects", "tasks", "annotations", "rounds", "adapters"))
+    played.projects.connect(8, label_config="<View/>", options={}, host="b")
+    played.of(8).tasks.put_texts([(1, "a text")], seed=0, audit_share=0.0)
+    played.audit.add("pause", 7, user="ann", origin="here")
+    with pytest.raises(commands.CommandError, match="project 7 is connected; disconnect it first: lsal disconnect 7"):
+        commands.forget(played, 7)
+    played.projects.set(7, connected=False)
+    commands.forget(played, 7)
+    assert {table: count for table, count in count_rows(played).items() if count} == {"audit": 1}
+    assert played.of(8).tasks.count() == 1
+    assert [path.name for path in (played.files.root / "projects").iterdir()] == []
+    with pytest.raises(commands.CommandError, match="project 7 is not known here"):
+        commands.forget(played, 7)
+
+
+def count_rows(store: Store) -> dict[str, int]:
+    """Rows of project 7 by table."""
+    with store.database.read() as session:
+        keys = {
+            table: table.c.id if table.name == "projects" else table.c.get("project_id")
+            for table in Base.metadata.sorted_tables
+        }
+        return {
+            table.name: session.scalar(select(func.count()).select_from(table).where(key == 7)) or 0
+            for table, key in keys.items()
+            if key is not None
+        }
