@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 
 from flask import Flask, Response, g, request
 
@@ -10,6 +11,7 @@ from backend.labelstudio.api.webhook_registration import SECRET_HEADER, project_
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.error_responses import answer
+from backend.web.sign_ins import SignIns
 
 OPEN = {"ml.index", "ml.health"}  # health probes; they expose no data
 WEBHOOK = "ml.webhook"
@@ -22,16 +24,24 @@ def protect(app: Flask, settings: Settings, store: Store) -> None:
     if settings.basic_auth is None:
         return
     user, password = (part.encode() for part in settings.basic_auth)
+    sign_ins = SignIns()
     free = OPEN | (_FOR_MONITORS if settings.metrics_public else set())
 
     @app.before_request
     def _check() -> Response | None:
         if request.endpoint in free:
             return None
-        given = request.authorization
+        given, address = request.authorization, request.remote_addr or ""
+        if given and (seconds := math.ceil(sign_ins.wait(address))):
+            refusal = answer(429, f"Too many wrong passwords from {address}; try again in {seconds} s")
+            refusal.headers["Retry-After"] = str(seconds)
+            return refusal
         sent = ((given.username or "").encode(), (given.password or "").encode()) if given else (b"", b"")
         # `&` rather than `and`: always compare both parts.
-        if hmac.compare_digest(sent[0], user) & hmac.compare_digest(sent[1], password):
+        right = hmac.compare_digest(sent[0], user) & hmac.compare_digest(sent[1], password)
+        if given:
+            sign_ins.note(address, right=right)
+        if right:
             g.user = settings.basic_auth_user  # for the audit trail
             return None
         if request.endpoint == WEBHOOK and (project_id := _project_of_webhook(store)) is not None:

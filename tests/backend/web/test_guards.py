@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,6 +86,29 @@ class TestSecrets:
         public = app(store, basic_auth_user=AUTH[0], basic_auth_pass=AUTH[1], metrics_public=True)
         assert (public.get("/metrics").status_code, public.get("/ready").status_code) == (200, 503)
         assert public.get("/versions").status_code == 401
+
+
+class TestSignIns:
+    """Who guesses passwords."""
+
+    def test_five_wrong_passwords_slow_the_sixth(self, guarded: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [1000.0]
+        monkeypatch.setattr("backend.web.sign_ins.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+        def sign_in(password: str, address: str = "192.0.2.1") -> Any:
+            return guarded.get("/versions", auth=(AUTH[0], password), environ_base={"REMOTE_ADDR": address})
+
+        assert [sign_in("a guess").status_code for _ in range(5)] == [401] * 5
+        for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+            refused = sign_in(AUTH[1])
+            assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(seconds))
+            assert f"Too many wrong passwords from 192.0.2.1; try again in {seconds} s" in refused.status
+            assert sign_in(AUTH[1], "192.0.2.2").status_code == 200, "another address"
+            clock[0] += seconds
+            assert sign_in("a guess").status_code == 401
+        clock[0] += 60
+        assert sign_in(AUTH[1]).status_code == 200
+        assert [sign_in("a typo").status_code for _ in range(9)] == [401] * 9, "the right one came from there"
 
 
 class TestHosts:
