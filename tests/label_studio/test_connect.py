@@ -82,7 +82,7 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
     assert team.call("GET", f"/api/ml/?project={team.id}") == []
     assert team.call("GET", f"/api/webhooks/?project={team.id}") == []
 
-    (left, *_, came) = team.backend.store.audit.newest(team.id, 10)
+    left, *_, came = [each for each in team.backend.store.audit.newest(team.id, 10) if each.project_id == team.id]
     assert (left.action, left.origin, came.action, came.user) == ("disconnect", "command line", "settings", AUTH[0])
     turn = team.backend.store.projects.get(team.id).turn
     with httpx.Client(auth=AUTH, base_url=team.backend.url) as http:
