@@ -24,7 +24,8 @@ from backend.settings import LARGE, Settings
 
 log = logging.getLogger(__name__)
 
-BESIDE = 4  # threads beside those of /predict, so that others are answered while all of those are slow
+WAITING = 24  # threads of calls of /predict that wait for a place, since many annotators may open a task at once
+_BESIDE = 4  # threads that calls of /predict never use, so that others are answered while all of those are slow
 _CONNECTIONS = 500  # open at the same time, half-sent requests included; more wait to be accepted
 _INACTIVE = 60  # seconds until a silent connection is closed
 _LONGEST = 60.0  # seconds in which a request must arrive, and more for a large body:
@@ -102,7 +103,7 @@ def run(app: Flask, listening: socket.socket, settings: Settings) -> None:
         app,
         map=sockets,
         sockets=[listening],
-        threads=settings.threads + BESIDE,
+        threads=settings.threads + WAITING + _BESIDE,
         connection_limit=_CONNECTIONS,
         channel_timeout=_INACTIVE,
         max_request_header_size=_HEADERS,

@@ -10,15 +10,14 @@ import threading
 
 from flask import Flask, Response, request
 
-from backend.runtime.web_server import BESIDE
+from backend.runtime.web_server import WAITING
 from backend.settings import LARGE
 from backend.web.error_responses import answer
 
 _PREDICT = "ml.predict"
 _MOST_VALUES = 1_000_000  # objects and lists in a body
 _HELD = "lsal.places"  # in the request's environment: the places that it has taken
-_WAITING = BESIDE // 2  # calls that wait for a place; they occupy threads of other calls
-_PATIENCE = 20.0  # seconds that they wait
+_PATIENCE = 20.0  # seconds that a call waits for a place
 _AGAIN = 5  # seconds, for the header Retry-After
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
@@ -26,7 +25,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 def protect(app: Flask, places: int) -> None:
     """Answer 503 to calls of `/predict` that find no place in time. Register after the checks that refuse callers."""
     all_places, large_places = threading.BoundedSemaphore(places), threading.BoundedSemaphore(1)
-    waiting = threading.BoundedSemaphore(_WAITING)
+    waiting = threading.BoundedSemaphore(WAITING)
 
     def take(place: threading.BoundedSemaphore) -> bool:
         if place.acquire(blocking=False):

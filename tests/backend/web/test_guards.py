@@ -312,6 +312,7 @@ class TestPlaces:
 
     def test_a_call_waits_a_while_for_a_place(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(load, "_PATIENCE", 300.0)
+        monkeypatch.setattr(load, "WAITING", 2)
         made = create_app(Settings(threads=2), store, Serving(store, BaseModels()))
         made.test_client().post("/setup", json=SETUP)
         begun, end = threading.Semaphore(0), threading.Event()
