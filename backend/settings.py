@@ -70,8 +70,8 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1)
     """number of web processes; each loads the models it serves"""
     threads: int = Field(8, ge=2)
-    """calls of `/predict` at the same time per web process. More wait for up to 20 s, and then get 503; other calls have
-    threads of their own"""
+    """calls of `/predict` at the same time per web process. More wait for up to 20 s, and then get 503. Other calls
+    have threads of their own"""
     accelerate_config: Path | None = None
     """file written by `accelerate config`: trains [on several GPUs](large-models.md#larger-models)"""
     scoring: Literal["local", "ray"] = "local"
