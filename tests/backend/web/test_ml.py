@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import weakref
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -281,9 +282,11 @@ def test_basic_auth_guards_all_but_health(store: Store, serving: Serving, monkey
     client = create_app(Settings(), store, serving).test_client()  # type: ignore[call-arg]
     for path in ("/", "/health"):
         assert client.get(path).status_code == 200
+    numbers = count(1)
     for auth in (None, ("ü", "wrong"), ("wrong", "pass"), ("", "")):
         for method, path in (("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/metrics")):
-            answer = client.open(path, method=method, auth=auth)
+            there = {"REMOTE_ADDR": f"192.0.2.{next(numbers)}"}  # one address would have to wait
+            answer = client.open(path, method=method, auth=auth, environ_base=there)
             assert answer.status_code == 401
             assert "BASIC_AUTH_USER" in answer.status
     assert client.post("/setup", json=SETUP, auth=("ü", "pass")).status_code == 200

@@ -157,6 +157,7 @@ def test_a_worker_cut_off_from_the_network_is_taken_over_from(start: Callable[..
         check_nothing_twice_nothing_lost(team, labels)
 
 
+@pytest.mark.faults
 def test_two_web_servers_answer_alike(two: Any) -> None:
     team, workers = two
     workers()
