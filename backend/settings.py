@@ -100,8 +100,8 @@ class Settings(BaseSettings):
     keep_adapters: int = Field(3, ge=1)
     """adapter versions per project that are kept for `lsal rollback`"""
     max_hours: float = Field(6.0, gt=0, le=24 * 365)
-    """hours that one training, or one scoring of a pool, may take. Then the round fails: rounds of other projects wait
-    for it"""
+    """hours that one training, or one scoring of a pool, may take, since rounds of other projects wait for it. Then the
+    round fails and the project is paused"""
     min_free_mb: int = Field(200, ge=0)
     """free disk space in MB below which no round starts"""
     max_body_mb: int = Field(64, ge=1)

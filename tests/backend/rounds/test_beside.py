@@ -47,6 +47,14 @@ def watching(context: Context, store: Store, tiny: Path, labels: int = 14) -> Co
     return context
 
 
+def two_arrive(store: Store, arriving: list[int]) -> tuple[list[int], int]:
+    """Labels of the first two tasks of the queue arrive. Returns the queue and the head's number before that."""
+    before, head = queue(store), project_of(store).head
+    arriving += before[:2]
+    store.events.add(7, "ANNOTATION_CREATED")
+    return before, head
+
+
 def test_the_queue_follows_while_the_adapter_trains(
     context: Context,
     store: Store,
@@ -55,9 +63,7 @@ def test_the_queue_follows_while_the_adapter_trains(
     published: list[int],  # noqa: F811
 ) -> None:
     context = watching(context, store, tiny_encoder)
-    before, head = queue(store), project_of(store).head
-    arriving += before[:2]
-    store.events.add(7, "ANNOTATION_CREATED")
+    before, head = two_arrive(store, arriving)
     version = do(context, "train", 2)
     found = project_of(store)
     assert version == 2
@@ -79,9 +85,7 @@ def test_the_queue_follows_while_another_project_computes(
     published: list[int],  # noqa: F811
 ) -> None:
     context = watching(context, store, tiny_encoder)
-    before, head = queue(store), project_of(store).head
-    arriving += before[:2]
-    store.events.add(7, "ANNOTATION_CREATED")
+    before, head = two_arrive(store, arriving)
     with ThreadPoolExecutor() as pool:
         with context.computing:
             training = pool.submit(do, context, "train", 2)
