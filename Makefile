@@ -32,7 +32,7 @@ test-browser: develop label-studio chromium
 
 # faults: minutes of kills, refusals and floods. soak: half an hour of random faults. Both print figures.
 faults: develop label-studio postgresql
-	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests/label_studio/faults
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests
 
 soak: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults

@@ -11,10 +11,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import allowed_hosts, api, audit, auth, load, metrics, ml, ready, same_origin
-from backend.web.base_models import AllowedBaseModels
+from backend.web import api, metrics, ml, ready
 from backend.web.dashboard import pages
 from backend.web.error_responses import answer
+from backend.web.guards import allowed_hosts, audit, auth, load, same_origin
+from backend.web.guards.base_models import AllowedBaseModels
 from backend.web.serving import Serving
 
 log = logging.getLogger(__name__)

@@ -89,8 +89,10 @@ class Settings(BaseSettings):
     """concurrent requests per process to that server"""
     allowed_base_models: str | None = None
     """base models that *Extra params* may name besides the packaged ones: patterns separated by commas, such as
-    `BAAI/*,/models/*`, or `*` for all. Hugging Face ids are downloaded with this server's token, and folders are read
-    from its disk"""
+    `BAAI/*,/models/*`, or `*` for all. Hugging Face ids are downloaded with this server's token, at a revision if named
+    (`BAAI/bge-small-en-v1.5@main`), and folders are read from its disk"""
+    max_base_model_gb: float = Field(20.0, gt=0)
+    """GB that a base model may have to be downloaded from Hugging Face"""
     max_base_models: int = Field(4, ge=1)
     """base models that a process keeps in memory; projects with the same base model share its weights"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -102,6 +104,9 @@ class Settings(BaseSettings):
     max_hours: float = Field(6.0, gt=0, le=24 * 365)
     """hours that one training, or one scoring of a pool, may take, since rounds of other projects wait for it. Then the
     round fails and the project is paused"""
+    max_stall_minutes: float = Field(10.0, gt=0)
+    """minutes that a computation may take without any progress. Then the worker ends and is started again; the third
+    time the round fails"""
     min_free_mb: int = Field(200, ge=0)
     """free disk space in MB below which no round starts"""
     max_body_mb: int = Field(64, ge=1)

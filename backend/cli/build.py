@@ -62,7 +62,9 @@ def new_app(settings: Settings) -> Flask:
         store.files.shared.tolerant = True
     serving = Serving(store, new_models(settings, tries=2, patience=20.0))  # Label Studio waits for the response
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
-    return create_app(settings, store, serving)
+    app = create_app(settings, store, serving)
+    app.extensions["attendance"] = backup.attend(settings.model_dir)
+    return app
 
 
 def new_models(settings: Settings, **how: Any) -> BaseModels:
@@ -71,10 +73,10 @@ def new_models(settings: Settings, **how: Any) -> BaseModels:
     from backend.learners.served.server import Server
 
     if (url := settings.openai_base_url) is None:
-        return BaseModels(settings.max_base_models)
+        return BaseModels(settings.max_base_models, most_gb=settings.max_base_model_gb)
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
     server = Server(url, key, settings.openai_extra_body, settings.openai_concurrency, **how)
-    return BaseModels(settings.max_base_models, server)
+    return BaseModels(settings.max_base_models, server, settings.max_base_model_gb)
 
 
 def new_context(settings: Settings, store: Store) -> Context:
@@ -82,6 +84,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     from backend.labelstudio.api.client import Client
     from backend.pool.cluster import Cluster
     from backend.rounds.beside import watch
+    from backend.rounds.computing import Computing
     from backend.rounds.context import Context
     from backend.runtime.notify import notifier
 
@@ -90,7 +93,7 @@ def new_context(settings: Settings, store: Store) -> Context:
     return Context(
         store=store, client=Client(url, api_key), models=new_models(settings), bar=bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, max_hours=settings.max_hours,
-        notify=notifier(settings.notify_url),
+        computing=Computing(settings.max_stall_minutes * 60), notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
         watch=watch, cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
     )  # fmt: skip

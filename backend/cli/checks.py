@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from backend import old_names
+from backend.cli.audit import record
 from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
@@ -17,6 +18,7 @@ from backend.options import ProjectOptions, as_markdown
 from backend.runtime.libraries import quiet_libraries, use_cores
 from backend.runtime.progress import bar
 from backend.settings import load_settings
+from backend.store import Store
 
 if TYPE_CHECKING:
     from backend.doctor.finding import Finding
@@ -85,4 +87,11 @@ def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Fi
         yield Finding("environment", "warning", message)
     logging.basicConfig(level=logging.ERROR)
     models = new_models(settings)
-    yield from examine(settings, lambda: new_store(settings), models, project_id=project, url=url, fix=fix)
+
+    def opened() -> Store:
+        store = new_store(settings)
+        if fix:
+            record(store, "doctor", project)
+        return store
+
+    yield from examine(settings, opened, models, project_id=project, url=url, fix=fix)

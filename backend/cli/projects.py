@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from typing import Annotated
 
 import typer
 
+from backend.cli.audit import record
 from backend.cli.build import new_context, start
 from backend.cli.group import app
-from backend.store import Store
-from backend.store.audit import COMMAND_LINE
 
 Number = Annotated[int, typer.Argument(help="Number of the project in Label Studio.")]
 
@@ -23,8 +20,19 @@ def round_(project: Number) -> None:
 
     _, store = start()
     start_round(store, project)
-    _record(store, "round", project)
+    record(store, "round", project)
     typer.echo(f"A round of project {project} starts as soon as the worker is free.")
+
+
+@app.command()
+def cancel(project: Number) -> None:
+    """End the running round within one training step. The next one begins after a batch of labels or on request."""
+    from backend.rounds.commands import cancel as request
+
+    _, store = start()
+    request(store, project)
+    record(store, "cancel", project)
+    typer.echo(f"The round of project {project} ends within one training step; the former adapter serves.")
 
 
 @app.command()
@@ -37,7 +45,7 @@ def rollback(
 
     _, store = start()
     request(store, project, version)
-    _record(store, "rollback", project, f"adapter {version}")
+    record(store, "rollback", project, f"adapter {version}")
     typer.echo(f"Project {project} returns to adapter {version} as soon as the worker is free.")
 
 
@@ -48,7 +56,7 @@ def rotate_secret(project: Number) -> None:
 
     settings, store = start()
     rotate(new_context(settings, store).open(project))
-    _record(store, "rotate-secret", project)
+    record(store, "rotate-secret", project)
     typer.echo(f"The webhook of project {project} has a new secret.")
 
 
@@ -59,6 +67,7 @@ def reconcile(project: Number) -> None:
 
     settings, store = start()
     differences = compare(new_context(settings, store).open(project))
+    record(store, "reconcile", project)
     typer.echo(f"Project {project}: {differences or 'no differences'}")
     raise typer.Exit(1 if differences else 0)
 
@@ -93,7 +102,7 @@ def disconnect(project: Number) -> None:
 
     settings, store = start()
     leave(new_context(settings, store).open(project))
-    _record(store, "disconnect", project)
+    record(store, "disconnect", project)
     typer.echo(
         f"Project {project} has its former settings again. Its adapters and scores stay in {settings.model_dir}."
     )
@@ -106,14 +115,5 @@ def forget(project: Number) -> None:
 
     _, store = start()
     delete(store, project)
-    _record(store, "forget", project)
+    record(store, "forget", project)
     typer.echo(f"Nothing is kept of project {project} but its audit trail. Label Studio's project is unchanged.")
-
-
-def _record(store: Store, action: str, project: int, detail: str = "") -> None:
-    """Write the audit trail. The user is that of the operating system."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in containers
-        user = str(os.getuid())
-    store.audit.add(action, project, user=user, origin=COMMAND_LINE, detail=detail)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from backend.cli.audit import record
 from backend.cli.build import start
 from backend.cli.group import app
 from backend.errors import BackendError
@@ -33,12 +34,10 @@ def restore(file: Annotated[Path, typer.Argument(help="Archive from `lsal backup
 
     settings = load_settings()
     logs.set_up(settings.log_level)
-    _require_embedded(
-        Store(settings.model_dir, settings.database, settings.shared_url),
-        "restore",
-        "pg_restore and the copy of MODEL_DIR",
-    )
+    store = Store(settings.model_dir, settings.database, settings.shared_url)
+    _require_embedded(store, "restore", "pg_restore and the copy of MODEL_DIR")
     aside = put_back(file, settings.model_dir)
+    record(store, "restore", None, file.name)
     kept = f" The former state is in {aside}." if aside else ""
     typer.echo(f"{settings.model_dir} has the state of {file}. Start the backend: it syncs with Label Studio.{kept}")
 

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.options import ProjectOptions
+from backend.rounds.batch import labels_of_batch
 from backend.rounds.context import chooses_encoder, options_of
 from backend.rounds.quality.stopping import stopped_by
 from backend.store import Store
@@ -226,10 +227,10 @@ def state(store: Store, project: Project) -> State:
     if project.error is not None:
         return {"name": "trouble"}
     published = last.finished_at if last is not None and last.queue is not None else None
-    return {**_idle(store, project, options), "published_at": published}
+    return {**_idle(store, project, options, last), "published_at": published}
 
 
-def _idle(store: Store, project: Project, options: ProjectOptions) -> State:
+def _idle(store: Store, project: Project, options: ProjectOptions, last: Round | None) -> State:
     stopped = stopped_by(project, options)
     if stopped is not None:
         return {"name": "stopped", "why": stopped["why"], "since": stopped["at"]}
@@ -237,8 +238,8 @@ def _idle(store: Store, project: Project, options: ProjectOptions) -> State:
         return {"name": "paused"}
     if not project.round:
         return {"name": "starting"}
-    missing = options.batch_size - store.of(project.id).tasks.count_new_labels()
-    open_ones = store.of(project.id).tasks.count_open_tasks()
+    tasks = store.of(project.id).tasks
+    missing, open_ones = options.batch_size - labels_of_batch(tasks, last), tasks.count_open_tasks()
     if not open_ones:
         return {"name": "all_labeled"}
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -24,6 +23,8 @@ from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENGLISH
 from backend.options import AUTO, ProjectOptions
 from backend.pool.cluster import Cluster
+from backend.rounds.computing import Computing
+from backend.rounds.events import CANCEL, CANCELLED
 from backend.store import Store
 from backend.store.annotations import Annotations
 from backend.store.files.shards import Shards
@@ -59,7 +60,7 @@ class Context:
     accelerate_config: Path | None = None  # of training in processes of its own; None: in this process
     watch: Callable[[Any], Callable[[], None]] | None = None  # of a `ProjectRun`: what a long computation calls often
     max_hours: float = 6.0  # that one computation of a round may take
-    computing: threading.Lock = field(default_factory=threading.Lock)  # held by the one model at work in this process
+    computing: Computing = field(default_factory=Computing)  # of this process
 
     def open(self, project_id: int) -> ProjectRun:
         """A `ProjectRun` for one project. Nothing is read before it is needed."""
@@ -168,7 +169,7 @@ class ProjectRun(Context):
             return None
 
     def require_wanted(self) -> None:
-        """Raise `CancelledError` if the project was disconnected, or paused or changed since the round began.
+        """Raise `CancelledError` if the round was cancelled, or the project disconnected, paused or changed meanwhile.
 
         Outside of rounds: since the project's settings were read.
         """
@@ -181,6 +182,8 @@ class ProjectRun(Context):
             raise CancelledError("the project was paused")
         if now.options != (self.project.options if begun is None or begun.options is None else begun.options):
             raise CancelledError("the options changed")
+        if begun is not None and CANCEL in self.store.events.after(self.id, self.events["mark"])[1]:
+            raise CancelledError(CANCELLED)
 
     def _require_time(self, begun: float) -> None:
         if time.monotonic() - begun > self.max_hours * 3600:
@@ -190,18 +193,19 @@ class ProjectRun(Context):
             )
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the computing lock. While another project computes, new labels are handled as during a computation."""
+    def alone(self, step: str) -> Iterator[None]:
+        """Wait for the turn to compute, and keep it. Meanwhile new labels are handled as during a computation."""
+        self.models.fetch(self.options.base_model)  # a download is no reason to let others wait
         check = self.watch(self) if self.watch is not None else None
-        while not self.computing.acquire(timeout=_PROGRESS_EVERY):
+
+        def meanwhile() -> None:
             with suppress(SQLAlchemyError):
                 self.require_wanted()
             if check is not None:
                 check()
-        try:
+
+        with self.computing.turn(f"project {self.id}, the step '{step}'", meanwhile):
             yield
-        finally:
-            self.computing.release()
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
@@ -214,6 +218,7 @@ class ProjectRun(Context):
         def note(done: int, total: int) -> None:
             nonlocal written
             shown(done, total)
+            self.computing.beat()
             if time.monotonic() - written >= _PROGRESS_EVERY:
                 written = time.monotonic()
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}

@@ -65,7 +65,7 @@ def compare_names(run: ProjectRun) -> None:
     Of two encoders, the one with the larger margin was right more often, or nearly as often: see
     benchmarks/results/encoders.md. Not before the first queue, which would have to wait for the other model.
     """
-    with run.alone():
+    with run.alone("names"):
         margins = {name: margin(run.with_base_model(name)) for name in ENCODERS}
     found = {**run.project.encoder, "margins": margins}
     if margins[ANY] > CLEARER * margins[ENGLISH]:

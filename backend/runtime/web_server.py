@@ -46,7 +46,8 @@ _EXPOSED = (
 
 class _TooLarge(RequestEntityTooLarge):  # type: ignore[misc] # waitress has no types
     def __init__(self, most: int) -> None:
-        self.reason = f"The body has more than {most / 2**20:g} MB; send fewer tasks, or raise MAX_BODY_MB"
+        advice = "send less" if most == LARGE else "send fewer tasks, or raise MAX_BODY_MB"
+        self.reason = f"The body has more than {most / 2**20:g} MB; {advice}"
         super().__init__("")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from backend.errors import BackendError
 from backend.store import Store
@@ -20,6 +21,7 @@ _STATE = "state.sqlite3"
 _OURS = ("projects", "workflows.sqlite3*", f"{_STATE}*")  # the state last: it refers to the others
 _BEFORE = "before-restore-"
 _UNFINISHED = ".restoring-"
+_WEB = "web.lock"
 _DAY = 24 * 3600.0
 
 
@@ -54,8 +56,8 @@ def restore(archive: Path, folder: Path) -> Path | None:
     """Replace the state in `folder` by an archive. Returns the subfolder that keeps the former state, None without one.
 
     Works inside `folder`, which may be a mounted volume, and touches only files of the backend. Raises `BackendError`
-    and changes nothing if a worker runs there, the archive is damaged or no backup, or a file cannot be moved. If
-    killed, run it again.
+    and changes nothing if a worker or web server runs there, the archive is damaged or no backup, or a file cannot be
+    moved. If killed, run it again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with nobody_at_work(folder):
@@ -108,12 +110,20 @@ def _move(moves: Sequence[tuple[Path, Path]]) -> None:
         raise BackendError(f"{source} cannot be moved ({error.strerror}); nothing was changed") from None
 
 
+def attend(folder: Path) -> TextIO:
+    """Hold the lock of web servers, which they share, until the returned file is closed or the process ends."""
+    lock = (folder / _WEB).open("a")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
 @contextmanager
 def nobody_at_work(folder: Path) -> Iterator[None]:
-    """Hold the worker's lock, so that no worker can start. Raises `BackendError` if one runs."""
-    with (folder / "worker.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BackendError(f"a worker runs on {folder}; stop web server and worker first") from None
+    """Hold the locks of worker and web server, so that none can start. Raises `BackendError` if one runs."""
+    with (folder / "worker.lock").open("a") as worker, (folder / _WEB).open("a") as web:
+        for lock, who in ((worker, "worker"), (web, "web server")):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BackendError(f"a {who} runs on {folder}; stop web server and worker first") from None
         yield

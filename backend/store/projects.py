@@ -119,3 +119,8 @@ class Projects:
             found = session.get(PublishedQueue, (project_id, queue))
             if found is not None:
                 session.delete(found)
+
+
+def is_confirmed(project: Project) -> bool:
+    """Whether Label Studio knows a project. Otherwise only `/setup` names it, which anyone may call."""
+    return bool(project.round or project.task_mark or project.title or project.webhook_ready)

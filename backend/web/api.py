@@ -205,6 +205,13 @@ def blueprint(store: Store) -> Blueprint:
         commands.rollback(store, known(project_id).id, body.adapter)
         return _ACCEPTED, 202
 
+    @routes.post("/<project_id>/cancel")
+    @operation(409)
+    def cancel(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
+        """End the running round within one training step. The next one begins after a batch of labels or on request."""
+        commands.cancel(store, known(project_id).id)
+        return _ACCEPTED, 202
+
     @routes.post("/<project_id>/pause")
     @operation(409)
     def pause(project_id: ProjectId, body: Pause) -> tuple[Accepted, Literal[202]]:
@@ -236,10 +243,12 @@ def act(store: Store, project_id: int, action: str, values: Mapping[str, Any]) -
         commands.choose_base_model(store, project_id, checked(BaseModelChoice, values).base_model)
     elif action == "rollback":
         commands.rollback(store, project_id, checked(Rollback, values).adapter)
+    elif action == "cancel":
+        commands.cancel(store, project_id)
     elif action == "pause":
         commands.pause(store, project_id, paused=checked(Pause, values).paused)
     else:
-        raise UnknownError(f"there is no action {action}; use train, strategy, base_model, rollback or pause")
+        raise UnknownError(f"there is no action {action}; use train, cancel, strategy, base_model, rollback or pause")
 
 
 def _number(value: str) -> int:

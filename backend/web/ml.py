@@ -19,14 +19,16 @@ from backend.rounds.context import options_of, parsed, with_former
 from backend.rounds.events import SETUP
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
-from backend.web import audit
-from backend.web.base_models import AllowedBaseModels
+from backend.store.projects import is_confirmed
+from backend.web.guards import audit
+from backend.web.guards.base_models import AllowedBaseModels
 from backend.web.openapi import Media, document, operation
 from backend.web.request_bodies import MOST_TASKS, Event, Predict, Setup
 from backend.web.responses import Health, ModelVersion, Noted, Predictions, Versions
 from backend.web.serving import Serving
 
 _MODEL_CLASS = "LabelStudioActiveLearning"
+_MOST_UNCONFIRMED = 50  # projects: anyone who reaches /setup can invent numbers
 _MOST_CHARACTERS = 1_000_000  # per text
 
 
@@ -36,6 +38,10 @@ class _ReachedError(InvalidRequestError):
 
 class _TooMuchError(InvalidRequestError):
     status = 413
+
+
+class _WaitError(InvalidRequestError):
+    status = 503
 
 
 class _ForbiddenError(InvalidRequestError):
@@ -83,6 +89,8 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
         refuse_unknown(schema, given.get("ignore_controls", ()), given.get("context") or ())
         refuse_unsupported(options, spec.targets)
         serving.refuse_unknown(options.base_model)
+        if store.projects.get(project_id) is None:
+            _refuse_another_unconfirmed(store)
         new = store.projects.connect(project_id, label_config=schema, options=extra or {}, host=request.host)
         if new:
             store.events.add(project_id, SETUP)
@@ -143,6 +151,15 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
         return Response(description(), content_type="application/json")
 
     return routes
+
+
+def _refuse_another_unconfirmed(store: Store) -> None:
+    waiting = sum(not is_confirmed(each) for each in store.projects.all(connected=False))
+    if waiting >= _MOST_UNCONFIRMED:
+        raise _WaitError(
+            f"{waiting} projects wait until Label Studio confirms that they exist; repeat in a minute, and see the "
+            "worker's log if this persists"
+        )
 
 
 def note(store: Store, event: Event, *, only: int | None = None) -> bool:

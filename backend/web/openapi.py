@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from backend.labelstudio.api.webhook_registration import SECRET_HEADER
-from backend.web import auth
+from backend.web.guards import auth
 from backend.web.request_bodies import read
 from backend.web.responses import Refusal
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,15 +59,15 @@ class Api:
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """The decoded JSON of a response; None if it has no body.
 
-        arguments: `params` and `json`, as httpx takes them.
-        Raises `RefusedCallError` for a status of 400 or more, `httpx.HTTPError` without a response.
+        arguments: `params` and `json`, as httpx takes them, and `most`, the largest body in bytes.
+        Raises `RefusedCallError` for a status of 400 or more, `httpx.HTTPError` without a response, `TooLargeError`.
         """
         before = _allow if method == "GET" else self._before_writing
         response = self._transport.send(method, path, before=before, **arguments)
-        if response.status_code >= 400:
-            raise RefusedCallError(response.status_code, response.text)
+        if response.status >= 400:
+            raise RefusedCallError(response.status, response.body.decode("utf-8", "replace"))
         try:
-            return response.json() if response.content else None
+            return json.loads(response.body) if response.body else None
         except ValueError:
             raise LabelStudioError(
                 f"{self.url} answered '{path}' with no JSON; is there a sign-in page in front of Label Studio?"

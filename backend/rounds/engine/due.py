@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from backend.errors import DamagedError
+from backend.rounds.batch import labels_of_batch, was_cancelled
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING
@@ -37,23 +38,26 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if project.paused:
         return None
     changed = _change_since(last, run)
-    if changed is None and SETUP not in actions and _waits_after_failure(run, last):
+    if changed is None and SETUP not in actions and _waits(run, last):
         return None
     if project.back_to is not None:
         return f"going back to adapter {project.back_to}"
     return _reason_of_labels(run, last) or _reason_of_state(run, last, changed)
 
 
-def _waits_after_failure(run: ProjectRun, last: Round | None) -> bool:
-    if last is None or last.state != "failed":
+def _waits(run: ProjectRun, last: Round | None) -> bool:
+    """Whether the pause after a failure, or the batch after a cancelled round, is not over."""
+    if last is None:
         return False
-    return 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
+    if was_cancelled(last):
+        return labels_of_batch(run.tasks, last) < run.options.batch_size
+    return last.state == "failed" and 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
 
 
 def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
     """Enough new labels, a budget that is used up, or the last open tasks labeled."""
     options, tasks = run.options, run.tasks
-    new_labels = tasks.count_new_labels()
+    new_labels = labels_of_batch(tasks, last)
     if new_labels >= options.batch_size:
         return f"{new_labels} newly labeled tasks"
     hours = run.annotations.hours() if options.budget_hours is not None else 0.0

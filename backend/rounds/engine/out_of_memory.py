@@ -22,20 +22,20 @@ _T = TypeVar("_T")
 def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: ProjectRun) -> _T:
     """Call `function`, after each failure with batches halved once more. Raises `ModelError` after the third.
 
-    Tries are counted in the store before they begin: a process killed for its memory leaves no other trace than a step
-    that began and did not end. A try begins after it has the computing lock: only one step computes at a time, so a
-    kill is counted for the step that caused it. The size that fitted is stored for later rounds. An orderly stop of the
-    worker does not count as a try.
+    Tries are counted in the store before they begin: a process killed for its memory, or ended because the step hung
+    (`Computing`), leaves no other trace than a step that began and did not end. A try begins once it has the turn to
+    compute: only one step computes at a time, so a kill is counted for the step that caused it. The size that fitted is
+    stored for later rounds. An orderly stop of the worker does not count as a try.
     """
     served = is_served(run.options.base_model)
-    with nullcontext() if served else run.alone():  # a server computes elsewhere and may take long
+    with nullcontext() if served else run.alone(step):  # a server computes elsewhere and may take long
         enough = int(run.fresh().project.halvings.get(step, 0))
         while (tries := run.rounds.begin_try(run.round.number, step)) <= TRIES:
             shrink = enough + tries - 1
             if tries > 1:
                 log.warning(
                     "project %d, round %d: '%s' is tried again with batches halved %d times, since it ran out of "
-                    "memory or the process was killed", run.id, run.round.number, step, shrink,
+                    "memory, hung, or the process was killed", run.id, run.round.number, step, shrink,
                 )  # fmt: skip
             try:
                 done = function(replace(run, batch_shrink=shrink))
@@ -51,9 +51,9 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
             memory.release()  # only after running out of memory, when the error no longer refers to the batch
         _remember(run, step, enough + TRIES - 1)  # the next round begins where this one ended
     raise ModelError(
-        f"the step '{step}' ran out of memory, or was killed, {TRIES} times, in the end with batches halved "
+        f"the step '{step}' ran out of memory, hung, or was killed, {TRIES} times, in the end with batches halved "
         f"{enough + TRIES - 1} times: give the worker more memory, or choose a smaller base_model, max_length or "
-        "train_batch_size in extra_params"
+        "train_batch_size, or another strategy, in extra_params; the worker's log shows which it was"
     )
 
 

@@ -61,11 +61,12 @@ def _recorded(step: Step, run: ProjectRun) -> Iterator[None]:
 
 
 def cancel(run: ProjectRun, message: str) -> None:
-    """End a round that is no longer wanted. Its labels count as new, and nothing waits as after a failure."""
+    """End a round that is no longer wanted. Its labels are still to be learned; nothing waits as after a failure."""
     log.info("project %d, round %s is cancelled: %s", run.id, run.number or "(not begun)", message)
     run.store.projects.set(run.id, synced_at=time.time())
     if run.number is not None and run.round.state == "running":
-        run.rounds.set(run.number, state="cancelled", finished_at=time.time(), error=message)
+        labels = run.tasks.count_labeled()  # a person who cancelled has peace until the next batch
+        run.rounds.set(run.number, state="cancelled", finished_at=time.time(), error=message, labels=labels)
         run.tasks.unlearned(run.number)
 
 

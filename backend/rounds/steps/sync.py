@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from backend.errors import LabelStudioError, UnsupportedConfigError
+from backend.errors import CancelledError, LabelStudioError, UnsupportedConfigError
 from backend.labelstudio.annotations import ReadAnnotation, combined, read
 from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.label_config.inputs import fields_of, text_of
@@ -16,7 +16,7 @@ from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun, parsed
 from backend.rounds.selection.compatibility import refuse_unsupported
-from backend.store.projects import READ_BY
+from backend.store.projects import READ_BY, is_confirmed
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ def sync(run: ProjectRun) -> float:
     if not run.project.connected:
         repair.reconnect(run)
         run = run.set(synced_at=time.time())
+        if not run.project.connected and not is_confirmed(run.project):
+            run.store.projects.forget(run.id)
+            raise CancelledError("Label Studio still does not know the project, so nothing is kept of it")
     if run.project.connected:
         _sync(run, check_connection=not run.events["actions"])
     return time.monotonic() - started
@@ -48,7 +51,10 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
     except LabelStudioError as error:
         if error.status != 404 or run.client.exists(run.id):
             raise
-        log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
+        if not is_confirmed(run.project):
+            log.warning("project %d does not exist in Label Studio, or the API key's user may not see it", run.id)
+        else:
+            log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
         run.set(connected=False)
         return
     if run.project.split is None:

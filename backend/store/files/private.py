@@ -18,6 +18,6 @@ def new_files_are_private() -> None:
 def restrict(paths: Iterable[Path]) -> None:
     """Take all permissions from other users, which earlier releases gave. Files of other owners are left alone."""
     for path in paths:
-        with suppress(FileNotFoundError, PermissionError):  # SQLite deletes files meanwhile; an administrator's volume
+        with suppress(OSError):  # SQLite deletes files meanwhile; an administrator's volume; a read-only disk
             if (mode := path.stat().st_mode) & _OTHERS:
                 path.chmod(mode & 0o7700)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session, class_mapper
 
-from backend.errors import BackendError, FencedError
+from backend.errors import BackendError, FencedError, RefusedStartError
 from backend.store.sql import postgresql
 from backend.store.sql.models import Base, Project
 from backend.store.sql.sqlite import SqliteFile
@@ -124,7 +124,7 @@ class Database:
 
         Replaces a damaged SQLite file by its last snapshot and keeps the damaged one under another name. After that, or
         with `restored` (from a backup), later changes are read again from Label Studio. Raises `BackendError` if the
-        database cannot be opened, is damaged and has no snapshot, or was written by a newer release.
+        database cannot be opened, or is damaged and has no snapshot; `RefusedStartError` if a newer release wrote it.
         """
         try:
             if self.file is not None:
@@ -134,15 +134,21 @@ class Database:
                 with self._writer.begin() as connection:
                     postgresql.lock(connection, postgresql.TABLES, 0)
                     self._upgrade(connection, restored=restored)
-        except (SQLAlchemyError, sqlite3.Error, OSError, CommandError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            where = self.url.database if self.file else f"{self.url.database} on {self.url.host or 'this host'}"
-            advice = (
-                _ADVICE_FILE if self.file else "check DATABASE_URL, whether the server runs, and which release wrote it"
-            )
-            raise BackendError(
-                f"the database {where} cannot be opened ({type(error).__name__}: {reason}); {advice}"
+        except CommandError:  # it does not know the revision of the tables
+            raise RefusedStartError(
+                f"the database {self._where} was written by a newer release; install that release, or restore a backup "
+                "of this one"
             ) from None
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            advice = _ADVICE_FILE if self.file else "check DATABASE_URL, and whether the server runs"
+            raise BackendError(
+                f"the database {self._where} cannot be opened ({type(error).__name__}: {reason}); {advice}"
+            ) from None
+
+    @property
+    def _where(self) -> str:
+        return str(self.url.database) if self.file else f"{self.url.database} on {self.url.host or 'this host'}"
 
     def _upgrade(self, connection: Connection, *, restored: bool) -> None:
         config = Config()
@@ -162,8 +168,8 @@ class Database:
 
 
 _ADVICE_FILE = (
-    "check who owns it and which release wrote it, restore MODEL_DIR from a backup, or move it away to start with an "
-    "empty one"
+    "check who owns it and whether the disk can be written to, restore MODEL_DIR from a backup, or move it away to "
+    "start with an empty one"
 )
 _EXPECTED = (
     "DATABASE_URL is not a database URL; expected postgresql://user:password@host:5432/name, with @ : / in the "

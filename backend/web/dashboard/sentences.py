@@ -209,6 +209,7 @@ def done(action: str, t: Language) -> str | None:
     """Confirmation of an action; None for unknown actions."""
     return {
         "train": t.gettext("A round starts as soon as the worker is free."),
+        "cancel": t.gettext("The round ends soon. The next one begins after another batch of labels, or on Train now."),
         "strategy": t.gettext("The queue is rebuilt as soon as the worker is free."),
         "base_model": t.gettext("An adapter of this base model is trained as soon as the worker is free."),
         "rollback": t.gettext("The earlier adapter is put in service as soon as the worker is free."),

@@ -77,6 +77,34 @@ def test_it_gives_what_is_computed_here_though_a_replica_is_killed(learner: Lora
     assert not ray.is_initialized()
 
 
+@pytest.mark.faults
+def test_a_node_that_is_killed_is_replaced_by_the_others(
+    learner: LoraLearner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster as Nodes
+
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        other = nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        here, there, seen = Shards(tmp_path / "here"), Shards(tmp_path / "there"), list[int]()
+
+        def kill(done: int, _total: int) -> None:
+            if not seen:
+                nodes.remove_node(other, allow_graceful=False)
+            seen.append(done)
+
+        wanted = {"gradient_lengths": "gradient_lengths"}
+        local.score(here, learner, TEXTS, wanted)
+        local.score(there, learner, TEXTS, wanted, cluster=Cluster(2), progress=kill)
+    finally:
+        nodes.shutdown()
+    assert len(there) == len(here) == len(np.unique(TEXTS.digests))
+    for name in here.names:
+        np.testing.assert_allclose(there.take(name, TEXTS.digests), here.take(name, TEXTS.digests), atol=1e-5)
+
+
 def test_what_a_replica_says_is_told(learner: LoraLearner, tmp_path: Path) -> None:
     """An adapter of the committee is missing."""
     folder = Path(shutil.copytree(learner.folder, tmp_path / "adapter"))

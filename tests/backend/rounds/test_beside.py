@@ -87,7 +87,7 @@ def test_the_queue_follows_while_another_project_computes(
     context = watching(context, store, tiny_encoder)
     before, head = two_arrive(store, arriving)
     with ThreadPoolExecutor() as pool:
-        with context.computing:
+        with context.computing.turn("another", pytest.fail):
             training = pool.submit(do, context, "train", 2)
             until(lambda: project_of(store).head == head + 2)
             assert not training.done()

@@ -29,9 +29,10 @@ from tests.servers import free_port
 PROGRAM = """
 import os, pathlib, time
 from flask import Flask, request
-from backend.runtime import web_server
+from backend.runtime import logs, web_server
 from backend.settings import Settings
 
+logs.set_up("DEBUG")
 app = Flask("slow")
 
 @app.get("/health")
@@ -67,9 +68,18 @@ def begun(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def running(port: int, begun: Path) -> Iterator[subprocess.Popen[bytes]]:
+def log(tmp_path: Path) -> Path:
+    """What the server writes."""
+    return tmp_path / "log.txt"
+
+
+@pytest.fixture
+def running(port: int, begun: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {"PORT": str(port), "BEGUN": str(begun), "PYTHONPATH": ":".join(sys.path)}
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
     wait_for("the server", lambda: answers(port))
     yield process
     process.kill()
@@ -111,7 +121,7 @@ def test_a_body_in_two_parts(port: int) -> None:
     ("request_line", "header", "answer"),
     [
         (b"POST /echo", b"Transfer-Encoding: chunked", b"400 Bad Request"),
-        (b"POST /echo", b"Content-Length: 4194305", b"413 The body has more than 4 MB; send fewer tasks"),
+        (b"POST /echo", b"Content-Length: 4194305", b"413 The body has more than 4 MB; send less"),
         (b"POST /x/predict", b"Content-Length: 70000000", b"413 The body has more than 64 MB; send fewer tasks"),
         (b"POST /echo", b"X: " + b"x" * 70_000, b"431 Request Header Fields Too Large"),
     ],
@@ -121,6 +131,27 @@ def test_what_is_refused_before_its_body_is_read(port: int, request_line: bytes,
         client.sendall(request_line + b" HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
         assert client.recv(4096)[9:].startswith(answer)
     assert answers(port)
+
+
+@pytest.mark.usefixtures("running")
+def test_the_log_has_nothing_of_requests_that_cannot_be_read(port: int, log: Path) -> None:
+    head, body = b" HTTP/1.1\r\nHost: localhost\r\n", b'{"tasks":[{"data":{"text":"SECRET of a task"}}]}'
+    for sent in (
+        b"POST /echo" + head + b"Content-Length: 22\r\n\r\n" + body + b"\r\n\r\n",  # the rest is the next request
+        b"GET /health" + head + b"Authorization Basic SECRET\r\n\r\n",
+        b"GET /health" + head + b"Authorization: Basic SECRET\x00\r\n\r\n",
+        b"SECRET LINE\r\n\r\n",
+        b"GET /x?apikey=SECRET HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET /\r2026-01-01 00:00:00,000 ERROR backend: FORGED" + head + b"\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(4096):
+                pass
+    assert answers(port)
+    assert "SECRET" not in log.read_text()
+    assert "FORGED" not in log.read_text()
 
 
 def channel(received: int, began: float, content_length: int = 1000) -> Any:

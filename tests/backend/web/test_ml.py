@@ -353,3 +353,15 @@ def test_more_base_models_than_may_be_in_memory_are_served_in_turn(
         assert list(serving._current) == [project]
     gc.collect()
     assert first() is None
+
+
+def test_projects_that_label_studio_does_not_confirm_are_few(client: FlaskClient, store: Store) -> None:
+    """Anyone who reaches /setup can invent numbers of projects."""
+    store.projects.connect(7, label_config=CONFIG, options={}, host="b.local:9090")
+    store.projects.set(7, title="A project")
+    codes = [client.post("/setup", json={**SETUP, "project": 1000 + n}).status_code for n in range(52)]
+    assert codes == [200] * 50 + [503] * 2
+    assert client.post("/setup", json=SETUP).status_code == 200
+    assert len(store.projects.all()) == 51
+    store.projects.forget(1000)
+    assert client.post("/setup", json={**SETUP, "project": 2000}).status_code == 200

@@ -26,7 +26,7 @@ CALLS = sorted(
      *(f"GET {_PROJECT}/{panel}" for panel in ("adapters", "adapters/{number}", "annotators", "audit", "classes",
                                                "labels", "map", "quality", "queue", "rounds", "suspects",
                                                "tasks/{task_id}", "unlearned")),
-     *(f"POST {_PROJECT}/{action}" for action in ("base_model", "pause", "rollback", "rounds", "strategy"))]
+     *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "pause", "rollback", "rounds", "strategy"))]
 )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def main(base_model: str, folder: Path) -> dict[str, Any]:
         there.put(number, labeled_sentences(30)[number - 1][1], text=labeled_sentences(30)[number - 1][0])
     until(lambda: ballast.exists())
     time.sleep(8)
-    seen["serving"] = serving.predict(7, [text])[0] == before[0] == 1
+    seen["serving"] = serving.predict(7, [text])[0] == before[0] == "p7-a1"
     seen["half-written"] = sorted(p.name for p in (folder / "projects/7/adapters").iterdir() if p.name != "1")
     try:
         store.events.add(7, "ANNOTATION_CREATED")

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from backend.demo.label_studio import LabelStudioServer
-from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label, plan
 from tests.real import AUTH, BATCH, Backend, Team, wait_for
 from tests.servers import free_port
 
@@ -60,6 +60,23 @@ def test_requests_in_flight_finish_and_training_is_taken_up_again(start: Callabl
     pair.environment |= {"LSAL_MIN_STEPS": "60", "LSAL_MAX_STEPS": "60"}
     pair.start_worker()
     team.wait_for_round(3)
+    check_nothing_twice_nothing_lost(team, labels)
+
+
+@pytest.mark.faults
+def test_a_computation_that_hangs_is_ended_and_done_again(start: Callable[..., Team]) -> None:
+    team = start()
+    pair: Any = team.backend
+    plan(team, "hang in train")
+    pair.kill_worker()
+    pair.environment["MAX_STALL_MINUTES"] = "0.2"
+    pair.start_worker()
+    labels = label(team, BATCH)
+    assert pair.worker.wait(300) == 1
+    assert "the step 'train' made no progress for 0 minutes (MAX_STALL_MINUTES); the worker ends" in pair.log()
+    del pair.environment["MAX_STALL_MINUTES"]
+    pair.start_worker()
+    team.wait_for_round(2)
     check_nothing_twice_nothing_lost(team, labels)
 
 

@@ -4,11 +4,13 @@ FAULTS names a folder with a file `plan`: one line for each kill, done with when
 
     before step, after step     at a step of the round
     in train                    in the middle of training
+    before adapter              after an adapter's files are complete, before the database knows it
     before switch               before the call that puts a queue in force
     in write                    while a transaction writes of a round
     calls                       before, then after each different call to Label Studio that has not been struck yet
 
-A line that begins with `freeze` stops the worker there instead, as SIGSTOP does, until somebody lets it go on.
+A line that begins with `freeze` stops the worker there instead, as SIGSTOP does, until somebody lets it go on; with
+`hang`, only the thread that computes.
 
 With CLOCK_JUMPS each start after a kill has a clock an hour behind that of the one before.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,9 +36,10 @@ from backend.rounds.context import ProjectRun
 from backend.rounds.engine import retry, workflow
 from backend.rounds.engine.step_order import Step
 from backend.rounds.steps import train as training
+from backend.store.rounds import Rounds
 from backend.store.sql.database import Database
 
-_FREEZE = "freeze "
+_FREEZE, _HANG = "freeze ", "hang "
 STEPS = ("begin", "sync", "decide", "train", "evaluate", "score", "serve", "select", "publish", "judge", "finish")
 
 
@@ -47,7 +51,7 @@ class Plan:
 
     def next(self) -> str:
         lines = self._plan.read_text().splitlines()
-        return lines[0].removeprefix(_FREEZE) if lines else ""
+        return lines[0].removeprefix(_FREEZE).removeprefix(_HANG) if lines else ""
 
     def strike(self, *, what: str | None = None) -> None:
         """Cross out the first line, or note `what` of `calls`, and be killed or frozen."""
@@ -56,6 +60,8 @@ class Plan:
         lines = self._plan.read_text().splitlines()
         if what is None:
             self._plan.write_text("\n".join(lines[1:]))
+        if lines[0].startswith(_HANG):
+            threading.Event().wait()
         os.kill(os.getpid(), signal.SIGSTOP if lines[0].startswith(_FREEZE) else signal.SIGKILL)
 
     def strikes(self) -> int:
@@ -93,6 +99,14 @@ def watch_steps(plan: Plan) -> None:
         real(*arguments, progress=counted, **options)
 
     training.train_learner = train  # type: ignore[assignment]
+    put_adapter = Rounds.put_adapter
+
+    def put(rounds: Rounds, adapter: Any) -> None:
+        if plan.next() == "before adapter":
+            plan.strike()
+        put_adapter(rounds, adapter)
+
+    Rounds.put_adapter = put  # type: ignore[method-assign]
     switch = Client.switch_queue
 
     def switch_queue(*arguments: Any, **options: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -139,3 +141,24 @@ def test_a_process_that_is_given_up_writes_nothing_more(site: Site) -> None:
     assert len(site.requests) == 1
     with pytest.raises(LabelStudioError, match="status 503"):
         client.guarded(check).project(1)  # reading is allowed
+
+
+def test_pages_of_large_tasks_are_read_in_smaller_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.labelstudio.api.client._MOST_BYTES", 20_000)
+    pool = [{"id": n, "data": {"text": "x" * (1500 if n <= 100 else 30_000 if n == 101 else 1)}, "updated_at": ""}
+            for n in range(1, 1302)]  # fmt: skip
+    sizes = []
+
+    def answer(_: str, path: str, __: Any) -> Any:
+        query = parse_qs(urlsplit(path).query)
+        after = json.loads(query["query"][0])["filters"]["items"][-1]["value"]
+        size = int(query["page_size"][0])
+        sizes.append(size)
+        return 200, {}, {"tasks": [task for task in pool if task["id"] > after][:size]}
+
+    site.answer = answer
+    read = [task.id for page in Client(site.url, "a-legacy-token").new_tasks(1, 0) for task in page]
+    assert read == [task["id"] for task in pool]
+    assert sizes[:5] == [1000, 250, 62, 15, 3]
+    assert 1 in sizes  # the task that is larger than a page may be
+    assert max(sizes[-5:]) >= 62  # small tasks follow

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend.errors import CancelledError, TimeOverError
+from backend.overview.state import state
 from backend.rounds import commands
 from backend.rounds.context import Context
 from backend.rounds.engine import recording
@@ -29,6 +30,10 @@ def pause(store: Store) -> None:
     commands.pause(store, 7, paused=True)
 
 
+def cancel(store: Store) -> None:
+    commands.cancel(store, 7)
+
+
 def disconnect(store: Store) -> None:
     store.projects.set(7, connected=False)
 
@@ -41,7 +46,12 @@ def other_options(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("end", "cause"),
-    [(pause, "was paused"), (disconnect, "was disconnected"), (other_options, "the options changed")],
+    [
+        (pause, "was paused"),
+        (cancel, "a person cancelled it"),
+        (disconnect, "was disconnected"),
+        (other_options, "the options changed"),
+    ],
 )
 def test_a_training_ends_when_its_project_is(
     store: Store,
@@ -119,5 +129,31 @@ def test_a_project_that_waits_for_another_is_cancelled_too(context: Context, sto
     waiting = opened(context)
     assert not waiting.project.paused
     pause(store)
-    with context.computing, pytest.raises(CancelledError, match="was paused"), waiting.alone():
+    with (
+        context.computing.turn("another", pytest.fail),
+        pytest.raises(CancelledError, match="was paused"),
+        waiting.alone("train"),
+    ):
         pytest.fail("it computes")
+
+
+def test_after_a_cancelled_round_a_batch_of_labels_starts_the_next(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    started(context, store, tiny_encoder, batch_size=5)
+    label(store, *range(1, 15))
+    with pytest.raises(commands.CommandError, match="no round of project 7 runs"):
+        cancel(store)
+    assert do(context, "decide") == 2
+    cancel(store)
+    with pytest.raises(CancelledError) as raised:
+        do(context, "train", 2)
+    recording.cancel(opened(context, number=2), str(raised.value))
+    assert reason(context) is None
+    assert reason(context, ["START_TRAINING"]) is not None
+    label(store, *range(15, 19))
+    assert reason(context) is None
+    store.workers.beat("worker-1", None)
+    assert state(store, project(store))["missing"] == 1
+    label(store, 19)
+    assert reason(context) == "5 newly labeled tasks"

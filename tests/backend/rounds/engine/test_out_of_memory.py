@@ -90,7 +90,7 @@ def test_a_selection_that_runs_out_of_memory_embeds_smaller_batches(
 def test_nobody_is_blamed_while_another_project_computes(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, labeled=12)
     number = begin(context)
-    with context.computing:
+    with context.computing.turn("another", pytest.fail):
         waiting = threading.Thread(target=do, args=(context, "train", number))
         waiting.start()
         waiting.join(0.5)
@@ -120,7 +120,7 @@ def test_a_process_that_was_killed_for_its_memory_is_remembered(
         with pytest.raises(Killed):
             do(context, "train", number)
     with pytest.raises(
-        ModelError, match=r"'train' ran out of memory, or was killed, 3 times.*give the worker more memory"
+        ModelError, match=r"'train' ran out of memory, hung, or was killed, 3 times.*give the worker more memory"
     ):
         do(context, "train", number)
     assert asked == [0, 1, 2]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.errors import CancelledError, LabelStudioError
 from backend.labelstudio.api.responses import AnnotatedTask, ConnectedBackend
 from backend.labelstudio.label_config.parse import parse
 from backend.learners.models.cache import BaseModels
@@ -386,3 +387,38 @@ def test_a_project_from_before_learns_one_leaf_until_it_is_switched(
     store.projects.connect(7, label_config=there.config, options=options, host="b.local:9090")
     look()
     assert learned() == {1: ["A", "A / B"], 2: ["A"], 3: ["A", "A / B", "C"]}
+
+
+def test_a_project_that_label_studio_never_knew_is_forgotten(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: int) -> Any:
+        raise LabelStudioError("it does not exist", 404)
+
+    for name in ("project", "backends"):
+        monkeypatch.setattr(there, name, unknown)
+    monkeypatch.setattr(there, "exists", lambda _: False, raising=False)
+    look()
+    project = store.projects.get(7)
+    assert project is not None
+    assert not project.connected
+    with pytest.raises(CancelledError, match="nothing is kept of it"):  # an hour later
+        look()
+    assert store.projects.get(7) is None
+
+
+def test_one_that_it_knew_is_kept(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there.put(1, "fruit")
+    look()
+
+    def unknown(_: int) -> Any:
+        raise LabelStudioError("it does not exist", 404)
+
+    for name in ("project", "backends"):
+        monkeypatch.setattr(there, name, unknown)
+    monkeypatch.setattr(there, "exists", lambda _: False, raising=False)
+    look()
+    look()
+    assert labels(store) == {1: "fruit"}

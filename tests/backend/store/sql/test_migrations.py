@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from backend.errors import BackendError
+from backend.errors import RefusedStartError
 from backend.rounds.context import options_of, spec_of
 from backend.store import Store
 from backend.store.sql.models import Base
@@ -60,5 +60,5 @@ def test_a_state_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "state.sqlite3") as made:
         made.execute("UPDATE alembic_version SET version_num = '9999'")
     made.close()
-    with pytest.raises(BackendError, match=r"cannot be opened.*which release wrote it"):
+    with pytest.raises(RefusedStartError, match=r"was written by a newer release; install that release, or restore"):
         Store(tmp_path).database.migrate()

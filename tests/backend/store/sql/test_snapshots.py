@@ -20,7 +20,7 @@ from sqlalchemy.exc import DatabaseError
 from backend.errors import BackendError
 from backend.rounds.engine.notifier import notify
 from backend.store import Store
-from backend.store.backup import backup, restore
+from backend.store.backup import attend, backup, restore
 from backend.store.sql import snapshots
 from backend.store.sql.models import Adapter
 
@@ -158,7 +158,7 @@ def test_what_was_there_is_kept_beside(tmp_path: Path) -> None:
         assert project.host == host
 
 
-def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(
+def test_a_restore_is_refused_while_the_backend_runs_and_from_what_is_no_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "state"
@@ -169,6 +169,8 @@ def test_a_restore_is_refused_while_a_worker_runs_and_from_what_is_no_backup(
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(BackendError, match="a worker runs on"):
             restore(tmp_path / "b.tar.gz", folder)
+    with attend(folder), attend(folder), pytest.raises(BackendError, match="a web server runs on"):
+        restore(tmp_path / "b.tar.gz", folder)
     before = sorted(path.name for path in folder.iterdir())
     for name, content in {"cut": (tmp_path / "b.tar.gz").read_bytes()[:2000], "text": b"no archive"}.items():
         (tmp_path / name).write_bytes(content)

@@ -11,7 +11,7 @@ from backend.labelstudio.api.webhook_registration import SECRET_HEADER, project_
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.error_responses import answer
-from backend.web.sign_ins import SignIns
+from backend.web.guards.sign_ins import SignIns
 
 OPEN = {"ml.index", "ml.health"}  # health probes; they expose no data
 WEBHOOK = "ml.webhook"

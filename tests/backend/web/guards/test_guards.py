@@ -16,7 +16,7 @@ from backend.app import create_app
 from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import load
+from backend.web.guards import load
 from backend.web.serving import Serving
 from tests.backend.web.test_ml import CONFIG, SETUP
 from tests.real import wait_for
@@ -93,7 +93,7 @@ class TestSignIns:
 
     def test_five_wrong_passwords_slow_the_sixth(self, guarded: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = [1000.0]
-        monkeypatch.setattr("backend.web.sign_ins.time", SimpleNamespace(monotonic=lambda: clock[0]))
+        monkeypatch.setattr("backend.web.guards.sign_ins.time", SimpleNamespace(monotonic=lambda: clock[0]))
 
         def sign_in(password: str, address: str = "192.0.2.1") -> Any:
             return guarded.get("/versions", auth=(AUTH[0], password), environ_base={"REMOTE_ADDR": address})

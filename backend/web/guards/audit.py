@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _ACTIONS = {
     ("POST", "api.train"): "round",
+    ("POST", "api.cancel"): "cancel",
     ("POST", "api.strategy"): "strategy",
     ("POST", "api.base_model"): "base model",
     ("POST", "api.rollback"): "rollback",

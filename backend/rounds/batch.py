@@ -1,0 +1,18 @@
+"""The batch of labels that starts the next round."""
+
+from __future__ import annotations
+
+from backend.rounds.events import CANCELLED
+from backend.store.sql.models import Round
+from backend.store.tasks import Tasks
+
+
+def labels_of_batch(tasks: Tasks, last: Round | None) -> int:
+    """Labels that count towards the next round: those not learned, or those since a person cancelled the last round."""
+    new = tasks.count_new_labels()
+    return min(new, tasks.count_labeled() - last.labels) if last is not None and was_cancelled(last) else new
+
+
+def was_cancelled(last: Round) -> bool:
+    """Whether a person cancelled the round; its project waits for another batch."""
+    return (last.state, last.error) == ("cancelled", CANCELLED)
