@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sqlite3
 import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -24,14 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
-import httpx
-
 from backend.demo import tickets
 from backend.demo.kinds import KINDS
-from backend.demo.label_studio import Annotator, LabelStudioServer
+from backend.demo.label_studio import Annotator
 from backend.store import Store
+from benchmarks.served import Served, served
 
-_PORT, _LABEL_STUDIO_PORT = 9191, 8181
+_PORT = 9191
 
 
 def main() -> None:
@@ -40,26 +34,13 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
-    program = Path(os.environ.get("LABEL_STUDIO", ".venv-label-studio/bin/label-studio")).absolute()
-    with tempfile.TemporaryDirectory() as name, LabelStudioServer(program, Path(name) / "ls", _LABEL_STUDIO_PORT) as ls:
-        folder = Path(name) / "backend"
-        environment = {
-            **os.environ, "LABEL_STUDIO_URL": ls.url, "LABEL_STUDIO_API_KEY": ls.owner.token,
-            "MODEL_DIR": str(folder), "PORT": str(_PORT), "LSAL_MIN_STEPS": "5000", "LSAL_MAX_STEPS": "5000",
-        }  # fmt: skip
-        backend = subprocess.Popen(
-            [sys.executable, "-m", "backend", "serve"], env=environment, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            project_id = _train_for_long(ls, Store(folder))
-            before = _events_ever(folder)
-            latencies, failures = _send(project_id, arguments.rate, arguments.seconds)
-            still = Store(folder).of(project_id).rounds.get(2)
-            counted = _events_ever(folder) - before
-        finally:
-            os.killpg(backend.pid, signal.SIGKILL)
-            backend.wait()
+    with served(_PORT, LSAL_MIN_STEPS="5000", LSAL_MAX_STEPS="5000") as running:
+        folder = running.folder
+        project_id = _train_for_long(running, Store(folder))
+        before = _events_ever(folder)
+        latencies, failures = _send(project_id, arguments.rate, arguments.seconds)
+        still = Store(folder).of(project_id).rounds.get(2)
+        counted = _events_ever(folder) - before
     sent = len(latencies) + failures
     ordered = sorted(latencies)
     print(f"{sent} events at {arguments.rate:.0f}/s while the worker trains"
@@ -70,15 +51,9 @@ def main() -> None:
           f"| {sent - failures - counted} |")  # fmt: skip
 
 
-def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
+def _train_for_long(running: Served, store: Store) -> int:
     """Connect a project, label a batch, and return the project's id once training runs."""
-    http = httpx.Client(base_url=ls.url, headers={"Authorization": f"Token {ls.owner.token}"}, timeout=60)
-    while True:
-        try:
-            httpx.get(f"http://localhost:{_PORT}/health", timeout=1).raise_for_status()
-            break
-        except httpx.HTTPError:
-            time.sleep(0.5)
+    ls, http = running.label_studio, running.http
     sample = tickets.TICKETS.write(300, seed=1)
     truth = {ticket.text: ticket.topic for ticket in sample}
     project_id = int(
@@ -95,7 +70,6 @@ def _train_for_long(ls: LabelStudioServer, store: Store) -> int:
     _until(lambda: (r := store.of(project_id).rounds.get(2)) is not None and r.step == "train")
     time.sleep(5)
     annotator.close()
-    http.close()
     return project_id
 
 
