@@ -7,9 +7,8 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from backend.store.sql.database import Database, Fence
-from backend.store.sql.models import AuditEntry, Base, Project, PublishedQueue
+from backend.store.sql.models import MOST_ID, AuditEntry, Base, Project, PublishedQueue
 
-_MOST = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
 READ_BY = ("ignore_controls", "ground_truth", "context", "taxonomy")  # options that change what is read from a task
 
 
@@ -21,7 +20,7 @@ class Projects:
 
     def get(self, project_id: int) -> Project | None:
         """The project, detached; None if it never connected."""
-        if project_id > _MOST:
+        if project_id > MOST_ID:
             return None
         with self._database.read() as session:
             return session.get(Project, project_id)

@@ -167,11 +167,6 @@ def note(store: Store, event: Event, *, only: int | None = None) -> bool:
 
     only: the project that the caller may send events of; None: all.
     """
-    project_id = event.project
-    if only not in (None, project_id):
-        raise _ForbiddenError(f"The webhook secret is that of project {only}, the event is of project {project_id}")
-    known = store.projects.get(project_id)
-    if known is None or not known.connected:
-        return False
-    store.events.add(project_id, event.action)
-    return True
+    if only not in (None, event.project):
+        raise _ForbiddenError(f"The webhook secret is that of project {only}, the event is of project {event.project}")
+    return store.events.note(event.project, event.action)

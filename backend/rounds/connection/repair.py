@@ -91,6 +91,7 @@ def rotate_secret(run: ProjectRun) -> None:
     secret = webhook_registration.new_secret(run.id)
     webhook_registration.ensure(run.client, run.id, ours.url, secret)
     run.set(webhook_secret=secret)
+    webhook_registration.ensure(run.client, run.id, ours.url, secret)  # a sync may have restored the former one
 
 
 def switched_away(client: Client, store: Store, project: Project) -> str | None:

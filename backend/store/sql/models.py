@@ -8,6 +8,7 @@ from sqlalchemy import JSON, BigInteger, Dialect, Float, Index, Integer, String,
 from sqlalchemy import Text as _Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+MOST_ID = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
 # SQLite assigns ids only to an INTEGER PRIMARY KEY.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 

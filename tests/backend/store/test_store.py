@@ -110,6 +110,17 @@ def test_a_turn_is_taken_once(store: Store) -> None:
     assert project.turn == 2
 
 
+def test_events_of_connected_projects_only(store: Store) -> None:
+    store.projects.connect(7, label_config="", options={}, host="")
+    assert store.events.note(7, "ANNOTATION_CREATED")
+    assert not store.events.note(8, "ANNOTATION_CREATED")
+    assert not store.events.note(2**31, "ANNOTATION_CREATED")
+    store.projects.set(7, connected=False)
+    assert not store.events.note(7, "ANNOTATION_CREATED")
+    assert store.events.after(7, 0)[1] == {"ANNOTATION_CREATED"}
+    assert store.events.count() == 1
+
+
 def test_numbers_of_forgotten_events_never_come_again(store: Store) -> None:
     store.events.add(1, "A")
     store.events.add(1, "B")

@@ -44,8 +44,12 @@ def rotate(team: Team) -> None:
     lsal(team, "rotate-secret", str(team.id))
     after = str(store.projects.get(team.id).webhook_secret)  # type: ignore[union-attr]
     assert (post(before), post(after)) == (401, 201)
-    (hook,) = team.call("GET", f"/api/webhooks/?project={team.id}")
-    assert hook["headers"] == {"X-Webhook-Secret": after}
+
+    def headers() -> Any:
+        (hook,) = team.call("GET", f"/api/webhooks/?project={team.id}")
+        return hook["headers"]
+
+    wait_for("the webhook to have it", lambda: headers() == {"X-Webhook-Secret": after})
     assert "project 4711 is not known here" in lsal(team, "rotate-secret", "4711", code=1)
 
 
@@ -97,4 +101,3 @@ def look_through_the_log(team: Team, log: str) -> None:
     for hidden in (team.server.owner.token, AUTH[1], secret, secret.partition(".")[2], *texts):
         assert hidden not in log
     assert len(texts) == 90
-    assert log.count("DEBUG") > 3, "nothing was said at that level"
