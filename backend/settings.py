@@ -104,9 +104,9 @@ class Settings(BaseSettings):
     max_hours: float = Field(6.0, gt=0, le=24 * 365)
     """hours that one training, or one scoring of a pool, may take, since rounds of other projects wait for it. Then the
     round fails and the project is paused"""
-    max_stall_minutes: float = Field(10.0, gt=0)
-    """minutes that a computation may take without any progress. Then the worker ends and is started again; the third
-    time the round fails"""
+    max_stall_minutes: float = Field(30.0, gt=0)
+    """minutes that a computation may take without any progress, such as the choice of tasks by a strategy. Then the
+    worker ends and is started again; the third time the round fails"""
     min_free_mb: int = Field(200, ge=0)
     """free disk space in MB below which no round starts"""
     max_body_mb: int = Field(64, ge=1)

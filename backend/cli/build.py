@@ -56,6 +56,7 @@ def new_app(settings: Settings) -> Flask:
     from backend.app import create_app
     from backend.web.serving import Serving
 
+    attendance = backup.attend(settings.model_dir)
     quiet_libraries()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     if store.files.shared is not None:
@@ -63,20 +64,22 @@ def new_app(settings: Settings) -> Flask:
     serving = Serving(store, new_models(settings, tries=2, patience=20.0))  # Label Studio waits for the response
     threading.Thread(target=serving.warm_up, daemon=True, name="warm-up").start()
     app = create_app(settings, store, serving)
-    app.extensions["attendance"] = backup.attend(settings.model_dir)
+    app.extensions["attendance"] = attendance
     return app
 
 
 def new_models(settings: Settings, **how: Any) -> BaseModels:
     """Base models, loaded on first use, and the server of `openai:…` models if set. how: options of `Server`."""
+    from backend.learners.models import hub
     from backend.learners.models.cache import BaseModels
     from backend.learners.served.server import Server
 
+    hub.limit(settings.max_base_model_gb)
     if (url := settings.openai_base_url) is None:
-        return BaseModels(settings.max_base_models, most_gb=settings.max_base_model_gb)
+        return BaseModels(settings.max_base_models)
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
     server = Server(url, key, settings.openai_extra_body, settings.openai_concurrency, **how)
-    return BaseModels(settings.max_base_models, server, settings.max_base_model_gb)
+    return BaseModels(settings.max_base_models, server)
 
 
 def new_context(settings: Settings, store: Store) -> Context:
@@ -90,10 +93,12 @@ def new_context(settings: Settings, store: Store) -> Context:
 
     quiet_libraries()
     url, api_key = settings.label_studio()
+    models, computing = new_models(settings), Computing(settings.max_stall_minutes * 60)
+    models.at_work = computing.beat
     return Context(
-        store=store, client=Client(url, api_key), models=new_models(settings), bar=bar,
+        store=store, client=Client(url, api_key), models=models, bar=bar,
         keep_adapters=settings.keep_adapters, min_free_mb=settings.min_free_mb, max_hours=settings.max_hours,
-        computing=Computing(settings.max_stall_minutes * 60), notify=notifier(settings.notify_url),
+        computing=computing, notify=notifier(settings.notify_url),
         accelerate_config=settings.accelerate_config,
         watch=watch, cluster=Cluster(settings.scoring_replicas) if settings.scoring == "ray" else None,
     )  # fmt: skip

@@ -26,13 +26,13 @@ def round_(project: Number) -> None:
 
 @app.command()
 def cancel(project: Number) -> None:
-    """End the running round within one training step. The next one begins after a batch of labels or on request."""
+    """End the running round soon. The next one begins after another batch of labels, or on request."""
     from backend.rounds.commands import cancel as request
 
     _, store = start()
     request(store, project)
     record(store, "cancel", project)
-    typer.echo(f"The round of project {project} ends within one training step; the former adapter serves.")
+    typer.echo(f"The round of project {project} ends soon: within a step of training or a batch of scoring.")
 
 
 @app.command()

@@ -10,7 +10,9 @@ from backend.store.tasks import Tasks
 def labels_of_batch(tasks: Tasks, last: Round | None) -> int:
     """Labels that count towards the next round: those not learned, or those since a person cancelled the last round."""
     new = tasks.count_new_labels()
-    return min(new, tasks.count_labeled() - last.labels) if last is not None and was_cancelled(last) else new
+    if last is None or not was_cancelled(last):
+        return new
+    return min(new, max(0, tasks.count_labeled() - last.labels))
 
 
 def was_cancelled(last: Round) -> bool:

@@ -7,7 +7,7 @@ from backend.learners.models.languages import ENCODERS
 from backend.options import ProjectOptions
 from backend.rounds.adapters import kept
 from backend.rounds.context import chooses_encoder, spec_of
-from backend.rounds.events import CANCEL, RESUMED, ROLLBACK, ROUND_REQUESTED
+from backend.rounds.events import CANCEL, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
 from backend.store.sql.models import Project
@@ -37,7 +37,7 @@ def pause(store: Store, project_id: int, *, paused: bool) -> None:
 
 
 def cancel(store: Store, project_id: int) -> None:
-    """End the running round within one training step. The next one begins after a batch of labels or on request.
+    """End the running round soon. The next one begins after another batch of labels, or on request.
 
     Raises `CommandError` if no round runs.
     """
@@ -45,6 +45,7 @@ def cancel(store: Store, project_id: int) -> None:
     last = store.of(project_id).rounds.get(project.round)
     if last is None or last.state != "running":
         raise CommandError(f"no round of project {project_id} runs at the moment")
+    store.events.withdraw(project_id, (ROUND_REQUESTED, START_TRAINING))  # made before: they would begin another round
     store.events.add(project_id, CANCEL)
 
 

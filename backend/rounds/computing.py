@@ -22,6 +22,12 @@ def _end_process() -> None:
     os._exit(1)
 
 
+class _Ticket:
+    """A place in the line. Its owner may be busy with new labels when its turn comes; then the next one goes first."""
+
+    ready = False
+
+
 class Computing:
     """The turn to compute. Two models at work would need twice the memory and take as long together.
 
@@ -30,8 +36,9 @@ class Computing:
 
     def __init__(self, patience: float = math.inf, give_up: Callable[[], None] = _end_process) -> None:
         self._patience, self._give_up = patience, give_up
-        self._queue: deque[object] = deque()  # the first one has the turn
+        self._line: deque[_Ticket] = deque()
         self._changed = threading.Condition()
+        self._thread: int | None = None  # that computes
         self._beat = 0.0
 
     @contextmanager
@@ -40,31 +47,46 @@ class Computing:
 
         what: the computation, for the log. meanwhile: called about once a second while waiting; may raise.
         """
-        ticket = object()
+        ticket = _Ticket()
         with self._changed:
-            self._queue.append(ticket)
+            self._line.append(ticket)
         try:
-            while not self._is_first(ticket):
+            while not self._take(ticket):
                 meanwhile()
+        finally:
+            with self._changed:
+                self._line.remove(ticket)
+                self._changed.notify_all()
+        try:
             with self._watched(what):
                 yield
         finally:
             with self._changed:
-                self._queue.remove(ticket)
+                self._thread = None
                 self._changed.notify_all()
 
     def beat(self) -> None:
-        """Note that the computation makes progress."""
-        self._beat = time.monotonic()
+        """Note that the computation makes progress. Ignored in threads that do not have the turn."""
+        if threading.get_ident() == self._thread:
+            self._beat = time.monotonic()
 
-    def _is_first(self, ticket: object) -> bool:
+    def _take(self, ticket: _Ticket) -> bool:
+        """Take the turn if it comes within a second."""
+
+        def is_next() -> bool:
+            return self._thread is None and next(each for each in self._line if each.ready) is ticket
+
         with self._changed:
-            return self._changed.wait_for(lambda: self._queue[0] is ticket, _WAIT)
+            ticket.ready = True
+            if taken := self._changed.wait_for(is_next, _WAIT):
+                self._thread = threading.get_ident()
+            ticket.ready = False
+            self._changed.notify_all()
+            return taken
 
     @contextmanager
     def _watched(self, what: str) -> Iterator[None]:
-        ended = threading.Event()
-        self.beat()
+        ended, self._beat = threading.Event(), time.monotonic()
 
         def watch() -> None:
             while (left := self._beat + self._patience - time.monotonic()) > 0:

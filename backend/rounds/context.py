@@ -212,13 +212,15 @@ class ProjectRun(Context):
         """A progress bar under a title, also stored with the running round for the web server to show."""
         since, written = time.time(), time.monotonic()
         number = self.project.round
-        begun = time.monotonic()
+        begun, before = time.monotonic(), -1
         check = self.watch(self) if self.watch is not None else None
 
         def note(done: int, total: int) -> None:
-            nonlocal written
+            nonlocal written, before
             shown(done, total)
-            self.computing.beat()
+            if done != before:  # processes that train are polled
+                before = done
+                self.computing.beat()
             if time.monotonic() - written >= _PROGRESS_EVERY:
                 written = time.monotonic()
                 progress = {"done": done, "total": total, "since": since, "at": time.time()}

@@ -66,6 +66,7 @@ def compare_names(run: ProjectRun) -> None:
     benchmarks/results/encoders.md. Not before the first queue, which would have to wait for the other model.
     """
     with run.alone("names"):
+        run.set(encoder={**run.project.encoder, "margins": {}})  # a comparison that ended the worker is not repeated
         margins = {name: margin(run.with_base_model(name)) for name in ENCODERS}
     found = {**run.project.encoder, "margins": margins}
     if margins[ANY] > CLEARER * margins[ENGLISH]:

@@ -112,6 +112,7 @@ def _move(moves: Sequence[tuple[Path, Path]]) -> None:
 
 def attend(folder: Path) -> TextIO:
     """Hold the lock of web servers, which they share, until the returned file is closed or the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / _WEB).open("a")
     fcntl.flock(lock, fcntl.LOCK_SH)
     return lock

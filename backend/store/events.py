@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from sqlalchemy import delete, exists, func, insert, literal, select
 
@@ -49,6 +50,11 @@ class Events:
                 .group_by(Event.action)
             ).all()
         return max([mark, *(newest for _, newest in rows)]), {action for action, _ in rows}
+
+    def withdraw(self, project_id: int, actions: Collection[str]) -> None:
+        """Delete a project's events of these kinds."""
+        with self._database.write(project_id) as session:
+            session.execute(delete(Event).where(Event.project_id == project_id, Event.action.in_(actions)))
 
     def forget(self, project_id: int, mark: int) -> None:
         """Delete a project's events up to `mark`."""

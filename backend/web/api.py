@@ -208,7 +208,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.post("/<project_id>/cancel")
     @operation(409)
     def cancel(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
-        """End the running round within one training step. The next one begins after a batch of labels or on request."""
+        """End the running round soon. The next begins after a batch of labels or on request."""
         commands.cancel(store, known(project_id).id)
         return _ACCEPTED, 202
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class BaseModel:
 
     def __init__(self, name: str, *, device: str | None = None) -> None:
         self.name = name
+        self.at_work: Callable[[], None] = lambda: None  # called for each batch
         self.lock = threading.RLock()
         self.tokenizing = threading.Lock()  # a fast tokenizer stores its truncation length, so calls must not overlap
         self.device = torch.device(device or best_device())
@@ -90,6 +91,7 @@ class BaseModel:
         `usage` defines the pooling. Texts longer than `max_positions` are read in consecutive windows without
         overlap.
         """
+        self.at_work()
         mask = batch.attention_mask.to(self.device)
         hidden = self._hidden(batch.input_ids.to(self.device), mask)
         if self.usage.pooling == "cls":

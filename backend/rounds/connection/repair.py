@@ -46,7 +46,7 @@ def repair(run: ProjectRun) -> None:
         ours = find(run.client, run.project)
     if ours is None:
         log.warning("project %d: no longer connected in Label Studio; it gets no more rounds", run.id)
-        run.set(connected=False)
+        run.set(connected=False, synced_at=time.time())  # checked again in an hour
         return
     run = run.set(backend_url=ours.url)
     try:

@@ -50,7 +50,8 @@ def _waits(run: ProjectRun, last: Round | None) -> bool:
     if last is None:
         return False
     if was_cancelled(last):
-        return labels_of_batch(run.tasks, last) < run.options.batch_size
+        enough = labels_of_batch(run.tasks, last) >= run.options.batch_size
+        return not enough and run.tasks.count_open_tasks() > 0 and DAMAGED not in run.events["actions"]
     return last.state == "failed" and 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
 
 
@@ -79,7 +80,7 @@ def _reason_of_state(run: ProjectRun, last: Round | None, changed: str | None) -
         return changed
     if last is not None and last.state == "failed":
         return f"round {last.number} failed, so it is tried again"
-    if last is not None and last.state == "cancelled":
+    if last is not None and last.state == "cancelled" and not was_cancelled(last):
         return f"round {last.number} was cancelled"
     return _reason_of_queue(run, last) if run.options.manage_queue else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
@@ -27,8 +26,9 @@ def with_less_memory(step: str, function: Callable[[ProjectRun], _T], run: Proje
     compute: only one step computes at a time, so a kill is counted for the step that caused it. The size that fitted is
     stored for later rounds. An orderly stop of the worker does not count as a try.
     """
-    served = is_served(run.options.base_model)
-    with nullcontext() if served else run.alone(step):  # a server computes elsewhere and may take long
+    if is_served(run.options.base_model):  # a server computes elsewhere and may take long
+        return function(run)
+    with run.alone(step):
         enough = int(run.fresh().project.halvings.get(step, 0))
         while (tries := run.rounds.begin_try(run.round.number, step)) <= TRIES:
             shrink = enough + tries - 1

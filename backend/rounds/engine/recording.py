@@ -13,6 +13,7 @@ from backend.errors import ModelError
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.out_of_memory import with_less_memory
 from backend.rounds.engine.step_order import Step
+from backend.rounds.events import CANCELLED
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ def cancel(run: ProjectRun, message: str) -> None:
     if run.number is not None and run.round.state == "running":
         labels = run.tasks.count_labeled()  # a person who cancelled has peace until the next batch
         run.rounds.set(run.number, state="cancelled", finished_at=time.time(), error=message, labels=labels)
-        run.tasks.unlearned(run.number)
+        if message == CANCELLED and (back_to := run.round.back_to) is not None:
+            run.store.projects.forget_back_to(run.id, back_to)
+        _unlearn(run)
 
 
 def pause_and_fail(run: ProjectRun, message: str) -> None:
@@ -86,5 +89,12 @@ def fail(run: ProjectRun, message: str) -> None:
     run.store.projects.set(run.id, error=message, synced_at=time.time())
     if run.number is not None:
         run.rounds.set(run.number, state="failed", finished_at=time.time(), error=message)
-        if known is not None and known.adapter != run.version:  # its adapter, which knows them, is not in service
-            run.tasks.unlearned(run.number)
+        _unlearn(run)
+
+
+def _unlearn(run: ProjectRun) -> None:
+    """Count the round's labels as new, unless its adapter, which knows them, is in service."""
+    assert run.number is not None
+    known = run.store.projects.get(run.id)
+    if not run.version or (known is not None and known.adapter != run.version):
+        run.tasks.unlearned(run.number)

@@ -55,7 +55,7 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
             log.warning("project %d does not exist in Label Studio, or the API key's user may not see it", run.id)
         else:
             log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
-        run.set(connected=False)
+        run.set(connected=False, synced_at=time.time())  # checked again in an hour
         return
     if run.project.split is None:
         _skip_used_numbers(run)

@@ -61,3 +61,50 @@ def test_one_that_ended_is_not() -> None:
     with computing.turn("", pytest.fail):
         pass
     assert not gave_up.wait(1.0)
+
+
+def test_who_is_busy_when_its_turn_comes_lets_others_go_first() -> None:
+    computing = Computing()
+    busy, first, second = threading.Event(), threading.Event(), threading.Event()
+    over, done = threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        first.set()
+        busy.wait(30.0)
+
+    def one() -> None:
+        with computing.turn("", meanwhile):
+            done.set()
+
+    def other() -> None:
+        with computing.turn("", second.set):
+            over.set()
+
+    with computing.turn("", pytest.fail):
+        threads = [threading.Thread(target=each) for each in (one, other)]
+        threads[0].start()
+        assert first.wait(30.0)
+        threads[1].start()
+        assert second.wait(30.0)
+    assert over.wait(30.0)
+    assert not done.is_set()
+    busy.set()
+    for thread in threads:
+        thread.join()
+    assert done.is_set()
+
+
+def test_progress_of_others_does_not_count() -> None:
+    gave_up, stop = threading.Event(), threading.Event()
+    computing = Computing(patience=0.5, give_up=gave_up.set)
+
+    def other() -> None:
+        while not stop.wait(0.05):
+            computing.beat()
+
+    thread = threading.Thread(target=other)
+    with computing.turn("", pytest.fail):
+        thread.start()
+        assert gave_up.wait(30.0)
+    stop.set()
+    thread.join()

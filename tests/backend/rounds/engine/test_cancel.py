@@ -157,3 +157,35 @@ def test_after_a_cancelled_round_a_batch_of_labels_starts_the_next(
     assert state(store, project(store))["missing"] == 1
     label(store, 19)
     assert reason(context) == "5 newly labeled tasks"
+
+
+def test_requests_from_before_it_are_cancelled_too(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 2
+    commands.start_round(store, 7)
+    cancel(store)
+    assert store.events.after(7, 0)[1] == {"cancel"}
+
+
+def test_a_cancelled_rollback_is_withdrawn(context: Context, store: Store, tiny_encoder: Path) -> None:
+    started(context, store, tiny_encoder)
+    commands.rollback(store, 7, 1)
+    assert do(context, "decide", actions=["rollback"]) == 2
+    cancel(store)
+    recording.cancel(opened(context, number=2), "a person cancelled it")
+    assert project(store).back_to is None
+
+
+def test_the_last_labels_are_learned_after_a_cancelled_round(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    started(context, store, tiny_encoder, batch_size=50)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 2
+    cancel(store)
+    recording.cancel(opened(context, number=2), "a person cancelled it")
+    label(store, *range(1, 10))
+    store.of(7).rounds.set(1, finished_at=0.0)
+    store.of(7).rounds.set(2, finished_at=0.0)
+    assert reason(context) is None
+    store.of(7).tasks.keep_only(range(1, 10))
+    assert reason(context) == "9 newly labeled tasks, the last ones"

@@ -402,6 +402,8 @@ def test_a_project_that_label_studio_never_knew_is_forgotten(
     project = store.projects.get(7)
     assert project is not None
     assert not project.connected
+    assert due(store, time.time(), 60.0) == []
+    assert len(due(store, time.time() + 3601.0, 60.0)) == 1
     with pytest.raises(CancelledError, match="nothing is kept of it"):  # an hour later
         look()
     assert store.projects.get(7) is None
