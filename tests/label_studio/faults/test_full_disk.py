@@ -30,6 +30,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_training(tiny_encoder: Path, tmp_
     assert "No space left" in ran.stderr or "disk" in ran.stderr, ran.stderr[-3000:]
 
 
+@pytest.mark.faults
 def test_a_disk_that_is_read_only(tmp_path: Path) -> None:
     Store(tmp_path).database.migrate()
     (tmp_path / "state.sqlite3").chmod(0o644)  # as earlier releases left it
