@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from backend.errors import BackendError
@@ -355,3 +356,10 @@ def test_a_snapshot_removes_what_killed_processes_left(tmp_path: Path) -> None:
     (tmp_path / ".state.sqlite3.snapshot.5678").write_text("another process writes it now")
     file.snapshot(older_than=3600.0)
     assert [path.name for path in tmp_path.glob(".*")] == [".state.sqlite3.snapshot.5678"]
+
+
+def test_a_commit_is_on_the_disk(store: Store) -> None:
+    """A power cut cannot be made here; SQLite promises it for this setting (synchronous = 2, FULL)."""
+    with store.database.write() as session:
+        assert session.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
