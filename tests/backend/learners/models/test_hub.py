@@ -134,4 +134,5 @@ def test_what_cannot_be_had_is_refused_in_one_way(hub: Hub, tmp_path: Path) -> N
     hub.away = True
     refusals += load(hub, tmp_path, "org/small")[:1]
     for name, refusal in zip([*names, "org/small"], refusals, strict=True):
-        assert refusal.startswith(f"refused: base model '{name}' is no folder here, and the hub does not provide it (")
+        assert refusal.startswith(f"refused: base model '{name}' cannot be loaded (")
+        assert "it is no folder here, and the hub does not provide it; check the name" in refusal
