@@ -36,9 +36,9 @@ def folder_of(name: str) -> str:
     except Exception as error:  # noqa: BLE001 (the hub's library has used several HTTP libraries)
         # One sentence for all: it reveals not what exists.
         raise ModelError(
-            f"base model '{name}' cannot be loaded ({type(error).__name__}): it is no folder here, and the hub does not "
-            "provide it; check the name, the network, and HF_TOKEN for models that need one; or name a folder, minilm, "
-            "multilingual or smollm2"
+            f"base model '{name}' cannot be loaded ({type(error).__name__}): it is no folder here, and the hub does "
+            "not provide it; check the name, the network, and HF_TOKEN for models that need one; or name a folder, "
+            "minilm, multilingual or smollm2"
         ) from None
 
 
