@@ -14,7 +14,7 @@ import time
 import psutil
 
 from backend.store import Store
-from benchmarks.served import Served, served
+from benchmarks.running import Running, running
 
 _PORT = 9194
 _CONFIG = (
@@ -30,9 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=150)
     count = parser.parse_args().tasks
-    with served(_PORT) as running:
-        project = _project(running, count)
-        worker = next(each for each in psutil.Process(running.backend.pid).children() if each.cmdline()[-1] == "worker")
+    with running(_PORT) as both:
+        project = _project(both, count)
+        worker = next(each for each in psutil.Process(both.backend.pid).children() if each.cmdline()[-1] == "worker")
         time.sleep(10)  # until it has imported its libraries
         before, most, stop = worker.memory_info().rss, [0], threading.Event()
 
@@ -43,8 +43,8 @@ def main() -> None:
         watching = threading.Thread(target=watch)
         watching.start()
         began = time.perf_counter()
-        running.http.post("/api/ml/", json={"url": f"http://localhost:{_PORT}", "project": project}).raise_for_status()
-        rounds = Store(running.folder).of(project).rounds
+        both.http.post("/api/ml/", json={"url": f"http://localhost:{_PORT}", "project": project}).raise_for_status()
+        rounds = Store(both.folder).of(project).rounds
         while not ((first := rounds.get(1)) and first.state != "running"):
             if time.perf_counter() - began > _PATIENCE:
                 raise SystemExit("no queue came")
@@ -58,12 +58,12 @@ def main() -> None:
     )
 
 
-def _project(running: Served, count: int) -> int:
+def _project(both: Running, count: int) -> int:
     values = {"title": "Large", "label_config": _CONFIG}
-    project = int(running.http.post("/api/projects/", json=values).json()["id"])
+    project = int(both.http.post("/api/projects/", json=values).json()["id"])
     for start in range(0, count, _AT_A_TIME):
         tasks = [{"text": f"{number} " + "a parcel " * 110_000} for number in range(start, start + _AT_A_TIME)]
-        running.http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+        both.http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     return project
 
 

@@ -23,7 +23,7 @@ from backend.demo import tickets
 from backend.demo.kinds import KINDS
 from backend.demo.label_studio import Annotator
 from backend.store import Store
-from benchmarks.served import Served, served
+from benchmarks.running import Running, running
 
 _PORT = 9191
 
@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
-    with served(_PORT, LSAL_MIN_STEPS="5000", LSAL_MAX_STEPS="5000") as running:
-        folder = running.folder
-        project_id = _train_for_long(running, Store(folder))
+    with running(_PORT, LSAL_MIN_STEPS="5000", LSAL_MAX_STEPS="5000") as both:
+        folder = both.folder
+        project_id = _train_for_long(both, Store(folder))
         before = _events_ever(folder)
         latencies, failures = _send(project_id, arguments.rate, arguments.seconds)
         still = Store(folder).of(project_id).rounds.get(2)
@@ -51,9 +51,9 @@ def main() -> None:
           f"| {sent - failures - counted} |")  # fmt: skip
 
 
-def _train_for_long(running: Served, store: Store) -> int:
+def _train_for_long(both: Running, store: Store) -> int:
     """Connect a project, label a batch, and return the project's id once training runs."""
-    ls, http = running.label_studio, running.http
+    ls, http = both.label_studio, both.http
     sample = tickets.TICKETS.write(300, seed=1)
     truth = {ticket.text: ticket.topic for ticket in sample}
     project_id = int(
