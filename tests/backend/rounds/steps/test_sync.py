@@ -389,15 +389,19 @@ def test_a_project_from_before_learns_one_leaf_until_it_is_switched(
     assert learned() == {1: ["A", "A / B"], 2: ["A"], 3: ["A", "A / B", "C"]}
 
 
-def test_a_project_that_label_studio_never_knew_is_forgotten(
-    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def is_unknown(there: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_: int) -> Any:
         raise LabelStudioError("it does not exist", 404)
 
     for name in ("project", "backends"):
         monkeypatch.setattr(there, name, unknown)
     monkeypatch.setattr(there, "exists", lambda _: False, raising=False)
+
+
+def test_a_project_that_label_studio_never_knew_is_forgotten(
+    store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_unknown(there, monkeypatch)
     look()
     project = store.projects.get(7)
     assert project is not None
@@ -415,12 +419,7 @@ def test_one_that_it_knew_is_kept(
     there.put(1, "fruit")
     look()
 
-    def unknown(_: int) -> Any:
-        raise LabelStudioError("it does not exist", 404)
-
-    for name in ("project", "backends"):
-        monkeypatch.setattr(there, name, unknown)
-    monkeypatch.setattr(there, "exists", lambda _: False, raising=False)
+    is_unknown(there, monkeypatch)
     look()
     look()
     assert labels(store) == {1: "fruit"}
