@@ -19,6 +19,7 @@ from backend.rounds.engine.workflow import RoundExecutor
 from backend.rounds.events import SETUP
 from backend.store import Store
 from tests.backend.rounds.engine.test_workflow import project, start, there, until  # noqa: F401
+from tests.backend.rounds.memory import Memory
 from tests.backend.rounds.steps.test_react import label, started
 from tests.backend.steps import do, opened, reason
 from tests.backend.web.test_ml import CONFIG
@@ -55,7 +56,9 @@ def other_options(store: Store) -> None:
 )
 def test_a_training_ends_when_its_project_is(
     store: Store,
+    there: Memory,  # noqa: F811
     start: Callable[..., RoundExecutor],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
     end: Callable[[Store], None],
     cause: str,
 ) -> None:
@@ -67,6 +70,8 @@ def test_a_training_ends_when_its_project_is(
         return store.of(7).rounds.get(1)
 
     until(lambda: first() is not None and first().progress is not None)
+    if end is disconnect:  # else the next sync connects it again
+        monkeypatch.setattr(there, "backends", lambda project_id: [])
     end(store)
     until(lambda: first().state == "cancelled")
     assert cause in first().error
