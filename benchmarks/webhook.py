@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
-    with running(_PORT, LSAL_MIN_STEPS="5000", LSAL_MAX_STEPS="5000") as both:
+    with running(_PORT, LSAL_MIN_STEPS="20000", LSAL_MAX_STEPS="20000", LSAL_CLASS_NAMES="false") as both:
         folder = both.folder
         project_id = _train_for_long(both, Store(folder))
         before = _events_ever(folder)
