@@ -1,10 +1,13 @@
-"""Stopping rule: a lower confidence bound of the score that stays valid under repeated checks.
+"""Confidence bounds of a score that stay valid under repetition: its interval, and the stopping rule.
 
-Each check can be wrong, and with enough checks one passes by chance. So the total risk of stopping too early is spent
-over the checks (alpha spending: Lan & DeMets, Biometrika 1983); for correct-or-wrong labels each check is exact
-(Clopper & Pearson, Biometrika 1934). The levels of all checks sum to at most the total risk, so that it holds under any
-dependence between the models (Boole's inequality), also where a model stays just below its target for ever. Assumption:
-held-out labels take no part in choosing or training the models.
+Interval: a model is measured again when held-out labels were added. All intervals of one model share the risk, so that
+together they contain the truth with 95 % probability. The first, mostly the only one, gets most of the risk.
+
+Stopping rule: each check can be wrong, and with enough checks one passes by chance. So the total risk of stopping too
+early is spent over the checks (alpha spending: Lan & DeMets, Biometrika 1983); for correct-or-wrong labels each check
+is exact (Clopper & Pearson, Biometrika 1934). The levels of all checks sum to at most the total risk, so that it holds
+under any dependence between the models (Boole's inequality), also where a model stays just below its target for ever.
+Assumption: held-out labels take no part in choosing or training the models.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ _GROWTH = 1.25  # factor of held-out labels between checks, since each check spe
 _MOST = 1000  # held-out labels that few projects exceed: the risk is spent evenly up to 90 % of them
 _TAIL = 0.1  # fraction of the risk for the checks after that
 _Z = 1.96  # normal quantile of a 95 % interval
+_RISK_OF_INTERVAL = 0.05
+_FIRST_SHARE = 0.7  # of that risk, for the first measurement of a model
+_NEXT = 1 - _FIRST_SHARE  # factor of each further one; all sum to 1
 
 
 def due(labels: int, last: int) -> bool:
@@ -45,6 +51,23 @@ def lower_end(score: float, labels: float, risk: float) -> float:
     """
     right = score * labels
     return float(betaincinv(right, labels - right + 1, risk)) if right > 0 else 0.0
+
+
+def interval(score: float, labels: float, measurement: int = 1, skipped: float = 0.0) -> tuple[float, float]:
+    """95 % interval of a proportion. labels: as in `lower_end`.
+
+    measurement: 1 for a new model, 2 for the same model with more labels, and so on. Exact each time, and by Boole's
+    inequality over all of them. skipped: share of the held-out tasks that annotators skipped; they count as wrong in
+    the lower end, since nobody knows.
+    """
+    risk = _RISK_OF_INTERVAL * _FIRST_SHARE * _NEXT ** (measurement - 1) / 2
+    wrong = lower_end(1 - score, labels, risk)
+    return with_skipped(score, labels, risk, skipped), 1 - wrong
+
+
+def with_skipped(score: float, labels: float, risk: float, skipped: float) -> float:
+    """`lower_end` if the model is wrong on every task that annotators skipped. skipped: their share."""
+    return lower_end(score * (1 - skipped), labels / (1 - skipped), risk)
 
 
 def equivalent(score: float, deviation: float, low: float, labels: int) -> float:

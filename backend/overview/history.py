@@ -8,18 +8,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.labelstudio.predictions import adapter_version
+from backend.overview.quality import Score, score_of
 from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.sql.models import Project, Round
 
 Progress = Literal["running", "done", "failed", "cancelled"]
-
-
-class RoundScore(TypedDict):
-    """The held-out score of one control."""
-
-    metric: str
-    score: float
 
 
 class RoundState(TypedDict):
@@ -38,7 +32,7 @@ class RoundState(TypedDict):
     why: Annotated[str | None, Field(description="How `auto` divided the queue among strategies")]
     adapter: Annotated[str | None, Field(description="Version in service after the round. Null unless it is done")]
     queue: int | None
-    scores: Annotated[dict[str, RoundScore], Field(description="By control. Empty unless the round is done")]
+    scores: Annotated[dict[str, Score], Field(description="By control. Empty unless the round is done")]
 
 
 class AdapterState(TypedDict):
@@ -91,5 +85,5 @@ def _row(each: Round) -> RoundState:
         "why": (each.choosing or {}).get("why"),
         "adapter": adapter_version(each.project_id, each.adapter) if done else None,
         "queue": each.queue,
-        "scores": {name: {"metric": found["metric"], "score": found["score"]} for name, found in controls.items()},
+        "scores": {name: score_of(found) for name, found in controls.items()},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
@@ -11,6 +12,16 @@ from backend.rounds.context import options_of, spec_of
 from backend.rounds.quality.goals import goals_of
 from backend.store import Store
 from backend.store.sql.models import Project
+
+
+class Score(TypedDict):
+    """The held-out score of one control."""
+
+    metric: str
+    score: float
+    low: Annotated[float, Field(description="Lower end of the 95 % interval")]
+    high: Annotated[float, Field(description="Upper end of the 95 % interval")]
+    labels: Annotated[int, Field(description="Held-out labels")]
 
 
 class Point(TypedDict):
@@ -23,6 +34,10 @@ class Point(TypedDict):
     score: float
     low: Annotated[float, Field(description="Lower end of the 95 % interval")]
     high: Annotated[float, Field(description="Upper end of the 95 % interval")]
+    effective: Annotated[
+        float | None,
+        Field(description="Held-out labels that are as precise without the model's confidences. Null: not known"),
+    ]
 
 
 class Former(TypedDict):
@@ -62,6 +77,17 @@ class Quality(TypedDict):
     reached: Annotated[bool, Field(description="Whether every target is surely reached")]
 
 
+def score_of(found: Mapping[str, Any]) -> Score:
+    """The score of one control of a round's evaluation."""
+    return {
+        "metric": found["metric"],
+        "score": found["score"],
+        "low": found["low"],
+        "high": found["high"],
+        "labels": found["labels"],
+    }
+
+
 def quality(store: Store, project: Project) -> Quality:
     """By control: `points` of the curve (oldest first), `target`, `sure` and `saved`.
 
@@ -90,6 +116,7 @@ def quality(store: Store, project: Project) -> Quality:
                 "score": found["score"],
                 "low": found["low"],
                 "high": found["high"],
+                "effective": found.get("effective"),
             }
             last = control["points"][-1] if control["points"] else point
             if last["metric"] != point["metric"]:

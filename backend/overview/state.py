@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.options import ProjectOptions
+from backend.overview.quality import Score, score_of
 from backend.rounds.batch import labels_of_batch
 from backend.rounds.context import chooses_encoder, options_of
 from backend.rounds.quality.stopping import stopped_by
@@ -18,7 +19,7 @@ from backend.store import Store
 from backend.store.sql.models import Project, Round
 from backend.store.workers import SILENT
 
-_COMPUTING = ("train", "evaluate", "score", "select", "judge")  # steps of which one runs at a time
+_COMPUTING = ("train", "score", "evaluate", "select", "judge")  # steps of which one runs at a time
 _CURRENT = 10.0  # seconds since a computation last reported
 _TOO_EARLY = 2.0  # seconds of work before the remaining time is estimated
 
@@ -40,16 +41,6 @@ class State(TypedDict):
     missing: NotRequired[Annotated[int, Field(description="Labels until the next round")]]
     published_at: NotRequired[Annotated[float | None, Field(description="When the queue in force was published")]]
     why: NotRequired[Annotated[str, Field(description="Why labeling may stop")]]
-
-
-class Score(TypedDict):
-    """The held-out score of one control."""
-
-    metric: str
-    score: float
-    low: Annotated[float, Field(description="Lower end of the 95 % interval")]
-    high: Annotated[float, Field(description="Upper end of the 95 % interval")]
-    labels: Annotated[int, Field(description="Held-out labels")]
 
 
 class Summary(TypedDict):
@@ -183,16 +174,7 @@ def summary(store: Store, project: Project) -> Summary:
         "round": project.round,
         "labels": store.of(project.id).tasks.count_labeled(),
         "tasks": store.of(project.id).tasks.count(),
-        "scores": {
-            control: {
-                "metric": found["metric"],
-                "score": found["score"],
-                "low": found["low"],
-                "high": found["high"],
-                "labels": found["labels"],
-            }
-            for control, found in evaluation.get("controls", {}).items()
-        },
+        "scores": {control: score_of(found) for control, found in evaluation.get("controls", {}).items()},
     }
 
 

@@ -64,8 +64,8 @@ BEFORE = (
 )
 ROUND = (
     Step(name="train", run=train, result="version", shrinks_batches=True, cancellable=True),
-    Step(name="evaluate", run=evaluate, shrinks_batches=True, cancellable=True),
     Step(name="score", run=score, shrinks_batches=True, cancellable=True),
+    Step(name="evaluate", run=evaluate, shrinks_batches=True, cancellable=True),
     Step(name="serve", run=serve, recorded=False),
     Step(name="select", run=select.select, result="queue", shrinks_batches=True, applies=select.applies),
     Step(name="publish", run=publish.publish, retries=True, applies=publish.applies),

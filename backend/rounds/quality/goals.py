@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.evaluation.bounds import due, equivalent, level, lower_end, upper_end
+from backend.evaluation.bounds import due, equivalent, level, upper_end, with_skipped
 from backend.options import ProjectOptions
 from backend.store.sql.models import Round
 from backend.targets import Target
@@ -57,7 +57,9 @@ def check(
     if not due(labels, known["looked"]):
         return known
     share = level(labels, known["looked"], options.target_risk)
-    found = {name: _sure(controls[name], target, goals[name], share) for name, target in _named(goals, targets)}
+    skipped = (this.evaluation or {}).get("skipped", 0)
+    found = {name: _sure(controls[name], target, goals[name], share, skipped / (controls[name]["labels"] + skipped))
+             for name, target in _named(goals, targets)}  # fmt: skip
     return known | {"looked": labels, "found": found, "reached": all(each["reached"] for each in found.values())}
 
 
@@ -77,9 +79,10 @@ def _range(target: Target) -> float | None:
     return None if target.low is None or target.high is None or target.high <= target.low else target.high - target.low
 
 
-def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float) -> dict[str, Any]:
+def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float, skipped: float) -> dict[str, Any]:
+    """skipped: share of the held-out tasks that annotators skipped."""
     if measured["metric"] != "mae":
-        sure = lower_end(measured["score"], equivalent_labels(measured), risk)
+        sure = with_skipped(measured["score"], equivalent_labels(measured), risk, skipped)
         return {"sure": sure, "reached": sure >= goal}
     most = _range(target)
     if most is None:
@@ -87,13 +90,13 @@ def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float)
     else:  # an error between 0 and the range is a score between 1 and 0
         turned = {"score": "score", "low": "high", "high": "low"}
         good = {name: 1 - measured[other] / most for name, other in turned.items()}
-        sure = most * (1 - lower_end(good["score"], equivalent_labels({**measured, **good}), risk))
+        sure = most * (1 - with_skipped(good["score"], equivalent_labels({**measured, **good}), risk, skipped))
     return {"sure": sure, "reached": sure <= goal}
 
 
 def equivalent_labels(measured: Mapping[str, Any]) -> float:
-    """The equivalent number of right-or-wrong labels: their own number where each is right or wrong."""
+    """The equivalent number of right-or-wrong labels."""
     if "correct" in measured:
-        return float(measured["labels"])
+        return float(measured.get("effective", measured["labels"]))  # earlier releases knew labels alone
     deviation = (measured["high"] - measured["low"]) / _DEVIATIONS
     return equivalent(measured["score"], deviation, measured["low"], measured["labels"])

@@ -20,7 +20,7 @@ from backend.rounds.embeddings import embeddings
 from backend.rounds.quality.stability import STOP_SET
 from backend.rounds.reach import within_reach
 from backend.store.files.shards import ROWS, Shards
-from backend.store.texts import LabeledText, Listed
+from backend.store.texts import LabeledText, Listed, held_out_order
 from backend.targets import Target, offered
 
 SCORED = 4000  # candidates that the adapter scores, without the option `shortlist`
@@ -45,12 +45,13 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
         places = distinct[_chosen(run, targets, vectors, candidates.digests[distinct], labeled[-_MOST:], size)]
         enough = options.published
     if missing := max(0, enough - len(places)):  # few neighbours, or many copies of one text
-        others = np.setdiff1d(np.arange(len(candidates.ids)), places)
-        drawn = np.random.default_rng([options.seed, run.id]).permutation(others)[:missing]
-        places = np.concatenate([places, drawn])
-    audit = tasks.listed_waiting(audit=True)
-    known = np.array([(e.id, e.digest) for e in labeled], np.int64).reshape(-1, 2).T
-    parts = [column[places] for column in candidates], known, [column[:STOP_SET] for column in audit]
+        left = np.setdiff1d(np.arange(len(candidates.ids)), places)
+        places = np.concatenate([places, np.random.default_rng([options.seed, run.id]).permutation(left)[:missing]])
+    others = [*labeled, *tasks.labeled(audit=True)]
+    known = np.array([(e.id, e.digest) for e in others], np.int64).reshape(-1, 2).T
+    held_out = tasks.listed_waiting(audit=True)
+    drawn = np.isin(held_out.ids, held_out_order(held_out.ids.tolist(), options.seed)[:STOP_SET])
+    parts = [column[places] for column in candidates], known, [column[drawn] for column in held_out]
     return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 

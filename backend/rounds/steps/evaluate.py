@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.calibration import (
-    best_temperature,
     calibration_error,
     error_by_chance,
     reliability,
     tempered,
     two_sided,
 )
-from backend.evaluation.measures import best_threshold, measure
+from backend.evaluation.measures import measure
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
 from backend.learners.base import Arrays, Learner
+from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun
+from backend.rounds.quality.accuracy import accuracy
 from backend.rounds.quality.control_arm import control_arm
+from backend.rounds.quality.tuning import ENOUGH, cross_tuned, present, tuned
 from backend.rounds.quality.unbiased_risk import unbiased_accuracy
 from backend.store.texts import LabeledText
 from backend.targets import Target, offered
 
-_ENOUGH = 20  # held-out texts to tune on; with fewer, thresholds and temperatures keep their defaults
 _WITH_CONFIDENCE = ("classification", "multilabel", "pairwise")
 Array = NDArray[Any]
 
@@ -55,34 +55,51 @@ def _evaluation(run: ProjectRun) -> dict[str, Any] | None:
     examples = [*held_out, *truths]
     if not examples:
         return None
-    learner = load(run, run.version)
-    try:
-        outputs = learner.predict([example.text for example in examples])
-        likelihoods = {t.name: _nll(learner, t, held_out or truths) for t in targets if t.kind == "generation"}
-    finally:
-        learner.unload()
+    outputs, likelihoods = _outputs(run, targets, examples, held_out or truths)
+    skipped = tasks.count_skipped(audit=True)
     controls = {control.name: control for control in run.spec.controls}
-    found, tuned = {}, []
+    found, learned_now = {}, []
     for target in targets:
         ours, theirs = _rows(target, held_out), [len(held_out) + row for row in _rows(target, truths)]
         if run.options.audit_share == 0.0 and not ours:
             ours, theirs = theirs, []  # otherwise held-out labels will follow, and ground truth is a biased sample
         control = controls.get(target.name)
         if ours and control is not None and control.target.kind == target.kind:
-            target, measured = _measured(control, target, outputs, examples, ours)
+            target, measured, right = _measured(control, target, outputs, examples, ours)
             measured |= likelihoods.get(target.name, {})
+            if "correct" in measured:
+                measured |= accuracy(run, target, right, outputs[f"{target.name}/probs"][ours], skipped)
             if theirs:
                 measured["ground_truth"], _, _ = _score(control, [target] * len(theirs), outputs, examples, theirs)
             if (saved := control_arm(run, target)) is not None:
                 measured["control_arm"] = saved
             found[target.name] = measured
-        tuned.append(target)
+        learned_now.append(target)
     for name, of_name in unbiased_accuracy(run).items():
         if name in found:
             found[name]["corrected"] = of_name
-    run.rounds.set_targets(run.version, [target.as_json() for target in tuned])
-    skipped = tasks.count_skipped(audit=True)
+    run.rounds.set_targets(run.version, [target.as_json() for target in learned_now])
     return {"labels": len(held_out or truths), "skipped": skipped, "controls": found} if found else None
+
+
+def _outputs(
+    run: ProjectRun, targets: Sequence[Target], examples: Sequence[LabeledText], measured: Sequence[LabeledText]
+) -> tuple[Arrays, dict[str, dict[str, float]]]:
+    """The adapter's outputs for each example, mostly as the scores have them, and by target the likelihood of answers.
+
+    measured: the examples with these answers.
+    """
+    there, outputs = run.scores.found(output_names(targets), np.array([each.digest for each in examples]))
+    answers = [target for target in targets if target.kind == "generation"]
+    if there.all() and not answers:
+        return outputs, {}
+    learner = load(run, run.version)
+    try:
+        if not there.all():
+            outputs = learner.predict([example.text for example in examples])
+        return outputs, {target.name: _nll(learner, target, measured) for target in answers}
+    finally:
+        learner.unload()
 
 
 def _rows(target: Target, examples: Sequence[LabeledText]) -> list[int]:
@@ -97,20 +114,20 @@ def _nll(learner: Learner, target: Target, held_out: Sequence[LabeledText]) -> d
 
 def _measured(
     control: Control, target: Target, outputs: Arrays, held_out: Sequence[LabeledText], rows: Sequence[int]
-) -> tuple[Target, dict[str, Any]]:
-    """The target with its threshold and temperature tuned, and its score."""
+) -> tuple[Target, dict[str, Any], NDArray[np.bool_]]:
+    """The target with its threshold and temperature tuned, its score, and which predictions are right: (N,)."""
     truth = [held_out[row].values[target.name] for row in rows]
     of_rows = [target] * len(rows)
     probs = outputs.get(f"{target.name}/probs", np.empty(0))[list(rows)] if target.kind in _WITH_CONFIDENCE else None
-    if probs is not None and len(rows) >= _ENOUGH:
-        of_rows = _cross_tuned(target, probs, truth)
-        target = _tuned(target, probs, truth)
+    if probs is not None and len(rows) >= ENOUGH:
+        of_rows = cross_tuned(target, probs, truth)
+        target = tuned(target, probs, truth)
     found, sure, right = _score(control, of_rows, outputs, held_out, rows)
     if target.kind == "multilabel" and probs is not None:
         found |= _reliability(*_decisions(of_rows, probs, truth))
     elif probs is not None:
         found |= _reliability(sure, right)
-    return target, found
+    return target, found, right
 
 
 def _score(
@@ -128,35 +145,12 @@ def _score(
     return measure(of_rows[0].kind, truth, [value for value, _ in predicted]), sure, right
 
 
-def _tuned(target: Target, probs: Array, truth: Sequence[Any]) -> Target:
-    """The target with the threshold or temperature that fits these held-out labels best. probs: (N, C)."""
-    if target.kind != "multilabel":
-        classes = np.array([target.classes.index(value) for value in truth])
-        return replace(target, temperature=best_temperature(probs, classes))
-    present = _present(target, truth)
-    temperature = best_temperature(two_sided(probs).reshape(-1, 2), (~present).ravel().astype(np.int64))
-    return replace(target, threshold=best_threshold(probs, present), temperature=temperature)
-
-
-def _cross_tuned(target: Target, probs: Array, truth: Sequence[Any]) -> list[Target]:
-    """The target for each text, tuned on the other half of the texts, so that no text is scored with its own tuning."""
-    halves = [
-        _tuned(target, probs[1 - first :: 2], [truth[row] for row in range(1 - first, len(truth), 2)])
-        for first in (0, 1)
-    ]
-    return [halves[row % 2] for row in range(len(truth))]
-
-
-def _present(target: Target, truth: Sequence[Any]) -> NDArray[np.bool_]:
-    return np.array([[name in value for name in target.classes] for value in truth])
-
-
 def _decisions(of_rows: Sequence[Target], probs: Array, truth: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
     """The confidence that each label of each text is present or absent, and whether that is right: (N · C,) each."""
     thresholds = np.array([[target.threshold] for target in of_rows])
     sure = np.stack([tempered(two_sided(row), target.temperature) for row, target in zip(probs, of_rows, strict=True)])
     shown = probs >= thresholds
-    return np.where(shown, sure[..., 0], sure[..., 1]).ravel(), (shown == _present(of_rows[0], truth)).ravel()
+    return np.where(shown, sure[..., 0], sure[..., 1]).ravel(), (shown == present(of_rows[0], truth)).ravel()
 
 
 def _reliability(confidence: Array, correct: NDArray[np.bool_]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from backend.web.dashboard.language import Language
 
 Chart = dict[str, Any]
 
-_STEPS = ("sync", "train", "evaluate", "score", "select", "publish", "judge")
+_STEPS = ("sync", "train", "score", "evaluate", "select", "publish", "judge")
 
 
 def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:

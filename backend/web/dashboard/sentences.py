@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from backend.learners.models.languages import UNKNOWN
-from backend.overview.quality import Forecast
+from backend.overview.quality import Forecast, Point
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State
 from backend.overview.unlearned import WithoutText
 from backend.web.dashboard.language import Language
 
+ENOUGH = 20  # held-out labels from which on a score is shown beside its interval
+_MORE = 10  # held-out labels
+_WORTH = 1.05  # factor of held-out labels
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
 _NEW = 0.9  # share of the candidates that are closer to a labeled text
 _DENSE = 0.75  # share of the candidates that have fewer similar texts
@@ -153,6 +156,24 @@ def base_model(found: BaseModel, t: Language) -> str:
         error=t.number(100 * found["error"], 1),
     )  # fmt: skip
     return t.gettext("%(first)s; %(second)s", first=sentence, second=better)
+
+
+def worth(point: Point, t: Language) -> str | None:
+    """What the model's confidences add to the held-out labels; None if next to nothing."""
+    held_out, effective = point["held_out"], point["effective"]
+    if effective is None or effective < _WORTH * held_out:
+        return None
+    return t.gettext("as precise as %(n)s without the model's confidences", n=t.number(round(effective)))
+
+
+def more(point: Point, t: Language) -> str:
+    """By how much further held-out labels narrow the interval: its width falls with the root of their number."""
+    width, held_out = point["high"] - point["low"], point["held_out"]
+    then = width * (held_out / (held_out + _MORE)) ** 0.5
+    return t.gettext(
+        "%(n)s more narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE), now=t.number(width, 2),
+        then=t.number(then, 2),
+    )  # fmt: skip
 
 
 def saved(control_arm: dict[str, Any] | None, t: Language) -> str:

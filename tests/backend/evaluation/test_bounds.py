@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from backend.evaluation.bounds import FIRST, RISK, due, equivalent, level, lower_end, upper_end
+from backend.evaluation.bounds import FIRST, RISK, due, equivalent, interval, level, lower_end, upper_end
 from backend.evaluation.measures import wilson
 
 
@@ -63,3 +63,29 @@ def test_other_scores_are_worth_what_their_spread_tells() -> None:
     assert equivalent(1.0, 0.0, 1.0, 30) == 30
     assert lower_end(0.0, 50, 0.01) == 0.0
     assert upper_end(0.5, 0.1, 0.025) == pytest.approx(0.5 + 1.96 * 0.1, abs=1e-3)
+
+
+def test_looks_at_one_model_share_the_risk_of_its_interval() -> None:
+    """Exact probabilities that a first look misses the truth, and in the worst case a second, third and so on."""
+    counts = np.arange(41)
+    for truth in (0.5, 0.8, 0.95):
+        missed = 0.0
+        for look in range(1, 8):
+            ends = [interval(count / 40, 40, look) for count in counts]
+            wrong = np.array([not low <= truth <= high for low, high in ends])
+            missed += binom.pmf(counts[wrong], 40, truth).sum()
+        assert missed <= 0.05
+
+
+def test_a_first_look_costs_little_more_than_the_usual_interval() -> None:
+    low, high = interval(0.8, 200)
+    usual_low, usual_high = wilson(160, 200)
+    assert 1.0 < (high - low) / (usual_high - usual_low) < 1.15
+
+
+@given(st.integers(1, 100), st.integers(0, 50))
+def test_skipped_tasks_count_as_wrong_in_the_lower_end_only(labels: int, skipped: int) -> None:
+    right = labels // 2
+    low, high = interval(right / labels, labels, skipped=skipped / (labels + skipped))
+    assert low == pytest.approx(interval(right / (labels + skipped), labels + skipped)[0], abs=1e-9)
+    assert high == interval(right / labels, labels)[1]

@@ -107,7 +107,7 @@ def test_a_pause_between_two_steps_cancels_the_next(context: Context, store: Sto
     started(context, store, tiny_encoder)
     assert do(context, "decide", actions=["START_TRAINING"]) == 2
     pause(store)
-    for step in ("train", "evaluate", "score"):
+    for step in ("train", "score", "evaluate"):
         with pytest.raises(CancelledError, match="was paused"):
             do(context, step, 2)
 

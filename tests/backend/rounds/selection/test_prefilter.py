@@ -43,7 +43,7 @@ def test_the_adapter_reads_its_share_and_no_more(
     monkeypatch.setattr(LoraLearner, "score", watched)
     fill(store, tiny_encoder, count=200, labeled=20, shortlist=0.25, shortlist_by=by, max_steps=12, min_steps=12)
     waiting, labeled = store.of(7).tasks.listed_waiting(audit=False), store.of(7).tasks.labeled(audit=False)
-    held_out = {task.text for task in store.of(7).tasks.waiting(audit=True)}
+    held_out = {task.text for task in (*store.of(7).tasks.waiting(audit=True), *store.of(7).tasks.labeled(audit=True))}
     version = run(context, 1)
     on_it = _on_the_list(store, version)
     size = int(np.ceil(0.25 * len(waiting.ids)))

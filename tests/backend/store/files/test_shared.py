@@ -277,8 +277,8 @@ def test_a_round_goes_on_at_another_host(stores: tuple[Store, Store], tiny_encod
     fill(here.store, tiny_encoder, labeled=12, strategy="badge", max_steps=12, min_steps=12)
     assert do(here, "decide", actions=["START_TRAINING"]) == 1
     version = do(here, "train", 1)
-    do(here, "score", 1, version)
-    do(there, "evaluate", 1, version)
+    do(there, "score", 1, version)
+    do(here, "evaluate", 1, version)
     do(there, "serve", 1, version)
     do(there, "select", 1, version)
     do(there, "judge", 1, version)
