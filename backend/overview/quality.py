@@ -75,6 +75,7 @@ class Quality(TypedDict):
     forecast: Annotated[Forecast | None, Field(description="Null: unknown, no target, or reached")]
     settled: Annotated[bool | None, Field(description="Whether predictions stopped changing. Null: unknown")]
     reached: Annotated[bool, Field(description="Whether every target is surely reached")]
+    held_out_left: Annotated[int, Field(description="Held-out tasks that can still be labeled")]
 
 
 def score_of(found: Mapping[str, Any]) -> Score:
@@ -134,4 +135,5 @@ def quality(store: Store, project: Project) -> Quality:
         "reached": bool(check.get("reached")),
         "forecast": stopping.get("forecast"),
         "settled": stopping.get("settled"),
+        "held_out_left": store.of(project.id).tasks.count_waiting(audit=True),
     }

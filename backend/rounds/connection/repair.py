@@ -10,6 +10,7 @@ from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio.api import webhook_registration
 from backend.labelstudio.api.client import UNCERTAINTY_SAMPLING, Client
 from backend.labelstudio.api.responses import ConnectedBackend
+from backend.labelstudio.predictions import parse_version
 from backend.rounds.context import ProjectRun
 from backend.store import Store
 from backend.store.sql.models import Project, PublishedQueue
@@ -75,7 +76,22 @@ def reconnect(run: ProjectRun) -> None:
         return
     if there:
         log.warning("project %d: connected in Label Studio again", run.id)
-        run.set(connected=True, webhook_ready=False, task_mark=0, reread=True, split=None)
+        run.set(connected=True, webhook_ready=False, task_mark=0, reread=True)
+
+
+def skip_used_numbers(run: ProjectRun) -> None:
+    """Continue the version numbers of a backend whose state was lost, so that no name is used twice.
+
+    Queues found by this are recorded as ours, to be deleted when the next one is published.
+    """
+    found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
+    used = {name: numbers for name, numbers in found.items() if numbers is not None}
+    if used:
+        adapters, queues = zip(*used.values(), strict=True)
+        run.store.projects.set(run.id, adapter_floor=max(adapters), queue=max(queues))
+    for name, (_, queue) in used.items():
+        if queue:
+            run.store.projects.add_published(run.id, queue, name)
 
 
 def secret_of(store: Store, project_id: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from backend.evaluation.forecast import Plan, Point, forecast
 from backend.rounds.context import ProjectRun
-from backend.rounds.quality.goals import NEAR, equivalent_labels
+from backend.rounds.quality.goals import equivalent_labels
+from backend.rounds.quality.held_out import queue_share
 from backend.store.sql.models import Round
 
 
@@ -23,7 +24,7 @@ def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, A
     for name, goal in test["goals"].items():
         points = _points(run, name, rounds)
         plan = Plan(goal, test["risk"], test["looked"], options.batch_size,
-                    options.audit_share, max(NEAR, options.audit_share), *left)  # fmt: skip
+                    queue_share(options), queue_share(options, near=True), *left)  # fmt: skip
         if points is None or (found := forecast(points, plan)) is None:
             return None
         forecasts.append(found)

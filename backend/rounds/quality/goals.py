@@ -10,7 +10,6 @@ from backend.options import ProjectOptions
 from backend.store.sql.models import Round
 from backend.targets import Target
 
-NEAR = 0.5  # share of held-out tasks in the queue while a target seems reached and is not certain
 _DEVIATIONS = 2 * 1.96  # width of a 95 % interval in standard deviations
 _UNBOUNDED = 100  # held-out numbers without a known range that the normal approximation of their mean error needs
 

@@ -17,7 +17,8 @@ from backend.rounds.adapters import learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embeddings
 from backend.rounds.outputs import vectors
-from backend.rounds.quality.goals import NEAR, goals_of, near
+from backend.rounds.quality.goals import goals_of, near
+from backend.rounds.quality.held_out import queue_share
 from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
@@ -93,10 +94,8 @@ def _places(strategy: Strategy, candidates: Listed, selection: Selection, *, of_
 
 def _audit_share(run: ProjectRun, this: Round) -> float:
     """The share of held-out tasks in the queue: larger while a target seems reached and is not yet certain."""
-    share = run.options.audit_share
-    if share and stopped_by(run.project, run.options) is None:
-        share = max(share, NEAR if near(goals_of(run.options, run.spec.targets), this.evaluation) else 0.0)
-    return share
+    unsure = stopped_by(run.project, run.options) is None
+    return queue_share(run.options, near=unsure and near(goals_of(run.options, run.spec.targets), this.evaluation))
 
 
 def _audit_places(options: ProjectOptions, share: float, candidates: int) -> int:

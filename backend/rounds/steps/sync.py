@@ -11,10 +11,10 @@ from backend.errors import CancelledError, LabelStudioError, UnsupportedConfigEr
 from backend.labelstudio.annotations import ReadAnnotation, combined, read
 from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.label_config.inputs import fields_of, text_of
-from backend.labelstudio.predictions import parse_version
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun, parsed
+from backend.rounds.quality import held_out
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store.projects import READ_BY, is_confirmed
 
@@ -57,9 +57,9 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
             log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
         run.set(connected=False, synced_at=time.time())  # checked again in an hour
         return
-    if run.project.split is None:
-        _skip_used_numbers(run)
-    _hold_out(run)
+    if not run.project.webhook_ready and not run.project.task_mark:  # connected just now
+        repair.skip_used_numbers(run)
+    run = held_out.assign(run)
     if check_connection or not run.project.webhook_ready:
         repair.repair(run)
         run = run.fresh()
@@ -124,29 +124,6 @@ def _follow_config(run: ProjectRun) -> ProjectRun:
     return run.set(**values)
 
 
-def _skip_used_numbers(run: ProjectRun) -> None:
-    """On the first sync: continue the version numbers of a backend whose state was lost, so that no name is used twice.
-
-    Queues found by this are recorded as ours, to be deleted when the next one is published.
-    """
-    found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
-    used = {name: numbers for name, numbers in found.items() if numbers is not None}
-    if used:
-        adapters, queues = zip(*used.values(), strict=True)
-        run.store.projects.set(run.id, adapter_floor=max(adapters), queue=max(queues))
-    for name, (_, queue) in used.items():
-        if queue:
-            run.store.projects.add_published(run.id, queue, name)
-
-
-def _hold_out(run: ProjectRun) -> None:
-    """Assign the held-out tasks again if the options that define them changed."""
-    split = f"{run.options.seed}:{run.options.audit_share}"
-    if run.project.split not in (None, split):
-        run.tasks.assign_audit(seed=run.options.seed, share=run.options.audit_share)
-    run.store.projects.set(run.id, split=split)
-
-
 def _add_new(run: ProjectRun) -> list[str]:
     """Add tasks with numbers above the mark, page by page. Returns the latest change time of each page."""
     seen = []
@@ -200,7 +177,7 @@ def _warn_of_unusable(run: ProjectRun, parsed: Mapping[int, Sequence[ReadAnnotat
 def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> dict[int, str]:
     """Store the texts of tasks; returns them."""
     texts = {task.id: text_of(task.data, run.spec) for task in page}
-    run.tasks.put_texts(texts.items(), seed=run.options.seed, audit_share=run.options.audit_share)
+    run.tasks.put_texts(texts.items(), seed=run.options.seed, audit_share=held_out.held_out_share(run))
     lacking = next((task for task in page if not texts[task.id]), None)
     if lacking is not None and run.fresh().project.unread is None:
         run.store.projects.set(run.id, unread={"task": lacking.id, "fields": fields_of(lacking.data)})

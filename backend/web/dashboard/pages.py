@@ -128,9 +128,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "done": sentences.done(request.args.get("done", ""), t),
         "measured": measured,
         "curves": {name: charts.curve(each, ahead, t) for name, each in measured["controls"].items()},
-        "forecast": sentences.forecast(
-            measured["forecast"], asked=options.target is not None, reached=measured["reached"], t=t
-        ),
+        "forecast": sentences.forecast(measured, asked=options.target is not None, t=t),
         "queue": queue.queue(store, project, _TASKS),
         "classes": {name: (each, charts.bars(each, t)) for name, each in counts.items()},
         "rounds": rounds,

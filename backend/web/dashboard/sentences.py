@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.learners.models.languages import UNKNOWN
-from backend.overview.quality import Forecast, Point
+from backend.overview.quality import Point, Quality
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State
 from backend.overview.unlearned import WithoutText
@@ -196,12 +196,18 @@ def saved(control_arm: dict[str, Any] | None, t: Language) -> str:
     )  # fmt: skip
 
 
-def forecast(found: Forecast | None, *, asked: bool, reached: bool, t: Language) -> str:
+def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
     """How many labels are still needed for the target."""
+    found = measured["forecast"]
     if not asked:
         return t.gettext("No target is set")
-    if reached:
+    if measured["reached"]:
         return t.gettext("The target is reached, statistically confirmed")
+    if not measured["held_out_left"]:
+        return t.gettext(
+            "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
+            "more"
+        )
     if found is None:
         return t.gettext("Labels still needed: not yet known")
     if found["high"] is None:

@@ -1,0 +1,58 @@
+"""What the pages claim about the model's quality, and what they leave out while little is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from backend.overview.quality import Point, Quality
+from backend.store import Store
+from backend.web.dashboard import sentences
+from backend.web.dashboard.language import Language
+from tests.backend.web.dashboard.test_pages import client, page  # noqa: F401
+
+ENGLISH = Language("en")
+
+
+def point(held_out: int, effective: float | None = None) -> Point:
+    return {"round": 1, "labels": 200, "held_out": held_out, "metric": "accuracy", "score": 0.7, "low": 0.5,
+            "high": 0.9, "effective": effective}  # fmt: skip
+
+
+def measured(**values: Any) -> Quality:
+    empty: Quality = {"controls": {}, "forecast": None, "settled": None, "reached": False, "held_out_left": 10}
+    return empty | values  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("held_out", "shown"), [(19, "between 0.50 and 0.90"), (20, "0.700")])
+def test_a_score_of_few_held_out_labels_is_a_range(
+    client: FlaskClient, played: Store, held_out: int, shown: str  # noqa: F811
+) -> None:  # fmt: skip
+    last = max(each.number for each in played.of(7).rounds.all() if each.evaluation)
+    evaluation: Any = played.of(7).rounds.get(last).evaluation  # type: ignore[union-attr]
+    evaluation["controls"]["topic"] |= {"labels": held_out, "score": 0.7, "low": 0.5, "high": 0.9, "effective": 30.0}
+    played.of(7).rounds.set(last, evaluation=evaluation)
+    text = page(client, "/ui/projects/7")
+    assert shown in text
+    assert ("0.700" in text) == (held_out >= 20), "neither at the top nor in a table"
+    assert "as precise as 30 without the model" in text
+    assert shown in page(client, "/ui/")
+
+
+@pytest.mark.parametrize("effective", [None, 100.0, 104.0])
+def test_confidences_that_add_nothing_are_not_mentioned(effective: float | None) -> None:
+    assert sentences.worth(point(100, effective), ENGLISH) is None
+
+
+def test_what_ten_more_held_out_labels_bring() -> None:
+    assert sentences.more(point(30), ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
+
+
+def test_a_target_without_held_out_tasks_is_reported_as_uncertain() -> None:
+    assert "No held-out task is left" in sentences.forecast(measured(held_out_left=0), asked=True, t=ENGLISH)
+    assert "not yet known" in sentences.forecast(measured(), asked=True, t=ENGLISH)
+    reached = sentences.forecast(measured(held_out_left=0, reached=True), asked=True, t=ENGLISH)
+    assert reached == "The target is reached, statistically confirmed"
+    assert sentences.forecast(measured(held_out_left=0), asked=False, t=ENGLISH) == "No target is set"
