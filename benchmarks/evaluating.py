@@ -26,7 +26,7 @@ _RESULT = Path(__file__).parent / "results" / "evaluating.md"
 _TEXTS = 4000
 _LABELS = (100, 300, 1000)
 _PROJECT = 1
-_STEPS = ("train", "evaluate", "score", "judge", "select")
+_STEPS = ("train", "score", "evaluate", "judge", "select")
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ _CONFIG = (
 )
 _PAGE = 1000  # tasks per page of Label Studio's API
 _FIRST, _MORE = 100, 8  # labels
-_STEPS = ("train", "evaluate", "score", "select", "judge")
+_STEPS = ("train", "score", "evaluate", "select", "judge")
 _LARGER = (10_000_000, 100_000_000)
 _REPLICAS = (1, 8, 64)
 _LABELED, _DIMENSIONS = 1000, 384  # of the scans

@@ -131,7 +131,7 @@ class AuditEntry(Base):
 
 
 class Round(Base):
-    """One iteration of train, evaluate, score, select and publish."""
+    """One iteration of train, score, evaluate, select and publish."""
 
     __tablename__ = "rounds"
     project_id: Mapped[int] = mapped_column(primary_key=True)
