@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 import annotated_types
@@ -301,12 +302,15 @@ def not_json(variable: str) -> str:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"] if not _TYPE.match(str(part)))
     if first["type"] == "extra_forbidden":
         return f"extra_params.{name} is unknown; choose from {', '.join(sorted(ProjectOptions.model_fields))}"
     if not name:  # the message of `_strategies_exist` names the option
         return f"extra_params: {_message(first)}"
     return f"extra_params.{name}: {_message(first)}, not {first['input']!r}"
+
+
+_TYPE = re.compile(r"(constrained-)?(float|int|str)$|\w+\[")  # what pydantic adds for an option of several types
 
 
 def _message(error: ErrorDetails) -> str:

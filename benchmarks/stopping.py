@@ -78,7 +78,7 @@ class Stop(NamedTuple):
 class Rule(NamedTuple):
     """A stopping rule."""
 
-    estimator: Estimator = prediction_powered
+    estimator: Estimator = held_out
     reserve: float | None = None  # share of all texts that is held out; None: as many as `audit_share: auto`
     near: float = NEAR  # share of the labels that is held out once the score reaches the target
     risk: float = RISK
@@ -182,10 +182,10 @@ class Project(NamedTuple):
 _GOALS = (0.95, 0.9)
 _OURS = "the backend"
 _RULES: dict[str, Rule] = {
-    "usual interval, a tenth held out": Rule(held_out, reserve=0.1, near=_SHARE, usual=True),
-    "labels alone, a tenth held out (formerly)": Rule(held_out, reserve=0.1),
-    "labels alone, as many held out": Rule(held_out),
+    "usual interval, a tenth held out": Rule(reserve=0.1, near=_SHARE, usual=True),
+    "valid interval, a tenth held out": Rule(reserve=0.1),
     _OURS: Rule(),
+    "the same with the model's confidences, not exact": Rule(prediction_powered),
     "the same with a risk of 20 %": Rule(risk=0.2),
 }
 

@@ -51,7 +51,7 @@ class Projects:
                 project.chosen_strategy = None  # the latest change wins
             if not project.connected:
                 project.webhook_ready = False
-                project.task_mark, project.reread = 0, True  # another backend may have changed it
+                project.task_mark, project.reread, project.split = 0, True, None  # another backend may have changed it
             if any(project.options.get(name) != options.get(name) for name in READ_BY):
                 project.task_mark, project.reread = 0, True  # all tasks must be read again
             project.options, project.host, project.connected = options, host, True

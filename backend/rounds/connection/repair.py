@@ -76,13 +76,14 @@ def reconnect(run: ProjectRun) -> None:
         return
     if there:
         log.warning("project %d: connected in Label Studio again", run.id)
-        run.set(connected=True, webhook_ready=False, task_mark=0, reread=True)
+        run.set(connected=True, webhook_ready=False, task_mark=0, reread=True, split=None)
 
 
 def skip_used_numbers(run: ProjectRun) -> None:
     """Continue the version numbers of a backend whose state was lost, so that no name is used twice.
 
-    Queues found by this are recorded as ours, to be deleted when the next one is published.
+    For the first sync after connecting or a restore. Queues found by this are recorded as ours, to be deleted when the
+    next one is published.
     """
     found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
     used = {name: numbers for name, numbers in found.items() if numbers is not None}

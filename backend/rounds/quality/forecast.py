@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.evaluation.forecast import Plan, Point, forecast
 from backend.rounds.context import ProjectRun
-from backend.rounds.quality.goals import equivalent_labels
+from backend.rounds.quality.goals import equivalent_labels, score_of_labels
 from backend.rounds.quality.held_out import queue_share
 from backend.store.sql.models import Round
 
@@ -47,5 +47,5 @@ def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] 
             points, metric = [], measured["metric"]
         while points and adapter.examples <= points[-1].examples:
             points.pop()  # measured again on more labels, or trained on fewer after annotations were deleted
-        points.append(Point(adapter.examples, max(1.0, equivalent_labels(measured)), measured["score"]))
+        points.append(Point(adapter.examples, max(1.0, equivalent_labels(measured)), score_of_labels(measured)))
     return points

@@ -56,8 +56,7 @@ def check(
     if not due(labels, known["looked"]):
         return known
     share = level(labels, known["looked"], options.target_risk)
-    skipped = (this.evaluation or {}).get("skipped", 0)
-    found = {name: _sure(controls[name], target, goals[name], share, skipped / (controls[name]["labels"] + skipped))
+    found = {name: _sure(controls[name], target, goals[name], share, _skipped(this.evaluation or {}))
              for name, target in _named(goals, targets)}  # fmt: skip
     return known | {"looked": labels, "found": found, "reached": all(each["reached"] for each in found.values())}
 
@@ -78,10 +77,16 @@ def _range(target: Target) -> float | None:
     return None if target.low is None or target.high is None or target.high <= target.low else target.high - target.low
 
 
+def _skipped(evaluation: Mapping[str, Any]) -> float:
+    """Share of the held-out tasks that annotators skipped."""
+    skipped = evaluation.get("skipped", 0)
+    return float(skipped / (evaluation["labels"] + skipped)) if skipped else 0.0
+
+
 def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float, skipped: float) -> dict[str, Any]:
     """skipped: share of the held-out tasks that annotators skipped."""
     if measured["metric"] != "mae":
-        sure = with_skipped(measured["score"], equivalent_labels(measured), risk, skipped)
+        sure = with_skipped(score_of_labels(measured), equivalent_labels(measured), risk, skipped)
         return {"sure": sure, "reached": sure >= goal}
     most = _range(target)
     if most is None:
@@ -93,9 +98,14 @@ def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float,
     return {"sure": sure, "reached": sure <= goal}
 
 
+def score_of_labels(measured: Mapping[str, Any]) -> float:
+    """The score by the held-out labels alone: an exact bound needs counts."""
+    return float(measured["correct"] / measured["labels"] if "correct" in measured else measured["score"])
+
+
 def equivalent_labels(measured: Mapping[str, Any]) -> float:
-    """The equivalent number of right-or-wrong labels."""
+    """The equivalent number of right-or-wrong labels: their own number where each is right or wrong."""
     if "correct" in measured:
-        return float(measured.get("effective", measured["labels"]))  # earlier releases knew labels alone
+        return float(measured["labels"])
     deviation = (measured["high"] - measured["low"]) / _DEVIATIONS
     return equivalent(measured["score"], deviation, measured["low"], measured["labels"])

@@ -23,8 +23,8 @@ def queue_share(options: ProjectOptions, *, near: bool = False) -> float:
 
 def held_out_share(run: ProjectRun) -> float:
     """Share of the project's tasks that are held out, as `assign` decided it."""
-    assert run.project.split is not None
-    return float(run.project.split.partition(":")[2])
+    assert run.project.held_out_share is not None
+    return run.project.held_out_share
 
 
 def assign(run: ProjectRun) -> ProjectRun:
@@ -36,13 +36,13 @@ def assign(run: ProjectRun) -> ProjectRun:
     if options.audit_share != "auto":
         share = options.audit_share
     elif run.tasks.count_labeled():
-        share = SHARE if former is None else held_out_share(run)
+        share = run.project.held_out_share or SHARE  # none was held out with the option 0
     else:
         share = _share(options, run.client.project(run.id).task_number)
     split = f"{options.seed}:{share}"
     if former not in (None, split):
         run.tasks.assign_audit(seed=options.seed, share=share)
-    return run.set(split=split) if former != split else run
+    return run.set(split=split, held_out_share=share) if former != split else run
 
 
 def _share(options: ProjectOptions, tasks: int) -> float:

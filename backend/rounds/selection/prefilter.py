@@ -47,7 +47,7 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     if missing := max(0, enough - len(places)):  # few neighbours, or many copies of one text
         left = np.setdiff1d(np.arange(len(candidates.ids)), places)
         places = np.concatenate([places, np.random.default_rng([options.seed, run.id]).permutation(left)[:missing]])
-    others = [*labeled, *tasks.labeled(audit=True)]
+    others = [*labeled, *tasks.labeled(audit=True), *tasks.truths()]
     known = np.array([(e.id, e.digest) for e in others], np.int64).reshape(-1, 2).T
     held_out = tasks.listed_waiting(audit=True)
     drawn = np.isin(held_out.ids, held_out_order(held_out.ids.tolist(), options.seed)[:STOP_SET])

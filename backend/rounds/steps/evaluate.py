@@ -57,6 +57,7 @@ def _evaluation(run: ProjectRun) -> dict[str, Any] | None:
         return None
     outputs, likelihoods = _outputs(run, targets, examples, held_out or truths)
     skipped = tasks.count_skipped(audit=True)
+    skipped_share = skipped / (len(held_out or truths) + skipped)
     controls = {control.name: control for control in run.spec.controls}
     found, learned_now = {}, []
     for target in targets:
@@ -68,7 +69,10 @@ def _evaluation(run: ProjectRun) -> dict[str, Any] | None:
             target, measured, right = _measured(control, target, outputs, examples, ours)
             measured |= likelihoods.get(target.name, {})
             if "correct" in measured:
-                measured |= accuracy(run, target, right, outputs[f"{target.name}/probs"][ours], skipped)
+                everywhere = len(ours) == len(held_out)
+                measured |= accuracy(
+                    run, target, right, outputs[f"{target.name}/probs"][ours], skipped_share, everywhere=everywhere
+                )
             if theirs:
                 measured["ground_truth"], _, _ = _score(control, [target] * len(theirs), outputs, examples, theirs)
             if (saved := control_arm(run, target)) is not None:

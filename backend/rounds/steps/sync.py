@@ -57,7 +57,7 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
             log.warning("project %d was deleted in Label Studio; it gets no more rounds", run.id)
         run.set(connected=False, synced_at=time.time())  # checked again in an hour
         return
-    if not run.project.webhook_ready and not run.project.task_mark:  # connected just now
+    if run.project.split is None:
         repair.skip_used_numbers(run)
     run = held_out.assign(run)
     if check_connection or not run.project.webhook_ready:

@@ -58,7 +58,8 @@ class Project(Base):
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
     miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: Label Studio's count − ours
     unread: Mapped[dict[str, Any] | None]  # the first task found without a text, and the names of its fields
-    split: Mapped[str | None] = mapped_column(String(64))  # seed and share that decide which tasks are held out
+    split: Mapped[str | None] = mapped_column(String(64))  # seed and share of the held-out tasks; None: check all again
+    held_out_share: Mapped[float | None] = mapped_column(Float)  # of the tasks; None: not decided yet
     back_to: Mapped[int | None]  # adapter requested to go back to; None once it is in service
     halvings: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: how many times to halve its batches
     stopped: Mapped[dict[str, Any] | None]  # stopping rule that applies, since when, whether reported

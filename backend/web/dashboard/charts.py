@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from backend.overview.history import RoundState
-from backend.overview.quality import Curve, Forecast
+from backend.overview.quality import Curve, Forecast, Point
 from backend.web.dashboard import sentences
 from backend.web.dashboard.language import Language
 
@@ -29,7 +29,7 @@ def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:
             fillcolor="var(--band)", name=interval,
         ),
         {
-            **_line(labels, [point["score"] for point in points], width=2, name=score),
+            **_line(labels, [_known(point) for point in points], width=2, name=score),
             "mode": "lines+markers",
             "customdata": [[point["held_out"], point["low"], point["high"]] for point in points],
             "hovertemplate": "%{y:.3f} (%{customdata[1]:.3f} – %{customdata[2]:.3f})<br>"
@@ -93,9 +93,14 @@ def seconds(rounds: list[RoundState], t: Language) -> Chart:
     return chart
 
 
+def _known(point: Point) -> float | None:
+    """The score, or no point of the line while it is measured on few labels."""
+    return point["score"] if point["held_out"] >= sentences.ENOUGH else None
+
+
 def _line(
     x: Sequence[float],
-    y: Sequence[float],
+    y: Sequence[float | None],  # None: no point
     *,
     color: str = "var(--first)",
     width: float,

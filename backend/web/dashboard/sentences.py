@@ -166,8 +166,13 @@ def worth(point: Point, t: Language) -> str | None:
     return t.gettext("as precise as %(n)s without the model's confidences", n=t.number(round(effective)))
 
 
-def more(point: Point, t: Language) -> str:
-    """By how much further held-out labels narrow the interval: its width falls with the root of their number."""
+def more(point: Point, left: int, t: Language) -> str | None:
+    """By how much further held-out labels narrow the interval: its width falls with the root of their number.
+
+    left: held-out tasks without a label; None for fewer than that many.
+    """
+    if left < _MORE:
+        return None
     width, held_out = point["high"] - point["low"], point["held_out"]
     then = width * (held_out / (held_out + _MORE)) ** 0.5
     return t.gettext(

@@ -8,20 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend.evaluation.bounds import interval
+from backend.evaluation.bounds import interval, level, lower_end
 from backend.evaluation.estimators import ESTIMATORS, Sample
+from backend.options import ProjectOptions
 from backend.rounds.context import Context
+from backend.rounds.quality.accuracy import accuracy as measured
+from backend.rounds.quality.goals import check
 from backend.store import Store
+from backend.store.sql.models import Round
+from backend.targets import Target
 from tests.backend.rounds.steps.test_evaluate import of_round, say
 from tests.backend.rounds.test_rounds import fill
-from tests.backend.steps import play
+from tests.backend.steps import opened, play
 
 
 def accuracy(store: Store, number: int) -> Any:
     return of_round(store, number)["controls"]["topic"]
 
 
-def test_each_estimator_is_reported_and_one_acted_on(context: Context, store: Store, tiny_encoder: Path) -> None:
+def test_each_estimator_is_reported_and_one_shown(context: Context, store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, count=200, labeled=100, audit_share=0.4)
     play(context, 1)
     found, mine = accuracy(store, 1), store.of(7)
@@ -69,3 +74,36 @@ def test_held_out_labels_are_measured_by_the_scores_of_the_pool(
     monkeypatch.setattr("backend.rounds.steps.evaluate.load", pytest.fail)
     assert play(context, 1) == 1
     assert accuracy(store, 1)["labels"] > 0
+
+
+def test_a_control_that_some_held_out_tasks_lack_is_measured_by_its_labels_alone(
+    context: Context, store: Store, tiny_encoder: Path
+) -> None:
+    """Its other tasks may be of another kind, for example those that hide it."""
+    fill(store, tiny_encoder, count=200, labeled=60, audit_share=0.4)
+    play(context, 1)
+    right = np.arange(40) % 3 > 0
+    probs = np.stack([0.5 + 0.4 * right, 0.5 - 0.4 * right], axis=1)
+    adapter = store.of(7).rounds.adapter(1)
+    assert adapter is not None
+    target = Target.from_json(adapter.targets[0])
+    everywhere, somewhere = (
+        measured(opened(context, number=1, version=1), target, right, probs, 0.0, everywhere=each)
+        for each in (True, False)
+    )
+    assert everywhere["effective"] > 40
+    assert (somewhere["score"], somewhere["effective"]) == (right.mean(), 40)
+
+
+def test_the_stopping_rule_uses_the_labels_alone(store: Store) -> None:
+    options = ProjectOptions.from_extra_params({"target": 0.9})
+    target = Target("topic", "classification", ("fruit", "tool"))
+    found = {"metric": "accuracy", "score": 0.999, "effective": 900.0, "low": 0.99, "high": 1.0, "labels": 100,
+             "correct": 80}  # fmt: skip
+    this = Round(evaluation={"labels": 100, "skipped": 0, "controls": {"topic": found}}, stopping=None)
+    test: Any = check({"topic": 0.9}, [target], this, [], options)
+    assert not test["reached"]
+    assert test["found"]["topic"]["sure"] == lower_end(0.8, 100, level(100, 0))
+    this.evaluation["skipped"] = 25  # type: ignore[index]
+    with_skipped: Any = check({"topic": 0.9}, [target], this, [], options)
+    assert with_skipped["found"]["topic"]["sure"] == pytest.approx(lower_end(80 / 125, 125, level(100, 0)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.errors import UnsupportedConfigError
 from backend.learners.models.cache import BaseModels
 from backend.options import ProjectOptions
 from backend.rounds.context import Context
@@ -94,6 +95,37 @@ def test_a_project_of_an_earlier_release_keeps_its_held_out_tasks(store: Store, 
     store.projects.set(7, connected=False)
     synced({"target": 0.9})
     assert split(store) == "0:0.1", "connected again"
+    store.database.migrate(restored=True)
+    synced({"target": 0.9})
+    assert split(store) == "0:0.1", "restored"
+
+
+def test_a_restored_project_keeps_its_share_and_reuses_no_number(
+    store: Store, there: Memory, synced: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for task_id in range(1, 101):
+        there.put(task_id, None)
+    synced({"target": 0.9})
+    before = tasks(store)
+    there.put(1, "fruit")
+    synced({"target": 0.9})
+    store.database.migrate(restored=True)
+    monkeypatch.setattr(there, "versions", lambda project_id: {"p7-a5": 3, "p7-a5-q9": 60})
+    synced({"target": 0.9})
+    found = project_of(store)
+    assert (found.held_out_share, tasks(store)) == (0.3, before)
+    assert (found.adapter_floor, found.queue) == (5, 9)
+
+
+def test_a_project_that_held_out_nothing_holds_out_a_tenth_with_auto(
+    store: Store, there: Memory, synced: Connect
+) -> None:
+    for task_id in range(1, 101):
+        there.put(task_id, "fruit")
+    synced({"audit_share": 0})
+    assert tasks(store) == set()
+    synced({})
+    assert tasks(store) == {task_id for task_id in range(1, 101) if held_out(0, task_id, 0.1)}
 
 
 @pytest.mark.parametrize(
@@ -106,5 +138,5 @@ def test_the_queue_has_more_of_them_near_a_target(share: Any, ordinary: float, n
 
 @pytest.mark.parametrize("share", ["half", 0.6, -0.1, None])
 def test_other_shares_are_refused(share: Any) -> None:
-    with pytest.raises(Exception, match="audit_share"):
+    with pytest.raises(UnsupportedConfigError, match=r"extra_params\.audit_share: Input"):
         ProjectOptions.from_extra_params({"audit_share": share})

@@ -54,6 +54,18 @@ def test_labels_are_kept_or_read_again(release: Path, tmp_path: Path) -> None:
     assert project.adapter_floor or project.adapter, "adapter numbers are not reused"
 
 
+@pytest.mark.parametrize(("split", "share"), [(None, None), ("3:0.25", 0.25), ("0:0", 0.0)])
+def test_the_share_of_held_out_tasks_stays(split: str | None, share: float | None, tmp_path: Path) -> None:
+    store = store_of(RELEASES[-1], tmp_path)
+    with sqlite3.connect(tmp_path / "state.sqlite3") as made:
+        made.execute("UPDATE projects SET split = ?", (split,))
+    made.close()
+    store.database.migrate()
+    project = store.projects.get(7)
+    assert project is not None
+    assert (project.split, project.held_out_share) == (split, share)
+
+
 def test_a_state_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     store = store_of(RELEASES[-1], tmp_path)
     store.database.migrate()

@@ -47,7 +47,8 @@ def test_confidences_that_add_nothing_are_not_mentioned(effective: float | None)
 
 
 def test_what_ten_more_held_out_labels_bring() -> None:
-    assert sentences.more(point(30), ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
+    assert sentences.more(point(30), 10, ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
+    assert sentences.more(point(30), 9, ENGLISH) is None
 
 
 def test_a_target_without_held_out_tasks_is_reported_as_uncertain() -> None:
