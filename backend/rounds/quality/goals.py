@@ -100,7 +100,8 @@ def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float,
 
 def score_of_labels(measured: Mapping[str, Any]) -> float:
     """The score by the held-out labels alone: an exact bound needs counts."""
-    return float(measured["correct"] / measured["labels"] if "correct" in measured else measured["score"])
+    alone = measured.get("estimates", {}).get("held_out", measured)  # without estimates it is the only one
+    return float(alone["score"])
 
 
 def equivalent_labels(measured: Mapping[str, Any]) -> float:

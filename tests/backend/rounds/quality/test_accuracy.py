@@ -99,7 +99,7 @@ def test_the_stopping_rule_uses_the_labels_alone(store: Store) -> None:
     options = ProjectOptions.from_extra_params({"target": 0.9})
     target = Target("topic", "classification", ("fruit", "tool"))
     found = {"metric": "accuracy", "score": 0.999, "effective": 900.0, "low": 0.99, "high": 1.0, "labels": 100,
-             "correct": 80}  # fmt: skip
+             "correct": 80, "estimates": {"held_out": {"score": 0.8, "effective": 100.0}}}  # fmt: skip
     this = Round(evaluation={"labels": 100, "skipped": 0, "controls": {"topic": found}}, stopping=None)
     test: Any = check({"topic": 0.9}, [target], this, [], options)
     assert not test["reached"]
