@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 _ENOUGH = 20  # labels from which on the weight of the confidences can be estimated
 _OF_EACH = 5  # right and wrong predictions among them
-_CAUTION = 0.7  # standard errors by which the correlation of confidence and being right is lowered (Fisher 1921)
+_CAUTION = 0.7  # standard errors to subtract from the correlation of confidence and being right (Fisher 1921)
 _MOST_EXPLAINED = 0.5  # share of the variance: at most twice the effective labels
 
 
