@@ -11,7 +11,8 @@ no part: the model has memorised them, and they were selected.
 
 What the confidences explain is itself estimated from few labels, and from very few errors not at all. So it is
 estimated cautiously, and only with some right and some wrong predictions; the interval then holds in simulations
-(tests/backend/evaluation/test_estimators.py). That is no proof: the stopping rule uses the labels alone, which are exact.
+(tests/backend/evaluation/test_estimators.py). That is no proof: the stopping rule uses the labels alone, which are
+exact.
 """
 
 from __future__ import annotations
