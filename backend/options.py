@@ -92,7 +92,7 @@ class ProjectOptions(BaseSettings):
     """number of tasks that are published in order. Default: 3 × `batch_size`"""
     audit_share: Annotated[float, Field(ge=0.0, le=0.5)] | Literal["auto"] = "auto"
     """share of tasks that are held out to measure the model: never trained on, never selected. `auto`: 0.1, or with a
-    target at the first sync [up to 0.3](evaluation.md#why-a-target-takes-many-labels)"""
+    target before the first label [up to 0.3](evaluation.md#why-a-target-takes-many-labels)"""
     ground_truth: Literal["teach", "measure"] = "teach"
     """`teach`: train on annotations that are marked as ground truth. `measure`: do not train on their tasks, and
     [measure the model](evaluation.md#a-score-and-its-interval) on them and on the held-out tasks"""

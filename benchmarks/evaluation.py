@@ -4,8 +4,7 @@
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project draws 2,000 texts of one
 data set, holds out three tenths of them as the backend does for a target, and labels the rest in batches selected by
-`sampled` margins. The true accuracy is measured on all texts that the project did not draw. Five seconds of one core a
-project.
+`sampled` margins. The true accuracy is measured on all texts that the project did not draw.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project selects texts by `margin`
 and trains a linear head on MiniLM's embeddings whenever its labels have grown by a seventh. Its targets are 95 and 90 %
-of the accuracy with all its texts labeled; the truth is measured on thousands of other texts. Ten to thirty seconds of
-one core a project.
+of the accuracy with all its texts labeled; the truth is measured on thousands of other texts. About a minute of one
+core a project.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def lower_end(score: float, labels: float, risk: float) -> float:
 def interval(score: float, labels: float, measurement: int = 1, skipped: float = 0.0) -> tuple[float, float]:
     """95 % interval of a proportion. labels: as in `lower_end`.
 
-    measurement: 1 for a new model, 2 for the same model with more labels, and so on. Exact each time, and by Boole's
-    inequality over all of them. skipped: share of the held-out tasks that annotators skipped; they count as wrong in
+    measurement: 1 for a new model, 2 for the same model with more labels, and so on. Exact for counts, and by Boole's
+    inequality also over all of them. skipped: share of the held-out tasks that annotators skipped; they count as wrong in
     the lower end, since nobody knows.
     """
     risk = _RISK_OF_INTERVAL * _FIRST_SHARE * _NEXT ** (measurement - 1) / 2
