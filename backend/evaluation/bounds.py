@@ -57,8 +57,8 @@ def interval(score: float, labels: float, measurement: int = 1, skipped: float =
     """95 % interval of a proportion. labels: as in `lower_end`.
 
     measurement: 1 for a new model, 2 for the same model with more labels, and so on. Exact for counts, and by Boole's
-    inequality also over all of them. skipped: share of the held-out tasks that annotators skipped; they count as wrong in
-    the lower end, since nobody knows.
+    inequality also over all of them. skipped: share of the held-out tasks that annotators skipped; they count as wrong
+    in the lower end, since nobody knows.
     """
     risk = _RISK_OF_INTERVAL * _FIRST_SHARE * _NEXT ** (measurement - 1) / 2
     wrong = lower_end(1 - score, labels, risk)
