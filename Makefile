@@ -17,7 +17,7 @@ MAKEFLAGS += --jobs=2
 INSTALL := -m pip install --quiet --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: postgresql demo test test-browser faults soak coverage unit lint types format label-studio install develop \
+.PHONY: postgresql demo test test-browser faults soak image coverage unit lint types format label-studio install develop \
 	docs chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
@@ -36,6 +36,10 @@ faults: develop label-studio postgresql
 
 soak: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m soak -s tests/label_studio/faults
+
+# The steps of the Dockerfile without a Docker engine, and what they make beside a Label Studio.
+image: develop label-studio
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m image tests/docker
 
 # Adds new sentences of the dashboard to the translations.
 translations: install

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -11,14 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import pytest
 from filelock import FileLock
 
+from backend.cli import main
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.store import Store
 from tests.conftest import CLASSES, WORDS, labeled_sentences
@@ -52,6 +55,14 @@ def wait_for(what: str, look: Callable[[], T | None], patience: float = 300.0) -
             return found
         time.sleep(0.2)
     raise AssertionError(f"waited {patience:.0f} s for {what}")
+
+
+class Ran(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
 
 
 class Backend:
@@ -114,6 +125,19 @@ class Backend:
         self.process.terminate()
         return self.process.wait(300)
 
+    def lsal(self, *words: str, **environment: str) -> Ran:
+        """Run a command beside it, in this process: another would import for many seconds."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in {**self.environment, **environment}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["lsal", *words])
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return Ran(code, out.getvalue(), err.getvalue())
+
     def log(self) -> str:
         return (self.folder / "log.txt").read_text("utf-8", "replace")
 
@@ -157,6 +181,12 @@ class Team:
             "extra_params": extra_params,
         }
         return self.connect_to(model)
+
+    def set_options(self, **extra_params: Any) -> None:
+        """Save other *Extra params* in Settings → Model."""
+        (connection,) = self.call("GET", f"/api/ml/?project={self.id}")
+        changed = {**connection, "basic_auth_pass": AUTH[1], "extra_params": extra_params}
+        self.call("PATCH", f"/api/ml/{connection['id']}", changed)
 
     def connect_to(self, model: dict[str, Any]) -> dict[str, Any]:
         """Create the connection once.
@@ -322,10 +352,13 @@ def team(label_studio: LabelStudioServer, backend: Backend, annotators: list[Ann
     made = Team(label_studio, backend, annotators)
     before = {project.id for project in backend.store.projects.all(connected=False)}
     yield made
-    made.http.close()
     for project in backend.store.projects.all(connected=False):
-        if project.id not in before:  # the shared backend would ask Label Studio for it every minute
+        if project.id not in before:  # the shared backend would sync it every minute
+            found = made.http.get(f"/api/ml/?project={project.id}")
+            for connection in found.json() if found.is_success else ():  # a test may have deleted it
+                made.http.delete(f"/api/ml/{connection['id']}")
             backend.store.projects.set(project.id, connected=False)
+    made.http.close()
 
 
 @pytest.fixture

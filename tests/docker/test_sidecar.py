@@ -20,6 +20,7 @@ from tests.docker.image import REPOSITORY, Image
 from tests.real import CONFIG, IMPORT_FLAG, STRICT, program, wait_for  # noqa: F401
 from tests.servers import free_port
 
+pytestmark = pytest.mark.image
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import httpx
@@ -73,9 +71,8 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
     team.wait_for_round(1)
     assert team.project()["model_version"] == f"p{team.id}-a0-q1"
 
-    command = [sys.executable, "-m", "backend", "disconnect", str(team.id)]
-    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = team.backend.lsal("disconnect", str(team.id))
+    assert done.code == 0, done.err
     project = team.project()
     assert (project["sampling"], project["model_version"]) == ("Uniform sampling", "theirs")
     assert team.call("GET", f"/api/projects/{team.id}/model-versions/") == {"theirs": 5}
@@ -92,8 +89,6 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
 
 
 def test_a_project_that_never_connected_is_named_by_the_command_line(team: Team) -> None:
-    command = [sys.executable, "-m", "backend", "round", "999999"]
-    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1
-    assert "project 999999 is not connected to this backend" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = team.backend.lsal("round", "999999")
+    assert done.code == 1
+    assert "project 999999 is not connected to this backend" in done.err

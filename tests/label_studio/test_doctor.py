@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -65,12 +63,8 @@ def problem(found: Finding) -> str:
 
 
 def doctor(backend: Backend, *arguments: str, **environment: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "backend", "doctor", *arguments]
-    done = subprocess.run(
-        command, env={**backend.environment, **environment}, capture_output=True, text=True, timeout=300
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout
+    done = backend.lsal("doctor", *arguments, **environment)
+    return done.code, done.out
 
 
 @pytest.fixture(scope="module")
@@ -461,8 +455,7 @@ def test_no_queue_yet_and_imports_that_recount(team: Team) -> None:
     team.create([text for text, _ in labeled_sentences(250)])
     team.connect(manage_queue=False)
     assert diagnose(team.backend, team.id)["queue"].found == "not managed: the option manage_queue is false"
-    (backend,) = team.call("GET", f"/api/ml/?project={team.id}")
-    team.call("PATCH", f"/api/ml/{backend['id']}", {**backend, "basic_auth_pass": AUTH[1], "extra_params": {}})
+    team.set_options()
     found = diagnose(team.backend, team.id)
     assert found["queue"].status in ("warning", "ok")  # the first round may be quick
     assert found["publishing"].status == "warning"

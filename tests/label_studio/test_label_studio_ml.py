@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.conftest import labeled_sentences
-from tests.real import AUTH, BATCH, Team, wait_for
+from tests.real import AUTH, Team, wait_for
 from tests.servers import free_port
 
 SERVER = """
@@ -55,12 +55,12 @@ def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:
     refused = team.http.post("/api/ml/", json={**model, "basic_auth_user": "x", "basic_auth_pass": "y"})
     assert refused.status_code == 400
     assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in refused.text
-    team.connect_to({**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]})
+    options = {"batch_size": 2}  # each event is a process of label-studio-ml, which takes seconds to start
+    team.connect_to({**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1], "extra_params": options})
     team.wait_for_round(1)
     before = team.backend.store.events.newest().get(team.id, 0)
-    served = team.label_batch()
-    assert served == [item.task_id for item in team.published()[:BATCH]]
-    # Each is a process that starts first.
+    served = team.label_batch(2)
+    assert served == [item.task_id for item in team.published()[:2]]
     wait_for("its events", lambda: team.backend.store.events.newest().get(team.id, 0) > before)
     team.wait_for_round(2)
     (backend,) = team.call("GET", f"/api/ml/?project={team.id}")

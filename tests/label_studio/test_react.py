@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from backend.store.sql.models import Project
+from tests.backend.rounds.engine.test_cancel import ENDLESS
 from tests.backend.rounds.test_class_names import DESCRIPTIONS
 from tests.conftest import labeled_sentences
 from tests.real import AUTH, BATCH, CONFIG, Team, truth, wait_for
@@ -38,10 +39,14 @@ def test_a_label_changes_the_queue_before_the_next_round(team: Team) -> None:
 
 def test_a_label_changes_the_queue_while_a_round_trains(team: Team) -> None:
     team.create([text for text, _ in labeled_sentences(80)], CONFIG)
-    steps = {"min_steps": 4000, "max_steps": 4000}  # 20 seconds
-    team.connect(
-        class_names=True, react=True, descriptions=DESCRIPTIONS, audit_share=0.0, batch_size=2 * BATCH, **steps
-    )
+    options = {
+        "class_names": True,
+        "react": True,
+        "descriptions": DESCRIPTIONS,
+        "audit_share": 0.0,
+        "batch_size": 2 * BATCH,
+    }
+    team.connect(**options, **ENDLESS)
     team.wait_for_round(1)
     team.label_batch(2 * BATCH)  # fewer would need no adapter
     rounds = team.backend.store.of(team.id).rounds
@@ -52,7 +57,9 @@ def test_a_label_changes_the_queue_while_a_round_trains(team: Team) -> None:
     assert rounds.get(2).state == "running"
     assert (found.adapter, found.head_labels) == (1, 2 * BATCH + 1)
     assert served not in [item.task_id for item in team.published()]
-    assert team.wait_for_round(2).adapter == 2
+    team.set_options(**options)  # which ends the training
+    wait_for("the next adapter", lambda: team.backend.store.projects.get(team.id).adapter == 2)
+    assert rounds.get(2).state == "cancelled"
     assert team.backend.store.of(team.id).tasks.first_known().keys().isdisjoint({served})
     wait_for("a head of the new adapter", lambda: team.backend.store.projects.get(team.id).head == 1)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 from tests.conftest import CLASSES, labeled_sentences
 from tests.real import Team, truth
@@ -15,11 +13,11 @@ TURNED = (3, 17, 30)
 
 def review(team: Team) -> tuple[str, set[int]]:
     """What the command prints, and the tasks that its tab shows."""
-    command = [sys.executable, "-m", "backend", "review", str(team.id), "--most", "10"]
-    done = subprocess.run(command, env=team.backend.environment, capture_output=True, text=True, check=True)
-    (tab,) = re.findall(r"tab=(\d+)", done.stdout)
+    done = team.backend.lsal("review", str(team.id), "--most", "10")
+    assert done.code == 0, done.err
+    (tab,) = re.findall(r"tab=(\d+)", done.out)
     shown = team.call("GET", f"/api/tasks?project={team.id}&view={tab}&page_size=100")
-    return done.stdout, {task["id"] for task in shown["tasks"]}
+    return done.out, {task["id"] for task in shown["tasks"]}
 
 
 def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team: Team) -> None:
@@ -52,10 +50,7 @@ def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team
     right = truth(team.call("GET", f"/api/tasks/{corrected}/")["data"]["text"])
     annotation["result"][0]["value"]["choices"] = [right]
     team.call("PATCH", f"/api/annotations/{annotation['id']}/", {"result": annotation["result"]})
-    subprocess.run(
-        [sys.executable, "-m", "backend", "round", str(team.id)], env=team.backend.environment, check=True,
-        capture_output=True,
-    )  # fmt: skip
+    assert team.backend.lsal("round", str(team.id)).code == 0
     team.wait_for_round(2)
     _, shown = review(team)
     assert corrected not in shown

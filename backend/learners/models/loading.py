@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
     would not fit a GPU otherwise. Raises `ModelError` if the GPU or the package for it is missing.
     """
     path = path_of(name)
+    if device.type not in _PACKING:
+        # peft imports it wherever it is installed: seconds of computing and a warning, for what no CPU can use.
+        sys.modules.setdefault("bitsandbytes", None)  # type: ignore[arg-type]
     if not name.endswith(FOUR_BITS):
         return auto.from_pretrained(path, dtype=torch.float32, **_SAFE).to(device).eval().requires_grad_(False)
     if device.type not in _PACKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,9 @@ from tests.real import AUTH, BATCH, Team, wait_for
 
 def lsal(team: Team, *words: str, code: int = 0) -> str:
     """What a command printed, both ways."""
-    command = [sys.executable, "-m", "backend", *words]
-    ran = subprocess.run(command, env=team.backend.environment, timeout=120, capture_output=True, text=True)
-    assert ran.returncode == code, ran.stderr
-    return " ".join((ran.stdout + ran.stderr).split())
+    ran = team.backend.lsal(*words)
+    assert ran.code == code, ran.err
+    return " ".join((ran.out + ran.err).split())
 
 
 def version_served(team: Team) -> str:

@@ -68,10 +68,8 @@ def test_a_killed_workers_round_is_taken_over(two: Any) -> None:
     assert (finished.adapter, finished.queue, finished.labels) == (1, 2, BATCH)
 
 
-_LONGER = [pytest.param(where, marks=pytest.mark.faults) for where in ("in train", "before switch")]
-
-
-@pytest.mark.parametrize("where", [*_LONGER, "in write"])
+@pytest.mark.faults
+@pytest.mark.parametrize("where", ["in train", "before switch", "in write"])
 def test_a_frozen_worker_that_wakes_up_writes_nothing_more(two: Any, where: str) -> None:
     team, workers = two
     folder, both = workers(f"freeze {where}")

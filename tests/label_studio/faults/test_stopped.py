@@ -111,6 +111,7 @@ def refusal(backend: Backend, code: int, **environment: str) -> str:
     return ran.stderr
 
 
+@pytest.mark.faults
 def test_a_second_worker_and_a_folder_that_cannot_be_written_are_refused(served: Backend, tmp_path: Path) -> None:
     assert f"another worker runs on {served.folder}; stop it first" in refusal(served, 78)
     assert httpx.get(f"{served.url}/health", timeout=300).status_code == 200
@@ -134,6 +135,7 @@ def test_children_end_with_a_parent_that_was_killed(
     backend.kill()
 
 
+@pytest.mark.faults
 def test_a_child_that_was_killed_is_started_again_and_ctrl_c_stops_both(served: Backend) -> None:
     def ready() -> bool:
         with contextlib.suppress(httpx.HTTPError):  # the web server starts

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from peft.import_utils import is_bnb_4bit_available, is_bnb_available
+from transformers.utils.import_utils import is_bitsandbytes_available
 
 from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
@@ -23,6 +26,10 @@ OPTIONS = TrainingOptions(
 def packed(tiny_decoder: Path, monkeypatch: pytest.MonkeyPatch) -> BaseModel:
     """What runs on a GPU, on this CPU: bitsandbytes can, unless it repacks weights for inference."""
     monkeypatch.setattr("backend.learners.models.loading._PACKING", {"cpu"})
+    if sys.modules.get("bitsandbytes", ...) is None:  # hidden by a test before
+        del sys.modules["bitsandbytes"]
+    for found in (is_bnb_available, is_bnb_4bit_available, is_bitsandbytes_available):
+        found.cache_clear()
     monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: False)
     return BaseModel(f"{tiny_decoder}:4bit", device="cpu")
 
