@@ -73,6 +73,11 @@ class Target:
         return found
 
     @property
+    def width(self) -> float | None:
+        """Of the range of a number; None if it has none."""
+        return None if self.low is None or self.high is None or self.high <= self.low else self.high - self.low
+
+    @property
     def outcomes(self) -> int:
         """Number of distinct outcomes (5 without classes), used to decide how many labels are few."""
         return max(2, len(self.classes)) if self.classes else 5

@@ -141,7 +141,7 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
 
 def _evaluation(number: int) -> dict[str, Any]:
     labels, right = 2 * number + 4, round((0.9 - 0.5 * 0.93**number) * (2 * number + 4))
-    found = measure("classification", ["a"] * labels, ["a"] * right + ["b"] * (labels - right))
+    found = measure(Target("topic", "classification"), ["a"] * labels, ["a"] * right + ["b"] * (labels - right))
     return {"labels": labels, "skipped": 0, "controls": {"topic": found | {"calibration_error": 0.03}}}
 
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
+from backend.simulation.comparison import summary
 from backend.simulation.report import report
+from backend.simulation.runs import Run
 
 _RESULTS = Path(__file__).parent / "results" / "simulations"
 
@@ -69,7 +72,7 @@ def main() -> None:
 def _table() -> str:
     """AULC over random of each strategy and simulation, the best mean over the probes first."""
     found = {
-        name: {row["strategy"]: row for row in json.loads((_RESULTS / name / "results.json").read_text())["summary"]}
+        name: {row["strategy"]: row for row in _summary(_RESULTS / name / "results.json")}
         for name in SETUPS
         if (_RESULTS / name / "results.json").exists()
     }
@@ -101,6 +104,13 @@ def _table() -> str:
         "final accuracy.\nWritten by `python -m benchmarks.simulations`; curves and numbers are in the folders.\n"
     )
     return "\n".join([intro, *lines, "", *about, ""])
+
+
+def _summary(path: Path) -> list[dict[str, Any]]:
+    """From the runs, so that earlier results are compared as new ones are."""
+    names = {field.name for field in fields(Run)}
+    found = json.loads(path.read_text("utf-8"))["runs"]
+    return summary([Run(**{name: value for name, value in each.items() if name in names}) for each in found])
 
 
 def _seeds(rows: dict[str, dict[str, Any]]) -> str:

@@ -68,7 +68,7 @@ def score(base: BaseModel, data: Data, size: int, options: TrainingOptions) -> f
     control = Control(target, "text", "labels")
     predicted = [Spans().predicted(control, target, output_of(target, outputs, row), text)[0]
                  for row, (text, _) in enumerate(data.test)]  # fmt: skip
-    return float(measure(target.kind, [value for _, value in data.test], predicted)["score"])
+    return float(measure(target, [value for _, value in data.test], predicted)["score"])
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ def _held_back(project_id: int, held_back: list[Example], kind: DemoKind) -> lis
     for target in spec.targets:
         predictions = [values.get(target.name, 0.0 if target.kind == "regression" else None) for values in given]
         scores.append(
-            float(measure(target.kind, [example.values[target.name] for example in held_back], predictions)["score"])
+            float(measure(target, [example.values[target.name] for example in held_back], predictions)["score"])
         )
     return scores
 

@@ -17,7 +17,8 @@ import math
 from scipy.special import betaincinv, ndtri
 
 RISK = 0.05  # probability of stopping before the target is reached, over all checks
-FIRST = 20  # held-out labels at the first check, at least
+ENOUGH = 20  # held-out labels from which on a score, a temperature or a weight means something
+FIRST = ENOUGH  # held-out labels at the first check, at least
 _GROWTH = 1.25  # factor of held-out labels between checks, since each check spends risk
 _MOST = 1000  # held-out labels that few projects exceed: the risk is spent evenly up to 90 % of them
 _TAIL = 0.1  # fraction of the risk for the checks after that

@@ -23,9 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.evaluation.bounds import ENOUGH
+
 Array = NDArray[np.float64]
 
-_ENOUGH = 20  # labels from which on the weight of the confidences can be estimated
 _OF_EACH = 5  # right and wrong predictions among them
 _CAUTION = 0.7  # standard errors to subtract from the correlation of confidence and being right (Fisher 1921)
 _MOST_EXPLAINED = 0.5  # share of the variance: at most twice the effective labels
@@ -58,7 +59,7 @@ def prediction_powered(sample: Sample) -> Estimate:
     """The share among the labeled texts, corrected by the confidences; unchanged where these predict nothing."""
     plain, labels = held_out(sample), len(sample.right)
     of_each = min(int(sample.right.sum()), labels - int(sample.right.sum()))
-    if labels < _ENOUGH or of_each < _OF_EACH or not len(sample.others):
+    if labels < ENOUGH or of_each < _OF_EACH or not len(sample.others):
         return plain
     right, confidence = sample.right - plain.score, sample.confidence - sample.confidence.mean()
     shared, spread = float(right @ confidence), float(confidence @ confidence)

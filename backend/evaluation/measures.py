@@ -12,15 +12,20 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score
 
-from backend.targets import Kind
+from backend.evaluation.bounds import ENOUGH, interval
+from backend.targets import Kind, Target
 
 Array = NDArray[np.float64]
 _RESAMPLES = 1000
 
 
-def measure(kind: Kind, truth: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
+def measure(target: Target, truth: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
     """`metric`, its `score` with interval `low` to `high`, the number of `labels`, and further metrics of the kind."""
-    return {"labels": len(truth), **_MEASURES[kind](truth, predicted)}
+    found = {"labels": len(truth), **_MEASURES[target.kind](truth, predicted)}
+    if found["metric"] == "mae":
+        given = [value for value in (*truth, *predicted) if value is not None]
+        return _widened(found, target.width or float(np.ptp(given)) or 1.0)
+    return found if "correct" in found else _widened(found, 1.0)
 
 
 def _classification(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
@@ -55,28 +60,18 @@ def _micro(counts: Array) -> Array:
     return np.asarray(np.divide(2 * right, both, out=np.ones_like(both), where=both > 0))
 
 
-def _f1(counts: Array) -> dict[str, float]:
-    """Micro-F1. If the bootstrap interval is empty because all texts are alike: Wilson's interval over the elements."""
-    found = _bootstrapped(counts, _micro)
-    if found["low"] == found["high"]:
-        right, superfluous, missing = counts.sum(axis=0)
-        total = int(2 * right + superfluous + missing)
-        found["low"], found["high"] = wilson(int(2 * right), total) if total else (0.0, 1.0)
-    return found
-
-
 def _multilabel(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> dict[str, Any]:
     """Micro-F1, and macro-F1 over the labels that occur."""
     names = sorted({name for value in truth for name in value})
     by_name = [_sets([[name] if name in v else [] for v in truth], [[name] if name in v else [] for v in predicted])
                for name in names]  # fmt: skip
     macro = float(np.mean([_micro(counts) for counts in by_name])) if names else 1.0
-    return {"metric": "micro_f1", **_f1(_sets(truth, predicted)), "macro_f1": macro}
+    return {"metric": "micro_f1", **_bootstrapped(_sets(truth, predicted), _micro), "macro_f1": macro}
 
 
 def _spans(truth: Sequence[list[Any]], predicted: Sequence[list[Any]]) -> dict[str, Any]:
     """F1 of exact spans with the correct class, as in seqeval and CoNLL."""
-    return {"metric": "span_f1", **_f1(_sets(truth, predicted))}
+    return {"metric": "span_f1", **_bootstrapped(_sets(truth, predicted), _micro)}
 
 
 def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
@@ -108,6 +103,18 @@ def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str,
     chosen = np.random.default_rng(0).integers(0, len(rows), (_RESAMPLES, len(rows)))
     low, high = np.quantile(statistic(rows[chosen]), [0.025, 0.975])
     return {"score": float(statistic(rows)), "low": float(low), "high": float(high)}
+
+
+def _widened(found: dict[str, Any], worst: float) -> dict[str, Any]:
+    """With the interval of as many right-or-wrong labels, if resamples are too few or too alike to tell.
+
+    worst: the largest possible distance from a perfect prediction, for a mean of distances; 1 for a score.
+    """
+    if found["labels"] >= ENOUGH and found["low"] < found["high"]:
+        return found
+    share = min(1.0, found["score"] / worst)
+    low, high = (worst * end for end in interval(share, found["labels"]))
+    return found | {"low": min(low, found["low"]), "high": max(high, found["high"])}
 
 
 def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from backend.evaluation.bounds import ENOUGH
+from backend.evaluation.calibration import beyond_chance
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.quality.goals import goals_of
 from backend.store import Store
@@ -57,7 +59,10 @@ class Curve(TypedDict):
     saved: Annotated[
         dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
     ]
-    calibration_error: NotRequired[float | None]
+    calibration_error: NotRequired[
+        Annotated[float | None, Field(description="Mean difference between confidence and share of right answers")]
+    ]
+    miscalibrated: NotRequired[Annotated[bool, Field(description="Whether that is more than chance makes")]]
 
 
 class Forecast(TypedDict):
@@ -125,6 +130,8 @@ def quality(store: Store, project: Project) -> Quality:
             control["points"] = [*control["points"], point]
             control["saved"] = found.get("control_arm")
             control["calibration_error"] = found.get("calibration_error")
+            bins = found.get("reliability")
+            control["miscalibrated"] = bool(bins) and found["labels"] >= ENOUGH and beyond_chance(bins)
     stopping = store.of(project.id).rounds.last("stopping") or {}
     check = stopping.get("look") or {}
     for name, found in check.get("found", {}).items():

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Curves = dict[str, list[list[dict[str, float]]]]  # by strategy, one per seed
 
 _BANDS = 5  # strategies that get a band
+_AXIS = -50.0  # its left end, in % of the labels; losses beyond it are cut off
 
 
-def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None:
-    """Write curves.html and curves.png. `order`: strategies in the order of the legend, best first.
+def draw(curves: Curves, summary: Sequence[dict[str, Any]], folder: Path, title: str) -> None:
+    """Write curves.html and curves.png. `summary`: a row per strategy, best first, as in the legend.
 
     random is black and dashed. Only random and the best few get a band of one standard deviation: more bands would
     hide the lines.
     """
+    order = [row["strategy"] for row in summary]
     bands, lines = [], []
-    picture = Figure(figsize=(9, 5.5), layout="constrained")
-    axes = picture.add_subplot()
+    picture = Figure(figsize=(11, 5.5), layout="constrained")
+    axes, beside = picture.subplots(1, 2, width_ratios=(3, 1))
     for name, color in zip(order, _colors(order), strict=True):
         labels = [point["labels"] for point in curves[name][0]]
         accuracy = np.array([[point["accuracy"] for point in run] for run in curves[name]])
@@ -48,6 +52,7 @@ def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None
     axes.set(xlabel="labels", ylabel="accuracy on the test texts", title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", ncols=1 if len(order) < 12 else 2, loc="lower right")
+    _draw_saved(beside, summary)
     picture.savefig(folder / "curves.png", dpi=110)
     page = go.Figure([*bands, *lines])
     page.update_layout(
@@ -56,6 +61,20 @@ def draw(curves: Curves, order: Sequence[str], folder: Path, title: str) -> None
     )  # fmt: skip
     config = {"responsive": True, "showSendToCloud": False}  # no button that uploads the data
     page.write_html(folder / "curves.html", include_plotlyjs=True, default_height="95vh", config=config)
+
+
+def _draw_saved(axes: Axes, summary: Sequence[dict[str, Any]]) -> None:
+    """The share of labels saved by each strategy that reaches random's final accuracy, with its interval."""
+    reached = [row for row in reversed(summary) if row["saved"] is not None and row["strategy"] != "random"]
+    for place, row in enumerate(reached):
+        if row["saved_high"] is not None:
+            low = _AXIS if row["saved_low"] is None else 100 * row["saved_low"]
+            axes.plot([low, 100 * row["saved_high"]], [place, place], color="tab:gray", linewidth=2)
+        axes.plot(100 * row["saved"], place, "o", color="tab:blue")
+    axes.axvline(0, color="k", linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(reached)), [row["strategy"] for row in reached])
+    axes.set(xlabel="% of random's labels saved", xlim=(_AXIS, 100), ylim=(-0.7, len(reached) - 0.3))
+    axes.grid(alpha=0.3, axis="x")
 
 
 def _colors(order: Sequence[str]) -> list[str]:

@@ -17,6 +17,8 @@ from backend.simulation.charts import draw
 from backend.simulation.data import read
 from backend.simulation.simulate import Plan, simulate
 
+_LITTLE_LEFT = 0.5  # share of the texts that is labeled at the end
+
 
 def report(
     train: Path,
@@ -44,14 +46,17 @@ def report(
     title = (
         f"{train.parent.name or train.stem}, {learner}: {rounds} rounds of {batch} labels, {summary[0]['seeds']} seeds"
     )
-    draw(results.curves(), [row["strategy"] for row in summary], out, title)
+    draw(results.curves(), summary, out, title)
     head, *lines = _cells(summary)
     shown = Table(*head, title=title)
     for line in lines:
         shown.add_row(*line)
     Console().print(shown)
+    notes = [verdict(summary), *used_up(rounds * batch, len(plan.train.texts))]
+    print(*notes, sep="\n")
     markdown = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
-    (out / "table.md").write_text(f"{title}\n\n{markdown}\n", "utf-8")
+    written = "\n\n".join([title, markdown, *notes])
+    (out / "table.md").write_text(f"{written}\n", "utf-8")
     print(f"results.json, results.csv, table.md, curves.html and curves.png are in {out}")
 
 
@@ -63,6 +68,29 @@ def _parsed(extra_params: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BackendError('--extra-params must be a JSON object such as {"committee": "lora"}')
     return found
+
+
+def verdict(summary: Sequence[dict[str, Any]]) -> str:
+    """Which strategies are proven to be better or worse than random labeling."""
+    others = [row for row in summary if row["strategy"] != "random"]
+    better, worse = ([row["strategy"] for row in others if row["proven"] == sign] for sign in (1, -1))
+    found = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {how} than random labeling"
+             for names, how in ((better, "better"), (worse, "worse")) if names]  # fmt: skip
+    if found:
+        return f"Proven: {'; '.join(found)} (paired over the seeds, 5 % risk over all strategies)."
+    if summary[0]["seeds"] < 2:
+        return "Nothing is proven by a single seed; add --seeds 5."
+    return "No strategy is proven better or worse than random labeling here; more seeds or larger data may show it."
+
+
+def used_up(labels: int, texts: int) -> list[str]:
+    """That the last rounds leave little to choose from."""
+    if labels < _LITTLE_LEFT * texts:
+        return []
+    return [
+        f"The rounds label {labels} of {texts} texts: toward the end all strategies have nearly the same labels, so "
+        "that their last accuracies hardly differ. Fewer rounds, or more texts, compare them better."
+    ]
 
 
 def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -83,12 +111,20 @@ def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
                 f"{row['last_accuracy']:.3f}",
                 f"{row['last_macro_f1']:.3f}",
                 "not reached" if never else f"{row['labels_to_random']:.0f}",
-                "" if never else f"{row['saved']:.0%}",
+                "" if never else f"{row['saved']:.0%}{_range(row)}",
                 f"{row['seconds_scoring']:.1f}",
                 f"{row['seconds_choosing']:.2f}",
             ]
         )
     return rows
+
+
+def _range(row: dict[str, Any]) -> str:
+    """The interval of the share saved; open where random's final accuracy may not be reached at all."""
+    if row["strategy"] == "random" or row["saved_high"] is None:
+        return ""
+    low = "none" if row["saved_low"] is None else f"{row['saved_low']:.0%}"
+    return f" ({low} to {row['saved_high']:.0%})"
 
 
 def _interval(half: float | None) -> str:

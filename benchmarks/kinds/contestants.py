@@ -216,4 +216,4 @@ def _score(data: Data, outputs: Outputs) -> dict[str, Any]:
         BY_KIND[target.kind].predicted(control, target, {name: a[row] for name, a in arrays.items()}, text)[0]
         for row, (text, _) in enumerate(data.test)
     ]
-    return measure(target.kind, [value for _, value in data.test], predicted)
+    return measure(target, [value for _, value in data.test], predicted)

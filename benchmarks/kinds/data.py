@@ -94,7 +94,7 @@ def trivial(data: Data) -> dict[str, Any]:
         names = Counter((text[start:end].lower(), name) for text, value in data.train for start, end, name in value)
         known = dict(sorted(names, key=lambda each: names[each]))
         predicted = [_looked_up(text, known) for text in texts]
-    return measure(target.kind, [value for _, value in data.test], predicted)
+    return measure(target, [value for _, value in data.test], predicted)
 
 
 def _looked_up(text: str, known: dict[str, str]) -> list[list[Any]]:

@@ -69,12 +69,8 @@ def _countable(measured: Mapping[str, Any] | None, target: Target) -> int:
     """Held-out labels; 0 if they are too few for a conclusion."""
     if measured is None:
         return 0
-    enough = measured["metric"] != "mae" or _range(target) is not None or measured["labels"] >= _UNBOUNDED
+    enough = measured["metric"] != "mae" or target.width is not None or measured["labels"] >= _UNBOUNDED
     return int(measured["labels"]) if enough else 0
-
-
-def _range(target: Target) -> float | None:
-    return None if target.low is None or target.high is None or target.high <= target.low else target.high - target.low
 
 
 def _skipped(evaluation: Mapping[str, Any]) -> float:
@@ -88,7 +84,7 @@ def _sure(measured: Mapping[str, Any], target: Target, goal: float, risk: float,
     if measured["metric"] != "mae":
         sure = with_skipped(score_of_labels(measured), equivalent_labels(measured), risk, skipped)
         return {"sure": sure, "reached": sure >= goal}
-    most = _range(target)
+    most = target.width
     if most is None:
         sure = upper_end(measured["score"], (measured["high"] - measured["low"]) / _DEVIATIONS, risk)
     else:  # an error between 0 and the range is a score between 1 and 0

@@ -1,4 +1,4 @@
-"""Thresholds and temperatures of an adapter's targets, tuned on held-out labels."""
+"""Thresholds and temperatures of an adapter's targets, tuned on held-out labels; below `ENOUGH` the defaults stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from backend.evaluation.calibration import best_temperature, two_sided
 from backend.evaluation.measures import best_threshold
 from backend.targets import Target
 
-ENOUGH = 20  # held-out texts to tune on; with fewer, thresholds and temperatures keep their defaults
 Array = NDArray[Any]
 
 

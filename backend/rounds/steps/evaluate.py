@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.evaluation.bounds import ENOUGH
 from backend.evaluation.calibration import (
     calibration_error,
     error_by_chance,
@@ -25,7 +26,7 @@ from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality.accuracy import accuracy
 from backend.rounds.quality.control_arm import control_arm
-from backend.rounds.quality.tuning import ENOUGH, cross_tuned, present, tuned
+from backend.rounds.quality.tuning import cross_tuned, present, tuned
 from backend.rounds.quality.unbiased_risk import unbiased_accuracy
 from backend.store.texts import LabeledText
 from backend.targets import Target, offered
@@ -146,7 +147,7 @@ def _score(
     ]
     right = np.array([value == true for (value, _), true in zip(predicted, truth, strict=True)])
     sure = np.array([float(confidence or 0.0) for _, confidence in predicted])
-    return measure(of_rows[0].kind, truth, [value for value, _ in predicted]), sure, right
+    return measure(of_rows[0], truth, [value for value, _ in predicted]), sure, right
 
 
 def _decisions(of_rows: Sequence[Target], probs: Array, truth: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:

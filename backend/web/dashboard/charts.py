@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from backend.evaluation.bounds import ENOUGH
 from backend.overview.history import RoundState
 from backend.overview.quality import Curve, Forecast, Point
 from backend.web.dashboard import sentences
@@ -95,7 +96,7 @@ def seconds(rounds: list[RoundState], t: Language) -> Chart:
 
 def _known(point: Point) -> float | None:
     """The score, or no point of the line while it is measured on few labels."""
-    return point["score"] if point["held_out"] >= sentences.ENOUGH else None
+    return point["score"] if point["held_out"] >= ENOUGH else None
 
 
 def _line(

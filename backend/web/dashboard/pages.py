@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 import strategies
 from backend import __version__
+from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
 from backend.overview.quality import quality
@@ -176,7 +177,7 @@ def _speak(app: Flask) -> None:
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         lambda message: spoken().gettext(message), lambda one, many, n: spoken().ngettext(one, many, n), newstyle=True
     )
-    app.jinja_env.globals.update(spoken=spoken, sentences=sentences)
+    app.jinja_env.globals.update(spoken=spoken, sentences=sentences, ENOUGH=ENOUGH)
     app.jinja_env.filters["code"] = _with_code
 
 

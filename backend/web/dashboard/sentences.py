@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from backend.learners.models.languages import UNKNOWN
-from backend.overview.quality import Point, Quality
+from backend.overview.quality import Curve, Point, Quality
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State
 from backend.overview.unlearned import WithoutText
 from backend.web.dashboard.language import Language
 
-ENOUGH = 20  # held-out labels from which on a score is shown beside its interval
 _MORE = 10  # held-out labels
 _WORTH = 1.05  # factor of held-out labels
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
@@ -179,6 +178,14 @@ def more(point: Point, left: int, t: Language) -> str | None:
         "%(n)s more narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE), now=t.number(width, 2),
         then=t.number(then, 2),
     )  # fmt: skip
+
+
+def calibration(curve: Curve, t: Language) -> str | None:
+    """How far confidences are from the share of right answers; None if chance may have made it."""
+    error = curve.get("calibration_error")
+    if error is None or not curve.get("miscalibrated"):
+        return None
+    return t.gettext("%(error)s percentage points on average", error=t.number(100 * error, 1))
 
 
 def saved(control_arm: dict[str, Any] | None, t: Language) -> str:

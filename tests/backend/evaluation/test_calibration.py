@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from backend.evaluation.calibration import (
     best_temperature,
+    beyond_chance,
     calibration_error,
     error_by_chance,
     reliability,
@@ -73,15 +74,18 @@ def test_honest_confidences_have_a_small_error_and_bold_ones_a_large() -> None:
 
     assert error(honest) < 0.03 < 0.2 < error(said)
     assert error(tempered(said, best_temperature(said, truth))) < 0.03
+    assert beyond_chance(reliability(said.max(axis=1), said.argmax(axis=1) == truth))
 
 
-@pytest.mark.parametrize("count", [50, 100, 500])
+@pytest.mark.parametrize("count", [20, 50, 100, 500])
 def test_what_chance_gives_is_known(count: int) -> None:
     """Of 300 projects whose confidences mean exactly what they say."""
-    seen, expected = [], []
+    seen, expected, accused = [], [], 0
     for seed in range(300):
         _, truth, honest = labeled(count, 1.0, seed)
         bins = reliability(honest.max(axis=1), honest.argmax(axis=1) == truth)
         seen.append(calibration_error(bins))
         expected.append(error_by_chance(bins))
+        accused += beyond_chance(bins)
     assert np.mean(seen) == pytest.approx(np.mean(expected), rel=0.1)
+    assert accused <= 0.08 * 300  # 5 %, give or take

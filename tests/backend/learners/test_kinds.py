@@ -78,9 +78,7 @@ def predicted(learner: LoraLearner, target: Target, texts: list[str]) -> list[An
 
 def score(learner: LoraLearner, unseen: Data) -> float:
     name = unseen.target.name
-    found = measure(
-        unseen.target.kind, [v[name] for v in unseen.values], predicted(learner, unseen.target, unseen.texts)
-    )
+    found = measure(unseen.target, [v[name] for v in unseen.values], predicted(learner, unseen.target, unseen.texts))
     return float(found["score"])
 
 

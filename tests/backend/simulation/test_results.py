@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BackendError
-from backend.simulation.results import Results, aulc, labels_to_reach
+from backend.simulation.comparison import aulc, labels_to_reach, summary
+from backend.simulation.report import used_up, verdict
+from backend.simulation.results import Results
 from backend.simulation.runs import Run
 
 
@@ -79,3 +81,53 @@ def test_one_seed_has_no_interval_and_seeds_are_compared_in_pairs(tmp_path: Path
     assert margin["over_random_se"] is None
     assert margin["over_random_mean"] == pytest.approx(0.05)
     assert margin["labels_to_random"] == pytest.approx(10 + 10 * 2 / 3)  # 0.5, which random reached with the same seed
+
+
+def runs(strategy: str, *last: float) -> list[Run]:
+    return [Run(strategy, seed, curve(0.4, each)) for seed, each in enumerate(last)]
+
+
+def test_a_plateau_of_random_labeling_is_no_merit_of_a_strategy() -> None:
+    flat = [Run("random", seed, curve(0.5, 0.8, 0.81, 0.8)) for seed in range(4)]
+    alike = [Run("margin", seed, curve(0.5, 0.8, 0.79, 0.8)) for seed in range(4)]
+    rows = {row["strategy"]: row for row in summary([*flat, *alike])}
+    assert (rows["random"]["saved"], rows["margin"]["saved"]) == (0, pytest.approx(0, abs=1e-9))
+
+
+def test_what_is_proven_and_what_not() -> None:
+    baseline = runs("random", 0.70, 0.72, 0.71, 0.69, 0.73)
+    better, alike, worse = (
+        runs(name, *(run.curve[-1]["accuracy"] + more for run, more in zip(baseline, given, strict=True)))
+        for name, given in (
+            ("better", (0.05, 0.06, 0.05, 0.07, 0.05)),
+            ("alike", (0.04, -0.05, 0.03, -0.02, 0.01)),
+            ("worse", (-0.1, -0.11, -0.1, -0.09, -0.1)),
+        )
+    )
+    rows = summary([*baseline, *better, *alike, *worse])
+    assert {row["strategy"]: row["proven"] for row in rows} == {"random": 0, "better": 1, "alike": 0, "worse": -1}
+    assert verdict(rows).startswith(
+        "Proven: better is better than random labeling; worse is worse than random labeling"
+    )
+    found = {row["strategy"]: row for row in rows}
+    assert 0 < found["better"]["saved_low"] <= found["better"]["saved"] <= found["better"]["saved_high"] < 0.5
+    assert found["alike"]["saved_low"] is None, "random's accuracy may not be reached at all"
+    assert found["worse"]["saved"] is None
+    assert verdict(summary([*baseline, *alike])).startswith("No strategy is proven better or worse")
+    assert "single seed" in verdict(summary([baseline[0], better[0]]))
+
+
+@given(st.lists(st.lists(st.floats(-0.1, 0.1), min_size=5, max_size=5), min_size=1, max_size=20))
+def test_more_strategies_prove_no_more(differences: list[list[float]]) -> None:
+    """They share the risk: what is proven among many is proven alone."""
+    baseline = runs("random", *[0.5] * 5)
+    each = [runs(f"s{n}", *(0.5 + more for more in given)) for n, given in enumerate(differences)]
+    together = {row["strategy"]: row["proven"] for row in summary([*baseline, *(r for of in each for r in of)])}
+    for of in each:
+        (alone,) = (row["proven"] for row in summary([*baseline, *of]) if row["strategy"] != "random")
+        assert together[of[0].strategy] in (0, alone)
+
+
+def test_used_up_texts_are_told() -> None:
+    assert used_up(100, 500) == []
+    assert "500 of 500 texts" in used_up(500, 500)[0]

@@ -41,6 +41,24 @@ def test_a_score_of_few_held_out_labels_is_a_range(
     assert shown in page(client, "/ui/")
 
 
+@pytest.mark.parametrize(
+    ("labels", "accuracy", "shown"),
+    [(60, 0.95, False), (60, 0.6, True), (12, 0.6, False)],
+    ids=["as chance makes it", "bold", "few labels"],
+)
+def test_confidences_are_called_wrong_only_beyond_chance(
+    client: FlaskClient, played: Store, labels: int, accuracy: float, shown: bool  # noqa: F811
+) -> None:  # fmt: skip
+    last = max(each.number for each in played.of(7).rounds.all() if each.evaluation)
+    evaluation: Any = played.of(7).rounds.get(last).evaluation  # type: ignore[union-attr]
+    bins = [{"confidence": 0.97, "accuracy": accuracy, "labels": labels}]
+    evaluation["controls"]["topic"] |= {
+        "labels": labels, "reliability": bins, "calibration_error": abs(0.97 - accuracy)
+    }  # fmt: skip
+    played.of(7).rounds.set(last, evaluation=evaluation)
+    assert ("37.0 percentage points on average" in page(client, "/ui/projects/7")) == shown
+
+
 @pytest.mark.parametrize("effective", [None, 100.0, 104.0])
 def test_confidences_that_add_nothing_are_not_mentioned(effective: float | None) -> None:
     assert sentences.worth(point(100, effective), ENGLISH) is None
