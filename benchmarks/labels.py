@@ -1,85 +1,119 @@
-"""Precision of `lsal review`: how many of the labels shown first are wrong, with a tenth flipped on purpose.
+"""What the search for wrong labels finds, and how often it accuses right ones, with labels flipped on purpose.
 
-    python -m benchmarks.labels --data FOLDER
+    python -m benchmarks.labels --data FOLDER [--draws 10]
 
-FOLDER holds trec6/ and banking77/ with train.jsonl and test.jsonl each. Five draws per number of labels; one minute.
+FOLDER holds trec6/, banking77/, sst2/ and zh_waimai/ with train.jsonl and test.jsonl each. Half an hour of two cores.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backend.evaluation.labels import suspects
+from backend.evaluation.label_noise import label_noise
 from backend.learners.heads import linear
 from backend.runtime.libraries import quiet_libraries
-from benchmarks.projects import embedded
+from benchmarks.projects import embedded, played
 
 Array = NDArray[Any]
 _RESULT = Path(__file__).parent / "results" / "labels.md"
-_SIZES = {"trec6": (500, 1000, 2000, 4000), "banking77": (1000, 2000, 4000)}
-_TURNED = 0.1
-_DRAWS = 5
-_FIRST = (10, 50, 100)
+_DATA = {"trec6": "minilm", "sst2": "minilm", "banking77": "minilm", "zh_waimai": "multilingual"}
+_SIZES = (80, 160, 400, 1000)
+_FLIPPED = (0.0, 0.05, 0.1)
 
 
-def found(vectors: Array, targets: Array, size: int, seed: int) -> tuple[Array, int]:
-    """Whether each suspect was flipped, the most likely error first; the number of flipped labels."""
-    rng = np.random.default_rng(seed)
+class Review(NamedTuple):
+    """The labels of one project."""
+
+    flipped: int
+    number: float  # estimated number of wrong labels, with its interval
+    low: float
+    high: float
+    shown: Array  # whether each label that is shown was flipped, the worst first
+
+
+def review(vectors: Array, targets: Array, size: int, share: float, seed: int) -> Review:
+    """Draw labels, flip a share of them to any other class, and search."""
+    rng = np.random.default_rng([seed, size])
     rows = rng.permutation(len(vectors))[:size]
     classes = int(targets.max()) + 1
-    turned = rng.random(size) < _TURNED
-    given = np.where(turned, (targets[rows] + rng.integers(1, classes, size)) % classes, targets[rows])
+    flipped = rng.random(size) < share
+    given = np.where(flipped, (targets[rows] + rng.integers(1, classes, size)) % classes, targets[rows])
 
     def probs(known: Array, labels: Array, others: Array) -> Array:
         return linear.fit(known, labels, classes).alone(others).astype(np.float64)
 
-    return np.array([turned[each.row] for each in suspects(vectors[rows], given, probs)]), int(turned.sum())
+    found = label_noise(vectors[rows], given, probs)
+    assert found is not None
+    shown = flipped[[each.row for each in found.suspects]]
+    return Review(int(flipped.sum()), size * found.share, size * found.low, size * found.high, shown)
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base-model", default="minilm")
+    parser.add_argument("--draws", type=int, default=10)
     arguments = parser.parse_args()
     quiet_libraries()
-    data = embedded(arguments.data, list(_SIZES), arguments.base_model)
-    lines = [
-        "# Finding label errors\n",
-        f"`python -m benchmarks.labels`: a tenth of the labels was flipped to another class at random; mean of "
-        f"{_DRAWS} draws. Precision: fraction of the first labels shown that was flipped; the data sets' own errors "
-        "count as correct.\n",
-        f"| data | labels | flipped | shown | {' | '.join(f'precision of the first {k}' for k in _FIRST)} | recall |",
-        f"|---|---|---|---|{'---|' * len(_FIRST)}---|",
-    ]
-    picture = Figure(figsize=(8, 4), layout="constrained")
-    axes = picture.add_subplot()
-    for name, sizes in _SIZES.items():
-        for size in sizes:
-            runs = [found(*data[name], size, seed) for seed in range(_DRAWS)]
-            precision = [np.mean([right[:k].mean() for right, _ in runs]) for k in _FIRST]
-            recall = np.mean([right.sum() / turned for right, turned in runs])
-            shown = np.mean([len(right) for right, _ in runs])
-            turned = np.mean([count for _, count in runs])
-            cells = [name, str(size), f"{turned:.0f}", f"{shown:.0f}", *(f"{p:.2f}" for p in precision)]
-            cells.append(f"{recall:.2f}")
-            lines.append(f"| {' | '.join(cells)} |")
-            most = min(200, *(len(right) for right, _ in runs))
-            curve = np.mean([np.cumsum(right[:most]) / np.arange(1, most + 1) for right, _ in runs], axis=0)
-            axes.plot(np.arange(1, most + 1), curve, "-" if name == "trec6" else "--", label=f"{name}, {size} labels")
-    written = "\n".join(lines) + "\n"
+    data = {name: embedded(arguments.data, [name], base)[name] for name, base in _DATA.items()}
+    settings = [(name, size, share) for name in _DATA for size in _SIZES for share in _FLIPPED]
+    every = [(setting, seed) for setting in settings for seed in range(arguments.draws)]
+    found = played(review, [(*data[name], size, share, seed) for (name, size, share), seed in every])
+    reviews = {
+        setting: [each for (of, _), each in zip(every, found, strict=True) if of == setting] for setting in settings
+    }
+    written = "\n".join(_table(reviews, arguments.draws)) + "\n"
     print(written)
     _RESULT.write_text(written, "utf-8")
-    axes.axhline(_TURNED, color="k", linewidth=1, linestyle=":", label="labels in random order")
-    axes.set(xlabel="labels checked, most likely errors first", ylabel="fraction that is wrong", ylim=(0, 1.02))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    _draw(reviews)
+
+
+def _table(reviews: dict[tuple[str, int, float], list[Review]], draws: int) -> list[str]:
+    lines = [
+        "# Finding wrong labels\n",
+        f"`python -m benchmarks.labels`: labels were flipped to any other class at random; sums and shares of {draws} "
+        "draws. The data sets' own errors count as right labels, also in the interval.\n",
+        "| data | labels | flipped | estimated, with 95 % interval (means) | interval holds the number "
+        "| draws in which labels are shown | shown (mean) | of these flipped | of the flipped shown |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (name, size, share), of in reviews.items():
+        shown, right = (
+            np.array([part(each) for each in of]) for part in (lambda r: len(r.shown), lambda r: r.shown.sum())
+        )
+        flipped = np.array([each.flipped for each in of])
+        number, low, high = (np.mean([getattr(each, end) for each in of]) for end in ("number", "low", "high"))
+        held = np.mean([each.low <= each.flipped <= each.high for each in of])
+        cells = [
+            name, str(size), f"{share:.0%} ({flipped.mean():.0f})", f"{number:.0f} ({low:.0f} to {high:.0f})",
+            f"{held:.0%}", f"{np.mean(shown > 0):.0%}", f"{shown.mean():.1f}",
+            f"{right.sum() / shown.sum():.0%}" if shown.any() else "–",
+            f"{right.sum() / flipped.sum():.0%}" if flipped.any() else "–",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _draw(reviews: dict[tuple[str, int, float], list[Review]]) -> None:
+    """How many of the labels shown were flipped, over the number of labels."""
+    picture = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, share in zip(picture.subplots(1, 2, sharey=True), _FLIPPED[1:], strict=True):
+        for name in _DATA:
+            pooled = [np.concatenate([each.shown for each in reviews[name, size, share]]) for size in _SIZES]
+            points = [(size, shown.mean()) for size, shown in zip(_SIZES, pooled, strict=True) if len(shown)]
+            axes.plot(*zip(*points, strict=True), ".-", label=name)
+        axes.axhline(0.5, color="k", linewidth=1, linestyle="--", label="one right label accused for each wrong one")
+        axes.set(xlabel="labels", xscale="log", ylim=(0, 1.02), title=f"{share:.0%} of the labels flipped")
+        axes.set_xticks(_SIZES, [str(size) for size in _SIZES])
+        axes.grid(alpha=0.3)
+    picture.axes[0].set_ylabel("of the labels shown, wrong")
+    picture.axes[0].legend(fontsize="small", loc="lower right")
     picture.savefig(_RESULT.parent / "labels.png", dpi=110)
 
 

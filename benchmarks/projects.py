@@ -16,17 +16,25 @@ from backend.runtime.progress import bar
 from backend.simulation.data import read
 
 _T = TypeVar("_T")
+_KEPT = Path(__file__).parents[1] / "build" / "embeddings"
 
 
 def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    """Embedding and class index of every text, by data set; each is a folder with train.jsonl and test.jsonl."""
-    base, found = BaseModel(base_model), {}
+    """Embedding and class index of every text, by data set; each is a folder with train.jsonl and test.jsonl.
+
+    Embeddings are kept in `build` for the next benchmark: they take minutes.
+    """
+    found = {}
     for name in names:
         parts = [read(folder / name / f"{part}.jsonl") for part in ("train", "test")]
         texts, labels = ([each for part in parts for each in getattr(part, of)] for of in ("texts", "labels"))
-        with bar(f"embedding {len(texts)} texts of {name}") as progress:
-            vectors = base.embed(texts, max_length=64, progress=progress)
-        found[name] = vectors, np.unique(labels, return_inverse=True)[1]
+        file = _KEPT / f"{base_model.replace('/', '_')}-{name}-{'-'.join(part.fingerprint[:12] for part in parts)}.npy"
+        if not file.exists():
+            with bar(f"embedding {len(texts)} texts of {name}") as progress:
+                vectors = BaseModel(base_model).embed(texts, max_length=64, progress=progress)
+            _KEPT.mkdir(parents=True, exist_ok=True)
+            np.save(file, vectors)
+        found[name] = np.load(file), np.unique(labels, return_inverse=True)[1]
     return found
 
 

@@ -45,10 +45,22 @@ def options() -> None:
 
 @app.command()
 def simulate(
-    train: Annotated[Path, typer.Option(help="Labeled texts to select from: JSONL, CSV, or Label Studio's JSON.")],
-    test: Annotated[Path, typer.Option(help="Labeled texts to measure accuracy on.")],
+    train: Annotated[
+        Path,
+        typer.Option(
+            exists=True, dir_okay=False, help="Labeled texts to select from: JSONL, CSV, TSV, or Label Studio's JSON."
+        ),
+    ],
     strategy: Annotated[str, typer.Option(help="Names, separated by commas; also 'default' or 'all'.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results. An interrupted run in it is resumed.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for the results. An interrupted run in it is resumed.")
+    ],
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Labeled texts to measure accuracy on. Default: a fifth of --train."
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1)] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Labels per round.")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy, each with another seed.")] = 5,

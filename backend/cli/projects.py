@@ -77,7 +77,7 @@ def review(
     project: Number,
     most: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of labels.")] = 50,
 ) -> None:
-    """Put labels that are likely wrong into a tab of the Data Manager, and print them, the least likely label first."""
+    """Put labels worth a second look into a tab of the Data Manager, and print them, the worst first."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -87,11 +87,11 @@ def review(
     settings, store = start()
     run = new_context(settings, store).open(project)
     found, tab = into_tab(run, most)
-    table = Table("task", "control", "label", "suggested label", "probability of the label")
+    table = Table("task", "control", "label", "suggested label", "probability that the label is right")
     for each in found:
         names = (escape(each[name]) for name in ("control", "given", "instead"))  # in brackets: markup of rich
         table.add_row(str(each["task"]), *names, f"{each['quality']:.3f}")
-    Console().print(table if found else f"Project {project}: no labels are likely wrong.")
+    Console().print(table if found else f"Project {project}: no label seems to be wrong.")
     typer.echo(f"They are in the tab '{TAB}': {run.client.url}/projects/{project}/data?tab={tab}")
 
 

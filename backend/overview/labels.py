@@ -1,4 +1,4 @@
-"""The labels: counts by class, annotators and their agreement, likely label errors, and an export."""
+"""The labels: counts by class, annotators and their agreement, labels worth a second look, and an export."""
 
 from __future__ import annotations
 
@@ -44,14 +44,23 @@ class Annotators(TypedDict):
     hours: Annotated[float, Field(description="Labeling time of all annotators")]
 
 
+class Errors(TypedDict):
+    """How many labels of a control are wrong, with the 95 % interval."""
+
+    labels: Annotated[int, Field(description="Labels that were compared with a model's predictions")]
+    number: float
+    low: float
+    high: float
+
+
 class Suspect(TypedDict):
-    """A label that is probably wrong."""
+    """A label that is rather wrong than right."""
 
     task: int
     control: str
     given: Annotated[str, Field(description="Class given by annotators")]
     instead: Annotated[str, Field(description="Most probable class")]
-    quality: Annotated[float, Field(description="Probability of the given class")]
+    quality: Annotated[float, Field(description="Probability that the label is right")]
     text: Annotated[str, Field(description="Start of the text")]
 
 
@@ -104,7 +113,7 @@ def annotators(store: Store, project: Project) -> Annotators:
 
 
 def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
-    """Likely label errors, most likely first, without labels changed since. Empty before the first review."""
+    """Labels worth a second look, the worst first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
     texts = store.of(project.id).tasks.texts([each["task"] for each in found])
     return [
@@ -119,6 +128,12 @@ def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
         for each in found
         if each["task"] in texts
     ]
+
+
+def errors(store: Store, project: Project) -> dict[str, Errors]:
+    """The estimated number of wrong labels at the last review, by control."""
+    last = store.of(project.id).rounds.last("review") or {}
+    return {name: each["errors"] for name, each in last.items() if "errors" in each}
 
 
 def lines(store: Store, project: Project) -> Iterator[str]:

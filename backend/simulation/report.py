@@ -14,7 +14,7 @@ from rich.table import Table
 from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.simulation.charts import draw
-from backend.simulation.data import read
+from backend.simulation.data import read, split
 from backend.simulation.simulate import Plan, simulate
 
 _LITTLE_LEFT = 0.5  # share of the texts that is labeled at the end
@@ -22,7 +22,7 @@ _LITTLE_LEFT = 0.5  # share of the texts that is labeled at the end
 
 def report(
     train: Path,
-    test: Path,
+    test: Path | None,
     strategies: Sequence[str],
     out: Path,
     *,
@@ -35,9 +35,14 @@ def report(
     extra_params: str,
     bar: Callable[[str], AbstractContextManager[Progress]],
 ) -> None:
-    """Simulate, and write results.json, results.csv, table.md, curves.html and curves.png to `out`."""
+    """Simulate, and write results.json, results.csv, table.md, curves.html and curves.png to `out`.
+
+    test: None for a fifth of the texts of `train`.
+    """
+    to_choose = read(train, text, label)
+    to_choose, to_test = split(to_choose) if test is None else (to_choose, read(test, text, label))
     plan = Plan(
-        train=read(train, text, label), test=read(test, text, label), strategies=[s.strip() for s in strategies],
+        train=to_choose, test=to_test, strategies=[s.strip() for s in strategies],
         rounds=rounds, batch=batch, seeds=seeds, learner=learner,
         extra_params=_parsed(extra_params),
     )  # fmt: skip

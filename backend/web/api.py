@@ -105,7 +105,8 @@ def blueprint(store: Store) -> Blueprint:
     @operation()
     def suspects(project_id: ProjectId) -> Suspects:
         """Labels that are probably wrong, most probable first."""
-        return {"suspects": labels.suspects(store, known(project_id), MOST)}
+        project = known(project_id)
+        return {"suspects": labels.suspects(store, project, MOST), "errors": labels.errors(store, project)}
 
     @routes.get("/<project_id>/unlearned")
     @operation()

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from backend.overview.audit import Entry
 from backend.overview.history import AdapterState, RoundState
-from backend.overview.labels import Suspect
+from backend.overview.labels import Errors, Suspect
 from backend.overview.state import Summary
 from backend.overview.unlearned import Unlearned, WithoutText
 
@@ -92,9 +92,10 @@ class Rounds(TypedDict):
 
 
 class Suspects(TypedDict):
-    """Labels that are probably wrong, most probable first."""
+    """Labels that are rather wrong than right, the worst first, and how many are wrong in all."""
 
     suspects: list[Suspect]
+    errors: Annotated[dict[str, Errors], Field(description="By control")]
 
 
 class NotLearned(TypedDict):

@@ -7,11 +7,18 @@ from typing import Any
 
 from backend.labelstudio.api.client import Client
 
+_HIDDEN = [f"tasks:{name}" for name in (
+    "inner_id", "completed_at", "total_annotations", "cancelled_annotations", "total_predictions", "annotations_ids",
+    "predictions_score", "predictions_model_versions", "predictions_results", "file_upload", "storage_filename",
+    "created_at", "updated_at", "updated_by", "avg_lead_time", "draft_exists",
+)]  # fmt: skip # of the table, so that number, annotators, labels and texts fit
 
-def show(client: Client, project_id: int, title: str, task_ids: Sequence[int]) -> int:
-    """Create or change the tab of this title to show these tasks; return the tab's id.
 
-    Label Studio supports no custom order, and a filter by a list of ids takes one condition per task.
+def show(client: Client, project_id: int, title: str, task_ids: Sequence[int], *, former: str | None = None) -> int:
+    """Create or change the tab of this title to show these tasks; return the tab's id. former: its earlier title.
+
+    Label Studio supports no custom order, and a filter by a list of ids takes one condition per task. It makes a tab of
+    all tasks when somebody opens a project that has none: then it is made here first, or the others would seem lost.
     """
     items = [
         {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task_id}
@@ -23,15 +30,19 @@ def show(client: Client, project_id: int, title: str, task_ids: Sequence[int]) -
         "target": "tasks",
         "filters": {"conjunction": "or", "items": items},
         "ordering": [],
-        "hiddenColumns": {"explore": [], "labeling": []},
+        "hiddenColumns": {"explore": _HIDDEN, "labeling": []},
         "columnsWidth": {},
         "columnsDisplayType": {},
         "gridWidth": 4,
     }
     with client.explaining(f"write the tab '{title}' of project {project_id}"):
         views = client.request("GET", "api/dm/views/", params={"project": project_id})
-        there = next((view["id"] for view in views if (view["data"] or {}).get("title") == title), None)
+        titles = {(view["data"] or {}).get("title"): view["id"] for view in views}
+        there = titles.get(title, titles.get(former))
         if there is None:
+            if not views:
+                everything = {"title": "Default", "type": "list", "target": "tasks"}
+                client.request("POST", "api/dm/views/", json={"project": project_id, "data": everything})
             made = client.request("POST", "api/dm/views/", json={"project": project_id, "data": data})
             return int(made["id"])
         client.request("PATCH", f"api/dm/views/{there}/", json={"data": data})

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong, by control, and how well annotators agree."""
+"""Labels that are worth a second look, by control, and how well annotators agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import BackendError
-from backend.evaluation.labels import agreement, enough, suspects
+from backend.evaluation.agreement import agreement
+from backend.evaluation.label_noise import label_noise
 from backend.labelstudio.api.views import show
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
@@ -20,7 +21,8 @@ from backend.targets import Target
 _MOST = 5000  # labels that are reviewed, the last ones: earlier rounds reviewed the others
 _LISTED = 100
 _NOMINAL = ("classification", "multilabel", "pairwise")  # values of other kinds are rarely equal
-TAB = "Likely label errors"
+TAB = "Worth a second look"
+_FORMER_TAB = "Likely label errors"
 
 
 def write(run: ProjectRun) -> None:
@@ -30,9 +32,10 @@ def write(run: ProjectRun) -> None:
 
 
 def review(run: ProjectRun) -> dict[str, Any]:
-    """By control: `suspects`, labels most likely wrong first, and `agreement` of annotators, where they are known.
+    """By control: labels that are rather wrong than right, and `agreement` of annotators, where they are known.
 
-    Suspects exist for single choices, from a linear head on the base model's embeddings.
+    `suspects` are the labels, the worst first, and `errors` how many of how many `labels` are wrong, with its 95 %
+    interval: for single choices, from a linear head on the base model's embeddings.
     """
     tasks = run.tasks
     examples = [*tasks.labeled(audit=False), *tasks.labeled(audit=True)]
@@ -44,7 +47,7 @@ def review(run: ProjectRun) -> dict[str, Any]:
         of_target: dict[str, Any] = {}
         labeled = [each for each in examples if target.offers(each.values.get(target.name))][-_MOST:]
         if target.kind == "classification" and labeled:
-            of_target["suspects"] = _suspects(run, target, labeled)
+            of_target |= _label_errors(run, target, labeled)
         if target.kind in _NOMINAL:
             # Of several annotations by one person the last one counts.
             votes = {(e.task_id, e.annotator): e.labels[target.name] for e in annotations if target.name in e.labels}
@@ -65,7 +68,7 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
     if run.rounds.last("review") is None:
         raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
     found = still_suspect(run.store, run.id, most)
-    return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}))
+    return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}), former=_FORMER_TAB)
 
 
 def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:
@@ -81,21 +84,24 @@ def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, An
     return sorted(found, key=lambda each: each["quality"])[:most]
 
 
-def _suspects(run: ProjectRun, target: Target, examples: list[LabeledText]) -> list[dict[str, Any]]:
+def _label_errors(run: ProjectRun, target: Target, examples: list[LabeledText]) -> dict[str, Any]:
     labels = classes_of(target, examples)
-    if not enough(labels):
-        return []
     ((vectors, _),) = classified(run, target, examples)
 
     def probs(known: NDArray[np.float32], given: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
         return linear.fit(known, given, len(target.classes)).alone(others).astype(np.float64)
 
-    return [
+    noise = label_noise(vectors, labels, probs)
+    if noise is None:
+        return {}
+    suspects = [
         {
             "task": examples[each.row].id,
             "given": target.classes[labels[each.row]],
             "instead": target.classes[each.instead],
             "quality": round(each.quality, 4),
         }
-        for each in suspects(vectors, labels, probs)[:_LISTED]
+        for each in noise.suspects[:_LISTED]
     ]
+    number, low, high = (len(labels) * share for share in (noise.share, noise.low, noise.high))
+    return {"suspects": suspects, "errors": {"labels": len(labels), "number": number, "low": low, "high": high}}

@@ -136,6 +136,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "seconds": charts.seconds(rounds, t) if rounds else None,
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
+        "errors": {name: sentences.errors(each, t) for name, each in labels.errors(store, project).items()},
         "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,

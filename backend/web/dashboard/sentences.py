@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.learners.models.languages import UNKNOWN
+from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State
@@ -186,6 +187,17 @@ def calibration(curve: Curve, t: Language) -> str | None:
     if error is None or not curve.get("miscalibrated"):
         return None
     return t.gettext("%(error)s percentage points on average", error=t.number(100 * error, 1))
+
+
+def errors(found: Errors, t: Language) -> str:
+    """How many labels are wrong, as far as is known."""
+    labels, high = t.number(found["labels"]), t.number(max(1, round(found["high"])))
+    if found["low"] == 0.0:
+        return t.gettext("No sign of wrong labels among %(labels)s; at most about %(high)s", labels=labels, high=high)
+    return t.gettext(
+        "About %(number)s of %(labels)s labels are wrong (%(low)s to %(high)s)", labels=labels, high=high,
+        number=t.number(max(1, round(found["number"]))), low=t.number(max(1, round(found["low"]))),
+    )  # fmt: skip
 
 
 def saved(control_arm: dict[str, Any] | None, t: Language) -> str:

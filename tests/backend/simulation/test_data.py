@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.simulation.data import DataError, read
+from backend.simulation.data import DataError, Labeled, read, split
 
 
 def exported(*choices: str, text: str, **annotation: Any) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def exported(*choices: str, text: str, **annotation: Any) -> dict[str, Any]:
 WRITTEN = {
     "a.jsonl": '{"text": "one, two", "label": "x"}\n\n{"text": "drei ü", "label": "y"}\n',
     "a.csv": '\ufefftext,label\n"one, two",x\ndrei ü,y\n',
+    "a.tsv": "text\tlabel\none, two\tx\ndrei ü\ty\n",
     "min.json": json.dumps([{"text": "one, two", "label": "x", "id": 4}, {"text": "drei ü", "label": "y"}]),
     "full.json": json.dumps(
         [
@@ -99,7 +100,7 @@ def test_fields_of_other_names(tmp_path: Path) -> None:
         ('{"text": "a", "label": "x"}\n', "fewer than two classes"),
         ('{"body": "a", "label": "x"}\n', r"row 1 has no field 'text'; it has body, label. Name the field with --text"),
         ('{"text": "a", "topic": "x"}\n', r"row 1 has no field 'label'. Name the field with --label"),
-        ('{"text": "a", "label": \n', "neither JSONL, CSV nor a JSON export"),
+        ('{"text": "a", "label": \n', "neither JSONL, CSV, TSV nor a JSON export"),
         ('{"text": "a", "label": ["x"]}', "row 1: 'label' holds several values; expected one class per text"),
         ('["a"]', r"row 1: expected an object with 'text' and 'label'"),
         ("", "fewer than two classes"),
@@ -112,5 +113,33 @@ def test_mistakes_are_named(content: str, sentence: str, tmp_path: Path) -> None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nothing.csv cannot be read"):
+    with pytest.raises(DataError, match=r"nothing.csv cannot be read: No such file"):
         read(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030", "big5", "cp1252"])
+def test_encodings_of_spreadsheets(encoding: str, tmp_path: Path) -> None:
+    texts = {
+        "big5": ["這家餐廳的菜色非常好吃，服務也很親切，下次還會再來", "等了一個小時才上菜，而且味道普通，不推薦"],
+        "cp1252": ["Das Essen war köstlich, die Gäste fühlten sich wohl", "Größere Portionen wären schön, übrigens"],
+    }.get(encoding, ["这家餐厅的菜非常好吃，服务也很热情，下次还会再来", "等了一个小时才上菜，而且味道一般，不推荐"])
+    lines = "".join(f'"{text}",{label}\n' for text, label in zip(texts * 10, ["good", "bad"] * 10, strict=True))
+    (tmp_path / "a.csv").write_bytes(f"text,label\n{lines}".encode(encoding))
+    assert list(read(tmp_path / "a.csv").texts) == texts * 10
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(DataError):
+        read(tmp_path / "a.csv")
+
+
+def test_a_fifth_of_each_class_is_tested_on() -> None:
+    whole = Labeled([f"text {n}" for n in range(103)], ["rare" if n % 10 == 0 else "common" for n in range(103)])
+    train, test = split(whole)
+    assert sorted([*train.texts, *test.texts]) == sorted(whole.texts)
+    assert set(train.texts).isdisjoint(test.texts)
+    assert (test.labels.count("rare"), len(test.texts)) == (3, 21)
+    assert split(whole) == (train, test)
+    with pytest.raises(DataError, match="too few texts"):
+        split(Labeled(["a", "b"], ["x", "y"]))

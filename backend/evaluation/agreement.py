@@ -1,56 +1,13 @@
-"""Label quality: likely label errors and inter-annotator agreement."""
+"""Inter-annotator agreement."""
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-from cleanlab.filter import find_label_issues
-from numpy.typing import NDArray
-from sklearn.model_selection import KFold
-
-Array = NDArray[np.float64]
-Vectors = NDArray[np.float32]
-Targets = NDArray[np.int64]
-Probs = Callable[[Vectors, Targets, Vectors], Array]  # fit on the first two; class probabilities of the last
-
-_FOLDS = 5
-
-
-class Suspect(NamedTuple):
-    """A label that is likely wrong."""
-
-    row: int
-    quality: float  # probability of the label by a model that was not trained on this text
-    instead: int  # the class that this model predicts
-
-
-def enough(labels: Targets) -> bool:
-    """Whether there are enough labels to find errors among them: at least ten, of at least two classes."""
-    return len(labels) >= 2 * _FOLDS and len(np.unique(labels)) > 1
-
-
-def suspects(vectors: Vectors, labels: Targets, probs: Probs) -> list[Suspect]:
-    """Likely label errors, the most likely first. vectors: (N, D); labels: (N,) class indices.
-
-    Confident learning on out-of-fold probabilities, ranked by that of the given label (Northcutt, Jiang & Chuang, JAIR
-    2021, section 3), as implemented by cleanlab. Empty if there are not enough labels.
-    """
-    if not enough(labels):
-        return []
-    present, given = np.unique(labels, return_inverse=True)
-    found = np.empty((len(labels), len(present)))
-    for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
-        found[others] = probs(vectors[learned], labels[learned], vectors[others])[:, present]
-    found /= found.sum(axis=1, keepdims=True)
-    with warnings.catch_warnings():  # one warning for each small class
-        warnings.simplefilter("ignore", UserWarning)
-        rows = find_label_issues(given, found, return_indices_ranked_by="self_confidence", n_jobs=1)
-    return [Suspect(int(row), float(found[row, given[row]]), int(present[found[row].argmax()])) for row in rows]
 
 
 def agreement(annotations: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Wrong labels are found, and agreement is what counting pairs gives."""
+"""Agreement is what counting pairs gives."""
 
 from __future__ import annotations
 
@@ -10,46 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.evaluation.labels import agreement, suspects
-
-
-def nearest_mean(known: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """A learner of three classes that can be counted out: by the distance to each class's mean."""
-    means = np.stack([known[labels == c].mean(axis=0) if (labels == c).any() else np.full(2, 1e3) for c in range(3)])
-    near = np.exp(-np.linalg.norm(others[:, None] - means, axis=2))
-    return np.asarray(near / near.sum(axis=1, keepdims=True))
-
-
-def three_groups(wrong: list[int], classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    labels = np.arange(90) % classes
-    vectors = np.array([[0, 0], [6, 0], [0, 6]], np.float32)[labels] + rng.normal(size=(90, 2)).astype(np.float32)
-    labels[wrong] = (labels[wrong] + 1) % classes
-    return vectors, labels
-
-
-def test_labels_that_were_turned_are_found_with_what_they_were() -> None:
-    wrong = [4, 20, 33, 57]
-    vectors, labels = three_groups(wrong)
-    found = suspects(vectors, labels, nearest_mean)
-    rows = {each.row for each in found}
-    assert rows <= set(wrong)
-    assert len(rows) >= 3, "the noise is estimated, so that one of them may be taken for right"
-    assert all(each.instead == each.row % 3 for each in found)
-    assert [each.quality for each in found] == sorted(each.quality for each in found)
-
-
-def test_classes_without_labels_do_not_matter() -> None:
-    vectors, labels = three_groups([4, 20], classes=2)
-    found = suspects(vectors, labels, nearest_mean)
-    assert {each.row for each in found[:2]} == {4, 20}
-    assert {each.instead for each in found} <= {0, 1}
-
-
-def test_few_labels_or_one_class_tell_nothing() -> None:
-    vectors, labels = three_groups([])
-    assert suspects(vectors[:9], labels[:9], nearest_mean) == []
-    assert suspects(vectors, np.zeros(90, np.int64), nearest_mean) == []
+from backend.evaluation.agreement import agreement
 
 
 def slow_alpha(by_task: list[list[int]]) -> float | None:
