@@ -30,7 +30,8 @@ _FLIPPED = (0.0, 0.05, 0.1)
 class Review(NamedTuple):
     """The labels of one project."""
 
-    flipped: int
+    compared: int  # labels
+    flipped: int  # among all labels
     number: float  # estimated number of wrong labels, with its interval
     low: float
     high: float
@@ -49,9 +50,10 @@ def review(vectors: Array, targets: Array, size: int, share: float, seed: int) -
         return linear.fit(known, labels, classes).alone(others).astype(np.float64)
 
     found = label_noise(vectors[rows], given, probs)
-    assert found is not None
-    shown = flipped[[each.row for each in found.suspects]]
-    return Review(int(flipped.sum()), size * found.share, size * found.low, size * found.high, shown)
+    if found is None:
+        return Review(0, int(flipped.sum()), 0.0, 0.0, np.inf, np.empty(0, bool))
+    number, low, high = (found.labels * each for each in (found.share, found.low, found.high))
+    return Review(found.labels, int(flipped.sum()), number, low, high, flipped[[each.row for each in found.suspects]])
 
 
 def main() -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import strategies
+from backend import __version__
 from backend.cli import app
 from strategies import Pool
 from strategies.registry import _found
@@ -93,6 +95,11 @@ def test_simulations_of_the_docs_run(command: str, tmp_path: Path, tiny_encoder:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert (tmp_path / "out" / "curves.html").exists()
+
+
+def test_the_version_is_printed() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output.strip()) == (0, f"lsal {__version__}")
 
 
 def test_the_strategy_of_contributing_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Active learning for Label Studio."
-)
+from backend import __version__
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Active learning for Label Studio.")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lsal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""

@@ -77,7 +77,7 @@ def review(
     project: Number,
     most: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of labels.")] = 50,
 ) -> None:
-    """Put labels worth a second look into a tab of the Data Manager, and print them, the worst first."""
+    """Put labels to check into a tab of the Data Manager, and print them, the worst first."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

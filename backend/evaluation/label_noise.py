@@ -1,8 +1,8 @@
 """How many labels are wrong, and which, from what a model predicts for texts that it was not trained on.
 
 A label differs from the prediction because the model is wrong, or because the label is. A model is wrong as often as
-its confidences say once they are scaled by a temperature (Guo et al., ICML 2017); wrong labels come on top of that,
-however confident it is. Both are estimated together by maximum likelihood, where a share of the labels has been
+its confidences predict, once they are scaled by a temperature (Guo et al., ICML 2017); wrong labels come on top of
+that, however confident it is. Both are estimated together by maximum likelihood, where a share of the labels has been
 replaced by any other class (random classification noise: Angluin & Laird, Machine Learning 1988). Without the
 temperature, every mistake of a young model would count as a wrong label.
 """
@@ -24,10 +24,12 @@ Targets = NDArray[np.int64]
 Probs = Callable[[Vectors, Targets, Vectors], Array]  # fit on the first two; class probabilities of the last
 
 _FOLDS = 5
-_ENOUGH = 20  # labels
+_ENOUGH = 20  # labels to compare
+_OF_CLASS = 5  # labels of a class, below which the model cannot know it
 _TEMPERATURES = np.geomspace(0.1, 10.0, 60)
 _SHARES = np.concatenate([[0.0], np.geomspace(1e-3, 0.5, 80)])  # of the labels that are wrong
 _DROP = float(chi2.ppf(0.95, 1)) / 2  # of the log-likelihood at the ends of a 95 % interval (Wilks 1938)
+_PROOF = float(chi2.ppf(0.99, 1)) / 2  # of that without any wrong label, before any is shown
 _LEAST = 1e-12  # probability
 
 
@@ -35,51 +37,56 @@ class Suspect(NamedTuple):
     """A label that is rather wrong than right."""
 
     row: int
-    quality: float  # probability that the label is right
+    quality: float  # probability that the label is right, at least
     instead: int  # the class that the model predicts
 
 
 class LabelNoise(NamedTuple):
-    """The share of labels that are wrong, with its 95 % interval, and those worth a second look, the worst first."""
+    """The share of the compared labels that is wrong, with its 95 % interval, and those to check."""
 
+    labels: int  # that were compared: of classes with a few labels
     share: float
     low: float
     high: float
-    suspects: list[Suspect]
+    suspects: list[Suspect]  # the worst first
 
 
 def label_noise(vectors: Vectors, labels: Targets, probs: Probs) -> LabelNoise | None:
-    """vectors: (N, D); labels: (N,) class indices. None below 20 labels or two classes.
+    """vectors: (N, D); labels: (N,) class indices. None below 20 labels to compare or two classes.
 
-    `suspects` are empty as long as all labels may be right: then nobody need look at anything. Otherwise each is wrong
-    with at least 50 % probability.
+    `suspects` are empty as long as all labels may be right. Otherwise each is wrong
+    with at least 50 % probability, even if no more labels are wrong than the lower end of the interval.
     """
-    present, given = np.unique(labels, return_inverse=True)
-    if len(labels) < _ENOUGH or len(present) < 2:
+    present, given, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    compared = np.flatnonzero(counts[given] >= _OF_CLASS)
+    if len(compared) < _ENOUGH or len(present) < 2:
         return None
     found = np.empty((len(labels), len(present)))
     for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
         found[others] = probs(vectors[learned], labels[learned], vectors[others])[:, present]
-    return _noise(found, given, present)
+    noise = _noise(found[compared], given[compared])
+    suspects = [Suspect(int(compared[each.row]), each.quality, int(present[each.instead])) for each in noise.suspects]
+    return noise._replace(suspects=suspects)
 
 
-def _noise(found: Array, given: Targets, present: Targets) -> LabelNoise:
-    """found: (N, C) out-of-fold probabilities of the C classes that occur. given: (N,) their indices in the labels."""
+def _noise(found: Array, given: Targets) -> LabelNoise:
+    """found: (N, C) out-of-fold probabilities. given: (N,) the labels, as columns of them."""
     logs = np.log(np.clip(found, _LEAST, None))
-    rows = np.arange(len(given))
+    rows, classes = np.arange(len(given)), found.shape[1]
     of_given = np.array([np.exp(log_softmax(logs / each, axis=1)[rows, given]) for each in _TEMPERATURES])  # (T, N)
-    likelihood = np.array([np.log(_probability(of_given, share, len(present))).sum(axis=1) for share in _SHARES])
+    likelihood = np.array([np.log(_probability(of_given, share, classes)).sum(axis=1) for share in _SHARES])
     best = likelihood.max(axis=1)  # of each share, with the temperature that suits it
-    inside = _SHARES[best >= best.max() - _DROP]
-    share = float(_SHARES[best.argmax()])
-    right = of_given[likelihood[best.argmax()].argmax()]
-    certain = (1 - share) * right / _probability(right, share, len(present))  # that a label is right
+    inside = np.flatnonzero(best >= best.max() - _DROP)
+    share, low, high = (float(_SHARES[row]) for row in (best.argmax(), inside[0], inside[-1]))
+    right = of_given[likelihood[inside[0]].argmax()]
+    certain = (1 - low) * right / _probability(right, low, classes)  # that a label is right
+    proven = best[0] < best.max() - _PROOF
     suspects = [
-        Suspect(int(row), float(certain[row]), int(present[found[row].argmax()]))
+        Suspect(int(row), float(certain[row]), int(found[row].argmax()))
         for row in np.argsort(certain, kind="stable")
-        if inside.min() > 0 and certain[row] <= 0.5 and found[row].argmax() != given[row]
+        if proven and certain[row] <= 0.5 and found[row].argmax() != given[row]
     ]
-    return LabelNoise(share, float(inside.min()), float(inside.max()), suspects)
+    return LabelNoise(len(given), share, low, high, suspects)
 
 
 def _probability(right: Array, share: float, classes: int) -> Array:

@@ -106,7 +106,7 @@ def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str,
 
 
 def _widened(found: dict[str, Any], worst: float) -> dict[str, Any]:
-    """With the interval of as many right-or-wrong labels, if resamples are too few or too alike to tell.
+    """With the interval of as many right-or-wrong labels, if there are few labels, or resamples are all alike.
 
     worst: the largest possible distance from a perfect prediction, for a mean of distances; 1 for a score.
     """

@@ -1,4 +1,4 @@
-"""The labels: counts by class, annotators and their agreement, labels worth a second look, and an export."""
+"""The labels: counts by class, annotators and their agreement, labels to check, and an export."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def annotators(store: Store, project: Project) -> Annotators:
 
 
 def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
-    """Labels worth a second look, the worst first, without labels changed since. Empty before the first review."""
+    """Labels to check, the worst first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
     texts = store.of(project.id).tasks.texts([each["task"] for each in found])
     return [

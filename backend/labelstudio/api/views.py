@@ -18,7 +18,7 @@ def show(client: Client, project_id: int, title: str, task_ids: Sequence[int], *
     """Create or change the tab of this title to show these tasks; return the tab's id. former: its earlier title.
 
     Label Studio supports no custom order, and a filter by a list of ids takes one condition per task. It makes a tab of
-    all tasks when somebody opens a project that has none: then it is made here first, or the others would seem lost.
+    all tasks when a project without any is opened: then it is made here first, or the others would seem lost.
     """
     items = [
         {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task_id}

@@ -1,4 +1,4 @@
-"""Labels that are worth a second look, by control, and how well annotators agree."""
+"""Labels to check, by control, and how well annotators agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backend.targets import Target
 _MOST = 5000  # labels that are reviewed, the last ones: earlier rounds reviewed the others
 _LISTED = 100
 _NOMINAL = ("classification", "multilabel", "pairwise")  # values of other kinds are rarely equal
-TAB = "Worth a second look"
+TAB = "Labels to check"
 _FORMER_TAB = "Likely label errors"
 
 
@@ -103,5 +103,5 @@ def _label_errors(run: ProjectRun, target: Target, examples: list[LabeledText]) 
         }
         for each in noise.suspects[:_LISTED]
     ]
-    number, low, high = (len(labels) * share for share in (noise.share, noise.low, noise.high))
-    return {"suspects": suspects, "errors": {"labels": len(labels), "number": number, "low": low, "high": high}}
+    number, low, high = (noise.labels * share for share in (noise.share, noise.low, noise.high))
+    return {"suspects": suspects, "errors": {"labels": noise.labels, "number": number, "low": low, "high": high}}

@@ -19,16 +19,11 @@ _STEPS = ("sync", "train", "score", "evaluate", "select", "publish", "judge")
 
 def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:
     """Held-out score over labels, with its interval, the target, and the forecast of when it is reached."""
-    points = control["points"]
+    points = _forward(control["points"])
     labels = [point["labels"] for point in points]
     score = sentences.metric(points[-1]["metric"], t)
-    interval = t.gettext("95 % interval")
     data: list[Chart] = [
-        _line(labels, [point["high"] for point in points], width=0, hoverinfo="skip", showlegend=False),
-        _line(
-            labels, [point["low"] for point in points], width=0, hoverinfo="skip", fill="tonexty",
-            fillcolor="var(--band)", name=interval,
-        ),
+        *_band(points, t.gettext("95 % interval")),
         {
             **_line(labels, [_known(point) for point in points], width=2, name=score),
             "mode": "lines+markers",
@@ -57,6 +52,26 @@ def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:
         data.append(_line([labels[0], until], [target, target], name=t.gettext("target"), color="var(--second)",
                           dash="dash", width=1.5, hoverinfo="skip"))  # fmt: skip
     return _chart(data, x=t.gettext("labels"), y=score, legend=True)
+
+
+def _forward(points: Sequence[Point]) -> list[Point]:
+    """Without points that have as many labels as a later one: when labels are deleted, the curve starts there again."""
+    kept: list[Point] = []
+    for point in reversed(points):
+        if not kept or point["labels"] < kept[-1]["labels"]:
+            kept.append(point)
+    return kept[::-1]
+
+
+def _band(points: Sequence[Point], name: str) -> list[Chart]:
+    """The intervals: a band between two lines, or a bar at a single point."""
+    labels, low, high = ([point[each] for point in points] for each in ("labels", "low", "high"))
+    if len(points) == 1:
+        return [_line([*labels, *labels], [*low, *high], width=6, hoverinfo="skip", color="var(--band)", name=name)]
+    return [
+        _line(labels, high, width=0, hoverinfo="skip", showlegend=False),
+        _line(labels, low, width=0, hoverinfo="skip", fill="tonexty", fillcolor="var(--band)", name=name),
+    ]
 
 
 def bars(counts: dict[str, int], t: Language) -> Chart:

@@ -17,36 +17,46 @@ def nearest_mean(known: np.ndarray, labels: np.ndarray, others: np.ndarray) -> n
 
 def three_groups(wrong: list[int], classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    labels = np.arange(90) % classes
-    vectors = np.array([[0, 0], [6, 0], [0, 6]], np.float32)[labels] + rng.normal(size=(90, 2)).astype(np.float32)
+    labels = np.arange(300) % classes
+    vectors = np.array([[0, 0], [6, 0], [0, 6]], np.float32)[labels] + rng.normal(size=(300, 2)).astype(np.float32)
     labels[wrong] = (labels[wrong] + 1) % classes
     return vectors, labels
 
 
 def test_labels_that_were_turned_are_found_with_what_they_were() -> None:
-    wrong = [4, 20, 33, 57]
+    wrong = list(range(4, 300, 30))
     vectors, labels = three_groups(wrong)
     found = label_noise(vectors, labels, nearest_mean)
     assert found is not None
-    assert {each.row for each in found.suspects} == set(wrong)
+    assert {each.row for each in found.suspects} <= set(wrong)
+    assert len(found.suspects) >= 8
     assert all(each.instead == each.row % 3 for each in found.suspects)
     assert [each.quality for each in found.suspects] == sorted(each.quality for each in found.suspects)
-    assert found.low * 90 < 4 < found.high * 90
-    assert found.share * 90 == pytest.approx(4, abs=1)
+    assert found.low * 300 < 10 < found.high * 300
+    assert found.share * 300 == pytest.approx(10, abs=2)
 
 
 def test_classes_without_labels_do_not_matter() -> None:
-    vectors, labels = three_groups([4, 20], classes=2)
+    vectors, labels = three_groups([], classes=2)
     found = label_noise(vectors, labels, nearest_mean)
     assert found is not None
-    assert {each.row for each in found.suspects} == {4, 20}
-    assert {each.instead for each in found.suspects} <= {0, 1}
+    assert (found.labels, found.suspects) == (300, [])
 
 
 def test_few_labels_or_one_class_tell_nothing() -> None:
     vectors, labels = three_groups([])
     assert label_noise(vectors[:19], labels[:19], nearest_mean) is None
-    assert label_noise(vectors, np.zeros(90, np.int64), nearest_mean) is None
+    assert label_noise(vectors, np.zeros(300, np.int64), nearest_mean) is None
+
+
+def test_labels_of_classes_with_few_of_them_are_not_accused() -> None:
+    """The model has not learned such a class: it would be wrong each time."""
+    vectors, labels = three_groups([])
+    kept = np.r_[np.flatnonzero(labels != 2), np.flatnonzero(labels == 2)[:4]]
+    found = label_noise(vectors[kept], labels[kept], nearest_mean)
+    assert found is not None
+    assert found.labels == 200
+    assert found.suspects == []
 
 
 def test_right_labels_are_left_in_peace() -> None:
@@ -66,7 +76,7 @@ def simulated(seed: int, share: float, temperature: float) -> tuple[LabelNoise, 
     turned = rng.random(labels) < share
     given = np.where(turned, (truth + rng.integers(1, classes, labels)) % classes, truth)
     told = np.exp(logits * temperature)
-    return _noise(told / told.sum(axis=1, keepdims=True), given, np.arange(classes)), turned
+    return _noise(told / told.sum(axis=1, keepdims=True), given), turned
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0], ids=["timid", "honest", "bold"])

@@ -96,7 +96,7 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | _object
 REGION = st.fixed_dictionaries({"from_name": NAMES, "type": NAMES, "value": _objects(JSON)})
 RESULT = st.lists(REGION | JSON, max_size=4) | JSON
 ANNOTATION = st.fixed_dictionaries({"result": RESULT, "was_cancelled": JSON, "ground_truth": JSON})
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=["many", "spans", "pairs"])

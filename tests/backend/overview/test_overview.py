@@ -78,12 +78,20 @@ def test_classes_annotators_and_suspects(played: Store) -> None:
     assert [(each["compared"], each["disagrees"]) for each in found["annotators"]] == [(60, 3), (60, 3)]
     assert found["agreement"]["topic"]["share"] == pytest.approx(57 / 60)
     assert found["hours"] == pytest.approx(60 * 18 / 3600)
-    suspects = labels.suspects(played, project_of(played), 5)
-    assert {each["task"] for each in suspects} & set(WRONG)
-    assert all(each["text"] for each in suspects)
-    first = suspects[0]
-    played.of(7).tasks.put_annotations([(first["task"], {"topic": first["instead"]}, True, False)])
-    assert labels.suspects(played, project_of(played), 5)[:1] == suspects[1:2]
+
+
+def test_corrected_labels_are_no_longer_worth_a_look(played: Store) -> None:
+    last = max(each.number for each in played.of(7).rounds.all() if each.review)
+    errors = {"labels": 60, "number": 3.1, "low": 0.7, "high": 9.8}
+    suspects = [{"task": task, "given": "tool", "instead": "fruit", "quality": 0.1 * place}
+                for place, task in enumerate(WRONG)]  # fmt: skip
+    played.of(7).rounds.put_review(last, {"topic": {"suspects": suspects, "errors": errors}})
+    assert labels.errors(played, project_of(played)) == {"topic": errors}
+    found = labels.suspects(played, project_of(played), 5)
+    assert [each["task"] for each in found] == list(WRONG)
+    assert all(each["text"] for each in found)
+    played.of(7).tasks.put_annotations([(WRONG[0], {"topic": "fruit"}, True, False)])
+    assert labels.suspects(played, project_of(played), 5) == found[1:]
 
 
 def test_all_labels_as_lines(played: Store) -> None:

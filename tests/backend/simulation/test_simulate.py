@@ -133,16 +133,19 @@ def test_all_and_a_committee(tiny_encoder: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_writes_tables_and_charts(tiny_encoder: Path, tmp_path: Path) -> None:
-    for name, count in (("train", 40), ("test", 20)):
-        rows = [json.dumps({"words": text, "topic": label}) for text, label in labeled_sentences(count, len(name))]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows))
+    rows = [json.dumps({"words": text, "topic": label}) for text, label in labeled_sentences(50)]
+    (tmp_path / "all.jsonl").write_text("\n".join(rows))
     out = tmp_path / "out"
-    files = [f"--{name}={tmp_path / name}.jsonl" for name in ("train", "test")]
     params = json.dumps({"base_model": str(tiny_encoder)})
     shape = ["--rounds=2", "--batch=5", "--seeds=2", "--text=words", "--label=topic", f"--extra-params={params}"]
-    result = CliRunner().invoke(app, ["simulate", *files, "--strategy=margin,default", f"--out={out}", *shape])
+    result = CliRunner().invoke(
+        app, ["simulate", f"--train={tmp_path}/all.jsonl", "--strategy=margin,default", f"--out={out}", *shape]
+    )
     assert result.exit_code == 0, result.output
-    assert "labels to random's last" in (out / "table.md").read_text()
+    table = (out / "table.md").read_text()
+    assert "labels to random's last" in table
+    assert "random labeling" in table.splitlines()[-1], "what is proven"
+    assert "random labeling" in result.output
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "curves.html").read_text("utf-8")
     assert "Plotly.newPlot" in page
@@ -164,6 +167,13 @@ def test_mistakes_on_the_command_line_are_named(option: str, sentence: str, tmp_
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, BackendError)
     assert sentence in str(result.exception)
+
+
+def test_a_missing_file_is_named_at_once() -> None:
+    result = CliRunner().invoke(app, ["simulate", "--train=nothing.csv", "--strategy=margin", "--out=out"])
+    assert result.exit_code == 2
+    assert "nothing.csv" in result.output
+    assert "does not exist" in result.output
 
 
 def test_a_probe_that_shortlists_for_itself_chooses_the_same(tiny_encoder: Path, tmp_path: Path) -> None:

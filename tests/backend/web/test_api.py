@@ -66,7 +66,7 @@ def test_every_panel_has_its_json(played_client: FlaskClient) -> None:
     assert get("/7/queue")["queue"] == "p7-a2-q3"
     assert [each["round"] for each in get("/7/rounds")["rounds"]] == [3, 2, 1]
     assert len(get("/7/annotators")["annotators"]) == 2
-    assert get("/7/suspects")["suspects"]
+    assert get("/7/suspects")["errors"]["topic"]["labels"] == 60
     assert len(get("/7/map")["tasks"]) == 90
     assert get("/7/tasks/4")["labels"] == {"topic": "tool"}
     assert [each["number"] for each in get("/7/adapters")["adapters"]] == [2, 1]

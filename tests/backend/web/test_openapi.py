@@ -49,7 +49,7 @@ def test_calls_are_answered_as_described(app: Any, store: Store, call: str, mode
     operation = description[path][method]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
     def check(case: Case) -> None:
         # What a label config may say, a schema of JSON cannot.
         case.call_and_validate(excluded_checks=[positive_data_acceptance] if path in ("/setup", "/predict") else [])

@@ -67,7 +67,7 @@ def test_the_list_of_projects(client: FlaskClient, played: Store) -> None:
 
 def test_a_project_has_all_its_panels(client: FlaskClient) -> None:
     text = page(client, "/ui/projects/7")
-    for said in ("How good is the model?", "Next in the queue", "Classes", "Annotators", "Likely label errors",
+    for said in ("How good is the model?", "Next in the queue", "Classes", "Annotators", "Labels to check",
                  "Rounds", "Adapters", "Held out to measure model quality", "unsure between",
                  "Not yet known: about 100 held-out labels are needed", "p7-a2", "Labels still needed"):  # fmt: skip
         assert said in text, said
