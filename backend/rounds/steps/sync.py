@@ -214,7 +214,10 @@ def _compare_annotations(run: ProjectRun, found: ProjectInfo) -> None:
         seen = before.get("seen", 0) + 1 if differs == before.get("differs") else 1
         now = {**before, "differs": differs, "seen": seen}
         if seen >= _SYNCS:
-            log.warning("project %d: %d annotated tasks were not seen; all are read again", run.id, differs)
+            log.warning(
+                "project %d: Label Studio counts %d annotated tasks, %d were read; all are read again",
+                run.id, found.annotated, found.annotated - differs,
+            )  # fmt: skip
             run.store.projects.set(run.id, reread=True)
             now = {"accepted": differs}
     if now != before:
