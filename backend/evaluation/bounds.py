@@ -21,6 +21,7 @@ ENOUGH = 20  # held-out labels from which on a score, a temperature or a weight 
 FIRST = ENOUGH  # held-out labels at the first check, at least
 _GROWTH = 1.25  # factor of held-out labels between checks, since each check spends risk
 _MOST = 1000  # held-out labels that few projects exceed: the risk is spent evenly up to 90 % of them
+_TOO_MANY = 100_000  # held-out labels
 _TAIL = 0.1  # fraction of the risk for the checks after that
 _Z = 1.96  # normal quantile of a 95 % interval
 _RISK_OF_INTERVAL = 0.05
@@ -52,6 +53,19 @@ def lower_end(score: float, labels: float, risk: float) -> float:
     """
     right = score * labels
     return float(betaincinv(right, labels - right + 1, risk)) if right > 0 else 0.0
+
+
+def needed(score: float, target: float, risk: float = RISK) -> int | None:
+    """Held-out labels at which a check of this score would confirm the target, of right-or-wrong labels.
+
+    None if the score is not above the target, or it takes more than 100,000.
+    """
+    labels, last = FIRST, 0
+    while score > target and labels <= _TOO_MANY:
+        if lower_end(score, labels, level(labels, last, risk)) >= target:
+            return labels
+        labels, last = math.ceil(_GROWTH * labels), labels
+    return None
 
 
 def interval(score: float, labels: float, measurement: int = 1, skipped: float = 0.0) -> tuple[float, float]:

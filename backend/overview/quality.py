@@ -8,10 +8,10 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from backend.evaluation.bounds import ENOUGH
+from backend.evaluation.bounds import ENOUGH, needed
 from backend.evaluation.calibration import beyond_chance
 from backend.rounds.context import options_of, spec_of
-from backend.rounds.quality.goals import goals_of
+from backend.rounds.quality.goals import goals_of, score_of_labels
 from backend.store import Store
 from backend.store.sql.models import Project
 
@@ -56,6 +56,9 @@ class Curve(TypedDict):
     target: Annotated[float | None, Field(description="In the metric of `points`, also if it was set before")]
     former: Annotated[Former | None, Field(description="Null: always the metric of `points`")]
     sure: Annotated[float | None, Field(description="Score that is surely reached so far")]
+    needed: Annotated[
+        int | None, Field(description="Held-out labels that would confirm the target at this accuracy. Null: not known")
+    ]
     saved: Annotated[
         dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
     ]
@@ -83,6 +86,12 @@ class Quality(TypedDict):
     held_out_left: Annotated[int, Field(description="Held-out tasks that can still be labeled")]
 
 
+def _needed(found: Mapping[str, Any], target: float | None, risk: float) -> int | None:
+    if target is None or "correct" not in found or found["labels"] < ENOUGH:
+        return None
+    return needed(score_of_labels(found), target, risk)
+
+
 def score_of(found: Mapping[str, Any]) -> Score:
     """The score of one control of a round's evaluation."""
     return {
@@ -101,7 +110,8 @@ def quality(store: Store, project: Project) -> Quality:
     `reached` and `forecast`, the labels still needed (None: unknown), are for all controls together.
     """
     targets = spec_of(project).targets
-    goals = goals_of(options_of(project), targets)
+    options = options_of(project)
+    goals = goals_of(options, targets)
     names = {target.name for target in targets}
     rounds = [
         each for each in store.of(project.id).rounds.all() if each.evaluation is not None and each.state == "done"
@@ -112,7 +122,8 @@ def quality(store: Store, project: Project) -> Quality:
             if name not in names:  # a control that was removed
                 continue
             control = controls.setdefault(
-                name, {"points": [], "target": goals.get(name), "former": None, "sure": None, "saved": None}
+                name,
+                {"points": [], "target": goals.get(name), "former": None, "sure": None, "needed": None, "saved": None},
             )
             point: Point = {
                 "round": each.number,
@@ -129,6 +140,7 @@ def quality(store: Store, project: Project) -> Quality:
                 control["points"], control["former"] = [], {"metric": last["metric"], "round": last["round"]}
             control["points"] = [*control["points"], point]
             control["saved"] = found.get("control_arm")
+            control["needed"] = _needed(found, goals.get(name), options.target_risk)
             control["calibration_error"] = found.get("calibration_error")
             bins = found.get("reliability")
             control["miscalibrated"] = bool(bins) and found["labels"] >= ENOUGH and beyond_chance(bins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conftest import CLASSES, labeled_sentences
-from tests.real import Team, truth
+from tests.real import Team, truth, wait_for
 
 TURNED = range(7, 240, 20)
 
@@ -34,6 +34,8 @@ def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team
     agreed = [task for task in tasks if task["id"] not in wrong][:6]
     for task in agreed:
         team.label(task, 1)
+    # Label Studio counts imported annotations later, and they are read once it has.
+    wait_for("them to be counted", lambda: team.project()["num_tasks_with_annotations"] == len(given))
     team.connect(epochs=3)
     done = team.wait_for_round(1)
     told = done.review["topic"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.evaluation.control_arm import ENOUGH as COMPARED
 from backend.learners.models.languages import UNKNOWN
 from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality
@@ -200,10 +201,19 @@ def errors(found: Errors, t: Language) -> str:
     )  # fmt: skip
 
 
-def saved(control_arm: dict[str, Any] | None, t: Language) -> str:
-    """Comparison with random labeling, as far as the held-out labels support it."""
+def saved(curve: Curve, left: int, t: Language) -> str:
+    """Comparison with random labeling, as far as the held-out labels support it.
+
+    left: held-out tasks without a label.
+    """
+    control_arm = curve["saved"]
     if control_arm is None:
-        return t.gettext("Not yet known: about 100 held-out labels are needed")
+        if (most := curve["points"][-1]["held_out"] + left) < COMPARED:
+            return t.gettext(
+                "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks",
+                n=t.number(COMPARED), most=t.number(most),
+            )  # fmt: skip
+        return t.gettext("Not yet known: %(n)s held-out labels are needed", n=t.number(COMPARED))
     labels = control_arm["labels"]
     if "needed" not in control_arm:
         low, high = (t.number(100 * each, 1) for each in control_arm["better"])
@@ -232,6 +242,14 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
             "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
             "more"
         )
+    takes = max((each["needed"] or 0 for each in measured["controls"].values()), default=0)
+    there = max((each["points"][-1]["held_out"] for each in measured["controls"].values()), default=0)
+    if takes > (most := there + measured["held_out_left"]):
+        return t.gettext(
+            "With this score it takes about %(n)s held-out labels to be certain of the target, and there are %(most)s "
+            "held-out tasks. A larger `audit_share` in Extra params holds out more, and a lower `target` takes fewer",
+            n=t.number(takes), most=t.number(most),
+        )  # fmt: skip
     if found is None:
         return t.gettext("Labels still needed: not yet known")
     if found["high"] is None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from backend.evaluation.bounds import FIRST, RISK, due, equivalent, interval, level, lower_end, upper_end
+from backend.evaluation.bounds import FIRST, RISK, due, equivalent, interval, level, lower_end, needed, upper_end
 from backend.evaluation.measures import wilson
 
 
@@ -89,3 +89,22 @@ def test_skipped_tasks_count_as_wrong_in_the_lower_end_only(labels: int, skipped
     low, high = interval(right / labels, labels, skipped=skipped / (labels + skipped))
     assert low == pytest.approx(interval(right / (labels + skipped), labels + skipped)[0], abs=1e-9)
     assert high == interval(right / labels, labels)[1]
+
+
+@pytest.mark.parametrize(("score", "target"), [(0.95, 0.9), (0.92, 0.9), (0.8, 0.5), (1.0, 0.9)])
+def test_the_labels_needed_are_those_at_which_a_check_passes(score: float, target: float) -> None:
+    labels = needed(score, target)
+    assert labels is not None
+    last = 0
+    while True:
+        now = next(n for n in range(1, 10**6) if due(n, last))
+        passed = lower_end(score, now, level(now, last)) >= target
+        assert passed == (now == labels)
+        if passed:
+            break
+        last = now
+
+
+def test_a_score_at_the_target_never_confirms_it() -> None:
+    assert needed(0.9, 0.9) is None
+    assert needed(0.5, 0.9) is None

@@ -15,7 +15,7 @@ from tests.backend.web.dashboard.test_quality_sentences import ENGLISH, point
 
 def curve(*labels: int) -> list[dict[str, Any]]:
     points = [{**point(30), "round": number, "labels": count} for number, count in enumerate(labels, 1)]
-    found: Curve = {"points": points, "target": None, "former": None, "sure": None, "saved": None}  # type: ignore[typeddict-item]
+    found: Curve = {"points": points, "target": None, "former": None, "sure": None, "needed": None, "saved": None}  # type: ignore[typeddict-item]
     data: list[dict[str, Any]] = charts.curve(found, None, ENGLISH)["data"]
     return data
 

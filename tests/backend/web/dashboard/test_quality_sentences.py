@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from backend.overview.quality import Point, Quality
+from backend.overview.quality import Curve, Point, Quality
 from backend.store import Store
 from backend.web.dashboard import sentences
 from backend.web.dashboard.language import Language
@@ -75,3 +75,18 @@ def test_a_target_without_held_out_tasks_is_reported_as_uncertain() -> None:
     reached = sentences.forecast(measured(held_out_left=0, reached=True), asked=True, t=ENGLISH)
     assert reached == "The target is reached, statistically confirmed"
     assert sentences.forecast(measured(held_out_left=0), asked=False, t=ENGLISH) == "No target is set"
+
+
+def curve(held_out: int, needed: int | None = None) -> Curve:
+    return {"points": [point(held_out)], "target": 0.9, "former": None, "sure": None, "needed": needed, "saved": None}
+
+
+def test_what_can_never_be_known_is_said_early() -> None:
+    few = sentences.saved(curve(20), 40, ENGLISH)
+    assert few == "Cannot be known here: it takes 100 held-out labels, and there are 60 held-out tasks"
+    assert sentences.saved(curve(20), 80, ENGLISH) == "Not yet known: 100 held-out labels are needed"
+    short = measured(controls={"topic": curve(38, 1000)}, held_out_left=22)
+    assert sentences.forecast(short, asked=True, t=ENGLISH).startswith(
+        "With this score it takes about 1,000 held-out labels to be certain of the target, and there are 60 held-out"
+    )
+    assert "not yet known" in sentences.forecast(short | {"held_out_left": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]
