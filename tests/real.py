@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import shutil
@@ -128,6 +129,8 @@ class Backend:
     def lsal(self, *words: str, **environment: str) -> Ran:
         """Run a command beside it, in this process: another would import for many seconds."""
         out, err, code = io.StringIO(), io.StringIO(), 0
+        root, mask = logging.getLogger(), os.umask(0o022)
+        before = list(root.handlers), root.level
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name, value in {**self.environment, **environment}.items():
                 patch.setenv(name, value)
@@ -136,6 +139,9 @@ class Backend:
                 main()
             except SystemExit as ended:
                 code = int(ended.code or 0)
+            finally:
+                os.umask(mask)
+                root.handlers[:], root.level = before
         return Ran(code, out.getvalue(), err.getvalue())
 
     def log(self) -> str:
@@ -354,9 +360,9 @@ def team(label_studio: LabelStudioServer, backend: Backend, annotators: list[Ann
     yield made
     for project in backend.store.projects.all(connected=False):
         if project.id not in before:  # the shared backend would sync it every minute
-            found = made.http.get(f"/api/ml/?project={project.id}")
-            for connection in found.json() if found.is_success else ():  # a test may have deleted it
-                made.http.delete(f"/api/ml/{connection['id']}")
+            with contextlib.suppress(httpx.HTTPError):  # a test may have deleted the project, or failed for this
+                for connection in made.http.get(f"/api/ml/?project={project.id}").raise_for_status().json():
+                    made.http.delete(f"/api/ml/{connection['id']}")
             backend.store.projects.set(project.id, connected=False)
     made.http.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from backend.labelstudio.api import probes
 from backend.labelstudio.api.client import Client
 from backend.settings import Settings, SettingsError
 
+_MADE_BY_LABEL_STUDIO = re.compile(r"[0-9a-f]{40}")  # legacy tokens; an operator may set others
 _CLOCKS_APART = 60.0  # seconds; access tokens are valid for 300, which both sides compute by their own clock
 NEW_KEY = "create a personal access token in Account & Settings and set LABEL_STUDIO_API_KEY to it"
 
@@ -62,6 +64,8 @@ def token(client: Client, api_key: str) -> Finding:
     try:
         user = probes.whoami(client)
     except LabelStudioError as error:
+        if kind == "legacy token" and not _MADE_BY_LABEL_STUDIO.fullmatch(api_key):
+            kind = f"text of {len(api_key)} characters, and not one of Label Studio's tokens"
         return Finding("token", "problem", f"LABEL_STUDIO_API_KEY is a {kind}. {error}", NEW_KEY)
     if kind.startswith("access token"):
         return Finding("token", "problem", f"LABEL_STUDIO_API_KEY is an {kind}", NEW_KEY)

@@ -58,14 +58,14 @@ def lower_end(score: float, labels: float, risk: float) -> float:
 def needed(score: float, target: float, risk: float = RISK) -> int | None:
     """Held-out labels at which a check of this score would confirm the target, of right-or-wrong labels.
 
-    None if the score is not above the target, or it takes more than 100,000.
+    None if the score is not above the target. Above 100,000 they are not counted further.
     """
+    if score <= target:
+        return None
     labels, last = FIRST, 0
-    while score > target and labels <= _TOO_MANY:
-        if lower_end(score, labels, level(labels, last, risk)) >= target:
-            return labels
+    while labels < _TOO_MANY and lower_end(score, labels, level(labels, last, risk)) < target:
         labels, last = math.ceil(_GROWTH * labels), labels
-    return None
+    return labels
 
 
 def interval(score: float, labels: float, measurement: int = 1, skipped: float = 0.0) -> tuple[float, float]:
@@ -92,7 +92,7 @@ def equivalent(score: float, deviation: float, low: float, labels: int) -> float
     """
     if score < 1.0:
         return min(float(labels), score * (1 - score) / deviation**2) if deviation > 0 else float(labels)
-    return min(float(labels), _Z**2 * low / (1 - low)) if low < 1.0 else float(labels)  # Wilson's interval, inverted
+    return min(float(labels), _Z**2 * low / (1 - low)) if low < 1.0 else float(labels)
 
 
 def upper_end(score: float, deviation: float, risk: float) -> float:

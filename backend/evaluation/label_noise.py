@@ -4,7 +4,8 @@ A label differs from the prediction because the model is wrong, or because the l
 its confidences predict, once they are scaled by a temperature (Guo et al., ICML 2017); wrong labels come on top of
 that, however confident it is. Both are estimated together by maximum likelihood, where a share of the labels has been
 replaced by any other class (random classification noise: Angluin & Laird, Machine Learning 1988). Without the
-temperature, every mistake of a young model would count as a wrong label.
+temperature, every mistake of a young model would count as a wrong label. Texts on which the model is sure and wrong for
+another reason cannot be distinguished from them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _OF_CLASS = 5  # labels of a class, below which the model cannot know it
 _TEMPERATURES = np.geomspace(0.1, 10.0, 60)
 _SHARES = np.concatenate([[0.0], np.geomspace(1e-3, 0.5, 80)])  # of the labels that are wrong
 _DROP = float(chi2.ppf(0.95, 1)) / 2  # of the log-likelihood at the ends of a 95 % interval (Wilks 1938)
-_PROOF = float(chi2.ppf(0.99, 1)) / 2  # of that without any wrong label, before any is shown
+_PROOF = float(chi2.ppf(0.99, 1)) / 2  # of that without any wrong label, or the lower end is 0
 _LEAST = 1e-12  # probability
 
 
@@ -52,14 +53,14 @@ class LabelNoise(NamedTuple):
 
 
 def label_noise(vectors: Vectors, labels: Targets, probs: Probs) -> LabelNoise | None:
-    """vectors: (N, D); labels: (N,) class indices. None below 20 labels to compare or two classes.
+    """vectors: (N, D); labels: (N,) class indices. None below 20 labels of two classes with at least five each.
 
     `suspects` are empty as long as all labels may be right. Otherwise each is wrong
     with at least 50 % probability, even if no more labels are wrong than the lower end of the interval.
     """
     present, given, counts = np.unique(labels, return_inverse=True, return_counts=True)
     compared = np.flatnonzero(counts[given] >= _OF_CLASS)
-    if len(compared) < _ENOUGH or len(present) < 2:
+    if len(compared) < _ENOUGH or (counts >= _OF_CLASS).sum() < 2:
         return None
     found = np.empty((len(labels), len(present)))
     for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
@@ -77,14 +78,14 @@ def _noise(found: Array, given: Targets) -> LabelNoise:
     likelihood = np.array([np.log(_probability(of_given, share, classes)).sum(axis=1) for share in _SHARES])
     best = likelihood.max(axis=1)  # of each share, with the temperature that suits it
     inside = np.flatnonzero(best >= best.max() - _DROP)
-    share, low, high = (float(_SHARES[row]) for row in (best.argmax(), inside[0], inside[-1]))
-    right = of_given[likelihood[inside[0]].argmax()]
+    least = inside[0] if best[0] < best.max() - _PROOF else 0
+    share, low, high = (float(_SHARES[row]) for row in (best.argmax(), least, inside[-1]))
+    right = of_given[likelihood[least].argmax()]
     certain = (1 - low) * right / _probability(right, low, classes)  # that a label is right
-    proven = best[0] < best.max() - _PROOF
     suspects = [
         Suspect(int(row), float(certain[row]), int(found[row].argmax()))
         for row in np.argsort(certain, kind="stable")
-        if proven and certain[row] <= 0.5 and found[row].argmax() != given[row]
+        if certain[row] <= 0.5 and found[row].argmax() != given[row]
     ]
     return LabelNoise(len(given), share, low, high, suspects)
 

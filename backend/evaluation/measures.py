@@ -79,6 +79,8 @@ def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str,
     pairs = np.array([truth, predicted], dtype=np.float64).T
     error = _bootstrapped(pairs, lambda p: np.abs(p[..., 0] - p[..., 1]).mean(axis=-1))
     ranks = _bootstrapped(pairs, spearman)
+    if ranks["low"] == ranks["high"]:  # all resamples are alike
+        ranks |= {"low": -1.0, "high": 1.0}
     return {"metric": "mae", **error, "spearman": ranks["score"], "spearman_low": ranks["low"],
             "spearman_high": ranks["high"]}  # fmt: skip
 

@@ -57,7 +57,10 @@ class Curve(TypedDict):
     former: Annotated[Former | None, Field(description="Null: always the metric of `points`")]
     sure: Annotated[float | None, Field(description="Score that is surely reached so far")]
     needed: Annotated[
-        int | None, Field(description="Held-out labels that would confirm the target at this accuracy. Null: not known")
+        int | None,
+        Field(
+            description="Held-out labels that would confirm the target at this accuracy. Null: below it, or not known"
+        ),
     ]
     saved: Annotated[
         dict[str, Any] | None, Field(description="Labels saved in comparison with random labeling. Null: not yet known")
@@ -143,7 +146,7 @@ def quality(store: Store, project: Project) -> Quality:
             control["needed"] = _needed(found, goals.get(name), options.target_risk)
             control["calibration_error"] = found.get("calibration_error")
             bins = found.get("reliability")
-            control["miscalibrated"] = bool(bins) and found["labels"] >= ENOUGH and beyond_chance(bins)
+            control["miscalibrated"] = "correct" in found and found["labels"] >= ENOUGH and beyond_chance(bins)
     stopping = store.of(project.id).rounds.last("stopping") or {}
     check = stopping.get("look") or {}
     for name, found in check.get("found", {}).items():

@@ -117,7 +117,7 @@ class ProjectState(Summary):
     evaluation: Annotated[dict[str, Any] | None, Field(description="Last held-out scores: docs/evaluation.md")]
     review: Annotated[
         dict[str, Any] | None,
-        Field(description="By control: labels that are probably wrong, and the agreement of annotators"),
+        Field(description="By control: labels that are rather wrong than right, how many seem wrong, and agreement"),
     ]
     stopping: Annotated[Stopping | None, Field(description="Of the last round. Null: no round yet")]
     stopped: Annotated[Stopped | None, Field(description="Set once labeling may stop")]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
+from sklearn.isotonic import IsotonicRegression
 
 from backend.simulation.runs import Run
 
@@ -57,8 +58,8 @@ def _proven(mean: float, error: float, seeds: int, tests: int) -> int:
 
     tests: number of strategies that are compared; they share the risk (Bonferroni), or of many one would win by chance.
     """
-    if error == 0.0:
-        return int(np.sign(mean))
+    if error == 0.0:  # equal differences come from a small test set, and prove nothing
+        return 0
     least = student.ppf(1 - _RISK / (2 * tests), seeds - 1)
     return int(np.sign(mean)) if abs(mean) > least * error else 0
 
@@ -66,8 +67,9 @@ def _proven(mean: float, error: float, seeds: int, tests: int) -> int:
 def _saved(pairs: Sequence[tuple[Run, Run]]) -> dict[str, float | None]:
     """Labels to random's final accuracy, and the share of random's own labels to it that this saves.
 
-    Both are where the mean curve first gets there: random's does so before its end if it has stopped rising, and that
-    is no merit of a strategy. `saved_low` to `saved_high`: bootstrap interval over the seeds (Efron 1979).
+    Both are where the mean curve first gets there, as a curve that never falls (isotonic regression): random's does so
+    before its end if it has stopped rising, and that is no merit of a strategy. `saved_low` to `saved_high`: bootstrap
+    interval over the seeds (Efron 1979).
     """
     labels = [point["labels"] for point in pairs[0][0].curve]
     ours, theirs = (np.array([[point["accuracy"] for point in pair[side].curve] for pair in pairs]) for side in (0, 1))
@@ -86,6 +88,7 @@ def _saved(pairs: Sequence[tuple[Run, Run]]) -> dict[str, float | None]:
 
 
 def _share(labels: Sequence[float], ours: Array, theirs: Array) -> tuple[float | None, float | None]:
+    ours, theirs = (IsotonicRegression().fit_transform(labels, curve) for curve in (ours, theirs))
     needed = labels_to_reach(float(theirs[-1]), labels, ours.tolist())
     of_random = labels_to_reach(float(theirs[-1]), labels, theirs.tolist())
     assert of_random is not None

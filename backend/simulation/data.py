@@ -82,16 +82,23 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
 
 
 def split(labeled: Labeled) -> tuple[Labeled, Labeled]:
-    """Four fifths to choose from and one fifth to test on, with the same shares of the classes. Deterministic."""
-    order = np.random.default_rng(0).permutation(len(labeled.texts))
-    by_class = sorted(order.tolist(), key=lambda row: labeled.labels[row])  # stable: at random within a class
-    tested = set(by_class[_EVERY // 2 :: _EVERY])
-    train, test = ([row for row in range(len(order)) if (row in tested) == part] for part in (False, True))
+    """Most texts to choose from, and of each class every fifth one to test on, never its only one. Deterministic.
+
+    A text that occurs several times is not tested on if it can also be chosen.
+    """
+    by_class: dict[str, list[int]] = {}
+    for row in np.random.default_rng(0).permutation(len(labeled.texts)).tolist():
+        by_class.setdefault(labeled.labels[row], []).append(row)
+    tested = {row for rows in by_class.values() for row in rows[1::_EVERY]}
+    train = [row for row in range(len(labeled.texts)) if row not in tested]
+    known = {labeled.texts[row] for row in train}
+    test = sorted(row for row in tested if labeled.texts[row] not in known)
     if len({labeled.labels[row] for row in test}) < 2:
-        raise DataError("there are too few texts to test on a fifth of them; name others with --test")
-    return tuple(  # type: ignore[return-value]
+        raise DataError("there are too few texts to test on some of them; name others with --test")
+    to_choose, to_test = (
         Labeled([labeled.texts[row] for row in rows], [labeled.labels[row] for row in rows]) for rows in (train, test)
     )
+    return to_choose, to_test
 
 
 def _text(path: Path) -> str:

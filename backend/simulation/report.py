@@ -82,7 +82,9 @@ def verdict(summary: Sequence[dict[str, Any]]) -> str:
     found = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {how} than random labeling"
              for names, how in ((better, "better"), (worse, "worse")) if names]  # fmt: skip
     if found:
-        return f"Proven: {'; '.join(found)} (paired over the seeds, 5 % risk over all strategies)."
+        return f"Proven on these test texts: {'; '.join(found)} (paired over the seeds, 5 % risk over all strategies)."
+    if not others:
+        return "Name other strategies with --strategy, to compare them with random labeling."
     if summary[0]["seeds"] < 2:
         return "Nothing is proven by a single seed; add --seeds 5."
     return "No strategy is proven better or worse than random labeling here; more seeds or larger data may show it."

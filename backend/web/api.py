@@ -104,7 +104,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.get("/<project_id>/suspects")
     @operation()
     def suspects(project_id: ProjectId) -> Suspects:
-        """Labels that are probably wrong, most probable first."""
+        """Labels that are rather wrong than right, the worst first, and how many seem wrong in all."""
         project = known(project_id)
         return {"suspects": labels.suspects(store, project, MOST), "errors": labels.errors(store, project)}
 

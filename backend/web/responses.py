@@ -92,7 +92,7 @@ class Rounds(TypedDict):
 
 
 class Suspects(TypedDict):
-    """Labels that are rather wrong than right, the worst first, and how many are wrong in all."""
+    """Labels that are rather wrong than right, the worst first, and how many seem wrong in all."""
 
     suspects: list[Suspect]
     errors: Annotated[dict[str, Errors], Field(description="By control")]

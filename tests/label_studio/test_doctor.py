@@ -142,6 +142,8 @@ def test_all_is_well_or_a_problem_is_a_line_with_what_to_do(team: Team) -> None:
     assert "→ create a personal access token" in line
     assert code == 1
     assert output.splitlines()[-1].endswith("1 problems, 0 warnings")
+    _, output = doctor(healthy.backend, str(healthy.id), LABEL_STUDIO_API_KEY="abc")
+    assert "LABEL_STUDIO_API_KEY is a text of 3 characters, and not one of" in " ".join(output.split())
 
 
 def test_a_wrong_environment(backend: Backend) -> None:

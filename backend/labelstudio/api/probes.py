@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -19,8 +18,6 @@ from backend.labelstudio.api.tokens import read_claims
 # At this path below its address the backend refuses connections, so that Label Studio saves none.
 TRIAL_PATH = "doctor"
 REACHED = "label-studio-active-learning was reached by lsal doctor"
-
-_LEGACY = re.compile(r"[0-9a-f]{40}")
 
 
 class Hello(NamedTuple):
@@ -57,7 +54,7 @@ def kind_of(api_key: str) -> str:
     """The kind of an API key, and the expiry date of a personal access token."""
     claims = read_claims(api_key)
     if claims is None:
-        return "legacy token" if _LEGACY.fullmatch(api_key) else f"text of {len(api_key)} characters, and not a token"
+        return "legacy token"
     if claims.get("token_type") == "access":
         return "access token, valid for a few minutes"
     until = datetime.fromtimestamp(claims.get("exp", 0), UTC)

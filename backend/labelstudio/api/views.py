@@ -37,8 +37,8 @@ def show(client: Client, project_id: int, title: str, task_ids: Sequence[int], *
     }
     with client.explaining(f"write the tab '{title}' of project {project_id}"):
         views = client.request("GET", "api/dm/views/", params={"project": project_id})
-        titles = {(view["data"] or {}).get("title"): view["id"] for view in views}
-        there = titles.get(title, titles.get(former))
+        titles = {(view["data"] or {}).get("title"): view["id"] for view in reversed(views)}
+        there = titles.get(title) or (titles.get(former) if former else None)
         if there is None:
             if not views:
                 everything = {"title": "Default", "type": "list", "target": "tasks"}

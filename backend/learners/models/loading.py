@@ -49,7 +49,7 @@ def weights_of(name: str, auto: Any, device: torch.device) -> Any:
     would not fit a GPU otherwise. Raises `ModelError` if the GPU or the package for it is missing.
     """
     path = path_of(name)
-    if device.type not in _PACKING:
+    if device.type not in _PACKING and not torch.cuda.is_available():
         # peft imports it wherever it is installed: seconds of computing and a warning, for what no CPU can use.
         sys.modules.setdefault("bitsandbytes", None)  # type: ignore[arg-type]
     if not name.endswith(FOUR_BITS):

@@ -70,7 +70,7 @@ ROUND = (
     Step(name="select", run=select.select, result="queue", shrinks_batches=True, applies=select.applies),
     Step(name="publish", run=publish.publish, retries=True, applies=publish.applies),
     Step(name="judge", parts=(
-        Step(name="judge", run=label_errors.write, shrinks_batches=True, optional="which labels are likely wrong"),
+        Step(name="judge", run=label_errors.write, shrinks_batches=True, optional="which labels seem wrong"),
         Step(name="stopping", run=stopping.judge),
         Step(name="explain", run=explanations.explain, shrinks_batches=True, optional="why tasks were selected",
              applies=explanations.applies),

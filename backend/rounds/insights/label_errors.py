@@ -60,9 +60,9 @@ def review(run: ProjectRun) -> dict[str, Any]:
 
 
 def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
-    """Show the most likely errors of all controls in a tab of the Data Manager, without labels that changed meanwhile.
+    """Show the worst suspects of all controls in a tab of the Data Manager, without labels that changed meanwhile.
 
-    Returns the suspects with the `control` of each, most likely first, and the tab's number. Raises `BackendError`
+    Returns the suspects with the `control` of each, the worst first, and the tab's number. Raises `BackendError`
     before the first round that reviewed labels.
     """
     if run.rounds.last("review") is None:
@@ -72,7 +72,7 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:
-    """The suspects of all controls with the `control` of each, most likely first, without labels that changed since."""
+    """The suspects of all controls with the `control` of each, the worst first, without labels that changed since."""
     last, tasks = store.of(project_id).rounds.last("review") or {}, store.of(project_id).tasks
     now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(audit=audit)}
     found = [

@@ -154,7 +154,7 @@ class Round(Base):
     choosing: Mapped[dict[str, Any] | None]  # how `auto` divided the queue among strategies, and why
     evaluation: Mapped[dict[str, Any] | None]
     stopping: Mapped[dict[str, Any] | None]  # evidence for and against stopping
-    review: Mapped[dict[str, Any] | None]  # likely label errors, and inter-annotator agreement
+    review: Mapped[dict[str, Any] | None]  # label errors, and inter-annotator agreement
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # duration by step
     progress: Mapped[dict[str, Any] | None]  # of the running step: done, total, start time, update time
     tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: starts without a finish

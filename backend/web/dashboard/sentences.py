@@ -191,24 +191,32 @@ def calibration(curve: Curve, t: Language) -> str | None:
 
 
 def errors(found: Errors, t: Language) -> str:
-    """How many labels are wrong, as far as is known."""
-    labels, high = t.number(found["labels"]), t.number(max(1, round(found["high"])))
+    """How many labels seem wrong, as far as is known."""
+    number, low, high = (t.number(round(found[name])) for name in ("number", "low", "high"))
+    labels = t.number(found["labels"])
     if found["low"] == 0.0:
-        return t.gettext("No sign of wrong labels among %(labels)s; at most about %(high)s", labels=labels, high=high)
+        return t.gettext(
+            "It is not certain that any of %(labels)s labels is wrong; about %(number)s may be, at most %(high)s",
+            labels=labels, number=number, high=high,
+        )  # fmt: skip
     return t.gettext(
-        "About %(number)s of %(labels)s labels are wrong (%(low)s to %(high)s)", labels=labels, high=high,
-        number=t.number(max(1, round(found["number"]))), low=t.number(max(1, round(found["low"]))),
+        "About %(number)s of %(labels)s labels seem wrong (%(low)s to %(high)s)", labels=labels, number=number,
+        low=low, high=high,
     )  # fmt: skip
 
 
-def saved(curve: Curve, left: int, t: Language) -> str:
-    """Comparison with random labeling, as far as the held-out labels support it.
+def saved(curve: Curve, left: int, t: Language) -> str | None:
+    """Comparison with random labeling, as far as the held-out labels support it. None except for single choices.
 
     left: held-out tasks without a label.
     """
-    control_arm = curve["saved"]
+    control_arm, last = curve["saved"], curve["points"][-1]
+    if last["metric"] != "accuracy":
+        return None
     if control_arm is None:
-        if (most := curve["points"][-1]["held_out"] + left) < COMPARED:
+        if last["held_out"] >= COMPARED:
+            return t.gettext("Not yet known: more selected labels are needed")
+        if (most := last["held_out"] + left) < COMPARED:
             return t.gettext(
                 "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks",
                 n=t.number(COMPARED), most=t.number(most),
@@ -242,9 +250,11 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
             "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
             "more"
         )
-    takes = max((each["needed"] or 0 for each in measured["controls"].values()), default=0)
-    there = max((each["points"][-1]["held_out"] for each in measured["controls"].values()), default=0)
-    if takes > (most := there + measured["held_out_left"]):
+    takes, there = max(
+        ((each["needed"] or 0, each["points"][-1]["held_out"]) for each in measured["controls"].values()),
+        default=(0, 0),
+    )
+    if (found is None or found["high"] is None) and takes > (most := there + measured["held_out_left"]):
         return t.gettext(
             "With this score it takes about %(n)s held-out labels to be certain of the target, and there are %(most)s "
             "held-out tasks. A larger `audit_share` in Extra params holds out more, and a lower `target` takes fewer",

@@ -89,3 +89,13 @@ def test_what_chance_gives_is_known(count: int) -> None:
         accused += beyond_chance(bins)
     assert np.mean(seen) == pytest.approx(np.mean(expected), rel=0.1)
     assert accused <= 0.08 * 300  # 5 %, give or take
+
+
+@pytest.mark.parametrize("count", [20, 50, 200])
+def test_bold_confidences_that_are_right_are_not_accused(count: int) -> None:
+    """Near a confidence of 1 a single mistake fills a bin."""
+    rng, accused = np.random.default_rng(0), 0
+    for _ in range(300):
+        confidence = np.full(count, 0.99)
+        accused += beyond_chance(reliability(confidence, rng.random(count) < confidence))
+    assert accused <= 0.08 * 300

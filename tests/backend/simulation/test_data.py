@@ -139,7 +139,16 @@ def test_a_fifth_of_each_class_is_tested_on() -> None:
     train, test = split(whole)
     assert sorted([*train.texts, *test.texts]) == sorted(whole.texts)
     assert set(train.texts).isdisjoint(test.texts)
-    assert (test.labels.count("rare"), len(test.texts)) == (3, 21)
+    assert (test.labels.count("rare"), len(test.texts)) == (2, 21)
     assert split(whole) == (train, test)
     with pytest.raises(DataError, match="too few texts"):
         split(Labeled(["a", "b"], ["x", "y"]))
+
+
+def test_no_class_and_no_text_is_tested_on_without_need() -> None:
+    labels = [f"class {n % 40}" for n in range(41)]  # one of them twice
+    whole = Labeled([f"text {n}" for n in range(41)] + ["again"] * 10, labels + ["many"] * 10)
+    with pytest.raises(DataError, match="too few texts"):
+        split(whole)
+    whole = Labeled([f"text {n}" for n in range(160)], [f"class {n % 40}" for n in range(160)])
+    assert len(set(split(whole)[1].labels)) == 40

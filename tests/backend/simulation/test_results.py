@@ -107,13 +107,15 @@ def test_what_is_proven_and_what_not() -> None:
     rows = summary([*baseline, *better, *alike, *worse])
     assert {row["strategy"]: row["proven"] for row in rows} == {"random": 0, "better": 1, "alike": 0, "worse": -1}
     assert verdict(rows).startswith(
-        "Proven: better is better than random labeling; worse is worse than random labeling"
+        "Proven on these test texts: better is better than random labeling; worse is worse than random labeling"
     )
     found = {row["strategy"]: row for row in rows}
     assert 0 < found["better"]["saved_low"] <= found["better"]["saved"] <= found["better"]["saved_high"] < 0.5
     assert found["alike"]["saved_low"] is None, "random's accuracy may not be reached at all"
     assert found["worse"]["saved"] is None
     assert verdict(summary([*baseline, *alike])).startswith("No strategy is proven better or worse")
+    assert summary([*runs("random", 0.75, 0.75), *runs("margin", 0.8, 0.8)])[0]["proven"] == 0, "ties prove nothing"
+    assert verdict(summary(baseline)).startswith("Name other strategies")
     assert "single seed" in verdict(summary([baseline[0], better[0]]))
 
 
