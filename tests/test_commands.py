@@ -74,8 +74,14 @@ def test_every_command_is_run_by_a_test(page: str, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [each for _, each in commands() if re.match(r"(\.venv/bin/)?lsal ", each)])
-def test_every_command_of_ours_is_spelled_as_the_program_takes_it(command: str) -> None:
+def test_every_command_of_ours_is_spelled_as_the_program_takes_it(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, *arguments = shlex.split(re.sub(r"\$\(.*?\)", "today", command))[1:]
+    monkeypatch.chdir(tmp_path)
+    for each in arguments:
+        if Path(each).suffix in (".jsonl", ".csv"):  # must be there
+            Path(each).touch()
     program = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     program.make_context(name, arguments)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 from scipy.stats import t as student
-from sklearn.isotonic import IsotonicRegression
 
 from backend.simulation.runs import Run
 
 Array = NDArray[np.float64]
-_RESAMPLES = 1000
+_RESAMPLES = 500
 _SEEDS = 3  # from which on an interval is shown
 _RISK = 0.05
 
@@ -88,7 +88,7 @@ def _saved(pairs: Sequence[tuple[Run, Run]]) -> dict[str, float | None]:
 
 
 def _share(labels: Sequence[float], ours: Array, theirs: Array) -> tuple[float | None, float | None]:
-    ours, theirs = (IsotonicRegression().fit_transform(labels, curve) for curve in (ours, theirs))
+    ours, theirs = (isotonic_regression(curve).x for curve in (ours, theirs))
     needed = labels_to_reach(float(theirs[-1]), labels, ours.tolist())
     of_random = labels_to_reach(float(theirs[-1]), labels, theirs.tolist())
     assert of_random is not None
