@@ -108,6 +108,12 @@ def test_the_version_is_printed() -> None:
     assert (result.exit_code, result.output.strip()) == (0, f"lsal {__version__}")
 
 
+def test_help_and_mistakes_do_not_wait_for_libraries() -> None:
+    code = "import sys; from backend.cli import app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert {"numpy", "pydantic", "sqlalchemy", "torch"}.isdisjoint(done.stdout.split())
+
+
 def test_the_strategy_of_contributing_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = [block for page, block in blocks("python") if page == "CONTRIBUTING.md"]
     (entry,) = [block for page, block in blocks("toml") if page == "CONTRIBUTING.md"]

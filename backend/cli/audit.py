@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import getpass
 import os
+from typing import TYPE_CHECKING
 
-from backend.store import Store
-from backend.store.audit import COMMAND_LINE
+if TYPE_CHECKING:
+    from backend.store import Store
 
 
 def record(store: Store, action: str, project: int | None, detail: str = "") -> None:
     """Write an entry. The user is that of the operating system."""
+    from backend.store.audit import COMMAND_LINE
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a number without a name, as in containers

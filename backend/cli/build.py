@@ -6,20 +6,13 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from backend import old_names
-from backend.options import ProjectOptions
-from backend.runtime import logs
-from backend.runtime.libraries import quiet_libraries
-from backend.runtime.progress import bar
-from backend.settings import Settings, load_settings
-from backend.store import Store, backup
-from backend.store.files import private
-
-if TYPE_CHECKING:  # torch and transformers take seconds to import: only the commands that need them import them
+if TYPE_CHECKING:  # imports take seconds: only the commands that need them import them
     from flask import Flask
 
     from backend.learners.models.cache import BaseModels
     from backend.rounds.context import Context
+    from backend.settings import Settings
+    from backend.store import Store
 
 
 def application() -> Flask:
@@ -31,11 +24,18 @@ def application() -> Flask:
 @cache
 def open_store() -> Store:
     """The store of this installation, with its tables migrated."""
+    from backend.settings import load_settings
+
     return new_store(load_settings())
 
 
 def start() -> tuple[Settings, Store]:
     """Load the settings, set up logging, and open the store with its tables migrated."""
+    from backend import old_names
+    from backend.options import ProjectOptions
+    from backend.runtime import logs
+    from backend.settings import load_settings
+
     settings = load_settings()
     logs.set_up(settings.log_level)
     old_names.report(ProjectOptions)
@@ -44,6 +44,9 @@ def start() -> tuple[Settings, Store]:
 
 def new_store(settings: Settings) -> Store:
     """A store with its tables migrated, in files that only this user reads."""
+    from backend.store import Store, backup
+    from backend.store.files import private
+
     private.new_files_are_private()
     store = Store(settings.model_dir, settings.database, settings.shared_url)
     private.restrict(backup.files(settings.model_dir))
@@ -54,6 +57,8 @@ def new_store(settings: Settings) -> Store:
 def new_app(settings: Settings) -> Flask:
     """The web application. A thread loads the adapters in service."""
     from backend.app import create_app
+    from backend.runtime.libraries import quiet_libraries
+    from backend.store import Store, backup
     from backend.web.serving import Serving
 
     attendance = backup.attend(settings.model_dir)
@@ -89,7 +94,9 @@ def new_context(settings: Settings, store: Store) -> Context:
     from backend.rounds.beside import watch
     from backend.rounds.computing import Computing
     from backend.rounds.context import Context
+    from backend.runtime.libraries import quiet_libraries
     from backend.runtime.notify import notifier
+    from backend.runtime.progress import bar
 
     quiet_libraries()
     url, api_key = settings.label_studio()

@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from backend import old_names
 from backend.cli.audit import record
 from backend.cli.build import new_models, new_store
 from backend.cli.group import app
 from backend.errors import BackendError
-from backend.options import ProjectOptions, as_markdown
-from backend.runtime.libraries import quiet_libraries, use_cores
-from backend.runtime.progress import bar
-from backend.settings import load_settings
-from backend.store import Store
 
 if TYPE_CHECKING:
     from backend.doctor.finding import Finding
+    from backend.store import Store
 
 
 @app.command()
@@ -40,6 +35,8 @@ def doctor(
 @app.command()
 def options() -> None:
     """Print the options of a project as Markdown."""
+    from backend.options import as_markdown
+
     typer.echo(as_markdown(), nl=False)
 
 
@@ -72,6 +69,10 @@ def simulate(
     extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
 ) -> None:
     """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
+    from backend import old_names
+    from backend.options import ProjectOptions
+    from backend.runtime.libraries import quiet_libraries, use_cores
+    from backend.runtime.progress import bar
     from backend.simulation.report import report
 
     quiet_libraries()
@@ -86,8 +87,12 @@ def simulate(
 
 
 def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
+    from backend import old_names
     from backend.doctor.examine import examine
     from backend.doctor.finding import Finding
+    from backend.options import ProjectOptions
+    from backend.runtime.libraries import quiet_libraries
+    from backend.settings import load_settings
 
     quiet_libraries()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,9 @@ from backend.cli.audit import record
 from backend.cli.build import start
 from backend.cli.group import app
 from backend.errors import BackendError
-from backend.runtime import logs
-from backend.settings import load_settings
-from backend.store import Store
+
+if TYPE_CHECKING:
+    from backend.store import Store
 
 
 @app.command()
@@ -30,6 +30,9 @@ def backup(file: Annotated[Path, typer.Argument(help="Archive to write, such as 
 @app.command()
 def restore(file: Annotated[Path, typer.Argument(help="Archive from `lsal backup`.")]) -> None:
     """Replace the state in MODEL_DIR by an archive, and keep the former state. Stop web server and worker first."""
+    from backend.runtime import logs
+    from backend.settings import load_settings
+    from backend.store import Store
     from backend.store.backup import restore as put_back
 
     settings = load_settings()
@@ -47,6 +50,8 @@ def migrate_to(
     url: Annotated[str, typer.Argument(help="Empty database, such as postgresql://user:password@host:5432/name.")],
 ) -> None:
     """Move the state from SQLite in MODEL_DIR to PostgreSQL. Stop web server and worker first."""
+    from backend.runtime import logs
+    from backend.settings import load_settings
     from backend.store.sql.moving import move
 
     settings = load_settings()
