@@ -88,8 +88,7 @@ def runs(strategy: str, *last: float) -> list[Run]:
 
 
 def test_a_plateau_of_random_labeling_is_no_merit_of_a_strategy() -> None:
-    flat = [Run("random", seed, curve(0.5, 0.8, 0.81, 0.8)) for seed in range(4)]
-    alike = [Run("margin", seed, curve(0.5, 0.8, 0.79, 0.8)) for seed in range(4)]
+    flat, alike = ([Run(name, seed, curve(0.5, 0.8, 0.81, 0.8)) for seed in range(4)] for name in ("random", "margin"))
     rows = {row["strategy"]: row for row in summary([*flat, *alike])}
     assert (rows["random"]["saved"], rows["margin"]["saved"]) == (0, pytest.approx(0, abs=1e-9))
 
