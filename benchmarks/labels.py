@@ -81,8 +81,8 @@ def _table(reviews: dict[tuple[str, int, float], list[Review]], draws: int) -> l
         "# Finding wrong labels\n",
         f"`python -m benchmarks.labels`: labels were flipped to any other class at random; sums and shares of {draws} "
         "draws. The data sets' own errors count as right labels, also in the interval. Labels of classes with fewer "
-        "than five are not compared, so that on banking77 up to 400 labels the estimate is of a part of them; –: fewer than "
-        "20 to compare in one of the draws.\n",
+        "than five are not compared, so that on banking77 up to 400 labels the estimate is of a part of them; –: fewer "
+        "than 20 to compare in one of the draws.\n",
         "| data | labels | flipped | estimated, with 95 % interval (means) | interval holds the number "
         "| draws in which labels are shown | shown (mean) | of these flipped | of the flipped shown |",
         "|---|---|---|---|---|---|---|---|---|",
