@@ -55,8 +55,8 @@ class LabelNoise(NamedTuple):
 def label_noise(vectors: Vectors, labels: Targets, probs: Probs) -> LabelNoise | None:
     """vectors: (N, D); labels: (N,) class indices. None below 20 labels of two classes with at least five each.
 
-    `suspects` are empty as long as all labels may be right. Otherwise each is wrong
-    with at least 50 % probability, even if no more labels are wrong than the lower end of the interval.
+    `suspects` are empty as long as all labels may be right. Otherwise each is wrong with at least 50 % probability,
+    even if no more labels are wrong than the lower end of the interval.
     """
     present, given, counts = np.unique(labels, return_inverse=True, return_counts=True)
     compared = np.flatnonzero(counts[given] >= _OF_CLASS)
