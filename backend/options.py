@@ -113,11 +113,15 @@ class ProjectOptions(BaseSettings):
     """number of labeled tasks at which labeling may stop. Default: no limit"""
     budget_hours: float | None = Field(None, gt=0, le=10**6)
     """hours of annotation at which labeling may stop. Default: no limit"""
+    cost_per_hour: float | None = Field(None, gt=0, le=10**6)
+    """cost of an hour of annotation, in any currency: the dashboard then shows what was spent, saved, and is still
+    needed. Default: hours alone"""
     map: Literal["pca", "umap"] = "pca"
     """projection for the dashboard's map of the texts. `umap` takes tens of seconds for 20,000 texts and needs
     `pip install label-studio-active-learning[umap]`"""
-    pre_annotate: bool = True
-    """true: tasks in the queue show the model's suggestions, except held-out tasks. false: no suggestions"""
+    pre_annotate: Literal["auto"] | bool = "auto"
+    """whether tasks show the model's suggestions; held-out tasks never do. `auto`: those of spans, several labels and
+    written answers [once they save work](labels.md#suggestions), others always. true: always. false: never"""
     manage_queue: bool = True
     """true: publish the queue in Label Studio. false: train and predict, and leave the queue unchanged"""
     react: bool = True

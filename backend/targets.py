@@ -40,11 +40,12 @@ class Target:
     threshold: float = 0.5  # multilabel: least probability of a predicted label
     temperature: float = 1.0  # calibration: logits are divided by it before confidence is shown
     parents: tuple[int, ...] = ()  # classes in a tree: the index of each one's parent, which comes before it, or -1
+    held_back: bool = False  # predictions are not shown to annotators yet: correcting them costs more than they save
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         found = {**asdict(self), "classes": list(self.classes), "parents": list(self.parents)}
-        return {name: value for name, value in found.items() if name != "parents" or value}
+        return {name: value for name, value in found.items() if name not in ("parents", "held_back") or value}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -44,18 +44,18 @@ def _pairwise(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str
     return {"metric": "pair_accuracy", **{name: right[name] for name in ("score", "low", "high", "correct")}}
 
 
-def _sets(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> Array:
+def counts(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> Array:
     """True positives, false positives and false negatives of each text: (N, 3)."""
-    counts = []
+    found = []
     for t, p in zip(truth, predicted, strict=True):
         wanted, given = ({tuple(each) if isinstance(each, list) else each for each in values} for values in (t, p))
-        counts.append([len(wanted & given), len(given - wanted), len(wanted - given)])
-    return np.array(counts, dtype=np.float64)
+        found.append([len(wanted & given), len(given - wanted), len(wanted - given)])
+    return np.array(found, dtype=np.float64)
 
 
-def _micro(counts: Array) -> Array:
+def _micro(of_texts: Array) -> Array:
     """Micro-F1: F1 of the summed counts, (…, N, 3) → (…)."""
-    right, superfluous, missing = np.moveaxis(counts.sum(axis=-2), -1, 0)
+    right, superfluous, missing = np.moveaxis(of_texts.sum(axis=-2), -1, 0)
     both = 2 * right + superfluous + missing
     return np.asarray(np.divide(2 * right, both, out=np.ones_like(both), where=both > 0))
 
@@ -63,15 +63,15 @@ def _micro(counts: Array) -> Array:
 def _multilabel(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> dict[str, Any]:
     """Micro-F1, and macro-F1 over the labels that occur."""
     names = sorted({name for value in truth for name in value})
-    by_name = [_sets([[name] if name in v else [] for v in truth], [[name] if name in v else [] for v in predicted])
+    by_name = [counts([[name] if name in v else [] for v in truth], [[name] if name in v else [] for v in predicted])
                for name in names]  # fmt: skip
-    macro = float(np.mean([_micro(counts) for counts in by_name])) if names else 1.0
-    return {"metric": "micro_f1", **_bootstrapped(_sets(truth, predicted), _micro), "macro_f1": macro}
+    macro = float(np.mean([_micro(each) for each in by_name])) if names else 1.0
+    return {"metric": "micro_f1", **_bootstrapped(counts(truth, predicted), _micro), "macro_f1": macro}
 
 
 def _spans(truth: Sequence[list[Any]], predicted: Sequence[list[Any]]) -> dict[str, Any]:
     """F1 of exact spans with the correct class, as in seqeval and CoNLL."""
-    return {"metric": "span_f1", **_bootstrapped(_sets(truth, predicted), _micro)}
+    return {"metric": "span_f1", **_bootstrapped(counts(truth, predicted), _micro)}
 
 
 def _regression(truth: Sequence[float], predicted: Sequence[float]) -> dict[str, Any]:
@@ -95,9 +95,13 @@ def spearman(pairs: Array) -> Array:
 
 def _generation(truth: Sequence[str], predicted: Sequence[str | None]) -> dict[str, Any]:
     """Mean chrF of the answers (Popović, WMT 2015) by sacrebleu, scaled to 0 to 1."""
+    return {"metric": "chrf", **_bootstrapped(chrf(truth, predicted), lambda scores: scores.mean(axis=-1))}
+
+
+def chrf(truth: Sequence[str], predicted: Sequence[str | None]) -> Array:
+    """ChrF of each answer, 0 to 1: (N,)."""
     metric = CHRF()
-    each = [metric.sentence_score(p or "", [t]).score / 100 for t, p in zip(truth, predicted, strict=True)]
-    return {"metric": "chrf", **_bootstrapped(np.array(each), lambda scores: scores.mean(axis=-1))}
+    return np.array([metric.sentence_score(p or "", [t]).score / 100 for t, p in zip(truth, predicted, strict=True)])
 
 
 def _bootstrapped(rows: Array, statistic: Callable[[Array], Array]) -> dict[str, float]:

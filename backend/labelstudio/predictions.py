@@ -23,14 +23,15 @@ def prediction(
 ) -> tuple[list[Region], float | None]:
     """The `result` of one text, and the lowest confidence of its controls in [0, 1], if any has one.
 
-    learned: the adapter's targets, which may differ from those of the current label config.
+    learned: the adapter's targets, which may differ from those of the current label config. Without those that are held
+    back.
     """
     values: dict[str, Any] = {}
     confidences: dict[str, float] = {}
     known = {target.name: target for target in learned}
     for control in spec.controls:
         target = known.get(control.name)
-        if target is not None and target.kind == control.target.kind:
+        if target is not None and target.kind == control.target.kind and not target.held_back:
             output = output_of(target, outputs, row)
             value, confidence = BY_KIND[target.kind].predicted(control, target, output, text)
             if value is not None:

@@ -21,6 +21,7 @@ class Annotator(TypedDict):
     """The work of one annotator."""
 
     annotator: Annotated[int | None, Field(description="User ID in Label Studio. Null: unknown")]
+    name: Annotated[str | None, Field(description="In Label Studio. Null: unknown")]
     annotations: int
     skipped: int
     seconds_each: Annotated[float | None, Field(description="Mean duration of an annotation or a skip. Null: unknown")]
@@ -95,6 +96,7 @@ def annotators(store: Store, project: Project) -> Annotators:
         people.append(
             {
                 "annotator": annotator,
+                "name": project.annotators.get(str(annotator)) or None,
                 "annotations": annotated,
                 "skipped": skipped,
                 "seconds_each": seconds / timed if timed else None,

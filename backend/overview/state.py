@@ -11,7 +11,9 @@ from typing_extensions import TypedDict
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.predictions import adapter_version
 from backend.options import ProjectOptions
+from backend.overview.first_steps import FirstStep, first_steps
 from backend.overview.quality import Score, score_of
+from backend.rounds.adapters import learned
 from backend.rounds.batch import labels_of_batch
 from backend.rounds.context import chooses_encoder, options_of
 from backend.rounds.quality.stopping import stopped_by
@@ -100,6 +102,14 @@ class BaseModel(TypedDict):
     labels: Annotated[int | None, Field(description="Training labels at the comparison. Null: not compared yet")]
 
 
+class Suggestions(TypedDict):
+    """Whether annotators see the suggestions of a control, by labels that the suggesting model did not know."""
+
+    shown: bool
+    right: Annotated[float, Field(description="Right ones of the suggested spans, labels or answers (sum of chrF)")]
+    given: Annotated[int, Field(description="Suggested spans, labels or answers that could be compared")]
+
+
 class ProjectState(Summary):
     """A project with the results of its last rounds."""
 
@@ -115,6 +125,8 @@ class ProjectState(Summary):
     strategy: Annotated[str | None, Field(description="Strategy that chose the last queue")]
     choosing: Annotated[dict[str, Any] | None, Field(description="How `auto` divided the queue, and why")]
     evaluation: Annotated[dict[str, Any] | None, Field(description="Last held-out scores: docs/evaluation.md")]
+    suggestions: Annotated[dict[str, Suggestions], Field(description="By control whose suggestions may be held back")]
+    first_steps: Annotated[list[FirstStep], Field(description="Until the first score. Empty: all are done")]
     review: Annotated[
         dict[str, Any] | None,
         Field(description="By control: labels that are rather wrong than right, how many seem wrong, and agreement"),
@@ -135,12 +147,23 @@ def details(store: Store, project: Project) -> ProjectState:
         "strategy": last("strategy"),
         "choosing": last("choosing"),
         "evaluation": last("evaluation"),
+        "suggestions": suggestions(store, project),
+        "first_steps": first_steps(store, project),
         "review": last("review"),
         "stopping": last("stopping"),
         "stopped": None
         if stopped is None
         else {"why": stopped["why"], "round": stopped["round"], "labels": stopped["labels"], "at": stopped["at"]},
     }
+
+
+def suggestions(store: Store, project: Project) -> dict[str, Suggestions]:
+    """By control: whether its suggestions are shown, and why; empty where they always are, or never."""
+    adapter = store.of(project.id).rounds.adapter(project.adapter)
+    if adapter is None or not adapter.examples or options_of(project).pre_annotate != "auto":
+        return {}
+    last: dict[str, Suggestions] = store.of(project.id).rounds.last("suggestions", done=True) or {}
+    return {target.name: last[target.name] for target in learned(adapter) if target.name in last}
 
 
 def base_model(project: Project) -> BaseModel | None:

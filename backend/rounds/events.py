@@ -1,6 +1,7 @@
 """The events that start rounds. Label Studio's are in capitals, ours in small letters, which no webhook may carry."""
 
 START_TRAINING = "START_TRAINING"  # Label Studio's button, and its option to train on every submission
+SUBMITTED = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED")
 ROUND_REQUESTED = "round requested"  # by `lsal round` or the dashboard
 RESUMED = "resumed"  # after a pause: check whether a round is due
 SETUP = "setup"  # /setup brought a new label config or options, which are compared with those of the last round

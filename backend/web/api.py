@@ -10,7 +10,7 @@ from flask import Blueprint, Response, send_file
 from pydantic import WithJsonSchema
 
 from backend.errors import DamagedError, InvalidRequestError
-from backend.overview import audit, card, history, labels, pool, quality, unlearned
+from backend.overview import audit, card, effort, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
 from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
@@ -100,6 +100,13 @@ def blueprint(store: Store) -> Blueprint:
     def annotators(project_id: ProjectId) -> labels.Annotators:
         """Work, speed and agreement of annotators."""
         return labels.annotators(store, known(project_id))
+
+    @routes.get("/<project_id>/effort")
+    @operation()
+    def effort_(project_id: ProjectId) -> effort.Efforts:
+        """Labels, hours and money: spent, saved, and still needed."""
+        project = known(project_id)
+        return effort.efforts(store, project, quality.quality(store, project))
 
     @routes.get("/<project_id>/suspects")
     @operation()

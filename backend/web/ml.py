@@ -20,6 +20,8 @@ from backend.rounds.events import SETUP
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
 from backend.store.projects import is_confirmed
+from backend.store.sql.models import Project
+from backend.store.texts import held_out
 from backend.web.guards import audit
 from backend.web.guards.base_models import AllowedBaseModels
 from backend.web.openapi import Media, document, operation
@@ -101,14 +103,18 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
     @routes.post("/predict")
     @operation(503)
     def predict(body: Predict) -> Predictions:
-        """Predictions for tasks, in their order: an empty list for a task without text, or without an adapter yet."""
+        """Predictions for tasks, in their order.
+
+        An empty list for a task without text, for a held-out task, and before the first adapter.
+        """
         tasks, project_id, config = body.tasks, body.project, body.label_config
         if len(tasks) > MOST_TASKS:
             raise _TooMuchError(f"{len(tasks)} tasks in one call; select at most {MOST_TASKS} at a time")
         project = serving.project(project_id)
         if project is None or not project.adapter:
             return {"results": [[] for _ in tasks]}
-        spec = parsed(config if isinstance(config, str) and config else project.label_config, options_of(project))
+        options = options_of(project)
+        spec = parsed(config if isinstance(config, str) and config else project.label_config, options)
         texts = [text_of(task.get("data"), spec) for task in tasks]
         for task, text in zip(tasks, texts, strict=True):
             if len(text) > _MOST_CHARACTERS:
@@ -116,7 +122,11 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
                     f"The text of task {task.get('id')} has {len(text)} characters, more than {_MOST_CHARACTERS}; "
                     "split it, or leave the task out"
                 )
-        asked = [position for position, text in enumerate(texts) if text.strip()]
+        asked = [
+            position
+            for position, (task, text) in enumerate(zip(tasks, texts, strict=True))
+            if text.strip() and not _is_held_out(task.get("id"), project, options)
+        ]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
         version, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
@@ -160,6 +170,11 @@ def _refuse_another_unconfirmed(store: Store) -> None:
             f"{waiting} projects wait until Label Studio confirms that they exist; repeat in a minute, and see the "
             "worker's log if this persists"
         )
+
+
+def _is_held_out(task_id: Any, project: Project, options: ProjectOptions) -> bool:
+    """Whether a task measures the model, so that no suggestion may reach its annotator."""
+    return isinstance(task_id, int) and held_out(options.seed, task_id, project.held_out_share or 0.0)
 
 
 def note(store: Store, event: Event, *, only: int | None = None) -> bool:

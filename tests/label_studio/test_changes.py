@@ -126,4 +126,13 @@ def test_the_start_training_button_and_new_tasks_start_rounds(connected: Team) -
     assert team.wait_for_round(3).reason == "new tasks"
     ask_for_round(team)
     assert team.wait_for_round(4).reason == "asked for"
+    team.call("PATCH", f"/api/projects/{team.id}/", {"start_training_on_annotation_update": True})
+    wait_for("the setting", lambda: team.backend.store.projects.get(team.id).trains_on_submission)
+    team.label_batch(2)
+    wait_for("the labels", lambda: len(labels(team)) == 2)
+    wait_for("the end of the turn", lambda: team.id not in team.backend.store.events.newest())
+    team.call("POST", f"/api/ml/{model['id']}/train", {})
+    assert team.wait_for_round(5).reason == "Start training was pressed"
+    assert _last(team).number == 5, "the two submissions started none"
+    assert team.backend.store.projects.get(team.id).annotators, "their names"
     assert json.dumps(team.backend.log()).count("failed") == 0

@@ -37,6 +37,7 @@ class Client(Api):
                 shows_predictions=found["show_collab_predictions"] is not False,
                 overlap=found["maximum_annotations"] or 1,
                 title=found["title"] or "",
+                trains_on_submission=bool(found.get("start_training_on_annotation_update")),
             )
 
     def exists(self, project_id: int) -> bool:
@@ -44,6 +45,14 @@ class Client(Api):
         with self.explaining("list projects"):
             found = self.request("GET", "api/projects/", params={"ids": str(project_id), "include": "id"})
             return any(project["id"] == project_id for project in found["results"])
+
+    def people(self) -> dict[int, str]:
+        """The names of all users, or their addresses where they have none, by id."""
+        with self.explaining("list users"):
+            return {
+                user["id"]: " ".join(user[part] for part in ("first_name", "last_name") if user[part]) or user["email"]
+                for user in _list(self.request("GET", "api/users/"))
+            }
 
     def new_tasks(self, project_id: int, after: int) -> Iterator[list[ListedTask]]:
         """Pages of tasks with an id above `after`, ordered by id."""

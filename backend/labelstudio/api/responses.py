@@ -16,6 +16,7 @@ class ProjectInfo(NamedTuple):
     shows_predictions: bool  # if False, Label Studio clears the version that orders the queue
     overlap: int  # required annotators per task
     title: str
+    trains_on_submission: bool  # sends START_TRAINING at every submission
 
 
 class ListedTask(NamedTuple):

@@ -8,12 +8,13 @@ from backend.errors import DamagedError
 from backend.rounds.batch import labels_of_batch, was_cancelled
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
-from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING
+from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING, SUBMITTED
 from backend.rounds.quality.stopping import budget_spent, stopped_by
 from backend.store.files.shared import SharedError
 from backend.store.sql.models import Round
 from backend.targets import Target
 
+_SUBMITTING = 5.0  # seconds between START_TRAINING and the event of the annotation that caused it
 _QUIET = 600.0  # seconds after a round before a few labels start another because no task is left
 
 
@@ -31,7 +32,7 @@ def reason_for_round(run: ProjectRun) -> str | None:
         return last.reason  # its workflow was lost
     if project.back_to is not None and ROLLBACK in actions:
         return f"going back to adapter {project.back_to}"
-    if START_TRAINING in actions:
+    if START_TRAINING in actions and not _is_of_submission(run):
         return "Start training was pressed"
     if ROUND_REQUESTED in actions:
         return "asked for"
@@ -43,6 +44,12 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if project.back_to is not None:
         return f"going back to adapter {project.back_to}"
     return _reason_of_labels(run, last) or _reason_of_state(run, last, changed)
+
+
+def _is_of_submission(run: ProjectRun) -> bool:
+    """Whether Label Studio sent START_TRAINING because an annotation was submitted, not because a person pressed it."""
+    pressed = run.store.events.apart(run.id, START_TRAINING, SUBMITTED, _SUBMITTING)
+    return run.project.trains_on_submission and not pressed
 
 
 def _waits(run: ProjectRun, last: Round | None) -> bool:

@@ -24,6 +24,7 @@ from backend.learners.base import Arrays, Learner
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun
+from backend.rounds.quality import suggestions
 from backend.rounds.quality.accuracy import accuracy
 from backend.rounds.quality.control_arm import control_arm
 from backend.rounds.quality.tuning import cross_tuned, present, tuned
@@ -40,8 +41,10 @@ def evaluate(run: ProjectRun) -> None:
 
     Ground truth that measures is scored separately, because people chose it, or instead of held-out labels if there
     are none. Tunes thresholds of several labels and temperatures of confidences, which are stored with the adapter.
+    Before, it decides which suggestions are shown.
     """
     assert run.number is not None
+    suggestions.decide(run)
     run.rounds.set(run.number, evaluation=_evaluation(run))
 
 

@@ -95,7 +95,7 @@ def _record_former(run: ProjectRun, sampling: str | None, model_version: str) ->
 
 
 def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[dict[str, Any]]:
-    """One prediction an item, with the adapter's result; an empty one for held-out tasks and without `pre_annotate`."""
+    """One prediction an item, with the adapter's result; an empty one for held-out tasks and without suggestions."""
     results: dict[int, list[dict[str, Any]]] = {}
     adapter = run.rounds.adapter(run.version)
     if adapter is not None and run.options.pre_annotate:

@@ -80,7 +80,20 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
     found = run.client.project(run.id)
     compare_tasks(run, found)
     _compare_annotations(run, found)
-    run.set(title=found.title, synced_at=time.time())
+    run.set(title=found.title, trains_on_submission=found.trains_on_submission, synced_at=time.time())
+    _name_annotators(run)
+
+
+def _name_annotators(run: ProjectRun) -> None:
+    """Store the names of new annotators, for the dashboard."""
+    there = {str(who) for who, *_ in run.annotations.by_annotator() if who is not None}
+    if there - run.project.annotators.keys():
+        try:
+            names = {str(number): name for number, name in run.client.people().items()}
+        except LabelStudioError as error:  # the API key's user may not list them
+            log.info("project %d: annotators appear by their numbers: %s", run.id, error)
+            names = {}
+        run.store.projects.set(run.id, annotators={who: names.get(who, "") for who in sorted(there)})
 
 
 def read_labels(run: ProjectRun) -> None:

@@ -57,6 +57,8 @@ class Project(Base):
     change_mark: Mapped[str | None] = mapped_column(String(40))  # Label Studio's timestamp of the last change seen
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
     miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: Label Studio's count − ours
+    annotators: Mapped[dict[str, Any]] = mapped_column(default=dict)  # their names in Label Studio, by user id
+    trains_on_submission: Mapped[bool] = mapped_column(default=False)  # Label Studio sends START_TRAINING at each
     unread: Mapped[dict[str, Any] | None]  # the first task found without a text, and the names of its fields
     split: Mapped[str | None] = mapped_column(String(64))  # seed and share of the held-out tasks; None: check all again
     held_out_share: Mapped[float | None] = mapped_column(Float)  # of the tasks; None: not decided yet
@@ -155,6 +157,7 @@ class Round(Base):
     evaluation: Mapped[dict[str, Any] | None]
     stopping: Mapped[dict[str, Any] | None]  # evidence for and against stopping
     review: Mapped[dict[str, Any] | None]  # label errors, and inter-annotator agreement
+    suggestions: Mapped[dict[str, Any] | None]  # by control: whether they are shown, and how many were right
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # duration by step
     progress: Mapped[dict[str, Any] | None]  # of the running step: done, total, start time, update time
     tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: starts without a finish

@@ -9,7 +9,7 @@ from typing import Any
 from backend.evaluation.bounds import ENOUGH
 from backend.overview.history import RoundState
 from backend.overview.quality import Curve, Forecast, Point
-from backend.web.dashboard import sentences
+from backend.web.dashboard import quality_sentences, sentences
 from backend.web.dashboard.language import Language
 
 Chart = dict[str, Any]
@@ -21,7 +21,7 @@ def curve(control: Curve, forecast: Forecast | None, t: Language) -> Chart:
     """Held-out score over labels, with its interval, the target, and the forecast of when it is reached."""
     points = _forward(control["points"])
     labels = [point["labels"] for point in points]
-    score = sentences.metric(points[-1]["metric"], t)
+    score = quality_sentences.metric(points[-1]["metric"], t)
     data: list[Chart] = [
         *_band(points, t.gettext("95 % interval")),
         {

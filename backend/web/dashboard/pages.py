@@ -19,15 +19,17 @@ from backend import __version__
 from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
+from backend.overview.effort import efforts
+from backend.overview.first_steps import first_steps
 from backend.overview.quality import quality
-from backend.overview.state import Summary, base_model, summary
+from backend.overview.state import Summary, base_model, suggestions, summary
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.selection.compatibility import works
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.api import act, find
-from backend.web.dashboard import charts, sentences
+from backend.web.dashboard import charts, quality_sentences, reasons, sentences
 from backend.web.dashboard.language import spoken
 
 _TASKS = 10  # shown of the queue
@@ -129,14 +131,17 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "done": sentences.done(request.args.get("done", ""), t),
         "measured": measured,
         "curves": {name: charts.curve(each, ahead, t) for name, each in measured["controls"].items()},
-        "forecast": sentences.forecast(measured, asked=options.target is not None, t=t),
+        "forecast": quality_sentences.forecast(measured, asked=options.target is not None, t=t),
         "queue": queue.queue(store, project, _TASKS),
         "classes": {name: (each, charts.bars(each, t)) for name, each in counts.items()},
         "rounds": rounds,
         "seconds": charts.seconds(rounds, t) if rounds else None,
+        "first_steps": first_steps(store, project),
+        "suggestions": suggestions(store, project),
+        "efforts": efforts(store, project, measured),
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
-        "errors": {name: sentences.errors(each, t) for name, each in labels.errors(store, project).items()},
+        "errors": {name: quality_sentences.errors(each, t) for name, each in labels.errors(store, project).items()},
         "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,
@@ -178,7 +183,9 @@ def _speak(app: Flask) -> None:
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         lambda message: spoken().gettext(message), lambda one, many, n: spoken().ngettext(one, many, n), newstyle=True
     )
-    app.jinja_env.globals.update(spoken=spoken, sentences=sentences, ENOUGH=ENOUGH)
+    app.jinja_env.globals.update(
+        spoken=spoken, sentences=sentences, quality_sentences=quality_sentences, reasons=reasons, ENOUGH=ENOUGH
+    )
     app.jinja_env.filters["code"] = _with_code
 
 

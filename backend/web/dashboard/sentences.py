@@ -1,20 +1,17 @@
-"""The sentences of the pages."""
+"""The sentences of the project's state, its queue and its tasks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from backend.evaluation.control_arm import ENOUGH as COMPARED
 from backend.learners.models.languages import UNKNOWN
-from backend.overview.labels import Errors
-from backend.overview.quality import Curve, Point, Quality
+from backend.overview.first_steps import FirstStep
 from backend.overview.queue import QueuedTask
-from backend.overview.state import BaseModel, State
+from backend.overview.state import BaseModel, State, Suggestions
 from backend.overview.unlearned import WithoutText
 from backend.web.dashboard.language import Language
+from backend.web.dashboard.reasons import translated
 
-_MORE = 10  # held-out labels
-_WORTH = 1.05  # factor of held-out labels
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
 _NEW = 0.9  # share of the candidates that are closer to a labeled text
 _DENSE = 0.75  # share of the candidates that have fewer similar texts
@@ -31,7 +28,7 @@ def state(now: State, t: Language) -> str:
             sentence = t.gettext("%(state)s; queue published %(ago)s", state=sentence, ago=t.ago(now["published_at"]))
         return sentence
     if name == "stopped":
-        return t.gettext("Labeling may stop: %(why)s", why=now["why"])
+        return t.gettext("Labeling may stop: %(why)s", why=translated(now["why"], t))
     if name == "no_worker" and now["since"] is not None:
         return t.gettext("The worker last reported %(ago)s", ago=t.ago(now["since"]))
     others = {
@@ -91,6 +88,49 @@ def advice(now: State, t: Language) -> str | None:
         "trouble": t.gettext("Run `lsal doctor` to find the cause and the fix."),
         "left": t.gettext("To continue, connect this backend again in the project's Settings → Model."),
     }.get(now["name"])
+
+
+def first_step(found: FirstStep, t: Language) -> str:
+    """What to do, or what is done, at the beginning of a project."""
+    count, of = t.number(found["count"]), t.number(found["of"])
+    if found["done"]:
+        return {
+            "connect": t.gettext("Connected to Label Studio"),
+            "import": t.gettext("%(n)s tasks read", n=count),
+            "queue": t.gettext("The first %(n)s tasks are in the queue", n=count),
+            "label": t.gettext("%(n)s tasks labeled", n=count),
+            "train": t.gettext("The model is trained on them"),
+            "measure": t.gettext("The model is measured"),
+        }[found["name"]]
+    return {
+        "connect": t.gettext("Label Studio is being connected"),
+        "import": t.gettext("Import tasks in Label Studio"),
+        "queue": t.gettext("The first queue is being made"),
+        "label": t.gettext(
+            "In Label Studio press Label All Tasks: %(n)s of %(of)s labels until the first training", n=count, of=of
+        ),
+        "train": t.gettext("Then the model is trained, and again after each %(of)s labels", of=of),
+        "measure": t.gettext("A first score appears with the first labeled held-out task"),
+    }[found["name"]]
+
+
+def suggestions(control: str, found: Suggestions, t: Language) -> str:
+    """Whether annotators see the suggestions of a control, and why."""
+    if found["shown"]:
+        return t.gettext(
+            "Suggestions of %(control)s are shown: of the last %(given)s, %(right)s were right",
+            control=control, given=t.number(found["given"]), right=t.number(round(found["right"])),
+        )  # fmt: skip
+    if not found["given"]:
+        return t.gettext(
+            "Suggestions of %(control)s are held back until new labels show that at least half of them are right",
+            control=control,
+        )
+    return t.gettext(
+        "Suggestions of %(control)s are held back until at least half of them are right: of the last %(given)s, "
+        "%(right)s were",
+        control=control, given=t.number(found["given"]), right=t.number(round(found["right"])),
+    )  # fmt: skip
 
 
 def why(item: QueuedTask, strategy: str | None, t: Language, several: bool = False) -> str:
@@ -157,131 +197,6 @@ def base_model(found: BaseModel, t: Language) -> str:
         error=t.number(100 * found["error"], 1),
     )  # fmt: skip
     return t.gettext("%(first)s; %(second)s", first=sentence, second=better)
-
-
-def worth(point: Point, t: Language) -> str | None:
-    """What the model's confidences add to the held-out labels; None if next to nothing."""
-    held_out, effective = point["held_out"], point["effective"]
-    if effective is None or effective < _WORTH * held_out:
-        return None
-    return t.gettext("as precise as %(n)s without the model's confidences", n=t.number(round(effective)))
-
-
-def more(point: Point, left: int, t: Language) -> str | None:
-    """By how much further held-out labels narrow the interval: its width falls with the root of their number.
-
-    left: held-out tasks without a label; None for fewer than that many.
-    """
-    if left < _MORE:
-        return None
-    width, held_out = point["high"] - point["low"], point["held_out"]
-    then = width * (held_out / (held_out + _MORE)) ** 0.5
-    return t.gettext(
-        "%(n)s more narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE), now=t.number(width, 2),
-        then=t.number(then, 2),
-    )  # fmt: skip
-
-
-def calibration(curve: Curve, t: Language) -> str | None:
-    """How far confidences are from the share of right answers; None if chance may have made it."""
-    error = curve.get("calibration_error")
-    if error is None or not curve.get("miscalibrated"):
-        return None
-    return t.gettext("%(error)s percentage points on average", error=t.number(100 * error, 1))
-
-
-def errors(found: Errors, t: Language) -> str:
-    """How many labels seem wrong, as far as is known."""
-    number, low, high = (t.number(round(found[name])) for name in ("number", "low", "high"))
-    labels = t.number(found["labels"])
-    if found["low"] == 0.0:
-        return t.gettext(
-            "It is not certain that any of %(labels)s labels is wrong; about %(number)s may be, at most %(high)s",
-            labels=labels, number=number, high=high,
-        )  # fmt: skip
-    return t.gettext(
-        "About %(number)s of %(labels)s labels seem wrong (%(low)s to %(high)s)", labels=labels, number=number,
-        low=low, high=high,
-    )  # fmt: skip
-
-
-def saved(curve: Curve, left: int, t: Language) -> str | None:
-    """Comparison with random labeling, as far as the held-out labels support it. None except for single choices.
-
-    left: held-out tasks without a label.
-    """
-    control_arm, last = curve["saved"], curve["points"][-1]
-    if last["metric"] != "accuracy":
-        return None
-    if control_arm is None:
-        if last["held_out"] >= COMPARED:
-            return t.gettext("Not yet known: more selected labels are needed")
-        if (most := last["held_out"] + left) < COMPARED:
-            return t.gettext(
-                "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks",
-                n=t.number(COMPARED), most=t.number(most),
-            )  # fmt: skip
-        return t.gettext("Not yet known: %(n)s held-out labels are needed", n=t.number(COMPARED))
-    labels = control_arm["labels"]
-    if "needed" not in control_arm:
-        low, high = (t.number(100 * each, 1) for each in control_arm["better"])
-        return t.gettext(
-            "No significant gain over random labeling at %(labels)s labels "
-            "(95 %% interval: %(low)s to %(high)s percentage points)",
-            labels=t.number(labels), low=low, high=high,
-        )  # fmt: skip
-    at_least, at_most = (each if each is not None else labels for each in control_arm["needed_interval"])
-    return t.gettext(
-        "%(needed)s chosen labels are worth %(labels)s random ones (95 %% interval: %(low)s to %(high)s)",
-        needed=t.number(control_arm["needed"] or labels), labels=t.number(labels), low=t.number(at_least),
-        high=t.number(at_most),
-    )  # fmt: skip
-
-
-def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
-    """How many labels are still needed for the target."""
-    found = measured["forecast"]
-    if not asked:
-        return t.gettext("No target is set")
-    if measured["reached"]:
-        return t.gettext("The target is reached, statistically confirmed")
-    if not measured["held_out_left"]:
-        return t.gettext(
-            "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
-            "more"
-        )
-    takes, there = max(
-        ((each["needed"] or 0, each["points"][-1]["held_out"]) for each in measured["controls"].values()),
-        default=(0, 0),
-    )
-    if (found is None or found["high"] is None) and takes > (most := there + measured["held_out_left"]):
-        return t.gettext(
-            "With this score it takes about %(n)s held-out labels to be certain of the target, and there are %(most)s "
-            "held-out tasks. A larger `audit_share` in Extra params holds out more, and a lower `target` takes fewer",
-            n=t.number(takes), most=t.number(most),
-        )  # fmt: skip
-    if found is None:
-        return t.gettext("Labels still needed: not yet known")
-    if found["high"] is None:
-        return t.gettext(
-            "About %(n)s more labels for the target (at least %(low)s)", n=t.number(found["labels"]),
-            low=t.number(found["low"]),
-        )  # fmt: skip
-    return t.gettext(
-        "About %(n)s more labels for the target (%(low)s to %(high)s)", n=t.number(found["labels"]),
-        low=t.number(found["low"]), high=t.number(found["high"]),
-    )  # fmt: skip
-
-
-def metric(name: str, t: Language) -> str:
-    """Display name of a metric."""
-    return {
-        "accuracy": t.gettext("accuracy"),
-        "mae": t.gettext("mean absolute error"),
-        "pair_accuracy": t.gettext("accuracy of comparisons"),
-        "micro_f1": t.gettext("micro F1"),
-        "span_f1": t.gettext("span F1"),
-    }.get(name, name.replace("_", " "))
 
 
 def done(action: str, t: Language) -> str | None:

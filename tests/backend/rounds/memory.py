@@ -39,8 +39,12 @@ class Memory:
     def project(self, project_id: int) -> ProjectInfo:
         annotated = sum(label is not None for _, label, _ in self.tasks.values())
         return ProjectInfo(
-            self.config, *self.queue, len(self.tasks), annotated, shows_predictions=True, overlap=1, title="A project"
-        )
+            self.config, *self.queue, len(self.tasks), annotated, shows_predictions=True, overlap=1, title="A project",
+            trains_on_submission=False,
+        )  # fmt: skip
+
+    def people(self) -> dict[int, str]:
+        return {}
 
     def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
         if model_version not in self.existing:

@@ -64,6 +64,19 @@ class TestReasons:
         store.of(7).tasks.put_annotations([(outside[3], "tool", True, False)])
         assert reason(context) == "4 newly labeled tasks"
 
+    def test_training_on_submission_is_no_press_of_the_button(
+        self, context: Context, store: Store, tiny_encoder: Path
+    ) -> None:
+        fill(store, tiny_encoder)
+        run(context, 1)
+        store.events.add(7, "START_TRAINING")
+        store.events.add(7, "ANNOTATION_CREATED")
+        assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
+        store.projects.set(7, trains_on_submission=True)
+        assert reason(context, {"START_TRAINING"}) is None
+        store.events.withdraw(7, ["ANNOTATION_CREATED"])
+        assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
+
     def test_a_queue_running_dry_by_skips(self, context: Context, store: Store, tiny_encoder: Path) -> None:
         fill(store, tiny_encoder)
         run(context, 1)

@@ -22,7 +22,7 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.store.rounds import Place
 from backend.store.sql.models import Adapter
-from backend.store.texts import TaskText, digest
+from backend.store.texts import TaskText, digest, held_out
 from backend.web.serving import Serving
 from tests.conftest import CLASSES, labeled_sentences
 
@@ -211,6 +211,16 @@ def test_predictions_in_the_order_asked_with_confidence_and_version(client: Flas
         assert 1 / 3 <= result["score"] == result["result"][0]["score"] <= 1
     assert client.post("/setup", json=SETUP).get_json() == {"model_version": "p7-a1"}
     assert client.get("/versions").get_json() == {"versions": ["p7-a1"]}
+
+
+def test_held_out_tasks_get_no_prediction(client: FlaskClient, adapter: Any, store: Store) -> None:
+    client.post("/setup", json=SETUP)
+    adapter(1)
+    store.projects.set(7, held_out_share=0.5)
+    texts = [text for text, _ in labeled_sentences(40, seed=2)]
+    results = predict(client, *texts)
+    assert [not result for result in results] == [held_out(0, number, 0.5) for number in range(40)]
+    assert {not result for result in results} == {True, False}
 
 
 def test_a_new_version_is_swapped_in_and_the_old_one_leaves_memory(

@@ -15,6 +15,7 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.web.dashboard import charts
 from backend.web.dashboard.language import Language
+from backend.web.dashboard.reasons import translated
 from backend.web.serving import Serving
 from tests.backend.played import project_of
 
@@ -253,3 +254,35 @@ def test_what_is_read_aloud_does_not_count_the_seconds(client: FlaskClient, play
     played.of(7).rounds.set(4, step="train", progress={"done": 30, "total": 75, "since": 100.0, "at": 180.0})
     second: Any = client.get("/ui/projects/7/now").get_json()
     assert second["announcement"] == "Training"
+
+
+def test_a_new_project_shows_what_to_do_next(client: FlaskClient, played: Store) -> None:
+    assert "until the first training" not in page(client, "/ui/projects/7"), "it has a score"
+    played.projects.connect(8, label_config=project_of(played).label_config, options={}, host="b.local")
+    played.projects.set(8, webhook_ready=True)
+    text = page(client, "/ui/projects/8")
+    assert re.findall(r"<li[^>]*aria-current[^>]*>([^<]*)", text) == ["Import tasks in Label Studio"]
+    assert text.count('class="done-step"') == 1
+
+
+def test_effort_names_and_suggestions(client: FlaskClient, played: Store) -> None:
+    options = project_of(played).options
+    played.projects.set(7, annotators={"1": "Ada Lovelace", "2": ""}, options={**options, "cost_per_hour": 60})
+    text = page(client, "/ui/projects/7")
+    assert ">Ada Lovelace<" in text
+    assert '<th scope="row">2</th>' in text
+    hours = played.of(7).annotations.hours()
+    assert f"60 labels, {hours:.1f} hours, cost {60 * hours:,.0f}" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "chinese"),
+    [
+        ("20 newly labeled tasks", "新标注了 20 个任务"),
+        ("20 newly labeled tasks, the last ones", "新标注了 20 个任务，是最后一批"),
+        ("of a later release", "of a later release"),
+    ],
+)
+def test_reasons_are_translated(reason: str, chinese: str) -> None:
+    assert translated(reason, Language("en")) == reason
+    assert translated(reason, Language("zh_Hans")) == chinese

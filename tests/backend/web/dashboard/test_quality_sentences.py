@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from backend.overview.quality import Curve, Point, Quality
 from backend.store import Store
-from backend.web.dashboard import sentences
+from backend.web.dashboard import quality_sentences
 from backend.web.dashboard.language import Language
 from tests.backend.web.dashboard.test_pages import client, page  # noqa: F401
 
@@ -61,20 +61,20 @@ def test_confidences_are_called_wrong_only_beyond_chance(
 
 @pytest.mark.parametrize("effective", [None, 100.0, 104.0])
 def test_confidences_that_add_nothing_are_not_mentioned(effective: float | None) -> None:
-    assert sentences.worth(point(100, effective), ENGLISH) is None
+    assert quality_sentences.worth(point(100, effective), ENGLISH) is None
 
 
 def test_what_ten_more_held_out_labels_bring() -> None:
-    assert sentences.more(point(30), 10, ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
-    assert sentences.more(point(30), 9, ENGLISH) is None
+    assert quality_sentences.more(point(30), 10, ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
+    assert quality_sentences.more(point(30), 9, ENGLISH) is None
 
 
 def test_a_target_without_held_out_tasks_is_reported_as_uncertain() -> None:
-    assert "No held-out task is left" in sentences.forecast(measured(held_out_left=0), asked=True, t=ENGLISH)
-    assert "not yet known" in sentences.forecast(measured(), asked=True, t=ENGLISH)
-    reached = sentences.forecast(measured(held_out_left=0, reached=True), asked=True, t=ENGLISH)
+    assert "No held-out task is left" in quality_sentences.forecast(measured(held_out_left=0), asked=True, t=ENGLISH)
+    assert "not yet known" in quality_sentences.forecast(measured(), asked=True, t=ENGLISH)
+    reached = quality_sentences.forecast(measured(held_out_left=0, reached=True), asked=True, t=ENGLISH)
     assert reached == "The target is reached, statistically confirmed"
-    assert sentences.forecast(measured(held_out_left=0), asked=False, t=ENGLISH) == "No target is set"
+    assert quality_sentences.forecast(measured(held_out_left=0), asked=False, t=ENGLISH) == "No target is set"
 
 
 def curve(held_out: int, needed: int | None = None) -> Curve:
@@ -82,11 +82,11 @@ def curve(held_out: int, needed: int | None = None) -> Curve:
 
 
 def test_what_can_never_be_known_is_said_early() -> None:
-    few = sentences.saved(curve(20), 40, ENGLISH)
+    few = quality_sentences.saved(curve(20), 40, ENGLISH)
     assert few == "Cannot be known here: it takes 100 held-out labels, and there are 60 held-out tasks"
-    assert sentences.saved(curve(20), 80, ENGLISH) == "Not yet known: 100 held-out labels are needed"
+    assert quality_sentences.saved(curve(20), 80, ENGLISH) == "Not yet known: 100 held-out labels are needed"
     short = measured(controls={"topic": curve(38, 1000)}, held_out_left=22)
-    assert sentences.forecast(short, asked=True, t=ENGLISH).startswith(
+    assert quality_sentences.forecast(short, asked=True, t=ENGLISH).startswith(
         "With this score it takes about 1,000 held-out labels to be certain of the target, and there are 60 held-out"
     )
-    assert "not yet known" in sentences.forecast(short | {"held_out_left": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]
+    assert "not yet known" in quality_sentences.forecast(short | {"held_out_left": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]

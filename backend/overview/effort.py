@@ -1,0 +1,52 @@
+"""Labels in hours and money: spent so far, saved against random labeling, and still needed for the target."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from backend.overview.quality import Quality
+from backend.rounds.context import options_of
+from backend.store import Store
+from backend.store.sql.models import Project
+
+
+class Effort(TypedDict):
+    """A number of labels, and what they cost."""
+
+    labels: int
+    hours: Annotated[float | None, Field(description="Of annotation. Null: Label Studio recorded no times")]
+    money: Annotated[float | None, Field(description="By the option `cost_per_hour`. Null: not set, or no times")]
+
+
+class Efforts(TypedDict):
+    """The effort of a project, at the mean duration of its labels so far."""
+
+    spent: Effort
+    saved: Annotated[Effort | None, Field(description="Against random labeling. Null: not yet known, or nothing")]
+    needed: Annotated[Effort | None, Field(description="For the target, the median. Null: unknown, or reached")]
+
+
+def efforts(store: Store, project: Project, measured: Quality) -> Efforts:
+    """measured: the project's `quality`."""
+    mine, price = store.of(project.id), options_of(project).cost_per_hour
+    labels, hours = mine.tasks.count_labeled(), mine.annotations.hours()
+
+    def effort(count: float) -> Effort:
+        spent = hours * count / labels if labels and hours else None
+        return {
+            "labels": round(count),
+            "hours": spent,
+            "money": None if spent is None or price is None else spent * price,
+        }
+
+    arms = [each["saved"] for each in measured["controls"].values() if each["saved"] is not None]
+    saved = arms[0]["labels"] - arms[0]["needed"] if len(arms) == 1 and "needed" in arms[0] else 0
+    ahead = measured["forecast"]
+    return {
+        "spent": effort(labels),
+        "saved": effort(saved) if saved >= 1 else None,
+        "needed": effort(ahead["labels"]) if ahead is not None and not measured["reached"] else None,
+    }

@@ -1,0 +1,147 @@
+"""The sentences of the model's quality, of labels to check, and of what labels cost."""
+
+from __future__ import annotations
+
+from backend.evaluation.control_arm import ENOUGH as COMPARED
+from backend.overview.effort import Effort
+from backend.overview.labels import Errors
+from backend.overview.quality import Curve, Point, Quality
+from backend.web.dashboard.language import Language
+
+_MORE = 10  # held-out labels
+_WORTH = 1.05  # factor of held-out labels
+
+
+def worth(point: Point, t: Language) -> str | None:
+    """What the model's confidences add to the held-out labels; None if next to nothing."""
+    held_out, effective = point["held_out"], point["effective"]
+    if effective is None or effective < _WORTH * held_out:
+        return None
+    return t.gettext("as precise as %(n)s without the model's confidences", n=t.number(round(effective)))
+
+
+def more(point: Point, left: int, t: Language) -> str | None:
+    """By how much further held-out labels narrow the interval: its width falls with the root of their number.
+
+    left: held-out tasks without a label; None for fewer than that many.
+    """
+    if left < _MORE:
+        return None
+    width, held_out = point["high"] - point["low"], point["held_out"]
+    then = width * (held_out / (held_out + _MORE)) ** 0.5
+    return t.gettext(
+        "%(n)s more narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE), now=t.number(width, 2),
+        then=t.number(then, 2),
+    )  # fmt: skip
+
+
+def calibration(curve: Curve, t: Language) -> str | None:
+    """How far confidences are from the share of right answers; None if chance may have made it."""
+    error = curve.get("calibration_error")
+    if error is None or not curve.get("miscalibrated"):
+        return None
+    return t.gettext("%(error)s percentage points on average", error=t.number(100 * error, 1))
+
+
+def errors(found: Errors, t: Language) -> str:
+    """How many labels seem wrong, as far as is known."""
+    number, low, high = (t.number(round(found[name])) for name in ("number", "low", "high"))
+    labels = t.number(found["labels"])
+    if found["low"] == 0.0:
+        return t.gettext(
+            "It is not certain that any of %(labels)s labels is wrong; about %(number)s may be, at most %(high)s",
+            labels=labels, number=number, high=high,
+        )  # fmt: skip
+    return t.gettext(
+        "About %(number)s of %(labels)s labels seem wrong (%(low)s to %(high)s)", labels=labels, number=number,
+        low=low, high=high,
+    )  # fmt: skip
+
+
+def saved(curve: Curve, left: int, t: Language) -> str | None:
+    """Comparison with random labeling, as far as the held-out labels support it. None except for single choices.
+
+    left: held-out tasks without a label.
+    """
+    control_arm, last = curve["saved"], curve["points"][-1]
+    if last["metric"] != "accuracy":
+        return None
+    if control_arm is None:
+        if last["held_out"] >= COMPARED:
+            return t.gettext("Not yet known: more selected labels are needed")
+        if (most := last["held_out"] + left) < COMPARED:
+            return t.gettext(
+                "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks",
+                n=t.number(COMPARED), most=t.number(most),
+            )  # fmt: skip
+        return t.gettext("Not yet known: %(n)s held-out labels are needed", n=t.number(COMPARED))
+    labels = control_arm["labels"]
+    if "needed" not in control_arm:
+        low, high = (t.number(100 * each, 1) for each in control_arm["better"])
+        return t.gettext(
+            "No significant gain over random labeling at %(labels)s labels "
+            "(95 %% interval: %(low)s to %(high)s percentage points)",
+            labels=t.number(labels), low=low, high=high,
+        )  # fmt: skip
+    at_least, at_most = (each if each is not None else labels for each in control_arm["needed_interval"])
+    return t.gettext(
+        "%(needed)s chosen labels are worth %(labels)s random ones (95 %% interval: %(low)s to %(high)s)",
+        needed=t.number(control_arm["needed"] or labels), labels=t.number(labels), low=t.number(at_least),
+        high=t.number(at_most),
+    )  # fmt: skip
+
+
+def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
+    """How many labels are still needed for the target."""
+    found = measured["forecast"]
+    if not asked:
+        return t.gettext("No target is set")
+    if measured["reached"]:
+        return t.gettext("The target is reached, statistically confirmed")
+    if not measured["held_out_left"]:
+        return t.gettext(
+            "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
+            "more"
+        )
+    takes, there = max(
+        ((each["needed"] or 0, each["points"][-1]["held_out"]) for each in measured["controls"].values()),
+        default=(0, 0),
+    )
+    if (found is None or found["high"] is None) and takes > (most := there + measured["held_out_left"]):
+        return t.gettext(
+            "With this score it takes about %(n)s held-out labels to be certain of the target, and there are %(most)s "
+            "held-out tasks. A larger `audit_share` in Extra params holds out more, and a lower `target` takes fewer",
+            n=t.number(takes), most=t.number(most),
+        )  # fmt: skip
+    if found is None:
+        return t.gettext("Labels still needed: not yet known")
+    if found["high"] is None:
+        return t.gettext(
+            "About %(n)s more labels for the target (at least %(low)s)", n=t.number(found["labels"]),
+            low=t.number(found["low"]),
+        )  # fmt: skip
+    return t.gettext(
+        "About %(n)s more labels for the target (%(low)s to %(high)s)", n=t.number(found["labels"]),
+        low=t.number(found["low"]), high=t.number(found["high"]),
+    )  # fmt: skip
+
+
+def metric(name: str, t: Language) -> str:
+    """Display name of a metric."""
+    return {
+        "accuracy": t.gettext("accuracy"),
+        "mae": t.gettext("mean absolute error"),
+        "pair_accuracy": t.gettext("accuracy of comparisons"),
+        "micro_f1": t.gettext("micro F1"),
+        "span_f1": t.gettext("span F1"),
+    }.get(name, name.replace("_", " "))
+
+
+def effort(found: Effort, t: Language) -> str:
+    """A number of labels, in hours and money as far as they are known."""
+    parts = [t.ngettext("%(n)s label", "%(n)s labels", found["labels"])]
+    if found["hours"] is not None:
+        parts.append(t.gettext("%(hours)s hours", hours=t.number(found["hours"], 1)))
+    if found["money"] is not None:
+        parts.append(t.gettext("cost %(money)s", money=t.number(found["money"])))
+    return t.gettext(", ").join(parts)
