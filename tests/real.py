@@ -242,6 +242,11 @@ class Team:
 
         return wait_for(f"round {number} of project {self.id}", look, patience)
 
+    def held_out(self) -> set[int]:
+        """The tasks that measure the model."""
+        tasks = self.backend.store.of(self.id).tasks
+        return {task for task, each in tasks.placed(tasks.listed().ids.tolist()).items() if each.audit}
+
     def published(self) -> list[Any]:
         """The queue in force, as the store recorded it."""
         project = self.backend.store.projects.get(self.id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from backend.store import Store
 from backend.store.sql.models import Project
 
 _SECONDS_A_TASK = 0.0045  # per task, for an import of predictions that recounts the project
+_MOMENT = 3.0  # seconds until a problem is checked again
 _CONNECT = "connect this backend in the project's Settings → Model → Connect Model"
 
 
@@ -215,7 +217,7 @@ class Examination:
     def _webhook(self, url: str) -> Finding:
         try:
             secret = repair.secret_of(self.store, self.project_id)
-            wrong = webhook_registration.problem(self.client, self.project_id, url, secret)
+            wrong = _lasting(lambda: webhook_registration.problem(self.client, self.project_id, url, secret))
             # Try it even if there is one: an address that was allowed when it was created may be blocked now.
             probes.try_webhook(self.client, self.project_id, webhook_registration.address(url))
             if wrong is None:
@@ -233,7 +235,7 @@ class Examination:
             return
         if not project.queue:
             yield self._warning("queue", "none is published yet", "wait for the first round; check that a worker runs")
-        elif wrong := repair.switched_away(self.client, self.store, project):
+        elif wrong := _lasting(self._switched_away):
             if self.fix:
                 repair.switch_back(self.client, self.store, project)
                 still = repair.switched_away(self.client, self.store, project)
@@ -266,6 +268,10 @@ class Examination:
                 "start Label Studio with fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short=true",
             )
 
+    def _switched_away(self) -> str | None:
+        project = self.store.projects.get(self.project_id)
+        return repair.switched_away(self.client, self.store, project) if project is not None else None
+
     def _ok(self, check: str, found: str) -> Finding:
         return Finding(check, "ok", found, project=self.project_id)
 
@@ -277,3 +283,11 @@ class Examination:
 
     def _problem(self, check: str, found: str, remedy: str) -> Finding:
         return Finding(check, "problem", found, remedy, self.project_id)
+
+
+def _lasting(check: Callable[[], str | None]) -> str | None:
+    """What is wrong, if it still is after a moment: the worker may be repairing or publishing just now."""
+    if check() is None:
+        return None
+    time.sleep(_MOMENT)
+    return check()

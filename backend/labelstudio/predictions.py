@@ -78,6 +78,11 @@ def adapter_version(project_id: int, adapter: int, head: int = 0) -> str:
     return f"p{project_id}-a{adapter}" + (f"-h{head}" if head else "")
 
 
+def check_version(project_id: int) -> str:
+    """The version of predictions that show what labels to check may rather be. No queue has it."""
+    return f"p{project_id}-check"
+
+
 def parse_version(name: str, project_id: int) -> tuple[int, int] | None:
     """Adapter and queue number of a version, with queue 0 in an adapter version; None for any other name."""
     found = re.fullmatch(rf"p{project_id}-a(\d{{1,9}})(?:-h\d{{1,9}}|-q(\d{{1,9}}))?", name)

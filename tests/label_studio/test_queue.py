@@ -81,7 +81,9 @@ def test_retrieving_predictions_of_all_tasks_leaves_the_queue_as_it_was(connecte
     everything = {"selectedItems": {"all": True, "excluded": []}}
     team.call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={team.id}", everything)
     retrieved = team.predictions(f"p{team.id}-a1")
-    assert len(retrieved) == 90
+    assert team.held_out()
+    assert len(retrieved) == 90 - len(team.held_out())
+    assert team.held_out().isdisjoint(each["task"] for each in retrieved)
     for prediction in retrieved:
         (region,) = prediction["result"]
         assert 1 / 3 <= region["score"] <= 1

@@ -52,6 +52,10 @@ def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team
     assert errors["low"] <= len(TURNED) <= errors["high"]
     assert shown == {each["task"] for each in told["suspects"][:10]}
     assert shown != {task["id"] for task in tasks}
+    for each in told["suspects"][:10]:
+        (instead,) = [p for p in team.call("GET", f"/api/tasks/{each['task']}/")["predictions"]
+                      if p["model_version"] == f"p{team.id}-check"]  # fmt: skip
+        assert instead["result"][0]["value"]["choices"] == [each["instead"]]
     views = team.call("GET", f"/api/dm/views/?project={team.id}")
     assert [view["data"]["title"] for view in views] == ["Default", "Labels to check"], "all tasks keep a tab"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from backend.errors import BackendError
 from backend.evaluation.agreement import agreement
 from backend.evaluation.label_noise import label_noise
 from backend.labelstudio.api.views import show
+from backend.labelstudio.predictions import check_version, spelled
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import classes_of, classified
@@ -62,13 +64,35 @@ def review(run: ProjectRun) -> dict[str, Any]:
 def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
     """Show the worst suspects of all controls in a tab of the Data Manager, without labels that changed meanwhile.
 
+    Each task gets a prediction with the more probable class, which Label Studio shows beside the annotation.
     Returns the suspects with the `control` of each, the worst first, and the tab's number. Raises `BackendError`
     before the first round that reviewed labels.
     """
     if run.rounds.last("review") is None:
         raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
     found = still_suspect(run.store, run.id, most)
+    version = check_version(run.id)
+    run.client.delete_version(run.id, version)
+    run.client.import_predictions(run.id, _instead(run, found, version), one_by_one=True)
     return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}), former=_FORMER_TAB)
+
+
+def _instead(run: ProjectRun, suspects: Sequence[Mapping[str, Any]], version: str) -> list[dict[str, Any]]:
+    """One prediction a task, with the more probable classes. score: the probability that the worst label is right."""
+    by_task: dict[int, list[Mapping[str, Any]]] = {}
+    for each in suspects:
+        by_task.setdefault(each["task"], []).append(each)
+    texts = run.tasks.texts(list(by_task))
+    return [
+        {
+            "task": task,
+            "result": spelled(run.spec, {each["control"]: each["instead"] for each in of_task}, texts[task].text),
+            "score": min(each["quality"] for each in of_task),
+            "model_version": version,
+        }
+        for task, of_task in by_task.items()
+        if task in texts
+    ]
 
 
 def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[
     if adapter is not None and run.options.pre_annotate:
         results = _results(run, learned(adapter), [item.task_id for item in items if not item.audit])
     return [
-        {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / 1e6, "model_version": name}
+        {"task": item.task_id, "result": results.get(item.task_id, []), "score": place, "model_version": name}
         for place, item in enumerate(items, start=1)
     ]
 

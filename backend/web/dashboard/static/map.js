@@ -11,7 +11,7 @@ const SIZES = { open: 5, "held out": 5, queue: 9, labeled: 7, skipped: 5 };
 
 const map = document.getElementById("map"), by = document.getElementById("by"), caption = document.getElementById("text");
 const words = JSON.parse(map.dataset.words), texts = new Map();
-let found = null, wanted = null;
+let found = null, wanted = null, marked = null; // marked: the row that the buttons step to
 
 // Plotly draws tags in names, links among them.
 const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
@@ -41,12 +41,19 @@ function groups() {
     ...found.classes.map((name, n) => group(plain(name), all.filter((i) => classes[i] === n), PALETTE[n % PALETTE.length], SIZES))];
 }
 
+// A ring around the text that the buttons step to.
+function mark() {
+  return { type: "scattergl", mode: "markers", x: [found.x[marked]], y: [found.y[marked]], showlegend: false, hoverinfo: "skip",
+    marker: { symbol: "circle-open", size: 18, color: color("--ink"), line: { width: 3 } } };
+}
+
 function draw() {
   const hidden = { showgrid: false, zeroline: false, showline: false, showticklabels: false, fixedrange: false };
   const layout = themed({ xaxis: hidden, yaxis: hidden, hovermode: "closest", dragmode: "pan", showlegend: by.value !== "uncertainty",
     legend: { itemsizing: "constant", orientation: "h", y: 0, yanchor: "top" },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: color("--quiet"), activecolor: color("--first") }, margin: { l: 8, r: 8, t: 8, b: 8 } });
-  return Plotly.react(map, groups().filter((each) => each.x.length), layout, CONTROLS);
+  const traces = groups().filter((each) => each.x.length);
+  return Plotly.react(map, marked === null ? traces : [...traces, mark()], layout, CONTROLS);
 }
 
 function describe(task) {
@@ -86,7 +93,9 @@ function walk() {
   let place = -1;
   const go = (by) => {
     place = Math.max(0, Math.min(order.length - 1, place + by));
-    show(found.tasks[order[place]]);
+    marked = order[place];
+    draw();
+    show(found.tasks[marked]);
   };
   document.getElementById("next").addEventListener("click", () => go(1));
   document.getElementById("previous").addEventListener("click", () => go(-1));
