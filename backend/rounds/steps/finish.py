@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import Any
 
+from backend.evaluation.bounds import ENOUGH
 from backend.labelstudio.predictions import adapter_version, queue_version
 from backend.rounds.adapters import kept
 from backend.rounds.context import ProjectRun
@@ -50,9 +51,15 @@ def _in_words(evaluation: dict[str, Any] | None) -> str:
     if evaluation is None:
         return "quality not yet known"
     of_controls = ", ".join(
-        f"{name}: {found['metric'].replace('_', ' ')} {found['score']:.3f} on {found['labels']} held-out labels "
-        f"(95 % interval {found['low']:.3f} to {found['high']:.3f})"
+        f"{name}: {found['metric'].replace('_', ' ')} {_range(found)} on {found['labels']} held-out labels"
         for name, found in evaluation["controls"].items()
     )
     skipped = evaluation.get("skipped")  # skipping hard tasks biases the score upwards
     return f"{of_controls}, {skipped} held-out tasks skipped" if skipped else of_controls
+
+
+def _range(found: dict[str, Any]) -> str:
+    """The score with its 95 % interval; of few labels the interval alone."""
+    if found["labels"] < ENOUGH:
+        return f"between {found['low']:.2f} and {found['high']:.2f}"
+    return f"{found['score']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

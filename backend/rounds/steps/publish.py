@@ -100,8 +100,9 @@ def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[
     adapter = run.rounds.adapter(run.version)
     if adapter is not None and run.options.pre_annotate:
         results = _results(run, learned(adapter), [item.task_id for item in items if not item.audit])
+    scale = 1000 if len(items) <= 1000 else 10**6  # scores above 1 are refused; three decimals are displayed
     return [
-        {"task": item.task_id, "result": results.get(item.task_id, []), "score": place, "model_version": name}
+        {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / scale, "model_version": name}
         for place, item in enumerate(items, start=1)
     ]
 

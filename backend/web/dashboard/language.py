@@ -43,6 +43,11 @@ class Language:
         shape = "#,##0" + ("." + "0" * digits if digits else "")
         return format_decimal(value, format=shape, locale=self.locale)
 
+    @staticmethod
+    def significant(value: float) -> str:
+        """Three significant digits: 0.00253, 1.2e-09."""
+        return f"{value:.3g}"
+
     def percent(self, share: float, digits: int = 0) -> str:
         """0.123 → 12 %."""
         shape = "0%" if not digits else "0." + "0" * digits + "%"

@@ -47,6 +47,12 @@ def errors(found: Errors, t: Language) -> str:
     """How many labels seem wrong, as far as is known."""
     number, low, high = (t.number(round(found[name])) for name in ("number", "low", "high"))
     labels = t.number(found["labels"])
+    if round(found["number"]) == 0:
+        return t.gettext(
+            "It is not certain that any of %(labels)s labels is wrong; at most %(high)s may be",
+            labels=labels,
+            high=high,
+        )
     if found["low"] == 0.0:
         return t.gettext(
             "It is not certain that any of %(labels)s labels is wrong; about %(number)s may be, at most %(high)s",
