@@ -35,7 +35,7 @@ def first_steps(store: Store, project: Project) -> list[FirstStep]:
         {"name": "import", "done": tasks > 0, "count": tasks, "of": 0},
         *(queue if options.manage_queue else []),
         {"name": "label", "done": trained or labels >= batch, "count": labels, "of": batch},
-        {"name": "train", "done": trained, "count": 0, "of": 0},
+        {"name": "train", "done": trained, "count": 0, "of": batch},
         {"name": "measure", "done": mine.rounds.last("evaluation", done=True) is not None, "count": 0, "of": 0},
     ]
     return [] if steps[-1]["done"] else steps

@@ -14,6 +14,7 @@ from backend.web.dashboard.language import Language
 
 Chart = dict[str, Any]
 
+_FEW = 5  # labeled tasks of the most frequent class
 _STEPS = ("sync", "train", "score", "evaluate", "select", "publish", "judge")
 
 
@@ -89,6 +90,8 @@ def bars(counts: dict[str, int], t: Language) -> Chart:
     )  # fmt: skip
     chart["layout"]["height"] = 90 + 24 * len(names)
     chart["layout"]["yaxis"] |= {"type": "category", "dtick": 1}
+    if max(counts.values(), default=0) <= _FEW:  # otherwise the axis has fractions of tasks
+        chart["layout"]["xaxis"] |= {"dtick": 1, "range": [0, max(1, *counts.values())]}
     return chart
 
 
