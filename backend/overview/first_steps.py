@@ -22,7 +22,10 @@ class FirstStep(TypedDict):
 
 
 def first_steps(store: Store, project: Project) -> list[FirstStep]:
-    """In their order; empty once all are done. Training takes a batch of labels, measuring one held-out label."""
+    """In their order; empty once the last one is done.
+
+    Training takes a batch of labels, measuring one held-out label.
+    """
     mine, options = store.of(project.id), options_of(project)
     tasks, labels, batch = mine.tasks.count(), mine.tasks.count_labeled(), options.batch_size
     adapter = mine.rounds.adapter(project.adapter)
@@ -30,12 +33,14 @@ def first_steps(store: Store, project: Project) -> list[FirstStep]:
     queue: list[FirstStep] = [
         {"name": "queue", "done": project.queue > 0, "count": len(mine.rounds.queue(project.queue)), "of": 0}
     ]
+    scored = mine.rounds.last("evaluation", done=True) is not None
+    measure: list[FirstStep] = [{"name": "measure", "done": scored, "count": 0, "of": 0}]
     steps: list[FirstStep] = [
         {"name": "connect", "done": project.webhook_ready, "count": 0, "of": 0},
         {"name": "import", "done": tasks > 0, "count": tasks, "of": 0},
         *(queue if options.manage_queue else []),
         {"name": "label", "done": trained or labels >= batch, "count": labels, "of": batch},
         {"name": "train", "done": trained, "count": 0, "of": batch},
-        {"name": "measure", "done": mine.rounds.last("evaluation", done=True) is not None, "count": 0, "of": 0},
+        *(measure if options.audit_share else []),
     ]
     return [] if steps[-1]["done"] else steps

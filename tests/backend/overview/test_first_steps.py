@@ -42,3 +42,8 @@ def test_steps_are_ticked_off_one_by_one(
 def test_no_queue_is_awaited_where_the_team_orders_its_own(store: Store, tiny_encoder: Path) -> None:
     fill(store, tiny_encoder, manage_queue=False)
     assert "queue" not in done(store)
+
+
+def test_no_score_is_awaited_where_nothing_is_held_out(store: Store, tiny_encoder: Path) -> None:
+    fill(store, tiny_encoder, audit_share=0.0)
+    assert list(done(store))[-1] == "train"
