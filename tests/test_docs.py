@@ -102,12 +102,37 @@ def _skeleton(page: str) -> dict[str, list[str]]:
         "code": re.findall(r"```.*?```", page, re.DOTALL),
         "names": [name for first, _ in rows for name in re.findall(r"`([^`]+)`", first)],
         "figures": [cell.strip() for _, rest in rows for cell in rest.split("|") if re.fullmatch(r"[\d.± ]+", cell)],
-        "links": sorted(set(re.findall(r"\]\(((?:docs|benchmarks|CON|CHA)[^)]*)\)", prose)) - PICTURES),
+        "links": sorted(
+            {_english(link) for link in re.findall(r"\]\(((?:docs|benchmarks|CON|CHA)[^)]*)\)", prose)} - PICTURES
+        ),
         "headings": re.findall(r"^#+ ", prose, re.MULTILINE),
     }
 
 
+CHINESE = {
+    "quick-start.md": "quick-start.md",
+    "connect.md": "how-to/basics/connect.md",
+    "labels.md": "reference/labels.md",
+    "troubleshooting.md": "how-to/production/troubleshooting.md",
+}
+
+
+def _english(link: str) -> str:
+    """The English page of a Chinese one."""
+    name, _, anchor = link.removeprefix("docs/zh/").partition("#")
+    return link if name == link.partition("#")[0] else f"docs/{CHINESE[name]}" + (f"#{anchor}" if anchor else "")
+
+
 PICTURES = {"docs/pictures/dashboard-dark.png", "docs/pictures/dashboard-chinese.png"}
+
+
+@pytest.mark.parametrize("name", CHINESE)
+def test_the_chinese_pages_match_the_english_ones(name: str) -> None:
+    docs = REPOSITORY / "docs"
+    english, chinese = (_skeleton(page.read_text("utf-8")) for page in (docs / CHINESE[name], docs / "zh" / name))
+    assert set(english["names"]) <= set(chinese["names"])
+    for part in ("code", "figures", "headings"):
+        assert chinese[part] == english[part], part
 
 
 def test_the_chinese_readme_matches_the_english_one() -> None:
