@@ -121,7 +121,8 @@ class ProjectOptions(BaseSettings):
     `pip install label-studio-active-learning[umap]`"""
     pre_annotate: Literal["auto"] | bool = "auto"
     """whether tasks show the model's suggestions; held-out tasks never do. `auto`: those of spans, several labels and
-    written answers [once they save work](labels.md#suggestions), others always. true: always. false: never"""
+    written answers [once they save work](labels.md#suggestions), others always. true: always. false: none in the
+    queue"""
     manage_queue: bool = True
     """true: publish the queue in Label Studio. false: train and predict, and leave the queue unchanged"""
     react: bool = True

@@ -236,6 +236,7 @@ class Examination:
         if not project.queue:
             yield self._warning("queue", "none is published yet", "wait for the first round; check that a worker runs")
         elif wrong := _lasting(self._switched_away):
+            project = self.store.projects.get(self.project_id) or project  # the worker may have published meanwhile
             if self.fix:
                 repair.switch_back(self.client, self.store, project)
                 still = repair.switched_away(self.client, self.store, project)

@@ -25,13 +25,16 @@ class Efforts(TypedDict):
     """The effort of a project, at the mean duration of its labels so far."""
 
     spent: Effort
-    saved: Annotated[Effort | None, Field(description="Against random labeling. Null: not yet known, or nothing")]
+    saved: Annotated[
+        Effort | None, Field(description="At least, against random labeling. Null: not yet known, or nothing")
+    ]
     needed: Annotated[Effort | None, Field(description="For the target, the median. Null: unknown, or reached")]
 
 
 def efforts(store: Store, project: Project, measured: Quality) -> Efforts:
     """measured: the project's `quality`."""
-    mine, price = store.of(project.id), options_of(project).cost_per_hour
+    mine, options = store.of(project.id), options_of(project)
+    price = options.cost_per_hour
     labels, hours = mine.tasks.count_labeled(), mine.annotations.hours()
 
     def effort(count: float) -> Effort:
@@ -43,10 +46,13 @@ def efforts(store: Store, project: Project, measured: Quality) -> Efforts:
         }
 
     arms = [each["saved"] for each in measured["controls"].values() if each["saved"] is not None]
-    saved = arms[0]["labels"] - arms[0]["needed"] if len(arms) == 1 and "needed" in arms[0] else 0
+    saved = 0.0
+    if len(arms) == 1 and "needed" in arms[0]:  # the upper end of the interval; None: all of these labels
+        saved = arms[0]["labels"] - (arms[0]["needed_interval"][1] or arms[0]["labels"])
     ahead = measured["forecast"]
+    known = options.target is not None and measured["held_out_left"] > 0 and not measured["reached"]
     return {
         "spent": effort(labels),
         "saved": effort(saved) if saved >= 1 else None,
-        "needed": effort(ahead["labels"]) if ahead is not None and not measured["reached"] else None,
+        "needed": effort(ahead["labels"]) if known and ahead is not None and ahead["high"] is not None else None,
     }

@@ -162,8 +162,16 @@ def suggestions(store: Store, project: Project) -> dict[str, Suggestions]:
     adapter = store.of(project.id).rounds.adapter(project.adapter)
     if adapter is None or not adapter.examples or options_of(project).pre_annotate != "auto":
         return {}
-    last: dict[str, Suggestions] = store.of(project.id).rounds.last("suggestions", done=True) or {}
-    return {target.name: last[target.name] for target in learned(adapter) if target.name in last}
+    last = store.of(project.id).rounds.last("suggestions", done=True) or {}
+    return {
+        target.name: {
+            "shown": not target.held_back,
+            "right": last[target.name]["right"],
+            "given": last[target.name]["given"],
+        }
+        for target in learned(adapter)
+        if target.name in last and (target.held_back or last[target.name]["given"])
+    }
 
 
 def base_model(project: Project) -> BaseModel | None:

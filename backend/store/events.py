@@ -51,13 +51,13 @@ class Events:
             ).all()
         return max([mark, *(newest for _, newest in rows)]), {action for action, _ in rows}
 
-    def apart(self, project_id: int, action: str, others: Collection[str], seconds: float) -> bool:
-        """Whether an event of this kind arrived without one of the others within so many seconds."""
+    def alone(self, project_id: int, action: str, others: Collection[str], seconds: float) -> bool:
+        """Whether an event of this kind arrived that none of the others followed within so many seconds."""
         query = select(Event.action, Event.received_at).where(Event.project_id == project_id)
         with self._database.read() as session:
             rows = session.execute(query.where(Event.action.in_([action, *others]))).all()
         near = [at for kind, at in rows if kind != action]
-        return any(all(abs(at - other) > seconds for other in near) for kind, at in rows if kind == action)
+        return any(not any(0 <= other - at <= seconds for other in near) for kind, at in rows if kind == action)
 
     def withdraw(self, project_id: int, actions: Collection[str]) -> None:
         """Delete a project's events of these kinds."""

@@ -63,8 +63,12 @@ def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:
     assert served == [item.task_id for item in team.published()[:2]]
     wait_for("its events", lambda: team.backend.store.events.newest().get(team.id, 0) > before)
     team.wait_for_round(2)
-    (backend,) = team.call("GET", f"/api/ml/?project={team.id}")
-    assert (backend["state"], backend["model_version"]) == ("CO", f"p{team.id}-a1")
+
+    def knows_it() -> bool:  # Label Studio keeps the former version where /setup does not answer in time
+        (backend,) = team.call("GET", f"/api/ml/?project={team.id}")
+        return (backend["state"], backend["model_version"]) == ("CO", f"p{team.id}-a1")
+
+    wait_for("Label Studio to know the adapter", knows_it)
     everything = {"selectedItems": {"all": True, "excluded": []}}
     team.call("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={team.id}", everything)
     assert len(team.predictions(f"p{team.id}-a1")) == 90 - len(team.held_out())

@@ -52,7 +52,7 @@ def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team
     assert errors["low"] <= len(TURNED) <= errors["high"]
     assert shown == {each["task"] for each in told["suspects"][:10]}
     assert shown != {task["id"] for task in tasks}
-    for each in told["suspects"][:10]:
+    for each in [each for each in told["suspects"][:10] if each["task"] not in team.held_out()]:
         (instead,) = [p for p in team.call("GET", f"/api/tasks/{each['task']}/")["predictions"]
                       if p["model_version"] == f"p{team.id}-check"]  # fmt: skip
         assert instead["result"][0]["value"]["choices"] == [each["instead"]]

@@ -47,9 +47,14 @@ def reason_for_round(run: ProjectRun) -> str | None:
 
 
 def _is_of_submission(run: ProjectRun) -> bool:
-    """Whether Label Studio sent START_TRAINING because an annotation was submitted, not because a person pressed it."""
-    pressed = run.store.events.apart(run.id, START_TRAINING, SUBMITTED, _SUBMITTING)
-    return run.project.trains_on_submission and not pressed
+    """Whether Label Studio sent START_TRAINING because an annotation was submitted, not because a person pressed it.
+
+    It sends that first, then the annotation's event. Without a webhook the two look the same.
+    """
+    if not run.project.trains_on_submission:
+        return False
+    alone = run.store.events.alone(run.id, START_TRAINING, SUBMITTED, _SUBMITTING)
+    return not (alone and run.project.webhook_ready)
 
 
 def _waits(run: ProjectRun, last: Round | None) -> bool:

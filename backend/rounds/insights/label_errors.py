@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import BackendError
+from backend.errors import BackendError, LabelStudioError
 from backend.evaluation.agreement import agreement
 from backend.evaluation.label_noise import label_noise
 from backend.labelstudio.api.views import show
@@ -19,6 +20,8 @@ from backend.rounds.embeddings import classes_of, classified
 from backend.store import Store
 from backend.store.texts import LabeledText
 from backend.targets import Target
+
+log = logging.getLogger(__name__)
 
 _MOST = 5000  # labels that are reviewed, the last ones: earlier rounds reviewed the others
 _LISTED = 100
@@ -71,17 +74,27 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
     if run.rounds.last("review") is None:
         raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
     found = still_suspect(run.store, run.id, most)
+    tab = show(run.client, run.id, TAB, sorted({each["task"] for each in found}), former=_FORMER_TAB)
     version = check_version(run.id)
-    run.client.delete_version(run.id, version)
-    run.client.import_predictions(run.id, _instead(run, found, version), one_by_one=True)
-    return found, show(run.client, run.id, TAB, sorted({each["task"] for each in found}), former=_FORMER_TAB)
+    try:
+        run.client.delete_version(run.id, version)
+        run.client.import_predictions(run.id, _instead(run, found, version), one_by_one=True)
+    except LabelStudioError as error:  # a task may have been deleted meanwhile
+        log.warning("project %d: not every label to check has a prediction: %s", run.id, error)
+    return found, tab
 
 
 def _instead(run: ProjectRun, suspects: Sequence[Mapping[str, Any]], version: str) -> list[dict[str, Any]]:
-    """One prediction a task, with the more probable classes. score: the probability that the worst label is right."""
+    """One prediction a task, with the more probable classes. score: the probability that the worst label is right.
+
+    None for held-out tasks, whose labels must not follow the model.
+    """
+    placed = run.tasks.placed([each["task"] for each in suspects])
+    classes = {target.name: target.classes for target in run.spec.targets}
     by_task: dict[int, list[Mapping[str, Any]]] = {}
     for each in suspects:
-        by_task.setdefault(each["task"], []).append(each)
+        if each["instead"] in classes.get(each["control"], ()) and not placed[each["task"]].audit:
+            by_task.setdefault(each["task"], []).append(each)
     texts = run.tasks.texts(list(by_task))
     return [
         {

@@ -93,7 +93,8 @@ def _name_annotators(run: ProjectRun) -> None:
         except LabelStudioError as error:  # the API key's user may not list them
             log.info("project %d: annotators appear by their numbers: %s", run.id, error)
             names = {}
-        run.store.projects.set(run.id, annotators={who: names.get(who, "") for who in sorted(there)})
+        known = run.project.annotators
+        run.store.projects.set(run.id, annotators={who: names.get(who) or known.get(who, "") for who in sorted(there)})
 
 
 def read_labels(run: ProjectRun) -> None:

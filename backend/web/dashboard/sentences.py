@@ -118,8 +118,8 @@ def suggestions(control: str, found: Suggestions, t: Language) -> str:
     """Whether annotators see the suggestions of a control, and why."""
     if found["shown"]:
         return t.gettext(
-            "Suggestions of %(control)s are shown: of the last %(given)s, %(right)s were right",
-            control=control, given=t.number(found["given"]), right=t.number(round(found["right"])),
+            "Suggestions of %(control)s are shown: of %(given)s compared with labels, %(share)s were right",
+            control=control, given=t.number(found["given"]), share=t.percent(found["right"] / found["given"], 1),
         )  # fmt: skip
     if not found["given"]:
         return t.gettext(
@@ -127,9 +127,9 @@ def suggestions(control: str, found: Suggestions, t: Language) -> str:
             control=control,
         )
     return t.gettext(
-        "Suggestions of %(control)s are held back until at least half of them are right: of the last %(given)s, "
-        "%(right)s were",
-        control=control, given=t.number(found["given"]), right=t.number(round(found["right"])),
+        "Suggestions of %(control)s are held back until at least half of them are right: of %(given)s compared with "
+        "labels, %(share)s were",
+        control=control, given=t.number(found["given"]), share=t.percent(found["right"] / found["given"], 1),
     )  # fmt: skip
 
 

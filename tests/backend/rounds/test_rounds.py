@@ -72,9 +72,14 @@ class TestReasons:
         store.events.add(7, "START_TRAINING")
         store.events.add(7, "ANNOTATION_CREATED")
         assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
-        store.projects.set(7, trains_on_submission=True)
+        store.projects.set(7, trains_on_submission=True, webhook_ready=True)
         assert reason(context, {"START_TRAINING"}) is None
+        store.events.add(7, "START_TRAINING")
+        assert reason(context, {"START_TRAINING"}) == "Start training was pressed", "after the submission"
         store.events.withdraw(7, ["ANNOTATION_CREATED"])
+        store.projects.set(7, webhook_ready=False)
+        assert reason(context, {"START_TRAINING"}) is None, "no event can follow"
+        store.projects.set(7, webhook_ready=True)
         assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
 
     def test_a_queue_running_dry_by_skips(self, context: Context, store: Store, tiny_encoder: Path) -> None:
