@@ -31,12 +31,12 @@ def decide(run: ProjectRun) -> None:
     assert run.number is not None
     former, new = run.round.adapter, run.tasks.labeled(audit=False, since=run.number)
     last, found, targets = run.rounds.last("suggestions") or {}, {}, []
-    trained_on = run.tasks.labeled(audit=False)
+    trained_on, held_out = run.tasks.labeled(audit=False), run.tasks.labeled(audit=True)
     for target in learned(adapter):
         held_back = False
         if target.kind in CHECKED:
             blind = new if _were_held_back(run, former, target) else []
-            now = _of(run, former, target, blind) + _of(run, run.version, target, run.tasks.labeled(audit=True))
+            now = _of(run, former, target, blind) + _of(run, run.version, target, held_out)
             of_name = last.get(target.name, {"right": 0.0, "given": 0, "shown": False})
             if now.enough:
                 of_name = {"right": now.right, "given": now.given, "shown": now.save_work}
