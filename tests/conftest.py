@@ -29,7 +29,7 @@ from backend.store import Store
 from backend.targets import Target
 
 # A real Label Studio and backend, and a project as rounds left it, for whoever wants them.
-pytest_plugins = ["tests.real", "tests.postgresql", "tests.backend.played"]
+pytest_plugins = ["tests.real", "tests.postgresql", "tests.backend.played", "tests.backend.finishing"]
 
 CLASSES = ("fruit", "tool", "animal")
 TOPIC = Target("topic", "classification", CLASSES)

@@ -35,6 +35,7 @@ RUN = {
     "lsal simulate": ("tests/test_commands.py", "def test_simulations_of_the_docs_run"),
     "lsal doctor": ("tests/label_studio/test_doctor.py", '"doctor"'),
     ".venv/bin/lsal review": ("tests/label_studio/test_review.py", '"review"'),
+    ".venv/bin/lsal finish": ("tests/label_studio/test_finish.py", '"finish"'),
     "lsal backup": ("tests/label_studio/faults/test_commands.py", '"backup"'),
     "lsal restore": ("tests/label_studio/faults/test_commands.py", '"restore"'),
     "lsal rollback": ("tests/label_studio/faults/test_commands.py", '"rollback"'),

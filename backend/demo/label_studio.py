@@ -147,6 +147,10 @@ class Annotator:
         """Skip a task. Returns the number of the annotation."""
         return self._annotate(task_id, {"result": [], "was_cancelled": True})
 
+    def change(self, annotation_id: int, result: list[dict[str, Any]]) -> None:
+        """Update an annotation, also without changing it."""
+        self._http.patch(f"/api/annotations/{annotation_id}/", json={"result": result}).raise_for_status()
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()

@@ -36,6 +36,7 @@ class ReadAnnotation(NamedTuple):
     annotator: int | None  # Label Studio's number of the user
     seconds: float | None  # that it took
     unusable: dict[str, Reason]  # by control: why its label cannot be learned
+    changed: bool = False  # by another user than the annotator
 
     def columns(self) -> dict[str, Any]:
         """As columns of the store."""
@@ -84,6 +85,7 @@ def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | N
         values, unusable = _values(each, spec, text)
         who = each.get("completed_by")
         who = who.get("id") if isinstance(who, Mapping) else who
+        last = each.get("updated_by")
         found.append(
             ReadAnnotation(
                 id=each.get("id"),
@@ -93,6 +95,7 @@ def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | N
                 annotator=who if isinstance(who, int) else None,
                 seconds=_seconds(each.get("lead_time")),
                 unusable=unusable,
+                changed=isinstance(last, int) and last != who,
             )
         )
     return found

@@ -21,6 +21,8 @@ ACTIONS = {
     "doctor": N_("repaired by lsal doctor --fix"),
     "rollback": N_("requested an earlier adapter"),
     "pause": N_("paused or resumed"),
+    "finish": N_("requested a sample to finish"),
+    "finish labels": N_("decided about the model's labels"),
     "settings": N_("connected, or changed the options"),
     "disconnect": N_("disconnected"),
     "forget": N_("deleted all that was kept"),

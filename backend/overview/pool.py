@@ -25,7 +25,7 @@ from backend.targets import Target
 _NAMED = ("classification", "multilabel", "pairwise")  # kinds whose texts have a most likely class
 _DIGITS = 3
 
-TaskState = Literal["open", "held out", "queue", "labeled", "skipped"]
+TaskState = Literal["open", "held out", "queue", "labeled", "skipped", "taken"]
 _Classes = Annotated[list[int], Field(description="Positions in `classes`. -1: none, or not known")]
 
 
@@ -100,7 +100,7 @@ def task(store: Store, project: Project, task_id: int) -> Text | None:
     if known is None:
         return None
     text = store.of(project.id).tasks.texts([task_id])[task_id].text
-    digest, held_out, _, labels = known
+    digest, held_out, _, labels, _ = known
     given = {name: in_words(value, text) for name, value in (labels or {}).items()}
     found: Text = {"task": task_id, "text": excerpt(text), "held_out": held_out, "labels": given, "says": {}}
     adapter = store.of(project.id).rounds.adapter(project.adapter)
@@ -159,6 +159,8 @@ def _state(known: Placed, *, queued: bool) -> TaskState:
         return "labeled"
     if known.done:
         return "skipped"
+    if known.taken:
+        return "taken"
     return "held out" if known.audit else "queue" if queued else "open"
 
 

@@ -7,9 +7,10 @@ from backend.learners.models.languages import ENCODERS
 from backend.options import ProjectOptions
 from backend.rounds.adapters import kept
 from backend.rounds.context import chooses_encoder, spec_of
-from backend.rounds.events import CANCEL, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
+from backend.rounds.events import CANCEL, FINISH, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
+from backend.store.finishes import OPEN, POSSIBLE
 from backend.store.sql.models import Project
 
 
@@ -96,11 +97,53 @@ def rollback(store: Store, project_id: int, version: int) -> None:
     store.events.add(project_id, ROLLBACK)
 
 
-def forget(store: Store, project_id: int) -> None:
-    """Delete all that is kept of a project. Raises `CommandError` if it is unknown or still connected."""
+def finish(
+    store: Store, project_id: int, *, accuracy: float, scope: str, tolerance: float = 0.0, labels: int | None = None
+) -> None:
+    """Request a random sample of the remaining tasks that tests the model's labels of them.
+
+    labels: size of the sample. Raises `CommandError` if the project is not connected, has no model yet, or has a sample
+    that is not decided.
+    """
+    project, last = _connected(store, project_id), store.of(project_id).finishes.last()
+    if not project.adapter:
+        raise CommandError(f"project {project_id} has no model yet; label a batch of tasks first")
+    if last is not None and last.state in OPEN:
+        raise CommandError(
+            f"project {project_id} has a sample whose labels are not complete; label it, or cancel it first: "
+            f"lsal finish {project_id} --cancel"
+        )
+    store.of(project_id).finishes.request(accuracy=accuracy, scope=scope, tolerance=tolerance, labels=labels)
+    store.events.add(project_id, FINISH)
+
+
+def finish_with(store: Store, project_id: int, wanted: str) -> None:
+    """Request what to do with the model's labels: take, write, take_back or cancel.
+
+    Raises `CommandError` if that is not possible in the state of the project's newest finish.
+    """
+    _connected(store, project_id)
+    last = store.of(project_id).finishes.last()
+    if last is None:
+        raise CommandError(f"no sample was drawn in project {project_id}; begin with: lsal finish {project_id}")
+    if last.state not in POSSIBLE[wanted]:
+        possible = " or ".join(f"'{each}'" for each in POSSIBLE[wanted])
+        raise CommandError(f"the labels of project {project_id} are '{last.state}'; they must be {possible} for this")
+    store.of(project_id).finishes.set(last.number, wanted=wanted)
+    store.events.add(project_id, FINISH)
+
+
+def known(store: Store, project_id: int) -> Project:
+    """The project. Raises `CommandError` if it is unknown."""
     project = store.projects.get(project_id)
     if project is None:
         raise CommandError(f"project {project_id} is not known here")
+    return project
+
+
+def forget(store: Store, project_id: int) -> None:
+    """Delete all that is kept of a project. Raises `CommandError` if it is unknown or still connected."""
+    project = known(store, project_id)
     if project.connected:
         raise CommandError(f"project {project_id} is connected; disconnect it first: lsal disconnect {project_id}")
     store.projects.forget(project_id)

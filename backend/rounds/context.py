@@ -28,6 +28,7 @@ from backend.rounds.events import CANCEL, CANCELLED
 from backend.store import Store
 from backend.store.annotations import Annotations
 from backend.store.files.shards import Shards
+from backend.store.finishes import Finishes
 from backend.store.rounds import Rounds
 from backend.store.sql.models import Project, Round
 from backend.store.tasks import Tasks
@@ -116,6 +117,11 @@ class ProjectRun(Context):
     def rounds(self) -> Rounds:
         """The project's rounds, adapters and queues."""
         return self.store.of(self.id).rounds
+
+    @property
+    def finishes(self) -> Finishes:
+        """The project's requests to label the rest by the model."""
+        return self.store.of(self.id).finishes
 
     @property
     def scores(self) -> Shards:

@@ -9,4 +9,5 @@ CANCEL = "cancel"  # end the running round
 CANCELLED = "a person cancelled it"  # the error of the round that was ended by it
 DAMAGED = "adapter damaged"  # the adapter in service could not be loaded, so an older one serves
 ROLLBACK = "rollback"  # `lsal rollback`, which stored the adapter to go back to
+FINISH = "finish"  # a request to label the rest by the model, or what to do with its labels
 AHEAD = "ahead"  # texts of a large pool wait to be embedded

@@ -11,6 +11,7 @@ from backend.store.annotations import Annotations
 from backend.store.audit import Audit
 from backend.store.events import Events
 from backend.store.files.folders import Files
+from backend.store.finishes import Finishes
 from backend.store.projects import Projects
 from backend.store.rounds import AllRounds, Rounds
 from backend.store.sql.database import Database, Fence
@@ -19,11 +20,12 @@ from backend.store.workers import Workers
 
 
 class ProjectStore(NamedTuple):
-    """The records of one project: tasks, annotations and rounds."""
+    """The records of one project: tasks, annotations, rounds and finishes."""
 
     tasks: Tasks
     annotations: Annotations
     rounds: Rounds
+    finishes: Finishes
 
 
 class Store:
@@ -47,7 +49,10 @@ class Store:
         """The records of one project."""
         database = self.database
         return ProjectStore(
-            Tasks(database, project_id), Annotations(database, project_id), Rounds(database, project_id)
+            Tasks(database, project_id),
+            Annotations(database, project_id),
+            Rounds(database, project_id),
+            Finishes(database, project_id),
         )
 
     def adapter_folder(self, project_id: int, number: int) -> Path:

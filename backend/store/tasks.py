@@ -19,6 +19,8 @@ from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest, h
 _READ_AT_ONCE = 50_000  # rows
 _TEACHES = Task.truth.is_(False)
 _HAS_TEXT = Task.digest != digest("")  # without one there is nothing to learn, to suggest or to select
+_OPEN = (Task.annotated.is_(False), Task.skipped.is_(False), Task.taken.is_(False))
+_FREE = Task.sampled.is_(False)  # labels of a sample that tests the model may not change the model
 
 
 class Tasks:
@@ -124,32 +126,31 @@ class Tasks:
 
     def count_new_labels(self) -> int:
         """Number of labeled tasks that no round has seen yet."""
-        return self._count(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None), _HAS_TEXT)
+        mine = (Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT, _FREE)
+        return self._count(*mine, Task.learned_in.is_(None))
 
     def count_open_tasks(self) -> int:
-        """Number of open tasks, held-out ones included."""
-        return sum(self.count_waiting(audit=audit) for audit in (False, True))
+        """Number of open tasks, held-out ones and those of a sample included."""
+        return self._count(Task.project_id == self._id, *_OPEN, _HAS_TEXT)
 
     def count_open(self, task_ids: Sequence[int]) -> int:
         """How many of the given tasks are open."""
         return len(self.open_ones(task_ids))
 
     def open_ones(self, task_ids: Sequence[int]) -> set[int]:
-        """The given tasks that are open: neither annotated nor skipped."""
-        mine = (Task.project_id == self._id, Task.annotated.is_(False), Task.skipped.is_(False))
-        found: set[int] = set()
-        with self._database.read() as session:
-            for start in range(0, len(task_ids), CHUNK):
-                chunk = Task.id.in_(task_ids[start : start + CHUNK])
-                found.update(session.scalars(select(Task.id).where(*mine, chunk)))
-        return found
+        """The given tasks that are open: not annotated, not skipped, and without a label of the model."""
+        return self._those(task_ids, *_OPEN)
+
+    def annotated_ones(self, task_ids: Sequence[int]) -> set[int]:
+        """The given tasks that people have labeled or skipped."""
+        return self._those(task_ids, or_(Task.annotated, Task.skipped))
 
     def learned(self, number: int) -> None:
         """Record `number` as the round that first saw all labels that no earlier round has seen."""
         with self._database.write(self._id) as session:
             session.execute(
                 update(Task)
-                .where(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None))
+                .where(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None), _FREE)
                 .values(learned_in=number)
             )
 
@@ -184,6 +185,26 @@ class Tasks:
         """Open tasks, without their texts: candidates, or held-out ones."""
         return self._listed(*self._waiting(audit=audit))
 
+    def remaining(self) -> list[TaskText]:
+        """All open tasks with a text, ordered by id."""
+        return self._texts(Task.project_id == self._id, *_OPEN, _HAS_TEXT)
+
+    def sampled(self, *, unlabeled: bool = False) -> list[int]:
+        """The tasks of an undecided sample, ordered by id; with `unlabeled`, those that people have to label."""
+        query = select(Task.id).where(Task.project_id == self._id, Task.sampled).order_by(Task.id)
+        with self._database.read() as session:
+            return list(session.scalars(query.where(*_OPEN) if unlabeled else query))
+
+    def labels_of(self, task_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The labels of the given tasks; an empty mapping for skipped ones and for ties. Unknown tasks are left out."""
+        found: dict[int, dict[str, Any]] = {}
+        with self._database.read() as session:
+            for start in range(0, len(task_ids), CHUNK):
+                chunk = Task.id.in_(task_ids[start : start + CHUNK])
+                rows = session.execute(select(Task.id, Task.labels).where(Task.project_id == self._id, chunk))
+                found.update({task_id: labels or {} for task_id, labels in rows})
+        return found
+
     def count_waiting(self, *, audit: bool) -> int:
         """Number of open tasks: candidates, or held-out ones."""
         return self._count(*self._waiting(audit=audit))
@@ -203,12 +224,14 @@ class Tasks:
     def placed(self, task_ids: Sequence[int]) -> dict[int, Placed]:
         """What the map shows of each given task; unknown ones are left out."""
         done = or_(Task.annotated, Task.skipped)
-        columns = select(Task.id, Task.digest, Task.audit, done, Task.labels).where(Task.project_id == self._id)
+        columns = select(Task.id, Task.digest, Task.audit, done, Task.labels, Task.taken).where(
+            Task.project_id == self._id
+        )
         found: dict[int, Placed] = {}
         with self._database.read() as session:
             for start in range(0, len(task_ids), CHUNK):
                 rows = session.execute(columns.where(Task.id.in_(task_ids[start : start + CHUNK])))
-                found.update({row[0]: Placed(row[1], row[2], bool(row[3]), row[4]) for row in rows})
+                found.update({row[0]: Placed(row[1], row[2], bool(row[3]), row[4], row[5]) for row in rows})
         return found
 
     def truths(self) -> list[LabeledText]:
@@ -230,7 +253,7 @@ class Tasks:
     def _labeled(self, *conditions: ColumnElement[bool], order: Sequence[Any]) -> list[LabeledText]:
         query = (
             select(Task.id, Task.text, Task.digest, Task.labels)
-            .where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT, *conditions)
+            .where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT, _FREE, *conditions)
             .order_by(*order)
         )
         with self._database.read() as session:
@@ -254,6 +277,15 @@ class Tasks:
         with self._database.read() as session:
             return session.scalar(select(func.count()).select_from(Task).where(*conditions)) or 0
 
+    def _those(self, task_ids: Sequence[int], *conditions: ColumnElement[bool]) -> set[int]:
+        found: set[int] = set()
+        with self._database.read() as session:
+            for start in range(0, len(task_ids), CHUNK):
+                chunk = Task.id.in_(task_ids[start : start + CHUNK])
+                query = select(Task.id).where(Task.project_id == self._id, *conditions, chunk)
+                found.update(session.scalars(query))
+        return found
+
     def _texts(self, *conditions: ColumnElement[bool]) -> list[TaskText]:
         query = select(Task.id, Task.text, Task.digest).where(*conditions).order_by(Task.id)
         with self._database.read() as session:
@@ -272,8 +304,8 @@ class Tasks:
         return (
             Task.project_id == self._id,
             Task.audit.is_(audit),
-            Task.annotated.is_(False),
-            Task.skipped.is_(False),
+            *_OPEN,
+            _FREE,
             _HAS_TEXT,
         )
 

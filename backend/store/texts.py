@@ -44,6 +44,7 @@ class Placed(NamedTuple):
     audit: bool
     done: bool  # annotated or skipped
     labels: dict[str, Any] | None
+    taken: bool = False  # has the model's label
 
 
 def digest(text: str) -> int:

@@ -12,13 +12,14 @@ from pydantic import WithJsonSchema
 from backend.errors import DamagedError, InvalidRequestError
 from backend.overview import audit, card, effort, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
+from backend.overview.finish import FinishState, finish_state
 from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
 from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.openapi import Media, operation
-from backend.web.request_bodies import BaseModelChoice, Pause, Rollback, Strategy, checked
+from backend.web.request_bodies import BaseModelChoice, Finish, FinishLabels, Pause, Rollback, Strategy, checked
 from backend.web.responses import Accepted, Adapters, AuditTrail, NotLearned, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
@@ -182,6 +183,29 @@ def blueprint(store: Store) -> Blueprint:
         file.seek(0)
         return send_file(file, _ZIP, as_attachment=True, download_name=f"p{found.id}-a{record.number}.zip")
 
+    @routes.get("/<project_id>/finish")
+    @operation()
+    def finish_(project_id: ProjectId) -> FinishState:
+        """How much of the rest the model can label, with a guarantee, and what was done so far."""
+        return finish_state(store, known(project_id))
+
+    @routes.post("/<project_id>/finish")
+    @operation(409)
+    def finish(project_id: ProjectId, body: Finish) -> tuple[Accepted, Literal[202]]:
+        """Draw a random sample of the remaining tasks, which people label first.
+
+        Its labels decide which of the model's labels are proven right.
+        """
+        commands.finish(store, known(project_id).id, **body.model_dump())
+        return _ACCEPTED, 202
+
+    @routes.post("/<project_id>/finish/labels")
+    @operation(409)
+    def finish_labels(project_id: ProjectId, body: FinishLabels) -> tuple[Accepted, Literal[202]]:
+        """Take the model's labels, write them as annotations, take them back, or give the sample up."""
+        commands.finish_with(store, known(project_id).id, body.wanted)
+        return _ACCEPTED, 202
+
     @routes.post("/<project_id>/rounds")
     @operation(409)
     def train(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
@@ -255,8 +279,15 @@ def act(store: Store, project_id: int, action: str, values: Mapping[str, Any]) -
         commands.cancel(store, project_id)
     elif action == "pause":
         commands.pause(store, project_id, paused=checked(Pause, values).paused)
+    elif action == "finish":
+        commands.finish(store, project_id, **checked(Finish, values).model_dump())
+    elif action == "finish_labels":
+        commands.finish_with(store, project_id, checked(FinishLabels, values).wanted)
     else:
-        raise UnknownError(f"there is no action {action}; use train, cancel, strategy, base_model, rollback or pause")
+        raise UnknownError(
+            f"there is no action {action}; use train, cancel, strategy, base_model, rollback, pause, finish or "
+            "finish_labels"
+        )
 
 
 def _number(value: str) -> int:

@@ -105,7 +105,7 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
     def predict(body: Predict) -> Predictions:
         """Predictions for tasks, in their order.
 
-        An empty list for a task without text, for a held-out task, and before the first adapter.
+        An empty list for a task without text, for one that tests the model, and before the first adapter.
         """
         tasks, project_id, config = body.tasks, body.project, body.label_config
         if len(tasks) > MOST_TASKS:
@@ -122,10 +122,11 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
                     f"The text of task {task.get('id')} has {len(text)} characters, more than {_MOST_CHARACTERS}; "
                     "split it, or leave the task out"
                 )
+        sampled = serving.sampled(project_id)
         asked = [
             position
             for position, (task, text) in enumerate(zip(tasks, texts, strict=True))
-            if text.strip() and not _is_held_out(task.get("id"), project, options)
+            if text.strip() and task.get("id") not in sampled and not _is_held_out(task.get("id"), project, options)
         ]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}

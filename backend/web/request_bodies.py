@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
@@ -180,6 +180,35 @@ class Pause(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
 
     paused: Annotated[bool, Must("be given as true or false")] = Field(description="False: resume")
+
+
+class Finish(Body):
+    """A random sample that tests the model's labels of the remaining tasks."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accuracy": 0.95}]})
+
+    accuracy: Annotated[float, Must("be a number from 0.5 to 0.999")] = Field(
+        ge=0.5, le=0.999, description="Share of labels that must be right, with 95 % confidence"
+    )
+    scope: Annotated[Literal["machine", "whole"], Must("be 'machine' or 'whole'")] = Field(
+        "machine", description="What has this accuracy: the labels that the model gives, or all tasks of the project"
+    )
+    tolerance: Annotated[float, Must("be a number from 0 on")] = Field(
+        0.0, ge=0, le=1e9, description="Difference of a number or rating that counts as right"
+    )
+    labels: Annotated[int | None, Must("be the size of the sample, from 1 to 100000, or null")] = Field(
+        None, ge=1, le=100_000, description="Size of the sample; null: by default"
+    )
+
+
+class FinishLabels(Body):
+    """What to do with the model's labels."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"wanted": "take"}]})
+
+    wanted: Annotated[
+        Literal["take", "write", "take_back", "cancel"], Must("be 'take', 'write', 'take_back' or 'cancel'")
+    ] = Field(description="Keep them here, write them as annotations, drop them, or give the sample up")
 
 
 _B = TypeVar("_B", bound=Body)

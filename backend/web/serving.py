@@ -65,6 +65,7 @@ class Serving:
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
         self._projects: dict[int, Project] = {}  # as last read
+        self._sampled: dict[int, set[int]] = {}  # as last read: tasks of a sample that tests the model
         self._reported: set[tuple[int, int]] = set()  # damaged adapters that the worker knows of: project, version
 
     def project(self, project_id: int) -> Project | None:
@@ -79,6 +80,12 @@ class Serving:
         if found is not None:
             self._projects[project_id] = found
         return found
+
+    def sampled(self, project_id: int) -> set[int]:
+        """The tasks of a sample that tests the model. If the database cannot be read, as last read."""
+        with suppress(DBAPIError):  # which `project` logs
+            self._sampled[project_id] = set(self._store.of(project_id).tasks.sampled())
+        return self._sampled.get(project_id, set())
 
     def predict(self, project_id: int, texts: Sequence[str]) -> tuple[str, Sequence[Target], Arrays]:
         """Version in service, its targets, and its outputs, one row per text. Stored scores are reused.

@@ -18,7 +18,7 @@ _MOST_BYTES = 16 * 2**20  # of a page; decoded it can take thirty times as much 
 _GROWS_AFTER = 8  # pages, after which a smaller page grows again
 _IMPORT_CHUNK = 500
 # Fields of tasks and of their annotations, in one list.
-_WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
+_WITH_ANNOTATIONS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time,updated_by"
 
 
 class Client(Api):
@@ -149,6 +149,27 @@ class Client(Api):
         with self.explaining(f"read versions of project {project_id}"):
             counts = _mapping(self.request("GET", f"api/projects/{project_id}/model-versions/"))
             return {str(version): int(count) for version, count in counts.items()}
+
+    def annotations(self, task_id: int) -> list[dict[str, Any]]:
+        """The annotations of one task."""
+        with self.explaining(f"list annotations of task {task_id}"):
+            return _list(self.request("GET", f"api/tasks/{task_id}/annotations/"))
+
+    def create_annotation(self, task_id: int, result: Sequence[dict[str, Any]], unique_id: str) -> int | None:
+        """Create an annotation of the API key's user. Returns its number; None if there is one of this `unique_id`."""
+        values = {"result": list(result), "unique_id": unique_id, "lead_time": 0}
+        with self.explaining(f"create an annotation of task {task_id}"):
+            try:
+                return int(self.request("POST", f"api/tasks/{task_id}/annotations/", json=values)["id"])
+            except RefusedCallError as error:
+                if error.status == 409:
+                    return None
+                raise
+
+    def delete_annotation(self, annotation_id: int) -> None:
+        """Delete an annotation."""
+        with self.explaining(f"delete annotation {annotation_id}"):
+            self._delete(f"api/annotations/{annotation_id}/")
 
     def backends(self, project_id: int) -> list[ConnectedBackend]:
         """The ML backends of a project. Label Studio calls `/setup` of each before it answers."""

@@ -17,9 +17,9 @@ from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
 from backend.rounds.reach import embed_ahead
-from backend.rounds.steps import publish, react, select
+from backend.rounds.steps import finish, publish, react, select
+from backend.rounds.steps.close import close
 from backend.rounds.steps.evaluate import evaluate
-from backend.rounds.steps.finish import finish
 from backend.rounds.steps.score import score
 from backend.rounds.steps.serve import serve
 from backend.rounds.steps.sync import sync
@@ -78,9 +78,16 @@ ROUND = (
              applies=encoders.applies),
         Step(name="map", run=text_map.draw, shrinks_batches=True, optional="the map"),
     )),
-    Step(name="finish", run=finish, recorded=False),
+    Step(name="close", run=close, recorded=False),
 )  # fmt: skip
 AFTER = (
+    Step(
+        name="finish",
+        run=finish.finish,
+        optional="the model's labels of the rest",
+        recorded=False,
+        applies=finish.applies,
+    ),
     Step(
         name="names",
         run=compare_names,

@@ -73,7 +73,8 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
     items = interleave(
         _places(strategy, candidates, selection, of_all=of_all), [Place(each, audit=True) for each in audit]
     )
-    run.rounds.put_queue(queue, items)
+    sample = held_out_order(tasks.sampled(unlabeled=True), options.seed)  # that decides which labels are taken
+    run.rounds.put_queue(queue, [*(Place(each, audit=True) for each in sample), *items])
     return queue, len(candidates.ids)
 
 

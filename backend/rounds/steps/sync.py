@@ -14,6 +14,7 @@ from backend.labelstudio.label_config.inputs import fields_of, text_of
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun, parsed
+from backend.rounds.finishing.ours import without_ours
 from backend.rounds.quality import held_out
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store.projects import READ_BY, is_confirmed
@@ -164,7 +165,7 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
 
 def _put_annotations(run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapping[int, str]) -> None:
     """Store the labels of tasks. texts: of each."""
-    parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
+    parsed = without_ours(run, {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page})
     states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
     _warn_of_unusable(run, parsed)
     measures = run.options.ground_truth == "measure"
@@ -220,7 +221,7 @@ def _compare_annotations(run: ProjectRun, found: ProjectInfo) -> None:
     A bulk import creates tasks first and their annotations later, without changing the tasks' times. A difference that
     stays after that is accepted: Label Studio does not count tasks that have ground truth only.
     """
-    differs = found.annotated - run.tasks.count_annotated()
+    differs = found.annotated - run.tasks.count_annotated() - run.finishes.count_only_ours()
     before = run.fresh().project.miscount
     if differs in (0, before.get("accepted", 0)):
         now = {"accepted": differs}

@@ -89,6 +89,8 @@ class Task(Base):
     labeled: Mapped[bool] = mapped_column(default=False)  # has labels
     truth: Mapped[bool] = mapped_column(default=False)  # ground truth to evaluate with: never trained on
     learned_in: Mapped[int | None]  # the round that first saw this task's labels
+    sampled: Mapped[bool] = mapped_column(default=False)  # its label tests the model's: no training, no evaluation yet
+    taken: Mapped[bool] = mapped_column(default=False)  # has the model's label, and needs no other
     __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
 
 
@@ -105,6 +107,40 @@ class Annotation(Base):
     seconds: Mapped[float | None] = mapped_column(Float)  # time taken
     unusable: Mapped[dict[str, Any] | None]  # by control: why its label cannot be learned
     __table_args__ = (Index("annotations_by_task", "project_id", "task_id"),)
+
+
+class Finish(Base):
+    """A request to have the remaining tasks labeled by the model, as far as a random sample proves it right."""
+
+    __tablename__ = "finishes"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))  # see rounds/finishing/states.py
+    wanted: Mapped[str | None] = mapped_column(String(16))  # requested and not carried out yet
+    accuracy: Mapped[float] = mapped_column(Float)
+    scope: Mapped[str] = mapped_column(String(16))  # what has this accuracy
+    tolerance: Mapped[float] = mapped_column(Float, default=0.0)  # difference of a number that counts as right
+    labels: Mapped[int | None]  # size of the sample; None: by default
+    adapter: Mapped[int] = mapped_column(default=0)  # whose answers are tested
+    requested_at: Mapped[float] = mapped_column(Float)
+    decided_at: Mapped[float | None] = mapped_column(Float)
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)  # numbers of the sample and of the decision
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class FinishedTask(Base):
+    """The model's label of a task that remained when a sample was drawn."""
+
+    __tablename__ = "finished_tasks"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    finish: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    confidence: Mapped[float] = mapped_column(Float)
+    labels: Mapped[dict[str, Any]]  # by control
+    sampled: Mapped[bool]
+    taken: Mapped[bool] = mapped_column(default=False)
+    right: Mapped[bool | None]  # by a person's label; None without one
+    annotation: Mapped[int | None] = mapped_column(BigInteger)  # Label Studio's number of the written one
 
 
 class Event(Base):

@@ -75,6 +75,18 @@ def _band(points: Sequence[Point], name: str) -> list[Chart]:
     ]
 
 
+def accuracies(found: Sequence[tuple[float, int]], t: Language) -> Chart:
+    """How many labels of the model could be taken, by the accuracy that is to be proven."""
+    line = _line([accuracy for accuracy, _ in found], [count for _, count in found], width=2)
+    chart = _chart(
+        [{**line, "mode": "lines+markers", "hovertemplate": "%{x:.0%}: %{y}<extra></extra>"}],
+        x=t.gettext("accuracy"), y=t.gettext("labels of the model"),
+    )  # fmt: skip
+    chart["layout"]["xaxis"] |= {"tickformat": ".0%", "rangemode": "normal"}
+    chart["layout"]["yaxis"] |= {"rangemode": "tozero"}
+    return chart
+
+
 def bars(counts: dict[str, int], t: Language) -> Chart:
     """One bar per class, the most frequent at the top."""
     names = sorted(counts, key=lambda name: (counts[name], name))

@@ -20,6 +20,7 @@ from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
 from backend.overview.effort import efforts
+from backend.overview.finish import doubtful, finish_state
 from backend.overview.first_steps import first_steps
 from backend.overview.quality import quality
 from backend.overview.state import Summary, base_model, suggestions, summary
@@ -29,7 +30,7 @@ from backend.settings import Settings
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.api import act, find
-from backend.web.dashboard import charts, quality_sentences, reasons, sentences
+from backend.web.dashboard import charts, finish_sentences, quality_sentences, reasons, sentences
 from backend.web.dashboard.language import spoken
 
 _TASKS = 10  # shown of the queue
@@ -82,13 +83,28 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
     def map_(project_id: str) -> str:
         return render_template("map.html", project=find(store, project_id))
 
+    @routes.get("/projects/<project_id>/finish")
+    def finish(project_id: str) -> str:
+        project, t = find(store, project_id), spoken()
+        found = finish_state(store, project)
+        return render_template(
+            "finish.html",
+            project=project,
+            found=found,
+            sentences_of_finish=finish_sentences.summary(found, t),
+            curve=charts.accuracies(found["decided"]["curve"], t) if found["decided"] else None,
+            examples=doubtful(store, project),
+            done=sentences.done(request.args.get("done", ""), t),
+        )
+
     @routes.post("/projects/<project_id>/<action>")
     def do(project_id: str, action: str) -> AnyResponse:
         """Perform the API's `action` for a form of the page, then redirect to the page."""
         found = find(store, project_id)
         act(store, found.id, action, _wanted(action))
         done = {"0": "resumed", "1": "paused"}.get(request.form.get("paused", ""), action)
-        return redirect(url_for("dashboard.project", project_id=found.id, done=done), 303)
+        page = "dashboard.finish" if action in ("finish", "finish_labels") else "dashboard.project"
+        return redirect(url_for(page, project_id=found.id, done=done), 303)
 
     @routes.get("/plotly.js")
     def plotly_js() -> Response:
@@ -173,6 +189,12 @@ def _wanted(action: str) -> dict[str, Any]:
         return {"adapter": int(given) if given.isdigit() and len(given) < 10 else None}
     if action == "pause":
         return {"paused": {"0": False, "1": True}.get(request.form.get("paused", ""))}
+    if action == "finish":
+        accuracy = request.form.get("accuracy", "")
+        return {"accuracy": float(accuracy) if re.fullmatch(r"0\.\d{1,6}", accuracy) else None,
+                "scope": request.form.get("scope", "machine")}  # fmt: skip
+    if action == "finish_labels":
+        return {"wanted": request.form.get("wanted")}
     return {}
 
 
@@ -184,7 +206,12 @@ def _speak(app: Flask) -> None:
         lambda message: spoken().gettext(message), lambda one, many, n: spoken().ngettext(one, many, n), newstyle=True
     )
     app.jinja_env.globals.update(
-        spoken=spoken, sentences=sentences, quality_sentences=quality_sentences, reasons=reasons, ENOUGH=ENOUGH
+        spoken=spoken,
+        sentences=sentences,
+        quality_sentences=quality_sentences,
+        reasons=reasons,
+        ENOUGH=ENOUGH,
+        finish_sentences=finish_sentences,
     )
     app.jinja_env.filters["code"] = _with_code
 

@@ -207,6 +207,8 @@ def done(action: str, t: Language) -> str | None:
         "strategy": t.gettext("The queue is rebuilt as soon as the worker is free."),
         "base_model": t.gettext("An adapter of this base model is trained as soon as the worker is free."),
         "rollback": t.gettext("The earlier adapter is put in service as soon as the worker is free."),
+        "finish": t.gettext("The sample is drawn as soon as the worker is free."),
+        "finish_labels": t.gettext("This is done as soon as the worker is free."),
         "paused": t.gettext("No round starts automatically until you resume."),
         "resumed": t.gettext("Rounds start automatically again."),
     }.get(action)

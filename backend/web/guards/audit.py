@@ -21,10 +21,17 @@ _ACTIONS = {
     ("POST", "api.base_model"): "base model",
     ("POST", "api.rollback"): "rollback",
     ("POST", "api.pause"): "pause",
+    ("POST", "api.finish"): "finish",
+    ("POST", "api.finish_labels"): "finish labels",
     ("GET", "api.labels_"): "labels downloaded",
     ("GET", "api.adapter"): "adapter downloaded",
 }
-_FORMS = {"train": "round", "base_model": "base model"}  # names of the dashboard's forms that differ
+# Names of the dashboard's forms that differ.
+_FORMS = {
+    "train": "round",
+    "base_model": "base model",
+    "finish_labels": "finish labels",
+}
 _EVERY = 60.0  # seconds between two entries about failed sign-ins from one address
 _MOST = 1000  # addresses that are remembered
 

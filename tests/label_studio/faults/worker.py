@@ -40,7 +40,7 @@ from backend.store.rounds import Rounds
 from backend.store.sql.database import Database
 
 _FREEZE, _HANG = "freeze ", "hang "
-STEPS = ("begin", "sync", "decide", "train", "score", "evaluate", "serve", "select", "publish", "judge", "finish")
+STEPS = ("begin", "sync", "decide", "train", "score", "evaluate", "serve", "select", "publish", "judge", "close")
 
 
 class Plan:

@@ -4,10 +4,10 @@
 const PALETTE = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#65a30d", "#0891b2", "#dc2626", "#a16207", "#4f46e5",
   "#0d9488", "#c026d3", "#ea580c", "#16a34a", "#9333ea", "#0284c7", "#e11d48", "#84cc16", "#b45309", "#6366f1"];
 const UNKNOWN = "#8a94a6";
-const STATES = ["open", "held out", "queue", "labeled", "skipped"];
+const STATES = ["open", "held out", "queue", "labeled", "skipped", "taken"];
 const CONTROLS = { responsive: true, displaylogo: false, scrollZoom: true, showSendToCloud: false,
   modeBarButtonsToRemove: ["toImage", "zoom2d", "pan2d", "select2d", "lasso2d", "autoScale2d"] };
-const SIZES = { open: 5, "held out": 5, queue: 9, labeled: 7, skipped: 5 };
+const SIZES = { open: 5, "held out": 5, queue: 9, labeled: 7, skipped: 5, taken: 5 };
 
 const map = document.getElementById("map"), by = document.getElementById("by"), caption = document.getElementById("text");
 const words = JSON.parse(map.dataset.words), texts = new Map();

@@ -249,7 +249,7 @@ def test_going_back_puts_the_former_adapter_and_a_queue_of_its_into_force(
     queue = do(context, "select", number, 1)
     assert queue is not None
     assert store.of(7).rounds.queue(queue)
-    do(context, "finish", number, 1)
+    do(context, "close", number, 1)
     assert (project(store).adapter, project(store).back_to) == (1, None)
     assert store.files.adapters(7).versions() == [2, 1], "and forth again, if wanted"
     assert run(context, number + 1) == 1, "what was given up does not come back for the same labels"
@@ -321,7 +321,7 @@ def test_what_was_asked_for_is_kept_until_it_is_done(context: Context, store: St
     rollback(store, 7, 1)
     store.of(7).tasks.put_annotations([(14, {"topic": "fruit"}, True, False)])
     assert do(few, "train", number) == 3
-    do(few, "finish", number, 3)
+    do(few, "close", number, 3)
     assert store.files.adapters(7).versions() == [3, 2, 1]
     assert run(few, number + 1) == 1
 
@@ -334,7 +334,7 @@ def test_a_state_that_was_put_back_in_the_middle_of_a_round_ends_it(
     with pytest.raises(BackendError, match="adapter 5 is unknown"):
         do(context, "serve", number, 5)
     assert project(store).adapter == 0
-    for step in ("serve", "finish"):
+    for step in ("serve", "close"):
         with pytest.raises(BackendError, match="round 9 is unknown"):
             do(context, step, 9)
 

@@ -282,7 +282,7 @@ def test_a_round_goes_on_at_another_host(stores: tuple[Store, Store], tiny_encod
     do(there, "serve", 1, version)
     do(there, "select", 1, version)
     do(there, "judge", 1, version)
-    do(there, "finish", 1, version)
+    do(there, "close", 1, version)
     assert len(there.store.of(7).rounds.queue(1)) > 0
     assert there.store.files.map(7) is not None
     assert (there.store.files.root / "projects/7/adapters/1/heads.safetensors").exists()

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from backend.errors import BackendError
 from backend.store import Store
+from backend.store.finishes import Answer
 from backend.store.rounds import Place
 from backend.store.sql.database import Database
 from backend.store.sql.models import Adapter, Base
@@ -46,6 +47,8 @@ def embedded(tmp_path: Path) -> Store:
         )  # fmt: skip
         store.of(project).rounds.set(1, state="done")
         store.projects.add_published(project, 1, "p1")
+        finish = store.of(project).finishes.request(accuracy=0.95, scope="machine", tolerance=0.0, labels=1)
+        store.of(project).finishes.put_sample(finish, [Answer(1, 0.5, {"topic": "x"}, sampled=True)])
     for _ in range(20):
         store.events.add(7, "ANNOTATION_CREATED")
     store.events.forget(7, 17)

@@ -1,0 +1,175 @@
+"""Finishing a project, as shown: the sample, what it proves, and what became of the model's labels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from backend.evaluation.selective import least, risk_of
+from backend.overview.queue import excerpt
+from backend.rounds.context import spec_of
+from backend.rounds.finishing.answers import obstacle
+from backend.rounds.finishing.sample import default_labels
+from backend.rounds.insights.explanations import in_words
+from backend.store import Store
+from backend.store.finishes import SAMPLING, possible
+from backend.store.sql.models import Finish, Project
+
+ACCURACIES = (0.8, 0.9, 0.95, 0.98, 0.99)  # offered on the page
+
+
+class SampleSize(TypedDict):
+    """How many random tasks people would label to test the model's labels."""
+
+    accuracy: float
+    fewest: Annotated[int, Field(description="Enough if the model is right on each of them")]
+    labels: Annotated[int, Field(description="By default, so that a few may be wrong")]
+
+
+class Sample(TypedDict):
+    """The sample that was drawn."""
+
+    labels: int
+    labeled: int
+    wrong: Annotated[int | None, Field(description="Tasks with another label than the model's; null: not decided yet")]
+    unlabeled: Annotated[int, Field(description="Skipped, or annotators disagree; they count as wrong")]
+
+
+class Later(TypedDict):
+    """Labels of people on tasks that have the model's label."""
+
+    labels: int
+    wrong: int
+
+
+class Decided(TypedDict):
+    """What the sample proves."""
+
+    taken: Annotated[int, Field(description="Labels of the model that can be taken, or are taken")]
+    at_most: Annotated[int, Field(description="Wrong ones among them, with 95 % confidence")]
+    expected: Annotated[float, Field(description="Wrong ones among them, by the sample alone")]
+    sampled: Annotated[int, Field(description="Labels of the sample on tasks that are as certain")]
+    sampled_wrong: int
+    least_confidence: float | None
+    curve: Annotated[
+        list[tuple[float, int]],
+        Field(description="Labels that could be taken at other accuracies; a guarantee needs a sample drawn for it"),
+    ]
+    doubtful: Annotated[list[int], Field(description="Tasks whose labels would be taken with the least confidence")]
+
+
+class Example(TypedDict):
+    """A label of the model."""
+
+    task: int
+    text: Annotated[str, Field(description="Start of the text")]
+    label: str
+    confidence: float
+
+
+class FinishState(TypedDict):
+    """The newest finish of a project, and what can be requested now."""
+
+    state: Annotated[
+        str | None,
+        Field(description="requested, sampling, certified, refused, taken, written, withdrawn, taken back or "
+                          "cancelled; null: none yet"),
+    ]  # fmt: skip
+    pending: Annotated[str | None, Field(description="A request that the worker has not carried out yet")]
+    possible: Annotated[list[str], Field(description="Requests that can be made now")]
+    obstacle: Annotated[str | None, Field(description="Why the model cannot label the rest of this project")]
+    remaining: Annotated[int, Field(description="Tasks without a label of a person or of the model")]
+    taken: Annotated[int, Field(description="Tasks with a label of the model, of all finishes")]
+    sizes: list[SampleSize]
+    accuracy: float | None
+    scope: Annotated[str | None, Field(description="machine: of the labels that the model gives; whole: of all tasks")]
+    tolerance: float
+    adapter: int | None
+    sample: Sample | None
+    decided: Decided | None
+    later: Later
+    error: str | None
+
+
+def finish_state(store: Store, project: Project) -> FinishState:
+    """The newest finish."""
+    mine = store.of(project.id)
+    last = mine.finishes.last()
+    remaining = mine.tasks.count_open_tasks()
+    return {
+        "state": last.state if last else None,
+        "pending": last.wanted if last else None,
+        "possible": [] if last is None or last.wanted else possible(last.state),
+        "obstacle": obstacle(spec_of(project)),
+        "remaining": remaining,
+        "taken": mine.finishes.count_given(),
+        "sizes": _sizes(1 if last is None else last.number + 1, remaining),
+        "accuracy": last.accuracy if last else None,
+        "scope": last.scope if last else None,
+        "tolerance": last.tolerance if last else 0.0,
+        "adapter": (last.adapter or None) if last else None,
+        "sample": _sample(store, project, last) if last else None,
+        "decided": _decided(last) if last else None,
+        "later": last.result.get("later", {"labels": 0, "wrong": 0}) if last else {"labels": 0, "wrong": 0},
+        "error": last.error if last else None,
+    }  # fmt: skip
+
+
+def doubtful(store: Store, project: Project) -> list[Example]:
+    """The labels that are, or would be, taken with the least confidence; the least first."""
+    mine = store.of(project.id)
+    last = mine.finishes.last()
+    wanted = last.result.get("doubtful", [])[::-1] if last else []
+    if last is None or not wanted:
+        return []
+    texts = mine.tasks.texts(wanted)
+    answers = {each.task_id: each for each in mine.finishes.answers(last.number, to=wanted)}
+    return [
+        {
+            "task": task,
+            "text": excerpt(texts[task].text),
+            "label": "; ".join(in_words(value, texts[task].text) or "" for value in answers[task].labels.values()),
+            "confidence": answers[task].confidence,
+        }
+        for task in wanted
+        if task in texts and task in answers
+    ]
+
+
+def _sizes(number: int, remaining: int) -> list[SampleSize]:
+    risk = risk_of(number)
+    return [
+        {"accuracy": each, "fewest": least(each, risk), "labels": default_labels(each, risk, remaining)}
+        for each in ACCURACIES
+    ]
+
+
+def _sample(store: Store, project: Project, last: Finish) -> Sample | None:
+    if "remaining" not in last.result:
+        return None
+    labels = last.labels or 0
+    waiting = len(store.of(project.id).tasks.sampled(unlabeled=True)) if last.state == SAMPLING else 0
+    return {
+        "labels": labels,
+        "labeled": labels - waiting,
+        "wrong": last.result.get("wrong"),
+        "unlabeled": last.result.get("unlabeled", 0),
+    }
+
+
+def _decided(last: Finish) -> Decided | None:
+    if "part" not in last.result:
+        return None
+    part, taken = last.result["part"], last.result["taken"]
+    return {
+        "taken": taken,
+        "at_most": last.result["at_most"],
+        "expected": taken * part["wrong"] / part["sampled"] if part["sampled"] else 0.0,
+        "sampled": part["sampled"],
+        "sampled_wrong": part["wrong"],
+        "least_confidence": last.result["least_confidence"],
+        "curve": [(accuracy, count) for accuracy, count in last.result["curve"]],
+        "doubtful": last.result["doubtful"],
+    }

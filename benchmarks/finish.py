@@ -1,0 +1,208 @@
+"""Finishing projects: whether the guarantee holds, and how many labels people give until everything is labeled.
+
+    python -m benchmarks.finish --data FOLDER [--projects 1000] [--pools 5]
+
+FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. A project labels batches by margins and
+holds out a tenth of its labels; then a random sample decides which of the model's labels are taken, as `lsal finish`
+does. Models are heads on the base model's embeddings.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import strategies
+from backend.evaluation.calibration import tempered
+from backend.evaluation.selective import largest, risk_of
+from backend.learners.heads import linear
+from backend.rounds.finishing.sample import default_labels
+from backend.runtime.libraries import quiet_libraries
+from benchmarks.projects import embedded, played
+from strategies import Pool
+
+Array = NDArray[Any]
+_RESULT = Path(__file__).parent / "results" / "finish.md"
+_DATA = ("trec6", "banking77", "sst2")
+_ACCURACIES = (0.9, 0.95)
+_SCOPES = ("machine", "whole")
+_SMALL, _LABELED = 1500, 0.3  # texts of a project that tests the guarantee, and the share that is labeled before
+_CALIBRATIONS = {"as they are": 1.0, "far too sure": 0.05, "far too unsure": 10.0}  # temperature of the confidences
+_SHARES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35)  # of the pool that is labeled when the sample is drawn
+_HELD_OUT = 0.1
+
+
+class Finished(NamedTuple):
+    """One finish."""
+
+    data: str
+    share: float  # of the pool labeled before
+    accuracy: float
+    scope: str
+    calibration: str
+    people: float  # share of the pool with a label of a person in the end
+    wrong: float  # share of wrong labels in what the accuracy is meant of
+    taken: int
+
+
+def _labeling(vectors: Array, targets: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Any]]:
+    """Label by margins, a twentieth of the pool at a time: the tasks that remain, and the model."""
+    size, classes = len(vectors), int(targets.max()) + 1
+    order = rng.permutation(size)
+    trained, remaining = order[: size // 20], order[size // 20 :]
+    strategy = strategies.get("margin")
+    while True:
+        head = linear.fit(vectors[trained], targets[trained], classes)
+        yield remaining, head
+        held_out = rng.permutation(len(remaining))[: round(_HELD_OUT * size / 20)]
+        remaining = np.delete(remaining, held_out)
+        pool = Pool(size=len(remaining), probs=head.alone(vectors[remaining]))
+        chosen = strategy.select(pool, round((1 - _HELD_OUT) * size / 20), rng).indices
+        trained, remaining = np.concatenate([trained, remaining[chosen]]), np.delete(remaining, chosen)
+
+
+def finish(
+    data: str, probs: Array, truth: Array, size: int, accuracy: float, scope: str, calibration: str, seed: int
+) -> Finished:
+    """Draw a sample of the remaining texts, decide, and compare with the truth. size: of the pool."""
+    rng, risk = np.random.default_rng([seed, len(probs)]), risk_of(1)
+    confidence = tempered(probs, _CALIBRATIONS[calibration]).max(axis=1)
+    wrong = probs.argmax(axis=1) != truth
+    sample = rng.permutation(len(probs))[: default_labels(accuracy, risk, len(probs))]
+    part = largest(confidence, sample, wrong[sample], accuracy, risk, of=size if scope == "whole" else None)
+    taken = np.setdiff1d(np.argsort(-confidence, kind="stable")[: part.size], sample)
+    of = size if scope == "whole" else max(1, len(taken))
+    return Finished(
+        data, 1 - len(probs) / size, accuracy, scope, calibration, 1 - len(taken) / size, wrong[taken].sum() / of,
+        len(taken),
+    )  # fmt: skip
+
+
+def guaranteed(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]:
+    """Every kind of finish of one small project."""
+    rng = np.random.default_rng([seed, _DATA.index(data)])
+    rows = rng.permutation(len(vectors))[:_SMALL]
+    vectors, targets = vectors[rows], targets[rows]
+    for remaining, head in _labeling(vectors, targets, rng):
+        if 1 - len(remaining) / _SMALL >= _LABELED:
+            probs = head.alone(vectors[remaining])
+            return [
+                finish(data, probs, targets[remaining], _SMALL, accuracy, scope, calibration, seed)
+                for accuracy in _ACCURACIES
+                for scope in _SCOPES
+                for calibration in _CALIBRATIONS
+            ]
+    raise AssertionError
+
+
+def pool(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]:
+    """One large project, finished at each share of labels."""
+    rng, found = np.random.default_rng([seed, 99]), []
+    for remaining, head in _labeling(vectors, targets, rng):
+        share = 1 - len(remaining) / len(vectors)
+        if share > max(_SHARES) + 0.01:
+            return found
+        probs = head.alone(vectors[remaining])
+        found += [
+            finish(data, probs, targets[remaining], len(vectors), accuracy, scope, "as they are", seed)
+            for accuracy in _ACCURACIES
+            for scope in _SCOPES
+        ]
+    raise AssertionError
+
+
+def main() -> None:
+    """Simulate, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--projects", type=int, default=1000)
+    parser.add_argument("--pools", type=int, default=5)
+    arguments = parser.parse_args()
+    quiet_libraries()
+    texts = embedded(arguments.data, _DATA, "minilm")
+    small = played(guaranteed, [
+        (name, *texts[name], seed) for seed in range(arguments.projects) for name in [_DATA[seed % len(_DATA)]]
+    ])  # fmt: skip
+    large = played(pool, [(name, *texts[name], seed) for seed in range(arguments.pools) for name in _DATA])
+    lines = [
+        "# Finishing projects\n",
+        "`python -m benchmarks.finish`. The model labels the rest as far as a random sample proves it right, see "
+        "[Finish a project](../../docs/how-to/basics/finish.md).\n",
+        *_guarantee([each for of in small for each in of], arguments.projects),
+        *_effort([each for of in large for each in of], arguments.pools),
+    ]
+    written = "\n".join(lines) + "\n"
+    print(written)
+    _RESULT.write_text(written, "utf-8")
+    _draw([each for of in large for each in of])
+
+
+def _guarantee(found: list[Finished], projects: int) -> list[str]:
+    lines = [
+        f"## Does the guarantee hold?\n\n{projects} projects of {_SMALL:,} texts of {', '.join(_DATA)}, "
+        f"{_LABELED:.0%} labeled before; the first sample of a project has a risk of {risk_of(1):.1%}.\n",
+        "| accuracy | of | confidences | fewer right than that | of the pool taken (mean) |",
+        "|---|---|---|---|---|",
+    ]
+    for accuracy in _ACCURACIES:
+        for scope in _SCOPES:
+            for calibration in _CALIBRATIONS:
+                mine = [e for e in found if (e.accuracy, e.scope, e.calibration) == (accuracy, scope, calibration)]
+                broken = np.mean([each.wrong > 1 - accuracy + 1e-9 for each in mine])
+                taken = np.mean([each.taken / _SMALL for each in mine])
+                lines.append(f"| {accuracy:.0%} | {scope} | {calibration} | {broken:.1%} | {taken:.0%} |")
+    return lines
+
+
+def _effort(found: list[Finished], pools: int) -> list[str]:
+    lines = [
+        "\n## How many labels do people give?\n\nUntil every text is labeled, in % of the pool: those before, the "
+        f"sample and the texts that the model may not label. Mean of {pools} draws; in brackets the share of wrong labels "
+        "in the end.\n",
+        "| data | accuracy | of | " + " | ".join(f"{share:.0%} labeled before" for share in _SHARES) + " |",
+        "|---|---|---|" + "---|" * len(_SHARES),
+    ]
+    for name in _DATA:
+        for accuracy in _ACCURACIES:
+            for scope in _SCOPES:
+                cells = [name, f"{accuracy:.0%}", scope]
+                for share in _SHARES:
+                    mine = _at(found, name, accuracy, scope, share)
+                    people, wrong = np.mean([e.people for e in mine]), np.mean([e.wrong for e in mine])
+                    cells.append(f"{people:.0%} ({wrong:.1%})")
+                lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _at(found: list[Finished], name: str, accuracy: float, scope: str, share: float) -> list[Finished]:
+    return [
+        each
+        for each in found
+        if (each.data, each.accuracy, each.scope) == (name, accuracy, scope) and abs(each.share - share) < 0.01
+    ]
+
+
+def _draw(found: list[Finished]) -> None:
+    """Labels of people over labels before the sample."""
+    picture = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, accuracy in zip(picture.subplots(1, 2, sharey=True), _ACCURACIES, strict=True):
+        for color, name in enumerate(_DATA):
+            for scope, dash in (("machine", "-"), ("whole", "--")):
+                means = [100 * np.mean([e.people for e in _at(found, name, accuracy, scope, s)]) for s in _SHARES]
+                label = f"{name}, {'labels of the model' if scope == 'machine' else 'all texts'}"
+                axes.plot([100 * share for share in _SHARES], means, dash, color=f"C{color}", marker=".", label=label)
+        axes.set(xlabel="% of the pool labeled before the sample", ylim=(0, 103), title=f"{accuracy:.0%} right")
+        axes.grid(alpha=0.3)
+    picture.axes[0].set_ylabel("% of the pool labeled by people in the end")
+    picture.axes[0].legend(fontsize="x-small")
+    picture.savefig(_RESULT.parent / "finish.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
