@@ -132,8 +132,7 @@ def main() -> None:
     large = played(pool, [(name, *texts[name], seed) for seed in range(arguments.pools) for name in _DATA])
     lines = [
         "# Finishing projects\n",
-        "`python -m benchmarks.finish`. The model labels the rest as far as a random sample proves it right, see "
-        "[Finish a project](../../docs/how-to/basics/finish.md).\n",
+        "`python -m benchmarks.finish`. The model labels the rest as far as a random sample proves it right.\n",
         *_guarantee([each for of in small for each in of], arguments.projects),
         *_effort([each for of in large for each in of], arguments.pools),
     ]
@@ -163,8 +162,8 @@ def _guarantee(found: list[Finished], projects: int) -> list[str]:
 def _effort(found: list[Finished], pools: int) -> list[str]:
     lines = [
         "\n## How many labels do people give?\n\nUntil every text is labeled, in % of the pool: those before, the "
-        f"sample and the texts that the model may not label. Mean of {pools} draws; in brackets the share of wrong labels "
-        "in the end.\n",
+        f"sample and the texts that the model may not label. Mean of {pools} draws; in brackets the share of "
+        "wrong labels in the end.\n",
         "| data | accuracy | of | " + " | ".join(f"{share:.0%} labeled before" for share in _SHARES) + " |",
         "|---|---|---|" + "---|" * len(_SHARES),
     ]
