@@ -1,10 +1,10 @@
 """Finishing projects: whether the guarantee holds, and how many labels people give until everything is labeled.
 
-    python -m benchmarks.finish --data FOLDER [--projects 1000] [--pools 5]
+    python -m benchmarks.finish --data FOLDER [--projects 1000] [--pools 3]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. A project labels batches by margins and
 holds out a tenth of its labels; then a random sample decides which of the model's labels are taken, as `lsal finish`
-does. Models are heads on the base model's embeddings.
+does. Models are heads on the base model's embeddings; for the second table also adapters, trained at three shares.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ import strategies
 from backend.evaluation.calibration import tempered
 from backend.evaluation.selective import largest, risk_of
 from backend.learners.heads import linear
+from backend.learners.models.base_model import BaseModel
+from backend.options import ProjectOptions
 from backend.rounds.finishing.sample import default_labels
 from backend.runtime.libraries import quiet_libraries
+from backend.simulation.data import read
+from backend.simulation.learners import Lora
 from benchmarks.projects import embedded, played
 from strategies import Pool
 
@@ -36,6 +40,7 @@ _SMALL, _LABELED = 1500, 0.3  # texts of a project that tests the guarantee, and
 _CALIBRATIONS = {"as they are": 1.0, "far too sure": 0.05, "far too unsure": 10.0}  # temperature of the confidences
 _SHARES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35)  # of the pool that is labeled when the sample is drawn
 _HELD_OUT = 0.1
+_TRAINED, _REDRAWN = (0.1, 0.2, 0.3), 100  # shares at which adapters are trained, and samples of each
 
 
 class Finished(NamedTuple):
@@ -51,15 +56,15 @@ class Finished(NamedTuple):
     taken: int
 
 
-def _labeling(vectors: Array, targets: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Any]]:
-    """Label by margins, a twentieth of the pool at a time: the tasks that remain, and the model."""
+def _labeling(vectors: Array, targets: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array, Any]]:
+    """Label by margins, a twentieth of the pool at a time: the tasks that remain, those trained on, and the model."""
     size, classes = len(vectors), int(targets.max()) + 1
     order = rng.permutation(size)
     trained, remaining = order[: size // 20], order[size // 20 :]
     strategy = strategies.get("margin")
     while True:
         head = linear.fit(vectors[trained], targets[trained], classes)
-        yield remaining, head
+        yield remaining, trained, head
         held_out = rng.permutation(len(remaining))[: round(_HELD_OUT * size / 20)]
         remaining = np.delete(remaining, held_out)
         pool = Pool(size=len(remaining), probs=head.alone(vectors[remaining]))
@@ -89,7 +94,7 @@ def guaranteed(data: str, vectors: Array, targets: Array, seed: int) -> list[Fin
     rng = np.random.default_rng([seed, _DATA.index(data)])
     rows = rng.permutation(len(vectors))[:_SMALL]
     vectors, targets = vectors[rows], targets[rows]
-    for remaining, head in _labeling(vectors, targets, rng):
+    for remaining, _, head in _labeling(vectors, targets, rng):
         if 1 - len(remaining) / _SMALL >= _LABELED:
             probs = head.alone(vectors[remaining])
             return [
@@ -104,7 +109,7 @@ def guaranteed(data: str, vectors: Array, targets: Array, seed: int) -> list[Fin
 def pool(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]:
     """One large project, finished at each share of labels."""
     rng, found = np.random.default_rng([seed, 99]), []
-    for remaining, head in _labeling(vectors, targets, rng):
+    for remaining, _, head in _labeling(vectors, targets, rng):
         share = 1 - len(remaining) / len(vectors)
         if share > max(_SHARES) + 0.01:
             return found
@@ -113,6 +118,29 @@ def pool(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]
             finish(data, probs, targets[remaining], len(vectors), accuracy, scope, "as they are", seed)
             for accuracy in _ACCURACIES
             for scope in _SCOPES
+        ]
+    raise AssertionError
+
+
+def adapters(data: str, folder: Path, vectors: Array, targets: Array) -> list[Finished]:
+    """One large project with an adapter trained at each of three shares; many samples are drawn of each."""
+    parts, found = [read(folder / data / f"{part}.jsonl") for part in ("train", "test")], []
+    texts, names = [text for part in parts for text in part.texts], sorted({n for part in parts for n in part.labels})
+    learner = Lora(BaseModel("minilm"), texts, texts[:1], names, vectors)
+    options = ProjectOptions(max_length=64, class_names=False)  # type: ignore[call-arg]
+    for remaining, trained, _ in _labeling(vectors, targets, np.random.default_rng(0)):
+        share = 1 - len(remaining) / len(vectors)
+        if share > max(_TRAINED) + 0.01:
+            return found
+        if not any(abs(share - each) < 0.01 for each in _TRAINED):
+            continue
+        learner.fit(trained, targets[trained], options, strategies.get("margin"))
+        probs = learner.score(remaining, ["probs"], options)["probs"]
+        found += [
+            finish(data, probs, targets[remaining], len(vectors), accuracy, scope, "as they are", seed)
+            for accuracy in _ACCURACIES
+            for scope in _SCOPES
+            for seed in range(_REDRAWN)
         ]
     raise AssertionError
 
@@ -130,11 +158,13 @@ def main() -> None:
         (name, *texts[name], seed) for seed in range(arguments.projects) for name in [_DATA[seed % len(_DATA)]]
     ])  # fmt: skip
     large = played(pool, [(name, *texts[name], seed) for seed in range(arguments.pools) for name in _DATA])
+    trained = [each for name in _DATA[:2] for each in adapters(name, arguments.data, *texts[name])]
     lines = [
         "# Finishing projects\n",
         "`python -m benchmarks.finish`. The model labels the rest as far as a random sample proves it right.\n",
         *_guarantee([each for of in small for each in of], arguments.projects),
         *_effort([each for of in large for each in of], arguments.pools),
+        *_of_adapters(trained),
     ]
     written = "\n".join(lines) + "\n"
     print(written)
@@ -175,6 +205,25 @@ def _effort(found: list[Finished], pools: int) -> list[str]:
                     mine = _at(found, name, accuracy, scope, share)
                     people, wrong = np.mean([e.people for e in mine]), np.mean([e.wrong for e in mine])
                     cells.append(f"{people:.0%} ({wrong:.1%})")
+                lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _of_adapters(found: list[Finished]) -> list[str]:
+    lines = [
+        f"\n## The same with adapters\n\nOne project each, whose texts are selected as above; adapters with "
+        f"default options, {_REDRAWN} samples of each. In brackets how often fewer are right than that.\n",
+        "| data | accuracy | of | " + " | ".join(f"{share:.0%} labeled before" for share in _TRAINED) + " |",
+        "|---|---|---|" + "---|" * len(_TRAINED),
+    ]
+    for name in _DATA[:2]:
+        for accuracy in _ACCURACIES:
+            for scope in _SCOPES:
+                cells = [name, f"{accuracy:.0%}", scope]
+                for share in _TRAINED:
+                    mine = _at(found, name, accuracy, scope, share)
+                    broken = np.mean([each.wrong > 1 - accuracy + 1e-9 for each in mine])
+                    cells.append(f"{np.mean([each.people for each in mine]):.0%} ({broken:.0%})")
                 lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -36,6 +36,7 @@ RUN = {
     "lsal doctor": ("tests/label_studio/test_doctor.py", '"doctor"'),
     ".venv/bin/lsal review": ("tests/label_studio/test_review.py", '"review"'),
     ".venv/bin/lsal finish": ("tests/label_studio/test_finish.py", '"finish"'),
+    ".venv/bin/lsal export": ("tests/label_studio/test_finish.py", '"export"'),
     "lsal backup": ("tests/label_studio/faults/test_commands.py", '"backup"'),
     "lsal restore": ("tests/label_studio/faults/test_commands.py", '"restore"'),
     "lsal rollback": ("tests/label_studio/faults/test_commands.py", '"rollback"'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -87,6 +88,31 @@ def finish(
         record(store, "finish labels", project, wanted[0])
     for sentence in summary(finish_state(store, commands.known(store, project)), Language("en")):
         typer.echo(sentence)
+
+
+@app.command()
+def export(
+    project: Number,
+    form: Annotated[str, typer.Option("--format", help="jsonl, csv, parquet or label-studio.")] = "jsonl",
+    output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
+) -> None:
+    """Write all labels of a project: those of people, and those of the model that were taken."""
+    import sys
+
+    from backend.overview.export import FORMATS
+    from backend.overview.export import export as write
+    from backend.rounds.commands import known
+
+    if form not in FORMATS:
+        raise typer.BadParameter(f"'{form}' is unknown; use {', '.join(FORMATS)}", param_hint="--format")
+    _, store = start()
+    parts = write(store, known(store, project), form)
+    record(store, "labels downloaded", project, form)
+    if output is None:
+        sys.stdout.buffer.writelines(parts)
+    else:
+        output.write_bytes(b"".join(parts))
+        typer.echo(f"The labels of project {project} are in {output}.")
 
 
 @app.command("rotate-secret")

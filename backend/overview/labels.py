@@ -139,10 +139,7 @@ def errors(store: Store, project: Project) -> dict[str, Errors]:
 
 
 def lines(store: Store, project: Project) -> Iterator[str]:
-    """Every labeled task as a line of JSON: those to train on, then those held out to measure quality."""
-    tasks = store.of(project.id).tasks
-    for use, examples in (("learn", tasks.labeled(audit=False)), ("measure", tasks.truths()),
-                          ("measure", tasks.labeled(audit=True))):  # fmt: skip
-        for each in examples:
-            row = {"task": each.id, "text": each.text, "labels": each.values, "held_out": use == "measure"}
-            yield json.dumps(row, ensure_ascii=False) + "\n"
+    """Every task that people labeled as a line of JSON. `held_out`: it measures or tests the model."""
+    for each, held_out in store.of(project.id).tasks.all_labeled():
+        row = {"task": each.id, "text": each.text, "labels": each.values, "held_out": held_out}
+        yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -215,6 +215,17 @@ class Tasks:
         which = [*([] if audit else [_TEACHES]), *seen]
         return self._labeled(Task.audit.is_(audit), *which, order=[Task.id])
 
+    def all_labeled(self) -> list[tuple[LabeledText, bool]]:
+        """Every labeled task, ordered by id, and whether its label measures or tests the model."""
+        measures = or_(Task.audit, Task.truth, Task.sampled)
+        query = (
+            select(Task.id, Task.text, Task.digest, Task.labels, measures)
+            .where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT)
+            .order_by(Task.id)
+        )
+        with self._database.read() as session:
+            return [(LabeledText(*row), bool(held_out)) for *row, held_out in session.execute(query)]
+
     def labels(self) -> list[dict[str, Any]]:
         """The labels of every labeled task, held-out ones included: values by control."""
         query = select(Task.labels).where(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, send_file
@@ -12,6 +13,8 @@ from pydantic import WithJsonSchema
 from backend.errors import DamagedError, InvalidRequestError
 from backend.overview import audit, card, effort, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
+from backend.overview.export import FORMATS, ExportError
+from backend.overview.export import export as everything
 from backend.overview.finish import FinishState, finish_state
 from backend.overview.state import ProjectState, details, summary
 from backend.rounds import commands
@@ -45,6 +48,9 @@ AdapterNumber = Annotated[
         {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "Number of the adapter: 12 of p7-a12"}
     ),
 ]
+
+
+ExportFormat = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
 
 
 class UnknownError(InvalidRequestError):
@@ -152,6 +158,22 @@ def blueprint(store: Store) -> Blueprint:
         name = f"project-{found.id}-labels.jsonl"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(labels.lines(store, found), content_type=_JSON_LINES, headers=headers)
+
+    @routes.get("/<project_id>/export/<form>")
+    @operation(409)
+    def export(project_id: ProjectId, form: ExportFormat) -> Annotated[Response, Media("*/*", {"type": "string"})]:
+        """All labels in one file: those of people, and those of the model that were taken."""
+        found = known(project_id)
+        if form not in FORMATS:
+            raise UnknownError(f"there is no format '{form[:20]}'; use {', '.join(FORMATS)}")
+        _, ending, media = FORMATS[form]
+        parts = everything(store, found, form)
+        try:
+            first = next(parts, b"")
+        except ExportError as error:
+            raise commands.CommandError(str(error)) from None
+        headers = {"Content-Disposition": f'attachment; filename="project-{found.id}.{ending}"'}
+        return Response(chain([first], parts), content_type=media, headers=headers)
 
     @routes.get("/<project_id>/adapters")
     @operation()

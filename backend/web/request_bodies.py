@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, ValidationError
 from typing_extensions import TypedDict
 from werkzeug.exceptions import BadRequest
 
@@ -182,6 +182,11 @@ class Pause(Body):
     paused: Annotated[bool, Must("be given as true or false")] = Field(description="False: resume")
 
 
+def _whole(value: Any) -> Any:
+    """6.0 is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Finish(Body):
     """A random sample that tests the model's labels of the remaining tasks."""
 
@@ -196,9 +201,9 @@ class Finish(Body):
     tolerance: Annotated[float, Must("be a number from 0 on")] = Field(
         0.0, ge=0, le=1e9, description="Difference of a number or rating that counts as right"
     )
-    labels: Annotated[int | None, Must("be the size of the sample, from 1 to 100000, or null")] = Field(
-        None, ge=1, le=100_000, description="Size of the sample; null: by default"
-    )
+    labels: Annotated[
+        int | None, BeforeValidator(_whole), Must("be the size of the sample, from 1 to 100000, or null")
+    ] = Field(None, ge=1, le=100_000, description="Size of the sample; null: by default")
 
 
 class FinishLabels(Body):

@@ -113,7 +113,7 @@ def test_what_is_taken_away_is_whole(url: str, open_page: Callable[..., Page]) -
         page.get_by_role("link", name="Download p7-a2").click()
     assert adapter.value.suggested_filename == "p7-a2.zip"
     with page.expect_download() as labels:
-        page.get_by_role("link", name="Download all labels").click()
+        page.get_by_role("link", name="jsonl").click()
     assert len(labels.value.path().read_text().splitlines()) == 60
 
 

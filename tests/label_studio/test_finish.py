@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,7 +52,9 @@ def certified(team: Team) -> Team:
     return team
 
 
-def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_taken_back(certified: Team) -> None:
+def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_taken_back(
+    certified: Team, tmp_path: Path
+) -> None:
     team, store = certified, certified.backend.store.of(certified.id)
     sample = set(store.tasks.sampled())
 
@@ -78,6 +81,10 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     assert {task for task, of_task in annotated(team).items() if of_task} == people, "nothing is written unless wanted"
     if store.tasks.count_open_tasks():
         assert not {each.task_id for each in team.published()} & given.keys()
+
+    out = tmp_path / "labels.csv"
+    assert team.backend.lsal("export", str(team.id), "--format", "csv", "--output", str(out)).code == 0
+    assert len(out.read_text().splitlines()) == 1 + len(people) + len(given)
 
     lsal(team, "--write")
     wait_until(team, "written")

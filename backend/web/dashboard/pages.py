@@ -20,6 +20,7 @@ from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
 from backend.overview.effort import efforts
+from backend.overview.export import FORMATS
 from backend.overview.finish import doubtful, finish_state
 from backend.overview.first_steps import first_steps
 from backend.overview.quality import quality
@@ -161,6 +162,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,
+        "formats": list(FORMATS),
         "audit": audit.audit(store, project, _ENTRIES),
         "actions": audit.ACTIONS,
         "without_text": sentences.without_text(unlearned.without_text(store, project), t),

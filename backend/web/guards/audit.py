@@ -24,6 +24,7 @@ _ACTIONS = {
     ("POST", "api.finish"): "finish",
     ("POST", "api.finish_labels"): "finish labels",
     ("GET", "api.labels_"): "labels downloaded",
+    ("GET", "api.export"): "labels downloaded",
     ("GET", "api.adapter"): "adapter downloaded",
 }
 # Names of the dashboard's forms that differ.
