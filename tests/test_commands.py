@@ -37,6 +37,7 @@ RUN = {
     ".venv/bin/lsal review": ("tests/label_studio/test_review.py", '"review"'),
     ".venv/bin/lsal finish": ("tests/label_studio/test_finish.py", '"finish"'),
     ".venv/bin/lsal export": ("tests/label_studio/test_finish.py", '"export"'),
+    ".venv/bin/lsal predict": ("tests/label_studio/test_finish.py", '"predict"'),
     "lsal backup": ("tests/label_studio/faults/test_commands.py", '"backup"'),
     "lsal restore": ("tests/label_studio/faults/test_commands.py", '"restore"'),
     "lsal rollback": ("tests/label_studio/faults/test_commands.py", '"rollback"'),

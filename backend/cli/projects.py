@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,71 +47,6 @@ def rollback(
     request(store, project, version)
     record(store, "rollback", project, f"adapter {version}")
     typer.echo(f"Project {project} returns to adapter {version} as soon as the worker is free.")
-
-
-@app.command()
-def finish(
-    project: Number,
-    accuracy: Annotated[
-        float | None, typer.Option(min=0.5, max=0.999, help="Draw a sample to prove this accuracy: 0.95.")
-    ] = None,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="The accuracy is that of all tasks, not of the model's labels alone.")
-    ] = False,
-    tolerance: Annotated[float, typer.Option(min=0, help="Difference of a number that counts as right.")] = 0.0,
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="Size of the sample. Default: room for a few errors.")
-    ] = None,
-    take: Annotated[bool, typer.Option("--take", help="Take the labels that the sample proves right.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Also write them as annotations into Label Studio.")] = False,
-    take_back: Annotated[bool, typer.Option("--take-back", help="Drop the model's labels, here and there.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Give up the sample.")] = False,
-) -> None:
-    """Let the model label the rest, as far as a random sample proves it right. Without options: show the state."""
-    from backend.overview.finish import finish_state
-    from backend.rounds import commands
-    from backend.web.dashboard.finish_sentences import summary
-    from backend.web.dashboard.language import Language
-
-    requests = {"take": take, "write": write, "take_back": take_back, "cancel": cancel}
-    wanted = [name for name, given in requests.items() if given]
-    if len(wanted) + (accuracy is not None) > 1:
-        raise typer.BadParameter("give one of --accuracy, --take, --write, --take-back and --cancel")
-    _, store = start()
-    if accuracy is not None:
-        scope = "whole" if whole else "machine"
-        commands.finish(store, project, accuracy=accuracy, scope=scope, tolerance=tolerance, labels=sample)
-        record(store, "finish", project, f"accuracy {accuracy:g} {scope}")
-    elif wanted:
-        commands.finish_with(store, project, wanted[0])
-        record(store, "finish labels", project, wanted[0])
-    for sentence in summary(finish_state(store, commands.known(store, project)), Language("en")):
-        typer.echo(sentence)
-
-
-@app.command()
-def export(
-    project: Number,
-    form: Annotated[str, typer.Option("--format", help="jsonl, csv, parquet or label-studio.")] = "jsonl",
-    output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
-) -> None:
-    """Write all labels of a project: those of people, and those of the model that were taken."""
-    import sys
-
-    from backend.overview.export import FORMATS
-    from backend.overview.export import export as write
-    from backend.rounds.commands import known
-
-    if form not in FORMATS:
-        raise typer.BadParameter(f"'{form}' is unknown; use {', '.join(FORMATS)}", param_hint="--format")
-    _, store = start()
-    parts = write(store, known(store, project), form)
-    record(store, "labels downloaded", project, form)
-    if output is None:
-        sys.stdout.buffer.writelines(parts)
-    else:
-        output.write_bytes(b"".join(parts))
-        typer.echo(f"The labels of project {project} are in {output}.")
 
 
 @app.command("rotate-secret")

@@ -26,22 +26,30 @@ def prediction(
     learned: the adapter's targets, which may differ from those of the current label config. Without those that are held
     back.
     """
-    values: dict[str, Any] = {}
-    confidences: dict[str, float] = {}
-    known = {target.name: target for target in learned}
-    for control in spec.controls:
-        target = known.get(control.name)
-        if target is not None and target.kind == control.target.kind and not target.held_back:
-            output = output_of(target, outputs, row)
-            value, confidence = BY_KIND[target.kind].predicted(control, target, output, text)
-            if value is not None:
-                values[control.name] = value
-                confidences |= {} if confidence is None else {control.name: confidence}
+    values, confidences = answered(spec, [each for each in learned if not each.held_back], outputs, row, text)
     result = [
         {**each, "score": confidences[each["from_name"]]} if each["from_name"] in confidences else each
         for each in spelled(spec, values, text)
     ]
     return result, min(confidences.values(), default=None)
+
+
+def answered(
+    spec: TaskSpec, learned: Sequence[Target], outputs: Outputs, row: int, text: str
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The values of one text, and the confidences of those that have one, by control. learned: as in `prediction`."""
+    values: dict[str, Any] = {}
+    confidences: dict[str, float] = {}
+    known = {target.name: target for target in learned}
+    for control in spec.controls:
+        target = known.get(control.name)
+        if target is not None and target.kind == control.target.kind:
+            output = output_of(target, outputs, row)
+            value, confidence = BY_KIND[target.kind].predicted(control, target, output, text)
+            if value is not None:
+                values[control.name] = value
+                confidences |= {} if confidence is None else {control.name: confidence}
+    return values, confidences
 
 
 def output_of(target: Target, outputs: Outputs, row: int) -> Output:

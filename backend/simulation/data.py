@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from charset_normalizer import from_bytes
 
-from backend.errors import BackendError
 from backend.labelstudio.annotations import state_of
 from backend.labelstudio.controls.tree import joined
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.targets import Target
+from backend.text_files import DataError, read_rows
 
-log = logging.getLogger(__name__)
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the marks at the begin of what spreadsheets call Unicode text
 _EVERY = 5  # of a class, every fifth text is tested on
-
-
-class DataError(BackendError):
-    """A file cannot be read as labeled texts; the message states what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +39,7 @@ def read(path: Path, text: str = "text", label: str = "label") -> Labeled:
     In a full JSON export of Label Studio, `text` names a field of the task's data, and `label` the control whose
     choices are read; it may be omitted if there is only one. Raises `DataError`.
     """
-    content = _text(path)
-    try:
-        rows = list(_rows(path, content))
-    except (json.JSONDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is neither JSONL, CSV, TSV nor a JSON export of Label Studio: {error}") from None
+    rows = read_rows(path)
     spec = _spec(path, rows, label)
     found: list[tuple[str, str]] = []
     for number, row in enumerate(rows, start=1):
@@ -99,29 +83,6 @@ def split(labeled: Labeled) -> tuple[Labeled, Labeled]:
         Labeled([labeled.texts[row] for row in rows], [labeled.labels[row] for row in rows]) for rows in (train, test)
     )
     return to_choose, to_test
-
-
-def _text(path: Path) -> str:
-    """The content of a file. Spreadsheets save in older encodings: one that is not UTF-8 is guessed, and logged."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    with suppress(UnicodeDecodeError):
-        return content.decode("utf-16" if content[:2] in _UTF_16 else "utf-8-sig")
-    guess = from_bytes(content).best()
-    if guess is None:
-        raise DataError(f"{path} is in an encoding that is not recognised; save it as UTF-8")
-    log.warning("%s is not UTF-8 and read as %s; if its texts look wrong, save it as UTF-8", path, guess.encoding)
-    return str(guess)
-
-
-def _rows(path: Path, content: str) -> Iterable[Any]:
-    if path.suffix.lower() in _DELIMITERS:
-        return csv.DictReader(io.StringIO(content, newline=""), delimiter=_DELIMITERS[path.suffix.lower()])
-    if content.lstrip().startswith("["):
-        return list(json.loads(content))
-    return (json.loads(line) for line in content.split("\n") if line.strip())
 
 
 def _spec(path: Path, rows: Iterable[Any], label: str) -> TaskSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,10 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     out = tmp_path / "labels.csv"
     assert team.backend.lsal("export", str(team.id), "--format", "csv", "--output", str(out)).code == 0
     assert len(out.read_text().splitlines()) == 1 + len(people) + len(given)
+
+    (new := tmp_path / "new.csv").write_text("text\nan apple and a pear\n")
+    done = team.backend.lsal("predict", str(team.id), str(new))
+    assert json.loads(done.out)["labels"] == {"topic": "fruit"}, done.err
 
     lsal(team, "--write")
     wait_until(team, "written")

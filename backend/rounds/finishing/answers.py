@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.controls.base import Output
 from backend.labelstudio.label_config.conditions import met
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
-from backend.labelstudio.predictions import output_of, spelled
+from backend.labelstudio.predictions import answered, output_of, spelled
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import find, learned, load
 from backend.rounds.context import ProjectRun
@@ -84,18 +83,13 @@ def _answered(
     spec: TaskSpec, targets: Mapping[str, Target], outputs: Mapping[str, NDArray[Any]], row: int, text: str
 ) -> list[tuple[dict[str, Any], float]]:
     """Label and confidence of one text; none where a control has no answer. Hidden controls have no label."""
-    values: dict[str, Any] = {}
-    confidences: dict[str, float] = {}
+    values, confidences = answered(spec, list(targets.values()), outputs, row, text)
+    if len(values) < len(spec.controls):
+        return []
     for control in spec.controls:
-        target = targets.get(control.name)
-        if target is None or target.kind != control.target.kind:
-            return []
-        output = output_of(target, outputs, row)
-        value, confidence = BY_KIND[target.kind].predicted(control, target, output, text)
-        if value is None:
-            return []
-        values[control.name] = value
-        confidences[control.name] = _nearness(control, output, value) if confidence is None else confidence
+        if control.name not in confidences:
+            output = output_of(targets[control.name], outputs, row)
+            confidences[control.name] = _nearness(control, output, values[control.name])
     if any(control.conditions for control in spec.controls):
         values = _shown(spec, values, text)
     return [(values, min((confidences[name] for name in values), default=1.0))]

@@ -1,0 +1,107 @@
+"""Commands for labels: of the model for the rest of a project or for new texts, and all of them in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli.audit import record
+from backend.cli.build import new_models, start
+from backend.cli.group import app
+from backend.cli.projects import Number
+
+
+@app.command()
+def finish(
+    project: Number,
+    accuracy: Annotated[
+        float | None, typer.Option(min=0.5, max=0.999, help="Draw a sample to prove this accuracy: 0.95.")
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The accuracy is that of all tasks, not of the model's labels alone.")
+    ] = False,
+    tolerance: Annotated[float, typer.Option(min=0, help="Difference of a number that counts as right.")] = 0.0,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Size of the sample. Default: room for a few errors.")
+    ] = None,
+    take: Annotated[bool, typer.Option("--take", help="Take the labels that the sample proves right.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Also write them as annotations into Label Studio.")] = False,
+    take_back: Annotated[bool, typer.Option("--take-back", help="Drop the model's labels, here and there.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give up the sample.")] = False,
+) -> None:
+    """Let the model label the rest, as far as a random sample proves it right. Without options: show the state."""
+    from backend.overview.finish import finish_state
+    from backend.rounds import commands
+    from backend.web.dashboard.finish_sentences import summary
+    from backend.web.dashboard.language import Language
+
+    requests = {"take": take, "write": write, "take_back": take_back, "cancel": cancel}
+    wanted = [name for name, given in requests.items() if given]
+    if len(wanted) + (accuracy is not None) > 1:
+        raise typer.BadParameter("give one of --accuracy, --take, --write, --take-back and --cancel")
+    _, store = start()
+    if accuracy is not None:
+        scope = "whole" if whole else "machine"
+        commands.finish(store, project, accuracy=accuracy, scope=scope, tolerance=tolerance, labels=sample)
+        record(store, "finish", project, f"accuracy {accuracy:g} {scope}")
+    elif wanted:
+        commands.finish_with(store, project, wanted[0])
+        record(store, "finish labels", project, wanted[0])
+    for sentence in summary(finish_state(store, commands.known(store, project)), Language("en")):
+        typer.echo(sentence)
+
+
+@app.command()
+def export(
+    project: Number,
+    form: Annotated[str, typer.Option("--format", help="jsonl, csv, parquet or label-studio.")] = "jsonl",
+    output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
+) -> None:
+    """Write all labels of a project: those of people, and those of the model that were taken."""
+    import sys
+
+    from backend.overview.export import FORMATS
+    from backend.overview.export import export as write
+    from backend.rounds.commands import known
+
+    if form not in FORMATS:
+        raise typer.BadParameter(f"'{form}' is unknown; use {', '.join(FORMATS)}", param_hint="--format")
+    _, store = start()
+    parts = write(store, known(store, project), form)
+    record(store, "labels downloaded", project, form)
+    if output is None:
+        sys.stdout.buffer.writelines(parts)
+    else:
+        output.write_bytes(b"".join(parts))
+        typer.echo(f"The labels of project {project} are in {output}.")
+
+
+@app.command()
+def predict(
+    project: Number,
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or TSV, with the fields of the project's tasks.")],
+    output: Annotated[Path | None, typer.Option(help="File to write, as JSONL. Default: standard output.")] = None,
+) -> None:
+    """Label new texts with the adapter in service, without Label Studio."""
+    import sys
+
+    from backend.overview.new_texts import predicted
+    from backend.rounds.commands import known
+    from backend.runtime.libraries import quiet_libraries
+    from backend.runtime.progress import bar
+    from backend.text_files import read_rows
+    from backend.web.serving import Serving
+
+    settings, store = start()
+    quiet_libraries()
+    rows, found = read_rows(file), known(store, project)
+    with bar(f"labeling {len(rows)} texts") as progress:
+        serving = Serving(store, new_models(settings))
+        lines = list(predicted(serving.predict, found, rows, progress))
+    if output is None:
+        sys.stdout.writelines(lines)
+    else:
+        output.write_text("".join(lines), "utf-8")
+        typer.echo(f"{len(lines)} texts are labeled in {output}.")
