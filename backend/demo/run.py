@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from backend.demo.finish import finish
 from backend.demo.kinds import DemoKind, Example
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.errors import BackendError, LabelStudioError
@@ -188,6 +189,7 @@ def _simulate(
         f"* on {len(held_back)} tasks outside the project; to queue: from the last label of a batch to the new queue",
         highlight=False,
     )
+    finish(console, store, project_id, spec, annotators, truth)
     for annotator in annotators:
         annotator.close()
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, send_file
 from pydantic import WithJsonSchema
 
 from backend.errors import DamagedError, InvalidRequestError
-from backend.overview import audit, card, effort, history, labels, pool, quality, unlearned
+from backend.overview import audit, card, confusion, effort, history, labels, pool, quality, unlearned
 from backend.overview import queue as queues
 from backend.overview.export import FORMATS, ExportError
 from backend.overview.export import export as everything
@@ -89,6 +89,12 @@ def blueprint(store: Store) -> Blueprint:
     def classes(project_id: ProjectId) -> dict[str, dict[str, int]]:
         """Labeled tasks by control and class."""
         return labels.classes(store, known(project_id))
+
+    @routes.get("/<project_id>/confusion")
+    @operation()
+    def confusion_(project_id: ProjectId) -> dict[str, confusion.Confusion]:
+        """Which classes the model confuses, and how well it knows each, by control."""
+        return confusion.confusion(store, known(project_id))
 
     @routes.get("/<project_id>/queue")
     @operation()

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from backend.evaluation.bounds import ENOUGH
+from backend.overview.confusion import Confusion
 from backend.overview.history import RoundState
 from backend.overview.quality import Curve, Forecast, Point
 from backend.web.dashboard import quality_sentences, sentences
@@ -14,6 +15,7 @@ from backend.web.dashboard.language import Language
 
 Chart = dict[str, Any]
 
+_READABLE = 15  # classes up to which the cells of a matrix have numbers
 _FEW = 5  # labeled tasks of the most frequent class
 _STEPS = ("sync", "train", "score", "evaluate", "select", "publish", "judge")
 
@@ -84,6 +86,29 @@ def accuracies(found: Sequence[tuple[float, int]], t: Language) -> Chart:
     )  # fmt: skip
     chart["layout"]["xaxis"] |= {"tickformat": ".0%", "rangemode": "normal"}
     chart["layout"]["yaxis"] |= {"rangemode": "tozero"}
+    return chart
+
+
+def matrix(found: Confusion, t: Language) -> Chart:
+    """Held-out tasks by label (row) and prediction (column)."""
+    names = [escape(name, quote=False) for name in found["names"]]
+    highest = max(map(max, found["matrix"]))
+    chart = _chart(
+        [
+            {
+                "type": "heatmap", "x": names, "y": names, "z": found["matrix"], "zmin": 0, "zmax": max(1, highest),
+                "colorscale": [[0, "var(--card)"], [1, "var(--first)"]], "showscale": False, "xgap": 1, "ygap": 1,
+                "text": [[str(count) if count else "" for count in row] for row in found["matrix"]],
+                "texttemplate": "%{text}" if len(names) <= _READABLE else "",
+                "hovertemplate": t.gettext("label %{y}, prediction %{x}: %{z}") + "<extra></extra>",
+            }
+        ],
+        x=t.gettext("prediction"), y=t.gettext("label"),
+    )  # fmt: skip
+    chart["layout"]["height"] = 150 + min(28 * len(names), 560)
+    for axis in ("xaxis", "yaxis"):
+        chart["layout"][axis] = {"title": chart["layout"][axis]["title"], "type": "category", "automargin": True}
+    chart["layout"]["yaxis"]["autorange"] = "reversed"
     return chart
 
 

@@ -19,6 +19,7 @@ from backend import __version__
 from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
+from backend.overview.confusion import confusion
 from backend.overview.effort import efforts
 from backend.overview.export import FORMATS
 from backend.overview.finish import doubtful, finish_state
@@ -151,6 +152,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "forecast": quality_sentences.forecast(measured, asked=options.target is not None, t=t),
         "queue": queue.queue(store, project, _TASKS),
         "classes": {name: (each, charts.bars(each, t)) for name, each in counts.items()},
+        "confusions": {name: (each, charts.matrix(each, t)) for name, each in confusion(store, project).items()},
         "rounds": rounds,
         "seconds": charts.seconds(rounds, t) if rounds else None,
         "first_steps": first_steps(store, project),

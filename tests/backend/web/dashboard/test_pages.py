@@ -73,7 +73,7 @@ def test_a_project_has_all_its_panels(client: FlaskClient) -> None:
                  "Cannot be known here: it takes 100 held-out labels", "p7-a2", "Labels still needed"):  # fmt: skip
         assert said in text, said
     assert 'href="https://labels.example.com/projects/7/data?task=' in text
-    assert text.count('type="application/json"') == 3
+    assert text.count('type="application/json"') == 4
     assert re.search(r"<option[^>]*>margin</option>", text)
     assert "<option>variance</option>" not in text, "which cannot work with classes"
 
