@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 LABEL_STUDIO := .venv-label-studio/bin/label-studio
 SIMULATE ?=
 KIND ?= choices
-# Tests in several processes, a file in one of them. Many tests wait for a server: one process more than two cores.
-PARALLEL ?= --numprocesses 3 --dist loadscope --no-loadscope-reorder
+# Tests in several processes, a file in one of them. Many tests wait for a server: two processes more than two cores.
+PARALLEL ?= --numprocesses 4 --dist loadscope --no-loadscope-reorder
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One at a time.
 APT := flock Makefile $(SUDO) apt-get

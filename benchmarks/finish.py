@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import strategies
 from backend.evaluation.calibration import tempered
-from backend.evaluation.selective import largest, risk_of
+from backend.evaluation.selective import largest, least, risk_of
 from backend.learners.heads import linear
 from backend.learners.models.base_model import BaseModel
 from backend.options import ProjectOptions
@@ -79,12 +79,17 @@ def finish(
     rng, risk = np.random.default_rng([seed, len(probs)]), risk_of(1)
     confidence = tempered(probs, _CALIBRATIONS[calibration]).max(axis=1)
     wrong = probs.argmax(axis=1) != truth
-    sample = rng.permutation(len(probs))[: default_labels(accuracy, risk, len(probs))]
-    part = largest(confidence, sample, wrong[sample], accuracy, risk, of=size if scope == "whole" else None)
+    of = size if scope == "whole" else None
+    fewest = least(accuracy, risk, len(probs), of)
+    assert fewest is not None
+    sample = rng.permutation(len(probs))[: default_labels(fewest, len(probs))]
+    free = np.ones(len(probs), bool)
+    free[sample] = False
+    part = largest(confidence, sample, wrong[sample], free, accuracy, risk, of=of)
     taken = np.setdiff1d(np.argsort(-confidence, kind="stable")[: part.size], sample)
-    of = size if scope == "whole" else max(1, len(taken))
+    share = wrong[taken].sum() / (of or max(1, len(taken)))
     return Finished(
-        data, 1 - len(probs) / size, accuracy, scope, calibration, 1 - len(taken) / size, wrong[taken].sum() / of,
+        data, 1 - len(probs) / size, accuracy, scope, calibration, 1 - len(taken) / size, share,
         len(taken),
     )  # fmt: skip
 
@@ -248,7 +253,8 @@ def _draw(found: list[Finished]) -> None:
         axes.set(xlabel="% of the pool labeled before the sample", ylim=(0, 103), title=f"{accuracy:.0%} right")
         axes.grid(alpha=0.3)
     picture.axes[0].set_ylabel("% of the pool labeled by people in the end")
-    picture.axes[0].legend(fontsize="x-small")
+    handles, labels = picture.axes[0].get_legend_handles_labels()
+    picture.legend(handles, labels, fontsize="small", loc="outside upper center", ncols=3)
     picture.savefig(_RESULT.parent / "finish.png", dpi=110)
 
 

@@ -41,6 +41,8 @@ def finish(
     wanted = [name for name, given in requests.items() if given]
     if len(wanted) + (accuracy is not None) > 1:
         raise typer.BadParameter("give one of --accuracy, --take, --write, --take-back and --cancel")
+    if accuracy is None and (whole or tolerance or sample is not None):
+        raise typer.BadParameter("--whole, --tolerance and --sample need --accuracy")
     _, store = start()
     if accuracy is not None:
         scope = "whole" if whole else "machine"

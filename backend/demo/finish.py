@@ -16,10 +16,10 @@ from backend.labelstudio.label_config.inputs import text_of
 from backend.labelstudio.label_config.task_spec import TaskSpec
 from backend.labelstudio.predictions import spelled
 from backend.rounds import commands
+from backend.rounds.context import options_of
 from backend.rounds.finishing.answers import obstacle, right
-from backend.rounds.finishing.decision import WHOLE
 from backend.store import Store
-from backend.store.finishes import CERTIFIED, REFUSED, SAMPLING, TAKEN
+from backend.store.finishes import CERTIFIED, REFUSED, SAMPLING, TAKEN, WHOLE
 from backend.store.sql.models import Finish
 
 _ACCURACY = 0.9
@@ -35,10 +35,11 @@ def finish(
     truth: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Let the annotators label a sample, take the labels that it proves, and compare them with the truth, by text."""
-    if (reason := obstacle(spec)) is not None:
+    project, mine = store.projects.get(project_id), store.of(project_id)
+    assert project is not None
+    if (reason := obstacle(spec, options_of(project))) is not None:
         console.print(f"The model cannot label the rest: {reason}")
         return
-    mine = store.of(project_id)
     commands.finish(store, project_id, accuracy=_ACCURACY, scope=WHOLE)
     if _wait(store, project_id, SAMPLING, REFUSED).state == SAMPLING:
         sample = set(mine.tasks.sampled())

@@ -26,23 +26,20 @@ RISK = 0.05  # probability that a group is taken that has more wrong answers tha
 _FIRST_SHARE = 0.7  # of it, for the first sample of a project
 _NEXT = 1 - _FIRST_SHARE  # factor of each further one; all sum to 1
 _GROUPS = 200  # tested at most
+_LARGER = 20  # times the smallest sample of a large pool, in a small one, at most
 _FORGIVEN = 2  # wrong labels with which each tested group passes
 
 
 class Part(NamedTuple):
     """The largest group that passed."""
 
-    size: int  # texts, the most confident ones, those of the sample included
+    size: int  # texts, the most confident ones
     sampled: int  # of them labeled by people for the sample
     wrong: int  # of those, the model was wrong on
-
-    @property
-    def taken(self) -> int:
-        """Texts that get the model's answer."""
-        return self.size - self.sampled
+    allowed: int  # most wrong answers among all of them, with probability 1 − risk
 
 
-NOTHING = Part(0, 0, 0)
+NOTHING = Part(0, 0, 0, 0)
 
 
 def risk_of(sample: int, risk: float = RISK) -> float:
@@ -50,26 +47,43 @@ def risk_of(sample: int, risk: float = RISK) -> float:
     return risk * _FIRST_SHARE * _NEXT ** (sample - 1)
 
 
-def least(accuracy: float, risk: float) -> int:
-    """Labels of the sample that prove an accuracy of a part if the model is right on all of them."""
-    return math.ceil(math.log(risk) / math.log(accuracy))
+def least(accuracy: float, risk: float, remaining: int, of: int | None = None) -> int | None:
+    """Size of the smallest sample that proves an accuracy of all remaining texts if the model is right on all of it.
+
+    None if no sample does. of: as in `largest`.
+    """
+    most = min(remaining, _LARGER * math.ceil(math.log(risk) / math.log(accuracy)))
+    counts = np.arange(1, most)
+    allowed = _allowed(accuracy, remaining - counts, of, 0)
+    passing = np.flatnonzero(chances(np.full(len(counts), remaining), counts, np.zeros(len(counts)), allowed) <= risk)
+    return int(counts[passing[0]]) if len(passing) else None
 
 
-def largest(confidence: Array, sample: Array, wrong: Array, accuracy: float, risk: float, *, of: int | None) -> Part:
+def largest(
+    confidence: Array, sample: Array, wrong: Array, free: Array, accuracy: float, risk: float, *, of: int | None,
+    spent: int = 0,
+) -> Part:  # fmt: skip
     """The largest group of which at least `accuracy` is right with probability 1 − `risk`; `NOTHING` if none passes.
 
-    confidence: (N,) of the remaining texts. sample: (n,) rows of a random sample without replacement of them.
-    wrong: (n,) bool, whether the model is wrong on it. of: None if the accuracy is that of the texts that get the
-    model's answer; else the number of all texts, of which the others are right.
+    confidence: (N,) of the texts that remained when the sample was drawn. sample: (n,) rows of a random sample without
+    replacement of them. wrong: (n,) bool, whether the model is wrong on it. free: (N,) bool, the texts that would get
+    the model's answer: not the sample, and not those that people labeled meanwhile. of: None if the accuracy is that
+    of these; else the number of all texts, of which the others are right, but for `spent` wrong ones.
     """
-    sizes, counts, errors = _groups(confidence, sample, wrong)
-    allowed = np.floor((1 - accuracy) * (sizes - counts if of is None else np.full(len(sizes), of)) + 1e-9)
+    sizes, counts, errors, free_ones = _groups(confidence, sample, wrong, free)
+    allowed = _allowed(accuracy, free_ones, of, spent)
     tested = _tested(sizes, counts, allowed, risk)
     failed = np.flatnonzero(chances(sizes, counts, errors, allowed)[tested] > risk)
     passed = tested[: failed[0]] if len(failed) else tested
     if not len(passed):
         return NOTHING
-    return Part(int(sizes[passed[-1]]), int(counts[passed[-1]]), int(errors[passed[-1]]))
+    return Part(*(int(values[passed[-1]]) for values in (sizes, counts, errors, allowed)))
+
+
+def _allowed(accuracy: float, free: Array, of: int | None, spent: int) -> Array:
+    """The wrong answers that are allowed in each group: (G,)."""
+    base = free if of is None else np.full(len(free), of)
+    return np.asarray(np.maximum(0, np.floor((1 - accuracy) * base + 1e-9) - spent))
 
 
 def _tested(sizes: Array, counts: Array, allowed: Array, risk: float) -> Array:
@@ -88,8 +102,8 @@ def chances(sizes: Array, counts: Array, errors: Array, allowed: Array) -> Array
     return np.where(sure, 0.0, hypergeom.cdf(errors, sizes, bad, counts))
 
 
-def _groups(confidence: Array, sample: Array, wrong: Array) -> tuple[Array, Array, Array]:
-    """Sizes of the groups, increasing, and of each its texts in the sample, and the wrong ones among them.
+def _groups(confidence: Array, sample: Array, wrong: Array, free: Array) -> tuple[Array, Array, Array, Array]:
+    """Sizes of the groups, increasing, and of each its texts in the sample, the wrong ones of these, and the free ones.
 
     Texts of equal confidence are in one group, since nothing orders them.
     """
@@ -100,16 +114,4 @@ def _groups(confidence: Array, sample: Array, wrong: Array) -> tuple[Array, Arra
     drawn, mistakes = np.zeros(len(confidence)), np.zeros(len(confidence))
     drawn[sample] = 1
     mistakes[sample] = wrong
-    return ends, drawn[order].cumsum()[ends - 1], mistakes[order].cumsum()[ends - 1]
-
-
-def exceeded(labels: int, wrong: int, allowed: float, risk: float = RISK) -> bool:
-    """Whether later labels show that more than a share `allowed` of the taken answers is wrong.
-
-    May be checked after every label: mean of test martingales for five shares above the allowed one, which by Ville's
-    inequality ever exceeds 1 / risk with at most that probability (Waudby-Smith & Ramdas, JRSS B 2024, section 3).
-    """
-    right = labels - wrong
-    rates = allowed + (1 - allowed) * np.array([0.02, 0.05, 0.1, 0.3, 0.6])
-    logs = wrong * np.log(rates / allowed) + right * np.log((1 - rates) / (1 - allowed))
-    return bool(np.logaddexp.reduce(logs) - math.log(len(rates)) >= -math.log(risk))
+    return (ends, *(each[order].cumsum()[ends - 1] for each in (drawn, mistakes, free.astype(float))))

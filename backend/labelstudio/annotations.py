@@ -11,6 +11,7 @@ from backend.labelstudio.controls.base import Region, UnusableError
 from backend.labelstudio.controls.per_region import of_spans
 from backend.labelstudio.label_config.conditions import met
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
+from backend.labelstudio.model_labels import is_of_model
 from backend.labelstudio.unusable import Reason
 
 _LONGEST = 1800.0  # seconds counted for one annotation at most
@@ -36,7 +37,6 @@ class ReadAnnotation(NamedTuple):
     annotator: int | None  # Label Studio's number of the user
     seconds: float | None  # that it took
     unusable: dict[str, Reason]  # by control: why its label cannot be learned
-    changed: bool = False  # by another user than the annotator
 
     def columns(self) -> dict[str, Any]:
         """As columns of the store."""
@@ -79,13 +79,17 @@ def _values(
 
 
 def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None) -> list[ReadAnnotation]:
-    """Parse each annotation of a task once. text: of the task, to check spans against."""
+    """Parse each annotation of a person once. text: of the task, to check spans against.
+
+    Labels that the model gave are no labels to learn from, to measure with, or to count as work.
+    """
     found = []
     for each in annotations:
+        if is_of_model(each):
+            continue
         values, unusable = _values(each, spec, text)
         who = each.get("completed_by")
         who = who.get("id") if isinstance(who, Mapping) else who
-        last = each.get("updated_by")
         found.append(
             ReadAnnotation(
                 id=each.get("id"),
@@ -95,7 +99,6 @@ def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | N
                 annotator=who if isinstance(who, int) else None,
                 seconds=_seconds(each.get("lead_time")),
                 unusable=unusable,
-                changed=isinstance(last, int) and last != who,
             )
         )
     return found

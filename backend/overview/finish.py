@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from backend.evaluation.selective import least, risk_of
+from backend.evaluation.selective import least
 from backend.overview.queue import excerpt
-from backend.rounds.context import spec_of
+from backend.rounds.context import options_of, spec_of
 from backend.rounds.finishing.answers import obstacle
-from backend.rounds.finishing.sample import default_labels
+from backend.rounds.finishing.sample import default_labels, next_risk
 from backend.rounds.insights.explanations import in_words
 from backend.store import Store
 from backend.store.finishes import SAMPLING, possible
@@ -24,8 +24,8 @@ class SampleSize(TypedDict):
     """How many random tasks people would label to test the model's labels."""
 
     accuracy: float
-    fewest: Annotated[int, Field(description="Enough if the model is right on each of them")]
-    labels: Annotated[int, Field(description="By default, so that a few may be wrong")]
+    fewest: Annotated[int | None, Field(description="Enough if the model is right on each; null: too few tasks remain")]
+    labels: Annotated[int | None, Field(description="By default, so that a few may be wrong")]
 
 
 class Sample(TypedDict):
@@ -47,12 +47,13 @@ class Later(TypedDict):
 class Decided(TypedDict):
     """What the sample proves."""
 
+    accuracy: Annotated[float, Field(description="Proven; lower than requested if people labeled proven tasks before "
+                                                 "the others were taken")]  # fmt: skip
     taken: Annotated[int, Field(description="Labels of the model that can be taken, or are taken")]
     at_most: Annotated[int, Field(description="Wrong ones among them, with 95 % confidence")]
     expected: Annotated[float, Field(description="Wrong ones among them, by the sample alone")]
     sampled: Annotated[int, Field(description="Labels of the sample on tasks that are as certain")]
     sampled_wrong: int
-    least_confidence: float | None
     curve: Annotated[
         list[tuple[float, int]],
         Field(description="Labels that could be taken at other accuracies; a guarantee needs a sample drawn for it"),
@@ -102,10 +103,10 @@ def finish_state(store: Store, project: Project) -> FinishState:
         "state": last.state if last else None,
         "pending": last.wanted if last else None,
         "possible": [] if last is None or last.wanted else possible(last.state),
-        "obstacle": obstacle(spec_of(project)),
+        "obstacle": obstacle(spec_of(project), options_of(project)),
         "remaining": remaining,
         "taken": mine.finishes.count_given(),
-        "sizes": _sizes(1 if last is None else last.number + 1, remaining),
+        "sizes": _sizes(next_risk(mine.finishes), remaining),
         "accuracy": last.accuracy if last else None,
         "scope": last.scope if last else None,
         "tolerance": last.tolerance if last else 0.0,
@@ -138,12 +139,13 @@ def doubtful(store: Store, project: Project) -> list[Example]:
     ]
 
 
-def _sizes(number: int, remaining: int) -> list[SampleSize]:
-    risk = risk_of(number)
-    return [
-        {"accuracy": each, "fewest": least(each, risk), "labels": default_labels(each, risk, remaining)}
-        for each in ACCURACIES
-    ]
+def _sizes(risk: float, remaining: int) -> list[SampleSize]:
+    found: list[SampleSize] = []
+    for each in ACCURACIES:
+        fewest = least(each, risk, remaining)
+        labels = None if fewest is None else default_labels(fewest, remaining)
+        found.append({"accuracy": each, "fewest": fewest, "labels": labels})
+    return found
 
 
 def _sample(store: Store, project: Project, last: Finish) -> Sample | None:
@@ -164,12 +166,12 @@ def _decided(last: Finish) -> Decided | None:
         return None
     part, taken = last.result["part"], last.result["taken"]
     return {
+        "accuracy": last.result["accuracy"],
         "taken": taken,
         "at_most": last.result["at_most"],
         "expected": taken * part["wrong"] / part["sampled"] if part["sampled"] else 0.0,
         "sampled": part["sampled"],
         "sampled_wrong": part["wrong"],
-        "least_confidence": last.result["least_confidence"],
         "curve": [(accuracy, count) for accuracy, count in last.result["curve"]],
         "doubtful": last.result["doubtful"],
     }

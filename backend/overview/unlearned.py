@@ -71,8 +71,7 @@ def unlearned(store: Store, project: Project) -> list[Unlearned]:
     def note(control: str, reason: Reason, task: int) -> None:
         found.setdefault((control, reason), set()).add(task)
 
-    agreed = {each.id: each.values for part in (True, False) for each in mine.tasks.labeled(audit=part)}
-    agreed |= {each.id: each.values for each in mine.tasks.truths()}
+    agreed = {each.id: each.values for each, _ in mine.tasks.all_labeled()}
     empty = set(mine.tasks.without_text())
     for each in mine.annotations.all():
         for control, reason in (each.unusable or {}).items():

@@ -6,11 +6,12 @@ from backend.errors import DamagedError, InvalidRequestError
 from backend.learners.models.languages import ENCODERS
 from backend.options import ProjectOptions
 from backend.rounds.adapters import kept
-from backend.rounds.context import chooses_encoder, spec_of
+from backend.rounds.context import chooses_encoder, options_of, spec_of
 from backend.rounds.events import CANCEL, FINISH, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
+from backend.rounds.finishing.answers import obstacle
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
-from backend.store.finishes import OPEN, POSSIBLE
+from backend.store.finishes import POSSIBLE
 from backend.store.sql.models import Project
 
 
@@ -102,34 +103,36 @@ def finish(
 ) -> None:
     """Request a random sample of the remaining tasks that tests the model's labels of them.
 
-    labels: size of the sample. Raises `CommandError` if the project is not connected, has no model yet, or has a sample
-    that is not decided.
+    labels: size of the sample. Raises `CommandError` if the project is not connected, has no model yet, has a
+    sample that is not decided, or labels that cannot be compared.
     """
-    project, last = _connected(store, project_id), store.of(project_id).finishes.last()
+    project = _connected(store, project_id)
     if not project.adapter:
         raise CommandError(f"project {project_id} has no model yet; label a batch of tasks first")
-    if last is not None and last.state in OPEN:
+    if (reason := obstacle(spec_of(project), options_of(project))) is not None:
+        raise CommandError(f"the model cannot label the rest of project {project_id}: {reason}")
+    finishes = store.of(project_id).finishes
+    if finishes.request(accuracy=accuracy, scope=scope, tolerance=tolerance, labels=labels) is None:
         raise CommandError(
-            f"project {project_id} has a sample whose labels are not complete; label it, or cancel it first: "
-            f"lsal finish {project_id} --cancel"
+            f"project {project_id} has a sample whose labels are not complete, or a request that waits for the worker; "
+            f"wait, or give the sample up: lsal finish {project_id} --cancel"
         )
-    store.of(project_id).finishes.request(accuracy=accuracy, scope=scope, tolerance=tolerance, labels=labels)
     store.events.add(project_id, FINISH)
 
 
 def finish_with(store: Store, project_id: int, wanted: str) -> None:
-    """Request what to do with the model's labels: take, write, take_back or cancel.
+    """Request what to do with the model's labels: take, write, take_back (those of all finishes) or cancel.
 
     Raises `CommandError` if that is not possible in the state of the project's newest finish.
     """
     _connected(store, project_id)
-    last = store.of(project_id).finishes.last()
+    finishes = store.of(project_id).finishes
+    last = finishes.last()
     if last is None:
         raise CommandError(f"no sample was drawn in project {project_id}; begin with: lsal finish {project_id}")
-    if last.state not in POSSIBLE[wanted]:
+    if not finishes.wish(wanted):
         possible = " or ".join(f"'{each}'" for each in POSSIBLE[wanted])
         raise CommandError(f"the labels of project {project_id} are '{last.state}'; they must be {possible} for this")
-    store.of(project_id).finishes.set(last.number, wanted=wanted)
     store.events.add(project_id, FINISH)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.sql import ColumnElement
 
 from backend.store.sql.database import CHUNK, Database
 from backend.store.sql.models import Finish, FinishedTask, Task
@@ -17,11 +18,14 @@ CERTIFIED = "certified"  # a part of the labels can be taken
 REFUSED = "refused"  # no part of the labels is proven right, or no sample could be drawn
 TAKEN = "taken"  # the model's labels are kept here
 WRITTEN = "written"  # and are annotations in Label Studio
-WITHDRAWN = "withdrawn"  # later labels of people show that too many are wrong; the labels stay
+WITHDRAWN = "withdrawn"  # people changed more of the labels than may be wrong; the others stay
 TAKEN_BACK = "taken back"  # the labels are dropped
 CANCELLED = "cancelled"  # before it was decided
 OPEN = (REQUESTED, SAMPLING)
 IN_FORCE = (TAKEN, WRITTEN, WITHDRAWN)
+
+# What has the accuracy: all tasks, of which people's labels count as right, or the labels that the model gives.
+WHOLE, MACHINE = "whole", "machine"
 
 # What can be requested of one.
 TAKE, WRITE, TAKE_BACK, CANCEL = "take", "write", "take_back", "cancel"
@@ -44,7 +48,8 @@ class Answer(NamedTuple):
     task_id: int
     confidence: float
     labels: dict[str, Any]  # by control
-    sampled: bool
+    digest: int  # of the text
+    sampled: bool = False
 
 
 class Given(NamedTuple):
@@ -57,6 +62,14 @@ class Given(NamedTuple):
     annotation: int | None  # Label Studio's number of the written one
 
 
+class Now(NamedTuple):
+    """The present state of a task that has an answer."""
+
+    open: bool  # no person has labeled or skipped it
+    same: bool  # its text is that of the answer
+    labels: dict[str, Any]  # of people
+
+
 class Finishes:
     """The finishes of one project."""
 
@@ -66,29 +79,44 @@ class Finishes:
 
     def last(self) -> Finish | None:
         """The newest one."""
-        query = select(Finish).where(Finish.project_id == self._id).order_by(Finish.number.desc()).limit(1)
-        with self._database.read() as session:
-            return session.scalar(query)
+        found = self.all()
+        return found[-1] if found else None
 
     def all(self) -> list[Finish]:
         """All, oldest first."""
         with self._database.read() as session:
-            return list(session.scalars(select(Finish).where(Finish.project_id == self._id).order_by(Finish.number)))
+            return list(session.scalars(select(Finish).where(self._mine).order_by(Finish.number)))
 
-    def request(self, **values: Any) -> int:
-        """Store a new request. Returns its number."""
+    def request(self, **values: Any) -> int | None:
+        """Store a new request, and return its number; None while one is open, or a request waits."""
+        busy = (Finish.state.in_(OPEN)) | (Finish.wanted.is_not(None))
         with self._database.write(self._id) as session:
-            last = session.scalar(select(func.max(Finish.number)).where(Finish.project_id == self._id)) or 0
+            if session.scalar(select(Finish.number).where(self._mine, busy).limit(1)) is not None:
+                return None
+            last = session.scalar(select(func.max(Finish.number)).where(self._mine)) or 0
             session.add(Finish(
                 project_id=self._id, number=last + 1, state=REQUESTED, requested_at=time.time(), result={}, **values
             ))  # fmt: skip
         return last + 1
 
+    def wish(self, wanted: str) -> bool:
+        """Request this of the newest finish, or to take back of all whose labels are taken. False if not possible."""
+        with self._database.write(self._id) as session:
+            last = session.scalar(select(func.max(Finish.number)).where(self._mine))
+            which = [self._mine, Finish.state.in_(POSSIBLE[wanted])]
+            if wanted != TAKE_BACK:
+                which.append(Finish.number == last)
+            found = session.scalars(select(Finish.number).where(*which)).all()
+            session.execute(update(Finish).where(*which).values(wanted=wanted))
+        return bool(found)
+
+    def carried_out(self, number: int, wanted: str) -> None:
+        """Clear a request, unless another was made meanwhile."""
+        self._set(number, Finish.wanted == wanted, wanted=None)
+
     def set(self, number: int, **values: Any) -> None:
         """Update columns of one finish."""
-        mine = (Finish.project_id == self._id, Finish.number == number)
-        with self._database.write(self._id) as session:
-            session.execute(update(Finish).where(*mine).values(**values))
+        self._set(number, **values)
 
     def put_sample(self, number: int, answers: Iterable[Answer], **values: Any) -> None:
         """Store the model's answers to the remaining tasks, and reserve those of the sample. values: of the finish."""
@@ -98,67 +126,66 @@ class Finishes:
             session.execute(delete(FinishedTask).where(*self._of(number)))
             for start in range(0, len(rows), CHUNK):
                 session.connection().execute(self._database.insert(FinishedTask), rows[start : start + CHUNK])
-            for start in range(0, len(sampled), CHUNK):
-                mine = (Task.project_id == self._id, Task.id.in_(sampled[start : start + CHUNK]))
+            for chunk in _chunks(sampled):
+                mine = (Task.project_id == self._id, Task.id.in_(chunk))
                 session.execute(update(Task).where(*mine).values(sampled=True))
-            session.execute(
-                update(Finish).where(Finish.project_id == self._id, Finish.number == number)
-                .values(state=SAMPLING, **values)
-            )  # fmt: skip
+            where = (self._mine, Finish.number == number)
+            session.execute(update(Finish).where(*where).values(state=SAMPLING, **values))
 
     def answers(self, number: int, *, to: Sequence[int] | None = None) -> list[Answer]:
         """The stored answers, ordered by task. to: those of these tasks."""
         return [Answer(*row) for row in self._rows(Answer._fields, *self._of(number), to=to)]
 
-    def decide(self, number: int, state: str, *, right: Mapping[int, bool], keep: Iterable[int], **values: Any) -> None:
-        """Store a decision, and release the sample for training.
+    def now(self, number: int) -> dict[int, Now]:
+        """The present state of the tasks with an answer; deleted ones are left out."""
+        is_open = Task.annotated.is_(False) & Task.skipped.is_(False)
+        query = (
+            select(FinishedTask.task_id, is_open, Task.digest == FinishedTask.digest, Task.labels)
+            .join(Task, _SAME_TASK)
+            .where(*self._of(number))
+        )
+        with self._database.read() as session:
+            return {
+                task_id: Now(bool(open_), bool(same), labels or {})
+                for task_id, open_, same, labels in session.execute(query)
+            }
 
-        right: of each task of the sample. keep: the other tasks whose answers can be taken; those of the rest are
-        dropped.
+    def decide(self, number: int, state: str, *, keep: Collection[int], **values: Any) -> None:
+        """Store a decision, and release the sample for training. keep: the other tasks whose answers can be taken.
+
+        Answers to the rest are dropped.
         """
-        kept, mine = set(keep), self._of(number)
+        mine = (*self._of(number), FinishedTask.sampled.is_(False))
         with self._database.write(self._id) as session:
-            others = session.scalars(select(FinishedTask.task_id).where(*mine, FinishedTask.sampled.is_(False))).all()
-            self._each_chunk([each for each in others if each not in kept],
-                             lambda chunk: session.execute(delete(FinishedTask).where(*mine, chunk)))  # fmt: skip
-            for value in (True, False):
-                self._each_chunk(
-                    [task for task, is_right in right.items() if is_right is value],
-                    lambda chunk, value=value: session.execute(
-                        update(FinishedTask).where(*mine, chunk).values(right=value)
-                    ),
-                )
+            others = session.scalars(select(FinishedTask.task_id).where(*mine)).all()
+            for chunk in _chunks([each for each in others if each not in keep]):
+                session.execute(delete(FinishedTask).where(*mine, FinishedTask.task_id.in_(chunk)))
             session.execute(update(Task).where(Task.project_id == self._id, Task.sampled).values(sampled=False))
-            session.execute(
-                update(Finish).where(Finish.project_id == self._id, Finish.number == number)
-                .values(state=state, decided_at=time.time(), **values)
-            )  # fmt: skip
+            where = (self._mine, Finish.number == number)
+            session.execute(update(Finish).where(*where).values(state=state, decided_at=time.time(), **values))
 
-    def take(self, number: int) -> int:
-        """Take the answers of all tasks that people have not labeled since. Returns how many are taken now."""
+    def take(self, number: int) -> None:
+        """Take the kept answers of all tasks whose text is the same and that no person has labeled since."""
+        mine = (*self._of(number), FinishedTask.sampled.is_(False))
         with self._database.write(self._id) as session:
             free = (
-                select(Task.id)
-                .where(Task.project_id == self._id, Task.annotated.is_(False), Task.skipped.is_(False))
-                .scalar_subquery()
+                select(FinishedTask.task_id)
+                .join(Task, _SAME_TASK)
+                .where(*mine, Task.annotated.is_(False), Task.skipped.is_(False), Task.digest == FinishedTask.digest)
             )
-            mine = (*self._of(number), FinishedTask.sampled.is_(False))
-            session.execute(update(FinishedTask).where(*mine, FinishedTask.task_id.in_(free)).values(taken=True))
-            taken = select(FinishedTask.task_id).where(*mine, FinishedTask.taken).scalar_subquery()
-            session.execute(update(Task).where(Task.project_id == self._id, Task.id.in_(taken)).values(taken=True))
-            count = session.scalar(select(func.count()).select_from(FinishedTask).where(*mine, FinishedTask.taken))
-            session.execute(
-                update(Finish).where(Finish.project_id == self._id, Finish.number == number).values(state=TAKEN)
-            )
-        return count or 0
+            for chunk in _chunks(session.scalars(free).all()):
+                session.execute(update(FinishedTask).where(*mine, FinishedTask.task_id.in_(chunk)).values(taken=True))
+                session.execute(update(Task).where(Task.project_id == self._id, Task.id.in_(chunk)).values(taken=True))
 
-    def drop(self, number: int) -> None:
-        """Give up the taken answers of a finish: their tasks are open again."""
+    def give_back(self, given: Iterable[Given]) -> None:
+        """Give up these taken answers: their tasks are open again."""
         with self._database.write(self._id) as session:
-            mine = (*self._of(number), FinishedTask.taken)
-            taken = select(FinishedTask.task_id).where(*mine).scalar_subquery()
-            session.execute(update(Task).where(Task.project_id == self._id, Task.id.in_(taken)).values(taken=False))
-            session.execute(update(FinishedTask).where(*mine).values(taken=False, annotation=None))
+            for each in given:
+                of_task = (*self._of(each.finish), FinishedTask.task_id == each.task_id)
+                session.execute(update(FinishedTask).where(*of_task).values(taken=False, annotation=None))
+                session.execute(
+                    update(Task).where(Task.project_id == self._id, Task.id == each.task_id).values(taken=False)
+                )
 
     def given(self, number: int | None = None, *, to: Sequence[int] | None = None) -> list[Given]:
         """The taken answers, ordered by task. number: of one finish. to: those of these tasks."""
@@ -169,7 +196,7 @@ class Finishes:
         """The taken answers that people have labeled since, and their labels, by task."""
         query = (
             select(FinishedTask.task_id, FinishedTask.labels, Task.labels)
-            .join(Task, (Task.project_id == FinishedTask.project_id) & (Task.id == FinishedTask.task_id))
+            .join(Task, _SAME_TASK)
             .where(*self._of(number), FinishedTask.taken, Task.labeled)
         )
         with self._database.read() as session:
@@ -177,20 +204,9 @@ class Finishes:
 
     def written(self, finish: int, task_id: int, annotation: int | None) -> None:
         """Record the annotation that holds a taken answer in Label Studio; None: it was deleted."""
+        of_task = (*self._of(finish), FinishedTask.task_id == task_id)
         with self._database.write(self._id) as session:
-            session.execute(
-                update(FinishedTask).where(*self._of(finish), FinishedTask.task_id == task_id)
-                .values(annotation=annotation)
-            )  # fmt: skip
-
-    def put_right(self, number: int, right: Mapping[int, bool]) -> None:
-        """Store which taken answers people's later labels confirm."""
-        with self._database.write(self._id) as session:
-            for task_id, is_right in right.items():
-                session.execute(
-                    update(FinishedTask).where(*self._of(number), FinishedTask.task_id == task_id)
-                    .values(right=is_right)
-                )  # fmt: skip
+            session.execute(update(FinishedTask).where(*of_task).values(annotation=annotation))
 
     def count_given(self) -> int:
         """Number of taken answers."""
@@ -200,14 +216,15 @@ class Finishes:
         """Number of tasks that have a written answer and no annotation of a person."""
         return self._count(FinishedTask.annotation.is_not(None), Task.annotated.is_(False))
 
-    def _count(self, *conditions: Any) -> int:
-        query = (
-            select(func.count()).select_from(FinishedTask)
-            .join(Task, (Task.project_id == FinishedTask.project_id) & (Task.id == FinishedTask.task_id))
-            .where(FinishedTask.project_id == self._id, FinishedTask.taken, *conditions)
-        )  # fmt: skip
+    def _count(self, *conditions: ColumnElement[bool]) -> int:
+        mine = (FinishedTask.project_id == self._id, FinishedTask.taken)
+        query = select(func.count()).select_from(FinishedTask).join(Task, _SAME_TASK).where(*mine, *conditions)
         with self._database.read() as session:
             return session.scalar(query) or 0
+
+    def _set(self, number: int, *conditions: ColumnElement[bool], **values: Any) -> None:
+        with self._database.write(self._id) as session:
+            session.execute(update(Finish).where(self._mine, Finish.number == number, *conditions).values(**values))
 
     def _rows(self, names: Sequence[str], *conditions: Any, to: Sequence[int] | None) -> list[Any]:
         """Columns of the answers, ordered by task."""
@@ -216,13 +233,19 @@ class Finishes:
         with self._database.read() as session:
             if to is None:
                 return list(session.execute(query))
-            chunks = [FinishedTask.task_id.in_(to[start : start + CHUNK]) for start in range(0, len(to), CHUNK)]
-            return [row for chunk in chunks for row in session.execute(query.where(chunk))]
+            parts = [session.execute(query.where(FinishedTask.task_id.in_(chunk))) for chunk in _chunks(to)]
+            return [row for part in parts for row in part]
 
-    def _of(self, number: int) -> tuple[Any, ...]:
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return Finish.project_id == self._id
+
+    def _of(self, number: int) -> tuple[ColumnElement[bool], ...]:
         return (FinishedTask.project_id == self._id, FinishedTask.finish == number)
 
-    @staticmethod
-    def _each_chunk(task_ids: Sequence[int], execute: Any) -> None:
-        for start in range(0, len(task_ids), CHUNK):
-            execute(FinishedTask.task_id.in_(task_ids[start : start + CHUNK]))
+
+_SAME_TASK = (Task.project_id == FinishedTask.project_id) & (Task.id == FinishedTask.task_id)
+
+
+def _chunks(task_ids: Sequence[int]) -> list[Sequence[int]]:
+    return [task_ids[start : start + CHUNK] for start in range(0, len(task_ids), CHUNK)]

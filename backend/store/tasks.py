@@ -113,6 +113,10 @@ class Tasks:
         """Number of tasks with a label, held-out ones included."""
         return self._count(Task.project_id == self._id, Task.labeled.is_(True), _HAS_TEXT)
 
+    def count_labelable(self) -> int:
+        """Number of tasks with a text that are not just skipped."""
+        return self._count(Task.project_id == self._id, _HAS_TEXT, or_(Task.annotated, Task.skipped.is_(False)))
+
     def without_text(self) -> list[int]:
         """The tasks without a text, ordered by id."""
         query = select(Task.id).where(Task.project_id == self._id, ~_HAS_TEXT).order_by(Task.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from backend.errors import LabelStudioError
+from backend.labelstudio.api.responses import ProjectInfo
 from backend.learners.models.cache import BaseModels
 from backend.rounds.context import Context
 from backend.store import Store
@@ -29,13 +32,19 @@ class Annotations:
     url: str = "http://label-studio.test"
     given: dict[int, dict[str, Any]] = field(default_factory=dict)  # by annotation
     unique: dict[str, int] = field(default_factory=dict)
-    most: int = 10**9  # annotations after which it fails
+    published: list[dict[str, Any]] = field(default_factory=list)  # the queue's predictions
+    fails: Callable[[str], bool] = lambda call: False
+    refuses: set[int] = field(default_factory=set)  # tasks
+    between: Callable[[], None] = lambda: None
 
     def create_annotation(self, task_id: int, result: list[dict[str, Any]], unique_id: str) -> int | None:
+        self.between()
+        if self.fails("create"):
+            raise LabelStudioError("Label Studio is down")
+        if task_id in self.refuses:
+            raise LabelStudioError("refused", 400)
         if unique_id in self.unique:
             return None
-        if len(self.unique) >= self.most:
-            raise ConnectionError
         self.unique[unique_id] = number = 1000 + len(self.unique)
         self.given[number] = {"id": number, "task": task_id, "result": result, "completed_by": 1, "updated_by": 1}
         return number
@@ -45,6 +54,35 @@ class Annotations:
 
     def delete_annotation(self, annotation_id: int) -> None:
         self.given.pop(annotation_id, None)
+
+    def guarded(self, check: Callable[[], None]) -> Annotations:
+        return self
+
+    def project(self, project_id: int) -> ProjectInfo:
+        return ProjectInfo(
+            CONFIG, "Uncertainty sampling", "", COUNT, 0, shows_predictions=True, overlap=1, title="A project",
+            trains_on_submission=False,
+        )  # fmt: skip
+
+    def task_ids(self, project_id: int) -> set[int]:
+        return set(range(1, COUNT + 1))
+
+    def versions(self, project_id: int) -> dict[str, int]:
+        return Counter(each["model_version"] for each in self.published)
+
+    def import_predictions(self, project_id: int, predictions: list[dict[str, Any]], *, one_by_one: bool) -> None:
+        if self.fails("publish"):
+            raise LabelStudioError("Label Studio is down")
+        self.published = list(predictions)
+
+    def recounts_on_import(self, project_id: int) -> bool:
+        return False
+
+    def switch_queue(self, project_id: int, *, sampling: str, model_version: str) -> None:
+        pass
+
+    def delete_version(self, project_id: int, version: str) -> None:
+        pass
 
 
 @dataclass
@@ -80,7 +118,7 @@ class Finishing:
     def wants(self, what: str) -> None:
         last = self.store.of(7).finishes.last()
         assert last is not None
-        self.store.of(7).finishes.set(last.number, wanted=what)
+        assert self.store.of(7).finishes.wish(what)
         self.step()
 
 
@@ -91,7 +129,6 @@ def trained_folder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
     store.database.migrate()
     options = {
         "base_model": str(tiny_encoder), "batch_size": 8, "min_steps": 300, "learning_rate": 5e-3, "audit_share": 0.1,
-        "manage_queue": False,
     }  # fmt: skip
     store.projects.connect(7, label_config=CONFIG, options=options, host="b.local")
     data = labeled_sentences(COUNT)

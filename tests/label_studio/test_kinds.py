@@ -95,10 +95,11 @@ def test_a_suggestion_is_accepted_as_it_is(
     data = [fields(text, label_config) for text in truth]
     truth = {text_of(each, spec): values for each, values in zip(data, truth.values(), strict=True)}
     team.create(data, label_config)
-    team.connect(batch_size=BATCH, cold_start_per_class=0, audit_share=0.2, base_model=str(base), pre_annotate=True)
+    count = BATCH if len(kinds) == 1 else 3 * BATCH  # so that each control has several classes
+    team.connect(batch_size=count, cold_start_per_class=0, audit_share=0.2, base_model=str(base), pre_annotate=True)
     team.wait_for_round(1)
     by_task = {}
-    for number in range(BATCH):
+    for number in range(count):
         task = team.annotators[number % 2].next_task(team.id)
         assert task is not None
         text = text_of(task["data"], spec)

@@ -156,7 +156,10 @@ class Client(Api):
             return _list(self.request("GET", f"api/tasks/{task_id}/annotations/"))
 
     def create_annotation(self, task_id: int, result: Sequence[dict[str, Any]], unique_id: str) -> int | None:
-        """Create an annotation of the API key's user. Returns its number; None if there is one of this `unique_id`."""
+        """Create an annotation of the API key's user. Returns its number; None if there is one of this `unique_id`.
+
+        Raises `RefusedCallError` if Label Studio does not take it.
+        """
         values = {"result": list(result), "unique_id": unique_id, "lead_time": 0}
         with self.explaining(f"create an annotation of task {task_id}"):
             try:

@@ -25,8 +25,7 @@ def reconcile(run: ProjectRun) -> str:
             text = text_of(task.data, spec)
             theirs[task.id] = (text, state_of(task.id, task.annotations, spec, text).values if text else {})
     tasks = run.tasks
-    parts = (tasks.labeled(audit=False), tasks.labeled(audit=True), tasks.truths())
-    labels = {example.id: example.values for part in parts for example in part}
+    labels = {example.id: example.values for example, _ in tasks.all_labeled()}
     ours = {task.id: (task.text, labels.get(task.id, {})) for task in tasks.every()}
     both = ours.keys() & theirs.keys()
     counts = {

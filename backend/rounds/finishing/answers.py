@@ -14,6 +14,7 @@ from backend.labelstudio.label_config.conditions import met
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.predictions import answered, output_of, spelled
 from backend.learners.kinds import output_names
+from backend.options import ProjectOptions
 from backend.rounds.adapters import find, learned, load
 from backend.rounds.context import ProjectRun
 from backend.store.finishes import Answer
@@ -23,8 +24,10 @@ from backend.targets import Target, Values
 _AT_ONCE = 4096  # texts whose outputs are in memory
 
 
-def obstacle(spec: TaskSpec) -> str | None:
-    """Why the labels of this label config cannot be taken from a model; None if they can."""
+def obstacle(spec: TaskSpec, options: ProjectOptions) -> str | None:
+    """Why the labels of a project cannot be taken from a model; None if they can."""
+    if not options.manage_queue:
+        return "its queue is not ordered by this backend (manage_queue), so people would not get the sample first"
     for control in spec.controls:
         if control.target.kind == "generation":
             return f"'{control.name}' is written text, of which no comparison proves that it is right"
@@ -42,15 +45,20 @@ def answers(run: ProjectRun) -> list[Answer]:
     """
     targets = {target.name: target for target in learned(find(run, run.version))}
     tasks, names = run.tasks.remaining(), output_names(list(targets.values()))
+    known = run.scores.rows(np.array([task.digest for task in tasks], np.int64)) >= 0
+    missing = [task for task, is_known in zip(tasks, known, strict=True) if not is_known]
+    computed = _computed(run, missing)
     found: list[Answer] = []
     for start in range(0, len(tasks), _AT_ONCE):
         some = tasks[start : start + _AT_ONCE]
-        outputs = _outputs(run, names, some)
-        found += [
-            Answer(task.id, confidence, values, sampled=False)
-            for row, task in enumerate(some)
-            for values, confidence in _answered(run.spec, targets, outputs, row, task.text)
-        ]
+        there, outputs = run.scores.found(names, np.array([task.digest for task in some], np.int64))
+        rows = iter(range(int(there.sum())))
+        for task, is_there in zip(some, there, strict=True):
+            of_task, row = (outputs, next(rows)) if is_there else (computed[0], computed[1][task.id])
+            found += [
+                Answer(task.id, confidence, values, task.digest)
+                for values, confidence in _answered(run.spec, targets, of_task, row, task.text)
+            ]
     return found
 
 
@@ -66,17 +74,17 @@ def right(spec: TaskSpec, ours: Values, theirs: Values, tolerance: float) -> boo
     return True
 
 
-def _outputs(run: ProjectRun, names: Sequence[str], tasks: Sequence[TaskText]) -> Mapping[str, NDArray[Any]]:
-    """The adapter's outputs for these tasks, one row each."""
-    there, outputs = run.scores.found(names, np.array([task.digest for task in tasks], np.int64))
-    if there.all():
-        return outputs
+def _computed(run: ProjectRun, tasks: Sequence[TaskText]) -> tuple[Mapping[str, NDArray[Any]], dict[int, int]]:
+    """The adapter's outputs for these tasks, and the row of each task."""
+    if not tasks:
+        return {}, {}
     with run.alone("finishing"), run.progress("labeling the remaining tasks") as progress:
         learner = load(run, run.version)
         try:
-            return learner.score([task.text for task in tasks], progress=progress)
+            found = learner.score([task.text for task in tasks], progress=progress)
         finally:
             learner.unload()
+    return found, {task.id: row for row, task in enumerate(tasks)}
 
 
 def _answered(

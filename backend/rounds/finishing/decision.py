@@ -1,9 +1,8 @@
-"""Which of the model's labels the sample proves right enough."""
+"""Which of the model's labels the sample proves right enough, and taking them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,63 +10,98 @@ import numpy as np
 from backend.evaluation.selective import Part, largest
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import right
-from backend.store.finishes import CERTIFIED, REFUSED, Answer
+from backend.store.finishes import CERTIFIED, IN_FORCE, REFUSED, TAKEN, WHOLE, Answer, Now
 from backend.store.sql.models import Finish
 
 log = logging.getLogger(__name__)
 
-WHOLE = "whole"  # scope: the accuracy is that of all tasks, of which people's labels count as right
-MACHINE = "machine"  # scope: the accuracy is that of the labels that the model gives
 _CURVE = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 _DOUBTFUL = 20  # tasks listed from the least confident end of the part
+
+
+def changed(run: ProjectRun, finish: Finish) -> str | None:
+    """Why the answers no longer fit the label config; None if they do."""
+    now = [target.as_json() for target in run.spec.targets]
+    return None if finish.result["targets"] == now else "the label config changed since the sample was drawn"
 
 
 def decide(run: ProjectRun, finish: Finish) -> None:
     """Compare the sample's labels with the model's, and store the largest part that is right often enough.
 
-    A task of the sample that annotators skipped, or on which they do not agree, counts as wrong. Tasks that people
-    labeled meanwhile belong to the ranking, and need no label of the model.
+    A task of the sample counts as wrong if annotators skipped it or do not agree on it, and if it was deleted or has
+    another text now. Other tasks of which that is true, or that people labeled meanwhile, get no label of the model.
     """
-    labels, found = run.tasks.labels_of([each.task_id for each in run.finishes.answers(finish.number)]), []
-    found = [each for each in run.finishes.answers(finish.number) if each.task_id in labels]  # others were deleted
-    of = finish.result["tasks"] if finish.scope == WHOLE else None
-    rows = [row for row, each in enumerate(found) if each.sampled]
-    correct = {
-        found[row].task_id: right(run.spec, found[row].labels, labels[found[row].task_id], finish.tolerance)
-        for row in rows
-    }
-    wrong = np.array([not correct[found[row].task_id] for row in rows], bool)
-    confidence, sample = np.array([each.confidence for each in found]), np.array(rows, np.int64)
+    answers, now = run.finishes.answers(finish.number), run.finishes.now(finish.number)
+    rows = np.array([row for row, each in enumerate(answers) if each.sampled], np.int64)
+    wrong = np.array([not _is_right(run, finish, answers[row], now.get(answers[row].task_id)) for row in rows], bool)
+    free = np.array([not each.sampled and _is_free(now.get(each.task_id)) for each in answers], bool)
+    confidence = np.array([each.confidence for each in answers])
+    of = min(finish.result["of"], run.tasks.count_labelable()) if finish.scope == WHOLE else None
+    spent = sum(each.result["at_most"] for each in run.finishes.all() if each.state in IN_FORCE)
+    order = np.argsort(-confidence, kind="stable")
 
     def part(accuracy: float) -> Part:
-        return largest(confidence, sample, wrong, accuracy, finish.result["risk"], of=of)
+        return largest(confidence, rows, wrong, free, accuracy, finish.result["risk"], of=of, spent=spent)
+
+    def taken_of(found: Part) -> list[Answer]:
+        return [answers[row] for row in order[: found.size] if free[row]]
 
     best = part(finish.accuracy)
-    ranked = np.argsort(-confidence, kind="stable")[: best.size]
-    taken = [found[row] for row in ranked if not found[row].sampled]
+    taken = taken_of(best)
     result = {
         **finish.result,
         "sample": len(rows),
         "wrong": int(wrong.sum()),
-        "unlabeled": sum(not labels[found[row].task_id] for row in rows),
+        "unlabeled": sum(not _is_labeled(now.get(answers[row].task_id)) for row in rows),
         "part": {"sampled": best.sampled, "wrong": best.wrong},
         "taken": len(taken),
-        "at_most": int((1 - finish.accuracy) * (len(taken) if of is None else of) + 1e-9),
-        "least_confidence": taken[-1].confidence if taken else None,
-        "curve": [[accuracy, part(accuracy).taken] for accuracy in sorted({*_CURVE, finish.accuracy})],
-        "doubtful": _doubtful(taken),
+        "at_most": min(len(taken), best.allowed - best.wrong),
+        "accuracy": finish.accuracy,
+        "curve": [[each, len(taken_of(part(each)))] for each in sorted({*_CURVE, finish.accuracy})],
+        "doubtful": [each.task_id for each in taken[-_DOUBTFUL:]],
     }
-    state = CERTIFIED if taken else REFUSED
     run.finishes.decide(
-        finish.number, state, right=correct, keep=[each.task_id for each in taken], result=result,
+        finish.number, CERTIFIED if taken else REFUSED, keep={each.task_id for each in taken}, result=result,
         error=None if taken else _reason(finish, result),
     )  # fmt: skip
     log.info("project %d: the model was wrong on %d of the %d tasks of the sample; %d labels can be taken",
              run.id, wrong.sum(), len(rows), len(taken))  # fmt: skip
 
 
-def _doubtful(taken: Sequence[Answer]) -> list[int]:
-    return [each.task_id for each in taken[-_DOUBTFUL:]]
+def take(run: ProjectRun, finish: Finish) -> None:
+    """Take the labels of tasks that are still open. State which accuracy is proven of these.
+
+    Those that people labeled since were among the proven ones: the errors that their labels show are known, and the
+    others remain possible.
+    """
+    if finish.state != CERTIFIED:
+        return
+    now = run.finishes.now(finish.number)
+    answers = run.finishes.answers(finish.number, to=list(now))
+    since = [each for each in answers if not each.sampled and not _is_free(now[each.task_id])]
+    known = sum(
+        _is_labeled(now[each.task_id]) and not _is_right(run, finish, each, now[each.task_id]) for each in since
+    )
+    run.finishes.take(finish.number)
+    taken = len(run.finishes.given(finish.number))
+    at_most = max(0, min(taken, finish.result["at_most"] - known))
+    of = max(1, min(finish.result["of"], run.tasks.count_labelable()) if finish.scope == WHOLE else taken)
+    others = sum(each.result["at_most"] for each in run.finishes.all() if each.state in IN_FORCE)
+    proven = min(finish.accuracy, 1 - (at_most + (others if finish.scope == WHOLE else 0)) / of)
+    result = {**finish.result, "taken": taken, "at_most": at_most, "accuracy": proven}
+    run.finishes.set(finish.number, state=TAKEN, result=result)
+
+
+def _is_free(now: Now | None) -> bool:
+    return now is not None and now.open and now.same
+
+
+def _is_labeled(now: Now | None) -> bool:
+    return now is not None and bool(now.labels)
+
+
+def _is_right(run: ProjectRun, finish: Finish, answer: Answer, now: Now | None) -> bool:
+    return now is not None and now.same and right(run.spec, answer.labels, now.labels, finish.tolerance)
 
 
 def _reason(finish: Finish, result: dict[str, Any]) -> str:

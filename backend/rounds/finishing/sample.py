@@ -9,18 +9,23 @@ import numpy as np
 from backend.evaluation.selective import least, risk_of
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import answers, in_service, obstacle
-from backend.store.finishes import REFUSED
+from backend.store.finishes import REFUSED, WHOLE, Finishes
 from backend.store.sql.models import Finish
 
 log = logging.getLogger(__name__)
 
+_MOST = 0.5  # of the remaining tasks: otherwise they are labeled about as soon without a sample
 _TIMES = 6  # as large as the smallest sample that can prove anything, by default: a few wrong answers are allowed then
 
 
-def default_labels(accuracy: float, risk: float, remaining: int) -> int:
+def default_labels(fewest: int, remaining: int) -> int:
     """Size of a sample; of few remaining tasks at most a third, but as many as are needed at least."""
-    fewest = least(accuracy, risk)
     return min(_TIMES * fewest, max(fewest, remaining // 3))
+
+
+def next_risk(finishes: Finishes) -> float:
+    """The risk of the project's next sample. Requests that drew none do not count."""
+    return risk_of(1 + sum("risk" in each.result for each in finishes.all()))
 
 
 def draw(run: ProjectRun, finish: Finish) -> bool:
@@ -31,33 +36,35 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     selection has left.
     """
     run = in_service(run)
-    error = obstacle(run.spec) if run.version else "no model is trained yet; label a batch of tasks first"
+    error = obstacle(run.spec, run.options) if run.version else "no model is trained yet; label a batch of tasks first"
     found = [] if error else answers(run)
-    risk = risk_of(finish.number)
-    fewest = least(finish.accuracy, risk)
-    labels = finish.labels or default_labels(finish.accuracy, risk, len(found))
-    if error is None and len(found) <= max(labels, fewest):
-        error = (
-            f"{len(found)} tasks remain that the model has an answer to, and the sample would be {max(labels, fewest)} "
-            "of them; label them"
-        )
-    elif error is None and labels < fewest:
-        error = (
-            f"a sample of {labels} cannot prove an accuracy of {finish.accuracy:g}, even without a wrong answer; take "
-            f"{fewest} at least"
-        )
+    risk, of = next_risk(run.finishes), run.tasks.count_labelable()
+    fewest = None
+    if error is None:
+        fewest = least(finish.accuracy, risk, len(found), of if finish.scope == WHOLE else None)
+        labels = finish.labels or default_labels(fewest or 0, len(found))
+        if fewest is None or labels >= len(found) or (finish.labels is None and labels > _MOST * len(found)):
+            error = (
+                f"{len(found)} tasks remain that the model has an answer to, too few to draw a sample of; label them"
+            )
+        elif labels < fewest:
+            error = (
+                f"a sample of {labels} cannot prove that {finish.accuracy:.1%} are right, even without a wrong answer; "
+                f"take {fewest} at least"
+            )
     if error is not None:
         run.finishes.set(finish.number, state=REFUSED, error=error)
         log.warning("project %d: the model cannot label the rest: %s", run.id, error)
         return False
     rng = np.random.default_rng([run.options.seed, run.id, finish.number])
     drawn = set(rng.permutation(len(found))[:labels].tolist())
+    targets = [target.as_json() for target in run.spec.targets]
     run.finishes.put_sample(
         finish.number,
         [each._replace(sampled=row in drawn) for row, each in enumerate(found)],
         adapter=run.version,
         labels=labels,
-        result={"remaining": len(found), "fewest": fewest, "risk": risk, "tasks": run.tasks.count()},
+        result={"remaining": len(found), "fewest": fewest, "risk": risk, "of": of, "targets": targets},
     )
     log.info("project %d: %d random tasks of the remaining %d test the model's labels", run.id, labels, len(found))
     return True

@@ -4,53 +4,80 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backend.errors import LabelStudioError
 from backend.rounds.adapters import find, learned
 from backend.rounds.context import ProjectRun
-from backend.rounds.finishing import writing
+from backend.rounds.finishing import decision, writing
 from backend.rounds.finishing.answers import in_service
-from backend.rounds.finishing.decision import decide
 from backend.rounds.finishing.later import compare
 from backend.rounds.finishing.sample import draw
 from backend.rounds.selection import bandit
 from backend.rounds.selection.strategy import strategy_for
 from backend.rounds.steps.publish import put_in_force
 from backend.rounds.steps.select import choose
-from backend.store.finishes import CANCEL, CANCELLED, IN_FORCE, REQUESTED, SAMPLING, TAKE, TAKE_BACK, WRITE
+from backend.store.finishes import (
+    CANCEL,
+    CANCELLED,
+    CERTIFIED,
+    IN_FORCE,
+    POSSIBLE,
+    REFUSED,
+    REQUESTED,
+    SAMPLING,
+    TAKE_BACK,
+    WRITE,
+)
+from backend.store.sql.models import Finish
+
+_BUSY = (REQUESTED, SAMPLING, CERTIFIED, *IN_FORCE)
 
 
 def applies(run: ProjectRun) -> bool:
-    """Whether the project's newest finish may need something."""
-    last = run.finishes.last()
-    if last is None or not run.project.connected:
-        return False
-    return last.wanted is not None or last.state in (REQUESTED, SAMPLING, *IN_FORCE)
+    """Whether a finish may need something."""
+    return run.project.connected and any(each.wanted or each.state in _BUSY for each in run.finishes.all())
 
 
 def finish(run: ProjectRun) -> None:
-    """Do what the state of the newest finish calls for. Repeating it does no harm."""
-    last = run.finishes.last()
-    assert last is not None
-    if last.wanted == CANCEL:
-        run.finishes.decide(last.number, CANCELLED, right={}, keep=[], wanted=None)
-        _publish(run)
-    elif last.wanted in (TAKE, WRITE):
-        run.finishes.take(last.number)
-        _publish(run)
-        if last.wanted == WRITE:
-            writing.write(run, last)
-        run.finishes.set(last.number, wanted=None)
-    elif last.wanted == TAKE_BACK:
-        writing.take_back(run, last)
-        run.finishes.set(last.number, wanted=None)
+    """Do what the finishes' requests and states call for. Repeating it does no harm."""
+    for each in run.finishes.all():
+        if each.wanted is not None:
+            try:
+                _carry_out(run, each, each.wanted)
+            except LabelStudioError as error:
+                run.finishes.set(each.number, error=str(error))
+                raise
+    last = run.finishes.all()[-1]
+    if last.state in (SAMPLING, CERTIFIED) and (reason := decision.changed(run, last)) is not None:
+        run.finishes.decide(last.number, REFUSED, keep=(), error=reason)
         _publish(run)
     elif last.state == REQUESTED:
         if draw(run, last):
             _publish(run)
-    elif last.state == SAMPLING and not run.tasks.sampled(unlabeled=True):
-        decide(run, last)
+    elif last.state == SAMPLING:
+        waiting = set(run.tasks.sampled(unlabeled=True))
+        if not waiting:
+            decision.decide(run, last)
+        elif not waiting <= {item.task_id for item in run.rounds.queue(run.project.queue)}:
+            _publish(run)  # an earlier try failed, or a former queue was put back
     for each in run.finishes.all():
         if each.state in IN_FORCE:
             compare(run, each)
+
+
+def _carry_out(run: ProjectRun, each: Finish, wanted: str) -> None:
+    """Carry out a request, if the state still allows it."""
+    if each.state in POSSIBLE[wanted]:
+        if wanted == CANCEL:
+            run.finishes.decide(each.number, CANCELLED, keep=())
+        elif wanted == TAKE_BACK:
+            writing.take_back(run, each)
+        else:
+            decision.take(run, each)
+        _publish(run)
+        if wanted == WRITE:
+            (now,) = (one for one in run.finishes.all() if one.number == each.number)
+            writing.write(run, now)
+    run.finishes.carried_out(each.number, wanted)
 
 
 def _publish(run: ProjectRun) -> None:

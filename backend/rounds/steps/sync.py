@@ -14,7 +14,6 @@ from backend.labelstudio.label_config.inputs import fields_of, text_of
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun, parsed
-from backend.rounds.finishing.ours import without_ours
 from backend.rounds.quality import held_out
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store.projects import READ_BY, is_confirmed
@@ -165,7 +164,12 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
 
 def _put_annotations(run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapping[int, str]) -> None:
     """Store the labels of tasks. texts: of each."""
-    parsed = without_ours(run, {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page})
+    parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
+    there = {task.id: {each.get("id") for each in task.annotations} for task in page}
+    deleted = [
+        each for each in run.finishes.given(to=list(there)) if each.annotation not in (None, *there[each.task_id])
+    ]
+    run.finishes.give_back(deleted)  # a person rejected the model's label
     states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
     _warn_of_unusable(run, parsed)
     measures = run.options.ground_truth == "measure"

@@ -115,7 +115,7 @@ class Finish(Base):
     __tablename__ = "finishes"
     project_id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(String(16))  # see rounds/finishing/states.py
+    state: Mapped[str] = mapped_column(String(16))  # see store/finishes.py
     wanted: Mapped[str | None] = mapped_column(String(16))  # requested and not carried out yet
     accuracy: Mapped[float] = mapped_column(Float)
     scope: Mapped[str] = mapped_column(String(16))  # what has this accuracy
@@ -137,9 +137,9 @@ class FinishedTask(Base):
     task_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     confidence: Mapped[float] = mapped_column(Float)
     labels: Mapped[dict[str, Any]]  # by control
+    digest: Mapped[int] = mapped_column(BigInteger)  # of the text that it is the answer to
     sampled: Mapped[bool]
     taken: Mapped[bool] = mapped_column(default=False)
-    right: Mapped[bool | None]  # by a person's label; None without one
     annotation: Mapped[int | None] = mapped_column(BigInteger)  # Label Studio's number of the written one
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from backend.overview.finish import FinishState
-from backend.store.finishes import CERTIFIED, REQUESTED, SAMPLING, TAKEN, TAKEN_BACK, WITHDRAWN, WRITTEN
+from backend.store.finishes import (
+    CANCELLED,
+    CERTIFIED,
+    REFUSED,
+    REQUESTED,
+    SAMPLING,
+    TAKEN,
+    TAKEN_BACK,
+    WITHDRAWN,
+    WRITTEN,
+)
 from backend.web.dashboard.language import Language
 
 
 def summary(found: FinishState, t: Language) -> list[str]:
     """The state of the newest finish, what it proves, and what follows."""
-    if found["obstacle"] is not None:
-        return [t.gettext("The model cannot label the rest of this project: %(why)s", why=found["obstacle"])]
     sentences = [
         t.ngettext("%(n)s task remains without a label.", "%(n)s tasks remain without a label.", found["remaining"])
     ]
@@ -18,9 +28,12 @@ def summary(found: FinishState, t: Language) -> list[str]:
         sentences.append(
             t.ngettext("%(n)s task has a label of the model.", "%(n)s tasks have a label of the model.", found["taken"])
         )
+    if found["obstacle"] is not None:
+        sentences.append(t.gettext("The model cannot label the rest of this project: %(why)s", why=found["obstacle"]))
     if found["pending"] is not None:
         sentences.append(t.gettext("A request waits for the worker."))
-    further = (_state(found, t), _meant(found, t), _proof(found, t), _later(found, t))
+    proven = found["state"] in (CERTIFIED, TAKEN, WRITTEN)
+    further = [_state(found, t), *([_meant(found, t), _proof(found, t)] if proven else []), _later(found, t)]
     return [*sentences, *(each for each in further if each is not None)]
 
 
@@ -33,22 +46,26 @@ def _state(found: FinishState, t: Language) -> str | None:
             "People label a random sample first, without suggestions: %(labeled)s of %(labels)s are labeled. It is "
             "decided when all are.", labeled=t.number(sample["labeled"]), labels=t.number(sample["labels"]),
         )  # fmt: skip
-    if error is not None:
+    if error is not None and found["state"] == REFUSED:
         return t.gettext("No label of the model can be taken: %(why)s", why=error)
+    if error is not None:
+        return t.gettext("Not everything could be done: %(why)s", why=error)
     return {
         CERTIFIED: t.gettext("Nothing is taken yet. Take the labels, or go on labeling."),
         TAKEN: t.gettext("The labels are kept here and in the export; Label Studio does not have them."),
         WRITTEN: t.gettext("The labels are annotations in Label Studio, too."),
         WITHDRAWN: t.gettext("The guarantee is withdrawn: people changed more of the labels than it allows."),
+        CANCELLED: t.gettext("The sample was given up."),
         TAKEN_BACK: t.gettext("The labels were taken back; their tasks are open again."),
     }.get(found["state"] or "")
 
 
 def _meant(found: FinishState, t: Language) -> str | None:
-    if found["accuracy"] is None or found["decided"] is None or not found["decided"]["taken"]:
+    decided = found["decided"]
+    if decided is None or not decided["taken"]:
         return None
-    percent = 100 * found["accuracy"]
-    accuracy = t.percent(found["accuracy"], 0 if abs(percent - round(percent)) < 1e-6 else 1)
+    tenths = math.floor(1000 * decided["accuracy"] + 1e-6)  # never more than is proven
+    accuracy = t.percent(tenths / 1000, 1 if tenths % 10 else 0)
     if found["scope"] == "whole":
         return t.gettext(
             "With 95 %% confidence at least %(accuracy)s of all tasks are right then, where people's labels count as "

@@ -25,7 +25,8 @@ CALLS = sorted(
      "GET /versions", "POST /predict", "POST /setup", "POST /webhook",
      *(f"GET {_PROJECT}/{panel}" for panel in ("adapters", "adapters/{number}", "annotators", "audit", "classes",
                                                "confusion", "effort", "export/{form}", "finish", "labels", "map",
-                                               "quality", "queue", "rounds", "suspects", "tasks/{task_id}", "unlearned")),
+                                               "quality", "queue", "rounds", "suspects", "tasks/{task_id}",
+                                               "unlearned")),
      *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "finish", "finish/labels", "pause",
                                                   "rollback", "rounds", "strategy"))]
 )  # fmt: skip

@@ -48,7 +48,8 @@ def embedded(tmp_path: Path) -> Store:
         store.of(project).rounds.set(1, state="done")
         store.projects.add_published(project, 1, "p1")
         finish = store.of(project).finishes.request(accuracy=0.95, scope="machine", tolerance=0.0, labels=1)
-        store.of(project).finishes.put_sample(finish, [Answer(1, 0.5, {"topic": "x"}, sampled=True)])
+        assert finish is not None
+        store.of(project).finishes.put_sample(finish, [Answer(1, 0.5, {"topic": "x"}, 0, sampled=True)])
     for _ in range(20):
         store.events.add(7, "ANNOTATION_CREATED")
     store.events.forget(7, 17)

@@ -39,9 +39,9 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("confidence", sa.Float(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("digest", sa.BigInteger(), nullable=False),
         sa.Column("sampled", sa.Boolean(), nullable=False),
         sa.Column("taken", sa.Boolean(), nullable=False),
-        sa.Column("right", sa.Boolean()),
         sa.Column("annotation", sa.BigInteger()),
         sa.PrimaryKeyConstraint("project_id", "finish", "task_id"),
     )
