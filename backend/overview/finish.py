@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from backend.rounds.finishing.answers import obstacle
 from backend.rounds.finishing.sample import default_labels, next_risk
 from backend.rounds.insights.explanations import in_words
 from backend.store import Store
-from backend.store.finishes import SAMPLING, possible
+from backend.store.finishes import IN_FORCE, SAMPLING, TAKE_BACK, possible
 from backend.store.sql.models import Finish, Project
 
 ACCURACIES = (0.8, 0.9, 0.95, 0.98, 0.99)  # offered on the page
@@ -102,7 +103,7 @@ def finish_state(store: Store, project: Project) -> FinishState:
     return {
         "state": last.state if last else None,
         "pending": last.wanted if last else None,
-        "possible": [] if last is None or last.wanted else possible(last.state),
+        "possible": [] if last is None or last.wanted else _possible(mine.finishes.all()),
         "obstacle": obstacle(spec_of(project), options_of(project)),
         "remaining": remaining,
         "taken": mine.finishes.count_given(),
@@ -116,6 +117,13 @@ def finish_state(store: Store, project: Project) -> FinishState:
         "later": last.result.get("later", {"labels": 0, "wrong": 0}) if last else {"labels": 0, "wrong": 0},
         "error": last.error if last else None,
     }  # fmt: skip
+
+
+def _possible(finishes: Sequence[Finish]) -> list[str]:
+    """What can be requested: of the newest finish, and to take back the labels of any."""
+    found = possible(finishes[-1].state)
+    in_force = any(each.state in IN_FORCE for each in finishes)
+    return [*found, TAKE_BACK] if in_force and TAKE_BACK not in found else found
 
 
 def doubtful(store: Store, project: Project) -> list[Example]:

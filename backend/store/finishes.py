@@ -24,8 +24,7 @@ CANCELLED = "cancelled"  # before it was decided
 OPEN = (REQUESTED, SAMPLING)
 IN_FORCE = (TAKEN, WRITTEN, WITHDRAWN)
 
-# What has the accuracy: all tasks, of which people's labels count as right, or the labels that the model gives.
-WHOLE, MACHINE = "whole", "machine"
+WHOLE = "whole"  # scope: all tasks have the accuracy, where people's labels count as right; else the model's labels
 
 # What can be requested of one.
 TAKE, WRITE, TAKE_BACK, CANCEL = "take", "write", "take_back", "cancel"

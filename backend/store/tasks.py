@@ -199,16 +199,6 @@ class Tasks:
         with self._database.read() as session:
             return list(session.scalars(query.where(*_OPEN) if unlabeled else query))
 
-    def labels_of(self, task_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """The labels of the given tasks; an empty mapping for skipped ones and for ties. Unknown tasks are left out."""
-        found: dict[int, dict[str, Any]] = {}
-        with self._database.read() as session:
-            for start in range(0, len(task_ids), CHUNK):
-                chunk = Task.id.in_(task_ids[start : start + CHUNK])
-                rows = session.execute(select(Task.id, Task.labels).where(Task.project_id == self._id, chunk))
-                found.update({task_id: labels or {} for task_id, labels in rows})
-        return found
-
     def count_waiting(self, *, audit: bool) -> int:
         """Number of open tasks: candidates, or held-out ones."""
         return self._count(*self._waiting(audit=audit))

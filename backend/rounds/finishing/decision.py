@@ -36,8 +36,8 @@ def decide(run: ProjectRun, finish: Finish) -> None:
     wrong = np.array([not _is_right(run, finish, answers[row], now.get(answers[row].task_id)) for row in rows], bool)
     free = np.array([not each.sampled and _is_free(now.get(each.task_id)) for each in answers], bool)
     confidence = np.array([each.confidence for each in answers])
-    of = min(finish.result["of"], run.tasks.count_labelable()) if finish.scope == WHOLE else None
-    spent = sum(each.result["at_most"] for each in run.finishes.all() if each.state in IN_FORCE)
+    of = _of(run, finish)
+    spent = _spent(run) if of is not None else 0
     order = np.argsort(-confidence, kind="stable")
 
     def part(accuracy: float) -> Part:
@@ -85,11 +85,21 @@ def take(run: ProjectRun, finish: Finish) -> None:
     run.finishes.take(finish.number)
     taken = len(run.finishes.given(finish.number))
     at_most = max(0, min(taken, finish.result["at_most"] - known))
-    of = max(1, min(finish.result["of"], run.tasks.count_labelable()) if finish.scope == WHOLE else taken)
-    others = sum(each.result["at_most"] for each in run.finishes.all() if each.state in IN_FORCE)
-    proven = min(finish.accuracy, 1 - (at_most + (others if finish.scope == WHOLE else 0)) / of)
+    of = _of(run, finish)
+    wrong = at_most if of is None else at_most + _spent(run)
+    proven = min(finish.accuracy, 1 - wrong / max(1, taken if of is None else of))
     result = {**finish.result, "taken": taken, "at_most": at_most, "accuracy": proven}
     run.finishes.set(finish.number, state=TAKEN, result=result)
+
+
+def _of(run: ProjectRun, finish: Finish) -> int | None:
+    """The number of all tasks, if the accuracy is meant of them. Those deleted since the draw no longer count."""
+    return min(finish.result["of"], run.tasks.count_labelable()) if finish.scope == WHOLE else None
+
+
+def _spent(run: ProjectRun) -> int:
+    """The wrong labels that finishes in force may have."""
+    return sum(each.result["at_most"] for each in run.finishes.all() if each.state in IN_FORCE)
 
 
 def _is_free(now: Now | None) -> bool:

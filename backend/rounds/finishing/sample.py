@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from backend.evaluation.selective import least, risk_of
+from backend.rounds.adapters import find, learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import answers, in_service, obstacle
 from backend.store.finishes import REFUSED, WHOLE, Finishes
@@ -37,6 +38,8 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     """
     run = in_service(run)
     error = obstacle(run.spec, run.options) if run.version else "no model is trained yet; label a batch of tasks first"
+    if error is None:
+        error = _unlearned(run)
     found = [] if error else answers(run)
     risk, of = next_risk(run.finishes), run.tasks.count_labelable()
     fewest = None
@@ -68,3 +71,10 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     )
     log.info("project %d: %d random tasks of the remaining %d test the model's labels", run.id, labels, len(found))
     return True
+
+
+def _unlearned(run: ProjectRun) -> str | None:
+    """A control that the adapter does not know yet, so that no task would get a complete label."""
+    known = {(target.name, target.kind) for target in learned(find(run, run.version))}
+    missing = [each.name for each in run.spec.targets if (each.name, each.kind) not in known]
+    return f"the model has not learned '{missing[0]}' yet; label more tasks" if missing else None

@@ -10,6 +10,7 @@ from backend.evaluation.selective import risk_of
 from backend.labelstudio.annotations import read
 from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
+from backend.overview.finish import finish_state
 from backend.rounds.context import spec_of
 from backend.rounds.finishing.answers import obstacle, right
 from backend.rounds.selection.strategy import strategy_for
@@ -216,6 +217,9 @@ def test_labels_of_all_finishes_are_taken_back(finishing: Finishing) -> None:
     mine.tasks.put_texts([(i, f"a pear and an apple {i}") for i in range(1000, 1200)], seed=0, audit_share=0.1)
     finishing.request(accuracy=0.5)
     assert finishing.state() == SAMPLING
+    project = finishing.store.projects.get(7)
+    assert project is not None
+    assert finish_state(finishing.store, project)["possible"] == ["cancel", "take_back"]
     finishing.wants("cancel")
     finishing.wants("take_back")
     assert [each.state for each in mine.finishes.all()] == [TAKEN_BACK, CANCELLED]
