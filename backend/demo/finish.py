@@ -64,8 +64,8 @@ def finish(
     wrong = sum(not right(spec, each.labels, truth[texts[each.task_id].text], 0.0) for each in given)
     console.print(
         f"A random sample of {last.labels} tasks proves: {_ACCURACY:.0%} of all tasks are right if the model labels "
-        f"{len(given)} of the remaining {mine.tasks.count_open_tasks() + len(given)}. It is wrong on {wrong} of them. "
-        f"See http://localhost:9090/ui/projects/{project_id}/finish"
+        f"{len(given)} of the remaining {mine.tasks.count_open_tasks() + len(given)}. It is wrong on {wrong} of them.",
+        highlight=False,
     )
 
 
