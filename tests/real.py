@@ -175,6 +175,24 @@ class Team:
         tasks = [{"text": each} if isinstance(each, str) else each for each in texts]
         self.call("POST", f"/api/projects/{self.id}/import", tasks)
 
+    def add_labeled(self, labeled: Sequence[tuple[str, str]]) -> None:
+        """Import texts with their labels once.
+
+        Label Studio on SQLite repeats a request whose second write met a locked database; its first write stays, and
+        the tasks are there twice, once without labels.
+        """
+        value = {"from_name": "topic", "to_name": "text", "type": "choices"}
+        tasks = [
+            {"data": {"text": text}, "annotations": [{"result": [{**value, "value": {"choices": [name]}}]}]}
+            for text, name in labeled
+        ]
+        found = f"/api/tasks?project={self.id}&page_size=1000&fields=all"
+        before = {task["id"] for task in self.call("GET", found)["tasks"]}
+        self.call("POST", f"/api/projects/{self.id}/import", tasks)
+        for task in self.call("GET", found)["tasks"]:
+            if task["id"] not in before and not task["total_annotations"]:
+                self.call("DELETE", f"/api/tasks/{task['id']}/")
+
     def connect(self, **extra_params: Any) -> dict[str, Any]:
         """The call that Settings → Model makes."""
         model = {

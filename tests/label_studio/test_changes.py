@@ -30,16 +30,7 @@ def test_deleted_edited_and_imported_annotations_and_a_changed_config(connected:
     (annotation,) = team.call("GET", f"/api/tasks/{edited}/annotations/")
     annotation["result"][0]["value"]["choices"] = [next(c for c in CLASSES if c != truth(texts[edited]))]
     team.call("PATCH", f"/api/annotations/{annotation['id']}/", {"result": annotation["result"]})
-    with_labels = [
-        {
-            "data": {"text": text + " imported"},
-            "annotations": [
-                {"result": [{"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [name]}}]}
-            ],
-        }
-        for text, name in labeled_sentences(6, seed=9)
-    ]
-    team.call("POST", f"/api/projects/{team.id}/import", with_labels)
+    team.add_labeled([(text + " imported", name) for text, name in labeled_sentences(6, seed=9)])
     config = CONFIG.replace('<Choice value="tool"/>', '<Choice value="tool"/><Choice value="something else"/>')
     team.call("PATCH", f"/api/projects/{team.id}/", {"label_config": config})
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-import httpx
 import pytest
 
 from tests.conftest import labeled_sentences
@@ -81,11 +78,6 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
 
     left, *_, came = [each for each in team.backend.store.audit.newest(team.id, 10) if each.project_id == team.id]
     assert (left.action, left.origin, came.action, came.user) == ("disconnect", "command line", "settings", AUTH[0])
-    turn = team.backend.store.projects.get(team.id).turn
-    with httpx.Client(auth=AUTH, base_url=team.backend.url) as http:
-        http.post("/webhook", json={"action": "START_TRAINING", "project": {"id": team.id}})
-    time.sleep(3)  # the notifier looks once a second
-    assert team.backend.store.projects.get(team.id).turn == turn
 
 
 def test_a_project_that_never_connected_is_named_by_the_command_line(team: Team) -> None:

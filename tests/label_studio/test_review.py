@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conftest import CLASSES, labeled_sentences
-from tests.real import Team, truth, wait_for
+from tests.real import Team, truth
 
 TURNED = range(7, 240, 20)
 
@@ -23,24 +23,13 @@ def test_turned_labels_come_into_a_tab_and_leave_it_once_they_are_corrected(team
     given = [(text, CLASSES[(CLASSES.index(name) + (number in TURNED)) % len(CLASSES)], number in TURNED)
              for number, (text, name) in enumerate(labeled_sentences(240))]  # fmt: skip
     team.create(["an apple"])
-    team.call("POST", f"/api/projects/{team.id}/import", [
-        {"data": {"text": text}, "annotations": [{"result": [
-            {"from_name": "topic", "to_name": "text", "type": "choices", "value": {"choices": [name]}}
-        ]}]} for text, name, _ in given
-    ])  # fmt: skip
+    team.add_labeled([(text, name) for text, name, _ in given])
     tasks = team.call("GET", f"/api/tasks?project={team.id}&page_size=300")["tasks"]
     turned_texts = {text for text, _, turned in given if turned}
     wrong = {task["id"] for task in tasks if task["data"]["text"] in turned_texts}
     agreed = [task for task in tasks if task["id"] not in wrong][1:7]
     for task in agreed:
         team.label(task, 1)
-
-    # Label Studio counts imported annotations later, and they are read once it has.
-    def counted() -> bool:
-        there = team.call("GET", f"/api/tasks?project={team.id}&page_size=300&fields=all")["tasks"]
-        return sum(task["total_annotations"] > 0 for task in there) >= len(given)
-
-    wait_for("them to be counted", counted)
     team.connect(epochs=3)
     done = team.wait_for_round(1)
     told = done.review["topic"]
