@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from backend.errors import BackendError, InvalidRequestError
 from backend.settings import Settings
 from backend.store import Store
-from backend.web import api, metrics, ml, ready
+from backend.web import api, api_actions, metrics, ml, ready
 from backend.web.dashboard import pages
 from backend.web.error_responses import answer
 from backend.web.guards import allowed_hosts, audit, auth, load, same_origin
@@ -28,8 +28,9 @@ def create_app(settings: Settings, store: Store, serving: Serving) -> Flask:
     app.register_blueprint(metrics.blueprint(app, store))
     app.register_blueprint(ready.blueprint(store))
     app.register_blueprint(ml.blueprint(store, serving, AllowedBaseModels(settings, store)))
-    app.register_blueprint(api.blueprint(store))
-    app.register_blueprint(pages.blueprint(app, store, settings))
+    app.register_blueprint(api.blueprint(store, serving.models))
+    app.register_blueprint(api_actions.blueprint(store))
+    app.register_blueprint(pages.blueprint(app, store, serving.models, settings))
     allowed_hosts.protect(app, settings)
     auth.protect(app, settings, store)
     same_origin.protect(app)

@@ -30,6 +30,9 @@ Environment variables set the defaults: the name in capitals with the prefix `LS
 |---|---|---|"""
 
 
+_Wanted = Annotated[str, Field(max_length=1000)] | bool | int | float
+
+
 class ProjectOptions(BaseSettings):
     """Options in the model's *Extra params*. Each field's docstring is its row in docs/reference/options.md."""
 
@@ -102,6 +105,9 @@ class ProjectOptions(BaseSettings):
     shortlist_by: Literal["probe", "neighbors"] | None = None
     """ranking of the shortlist: uncertainty of a linear head (`probe`), or similarity to labeled texts (`neighbors`).
     Default: `neighbors` if only spans, numbers or answers are learned, otherwise `probe`"""
+    only: dict[str, _Wanted | list[_Wanted]] = Field(default_factory=dict, max_length=20)
+    """queue only tasks with these values in their data, such as `{"lang": "en"}`; of several values a task needs one:
+    `{"lang": ["en", "de"]}`. Labels of other tasks are learned from all the same. Default: all tasks"""
     balance: float = Field(0.0, ge=0, le=1)
     """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5. 0: none"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None

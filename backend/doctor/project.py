@@ -95,6 +95,13 @@ class Examination:
                 f"the fields {fields}",
                 "name the field of the text in Settings → Labeling Interface, or correct the tasks",
             )
+        tasks = self.store.of(project.id).tasks
+        if (kept_out := tasks.count_outside()) and not tasks.count_open_tasks():
+            yield self._warning(
+                "queue",
+                f"all {kept_out} open tasks are kept out of the queue by the option only",
+                "correct its fields and values in Extra params, or leave the option out",
+            )
         for each in labels:
             yield self._warning(
                 "labels",

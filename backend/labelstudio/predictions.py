@@ -91,6 +91,11 @@ def check_version(project_id: int) -> str:
     return f"p{project_id}-check"
 
 
+def taken_version(project_id: int) -> str:
+    """The version of predictions that show labels of the model that were taken. No queue has it."""
+    return f"p{project_id}-taken"
+
+
 def parse_version(name: str, project_id: int) -> tuple[int, int] | None:
     """Adapter and queue number of a version, with queue 0 in an adapter version; None for any other name."""
     found = re.fullmatch(rf"p{project_id}-a(\d{{1,9}})(?:-h\d{{1,9}}|-q(\d{{1,9}}))?", name)

@@ -23,6 +23,7 @@ ACTIONS = {
     "pause": N_("paused or resumed"),
     "finish": N_("requested a sample to finish"),
     "finish labels": N_("decided about the model's labels"),
+    "first": N_("changed which tasks come first"),
     "settings": N_("connected, or changed the options"),
     "disconnect": N_("disconnected"),
     "forget": N_("deleted all that was kept"),

@@ -21,7 +21,7 @@ class QueuedTask(TypedDict):
     text: Annotated[str | None, Field(description="Start of the text")]
     held_out: bool
     score: Annotated[float | None, Field(description="The strategy's; higher is more useful. Null if held out")]
-    chosen_by: Annotated[str | None, Field(description="Strategy, if several share the queue")]
+    chosen_by: Annotated[str | None, Field(description="Strategy, if several share the queue; `person`: put first")]
     why: Annotated[
         dict[str, Any] | None,
         Field(
@@ -38,6 +38,7 @@ class Queue(TypedDict):
     strategy: str | None
     open: Annotated[int, Field(description="Tasks of the queue without a label")]
     all: Annotated[int, Field(description="Tasks of the queue")]
+    kept_out: Annotated[int, Field(description="Open tasks of the project that the option `only` keeps out of it")]
     tasks: Annotated[list[QueuedTask], Field(description="Open tasks in their order, the first 100")]
 
 
@@ -55,6 +56,7 @@ def queue(store: Store, project: Project, most: int) -> Queue:
         "strategy": made_by.strategy if made_by is not None else None,
         "open": len(waiting),
         "all": len(items),
+        "kept_out": store.of(project.id).tasks.count_outside(),
         "tasks": [
             {
                 "task": item.task_id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backend.errors import DamagedError, InvalidRequestError
 from backend.learners.models.languages import ENCODERS
 from backend.options import ProjectOptions
 from backend.rounds.adapters import kept
 from backend.rounds.context import chooses_encoder, options_of, spec_of
-from backend.rounds.events import CANCEL, FINISH, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
+from backend.rounds.events import CANCEL, FINISH, FIRST, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
 from backend.rounds.finishing.answers import obstacle
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
@@ -134,6 +136,25 @@ def finish_with(store: Store, project_id: int, wanted: str) -> None:
         possible = " or ".join(f"'{each}'" for each in POSSIBLE[wanted])
         raise CommandError(f"the labels of project {project_id} are '{last.state}'; they must be {possible} for this")
     store.events.add(project_id, FINISH)
+
+
+def put_first(store: Store, project_id: int, task_ids: Sequence[int]) -> None:
+    """Put tasks at the head of the queue, in this order, until they are labeled; none: no task comes first any more.
+
+    Raises `CommandError` if the project is not connected, its queue is not ours, or a task cannot be selected.
+    """
+    project = _connected(store, project_id)
+    if not options_of(project).manage_queue:
+        raise CommandError(f"the queue of project {project_id} is not ordered by this backend (manage_queue)")
+    tasks = store.of(project_id).tasks
+    refused = sorted(set(task_ids) - tasks.candidates(task_ids))
+    if refused:
+        raise CommandError(
+            f"task {refused[0]} cannot be put first: it is labeled or skipped, held out to measure the model, without "
+            "a text, or not known"
+        )
+    tasks.put_first(list(dict.fromkeys(task_ids)))
+    store.events.add(project_id, FIRST)
 
 
 def known(store: Store, project_id: int) -> Project:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.learners.models.base_model import BaseModel
 from backend.pool import local
 from backend.pool.texts import Texts, given
 from backend.rounds.context import ProjectRun
+from backend.store import Store
 from backend.store.files.shards import Shards
 from backend.store.texts import LabeledText, TaskText
 from backend.targets import Target
@@ -44,8 +46,12 @@ def embeddings(run: ProjectRun, *groups: Texts) -> Shards:
 
 def known_embeddings(run: ProjectRun) -> Shards:
     """The embeddings computed so far."""
-    base = run.models.embedder(run.options.base_model)
-    return run.store.files.embeddings(run.id, f"{base.name}-{run.options.max_length}{base.usage.name}")
+    return embeddings_of(run.store, run.id, run.models.embedder(run.options.base_model), run.options.max_length)
+
+
+def embeddings_of(store: Store, project_id: int, base: BaseModel, max_length: int) -> Shards:
+    """The array "embeddings" of all texts of a project that this base model has embedded, by digest."""
+    return store.files.embeddings(project_id, f"{base.name}-{max_length}{base.usage.name}")
 
 
 def classes_of(target: Target, examples: Sequence[LabeledText]) -> NDArray[np.int64]:

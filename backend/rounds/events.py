@@ -10,4 +10,5 @@ CANCELLED = "a person cancelled it"  # the error of the round that was ended by 
 DAMAGED = "adapter damaged"  # the adapter in service could not be loaded, so an older one serves
 ROLLBACK = "rollback"  # `lsal rollback`, which stored the adapter to go back to
 FINISH = "finish"  # a request to label the rest by the model, or what to do with its labels
+FIRST = "tasks put first"  # by a person: the queue in force does not begin with them yet
 AHEAD = "ahead"  # texts of a large pool wait to be embedded

@@ -9,7 +9,8 @@ from sqlalchemy import delete, select, update
 from backend.store.sql.database import Database, Fence
 from backend.store.sql.models import MOST_ID, AuditEntry, Base, Project, PublishedQueue
 
-READ_BY = ("ignore_controls", "ground_truth", "context", "taxonomy")  # options that change what is read from a task
+# Options that change what is read from a task.
+READ_BY = ("ignore_controls", "ground_truth", "context", "taxonomy", "only")
 
 
 class Projects:

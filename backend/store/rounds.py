@@ -12,6 +12,7 @@ from backend.store.sql.database import Database
 from backend.store.sql.models import Adapter, Project, QueueItem, Round
 
 KEPT_QUEUES = 5  # per project, the newest ones
+PERSON = "person"  # in place of the strategy that selected a task: a person put it first
 
 
 class Place(NamedTuple):

@@ -1,17 +1,17 @@
-"""The API of projects: their state as JSON, and actions on them, for scripts. The dashboard shares the actions."""
+"""The API of projects for scripts: their state, labels and files."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from flask import Blueprint, Response, send_file
-from pydantic import WithJsonSchema
 
-from backend.errors import DamagedError, InvalidRequestError
+from backend.errors import DamagedError
+from backend.learners.models.cache import BaseModels
 from backend.overview import audit, card, confusion, effort, history, labels, pool, quality, unlearned
+from backend.overview import find as finding
 from backend.overview import queue as queues
 from backend.overview.export import FORMATS, ExportError
 from backend.overview.export import export as everything
@@ -21,50 +21,22 @@ from backend.rounds import commands
 from backend.rounds.adapters import kept
 from backend.store import Store
 from backend.store.sql.models import Project
+from backend.web.action_bodies import Find
 from backend.web.openapi import Media, operation
-from backend.web.request_bodies import BaseModelChoice, Finish, FinishLabels, Pause, Rollback, Strategy, checked
-from backend.web.responses import Accepted, Adapters, AuditTrail, NotLearned, Projects, Rounds, Suspects
+from backend.web.parameters import AdapterNumber, ExportFormat, ProjectId, TaskId, UnknownError, number_of, project_of
+from backend.web.responses import Adapters, AuditTrail, NotLearned, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list
 _ENTRIES = 10_000  # of the audit trail
 _JSON_LINES, _ZIP = "application/jsonl", "application/zip"
-_ACCEPTED: Accepted = {"status": "asked for"}
-
-ProjectId = Annotated[
-    str,
-    WithJsonSchema(
-        {"type": "integer", "minimum": 1, "maximum": 2**31 - 1, "description": "ID of the project in Label Studio"}
-    ),
-]
-TaskId = Annotated[
-    str,
-    WithJsonSchema(
-        {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "ID of the task in Label Studio"}
-    ),
-]
-AdapterNumber = Annotated[
-    str,
-    WithJsonSchema(
-        {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "description": "Number of the adapter: 12 of p7-a12"}
-    ),
-]
 
 
-ExportFormat = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
-
-
-class UnknownError(InvalidRequestError):
-    """The project, task, adapter or action does not exist."""
-
-    status = 404
-
-
-def blueprint(store: Store) -> Blueprint:
+def blueprint(store: Store, models: BaseModels) -> Blueprint:
     """The routes."""
     routes = Blueprint("api", __name__, url_prefix="/api/projects")
 
     def known(project_id: str) -> Project:
-        return find(store, project_id)
+        return project_of(store, project_id)
 
     @routes.get("")
     @operation()
@@ -151,10 +123,17 @@ def blueprint(store: Store) -> Blueprint:
     @operation()
     def task(project_id: ProjectId, task_id: TaskId) -> pool.Text:
         """A task with its labels and the model's predictions."""
-        found = pool.task(store, known(project_id), _number(task_id))
+        found = pool.task(store, known(project_id), number_of(task_id))
         if found is None:
             raise UnknownError(f"task {task_id} is not known here; it was deleted, or has not been read yet")
         return found
+
+    @routes.post("/<project_id>/find")
+    @operation(404)
+    def find(project_id: ProjectId, body: Find) -> finding.Found:
+        """The open tasks most similar to a text or a task, or most probably of a class."""
+        query = finding.Query(body.text, body.task, body.name, body.control)
+        return finding.find(store, models, known(project_id), query, body.most)
 
     @routes.get("/<project_id>/labels")
     @operation()
@@ -194,8 +173,8 @@ def blueprint(store: Store) -> Blueprint:
     ) -> Annotated[Response, Media(_ZIP, {"type": "string", "format": "binary"})]:
         """The files of an adapter with a model card, as a ZIP archive."""
         found = known(project_id)
-        is_kept = _number(number) in kept(store, found.id)
-        record = store.of(found.id).rounds.adapter(_number(number)) if is_kept else None
+        is_kept = number_of(number) in kept(store, found.id)
+        record = store.of(found.id).rounds.adapter(number_of(number)) if is_kept else None
         if record is None:
             raise UnknownError(f"adapter {number} of project {found.id} is not kept here (see KEEP_ADAPTERS)")
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
@@ -217,108 +196,4 @@ def blueprint(store: Store) -> Blueprint:
         """How much of the rest the model can label, with a guarantee, and what was done so far."""
         return finish_state(store, known(project_id))
 
-    @routes.post("/<project_id>/finish")
-    @operation(409)
-    def finish(project_id: ProjectId, body: Finish) -> tuple[Accepted, Literal[202]]:
-        """Draw a random sample of the remaining tasks, which people label first.
-
-        Its labels decide which of the model's labels are proven right.
-        """
-        commands.finish(store, known(project_id).id, **body.model_dump())
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/finish/labels")
-    @operation(409)
-    def finish_labels(project_id: ProjectId, body: FinishLabels) -> tuple[Accepted, Literal[202]]:
-        """Take the model's labels, write them as annotations, take them back, or give the sample up."""
-        commands.finish_with(store, known(project_id).id, body.wanted)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/rounds")
-    @operation(409)
-    def train(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
-        """Start a round, whatever the number of new labels."""
-        commands.start_round(store, known(project_id).id)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/strategy")
-    @operation(409)
-    def strategy(project_id: ProjectId, body: Strategy) -> tuple[Accepted, Literal[202]]:
-        """Publish a new queue that another strategy chooses.
-
-        The strategy stays in force until the options change. Null: that of the options again.
-        """
-        commands.choose_strategy(store, known(project_id).id, body.strategy)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/base_model")
-    @operation(409)
-    def base_model(project_id: ProjectId, body: BaseModelChoice) -> tuple[Accepted, Literal[202]]:
-        """Train with another base model, where the options leave the choice to this backend."""
-        commands.choose_base_model(store, known(project_id).id, body.base_model)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/rollback")
-    @operation(409)
-    def rollback(project_id: ProjectId, body: Rollback) -> tuple[Accepted, Literal[202]]:
-        """Put an earlier adapter into service again."""
-        commands.rollback(store, known(project_id).id, body.adapter)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/cancel")
-    @operation(409)
-    def cancel(project_id: ProjectId) -> tuple[Accepted, Literal[202]]:
-        """End the running round soon. The next begins after a batch of labels or on request."""
-        commands.cancel(store, known(project_id).id)
-        return _ACCEPTED, 202
-
-    @routes.post("/<project_id>/pause")
-    @operation(409)
-    def pause(project_id: ProjectId, body: Pause) -> tuple[Accepted, Literal[202]]:
-        """Stop starting rounds by itself, or resume."""
-        commands.pause(store, known(project_id).id, paused=body.paused)
-        return _ACCEPTED, 202
-
     return routes
-
-
-def find(store: Store, project_id: str) -> Project:
-    """The project with this ID. Raises `InvalidRequestError` if there is none."""
-    found = store.projects.get(_number(project_id))
-    if found is None:
-        raise UnknownError(f"project {project_id} is not known here; connect this backend in its Settings → Model")
-    return found
-
-
-def act(store: Store, project_id: int, action: str, values: Mapping[str, Any]) -> None:
-    """Do what a form of the dashboard sends. values: the body of the API's call of the same name.
-
-    Raises `InvalidRequestError` if a value is invalid or the action is not possible now.
-    """
-    if action == "train":
-        commands.start_round(store, project_id)
-    elif action == "strategy":
-        commands.choose_strategy(store, project_id, checked(Strategy, values).strategy)
-    elif action == "base_model":
-        commands.choose_base_model(store, project_id, checked(BaseModelChoice, values).base_model)
-    elif action == "rollback":
-        commands.rollback(store, project_id, checked(Rollback, values).adapter)
-    elif action == "cancel":
-        commands.cancel(store, project_id)
-    elif action == "pause":
-        commands.pause(store, project_id, paused=checked(Pause, values).paused)
-    elif action == "finish":
-        commands.finish(store, project_id, **checked(Finish, values).model_dump())
-    elif action == "finish_labels":
-        commands.finish_with(store, project_id, checked(FinishLabels, values).wanted)
-    else:
-        raise UnknownError(
-            f"there is no action {action}; use train, cancel, strategy, base_model, rollback, pause, finish or "
-            "finish_labels"
-        )
-
-
-def _number(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise InvalidRequestError(f"'{value[:20]}' is not the number of a project, a task or an adapter")
-    return int(value)

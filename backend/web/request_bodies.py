@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
 from typing_extensions import TypedDict
 from werkzeug.exceptions import BadRequest
 
@@ -146,74 +146,6 @@ class Event(Body):
         int, PlainValidator(_number_of_event, json_schema_input_type=_Number | EventProject),
         Must("be the number of a project, or an object with the number as 'id'"),
     ]  # fmt: skip
-
-
-class Strategy(Body):
-    """The strategy of the next queues."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"strategy": "entropy"}]})
-
-    strategy: Annotated[str | None, Must("be given as the name of a strategy, or null for that of the options")]
-
-
-class BaseModelChoice(Body):
-    """The base model of the next rounds."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"base_model": "multilingual"}]})
-
-    base_model: Annotated[str, Must("be given as the name of a base model")]
-
-
-class Rollback(Body):
-    """The adapter to return to."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"adapter": 1}]})
-
-    adapter: Annotated[int, Must("be given as the number of an adapter")] = Field(
-        description="Number of the adapter: 12 of p7-a12"
-    )
-
-
-class Pause(Body):
-    """Whether rounds start by themselves."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
-
-    paused: Annotated[bool, Must("be given as true or false")] = Field(description="False: resume")
-
-
-def _whole(value: Any) -> Any:
-    """6.0 is an integer in JSON."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-class Finish(Body):
-    """A random sample that tests the model's labels of the remaining tasks."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"accuracy": 0.95}]})
-
-    accuracy: Annotated[float, Must("be a number from 0.5 to 0.999")] = Field(
-        ge=0.5, le=0.999, description="Share of labels that must be right, with 95 % confidence"
-    )
-    scope: Annotated[Literal["machine", "whole"], Must("be 'machine' or 'whole'")] = Field(
-        "machine", description="What has this accuracy: the labels that the model gives, or all tasks of the project"
-    )
-    tolerance: Annotated[float, Must("be a number from 0 on")] = Field(
-        0.0, ge=0, le=1e9, description="Difference of a number or rating that counts as right"
-    )
-    labels: Annotated[
-        int | None, BeforeValidator(_whole), Must("be the size of the sample, from 1 to 100000, or null")
-    ] = Field(None, ge=1, le=100_000, description="Size of the sample; null: by default")
-
-
-class FinishLabels(Body):
-    """What to do with the model's labels."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"wanted": "take"}]})
-
-    wanted: Annotated[
-        Literal["take", "write", "take_back", "cancel"], Must("be 'take', 'write', 'take_back' or 'cancel'")
-    ] = Field(description="Keep them here, write them as annotations, drop them, or give the sample up")
 
 
 _B = TypeVar("_B", bound=Body)

@@ -59,7 +59,7 @@ class Serving:
 
     def __init__(self, store: Store, models: BaseModels) -> None:
         self._store = store
-        self._models = models
+        self.models = models
         models.let_go = self._let_go
         self._lock = threading.Lock()  # for the two below; never held while an adapter loads
         self._current: dict[int, _InService] = {}
@@ -120,7 +120,7 @@ class Serving:
         """Raise `UnsupportedConfigError` for a model behind a server whose address is not configured."""
         if is_served(base_model):
             try:
-                self._models.served(base_model)
+                self.models.served(base_model)
             except ModelError as error:
                 raise UnsupportedConfigError(f"extra_params.base_model: {error}") from None
 
@@ -137,7 +137,7 @@ class Serving:
     @contextmanager
     def _lease(self, project_id: int) -> Iterator[_InService]:
         service = self._take(project_id)
-        self._models.used(service.learner.base.name)
+        self.models.used(service.learner.base.name)
         try:
             yield service
         finally:
@@ -258,7 +258,7 @@ class Serving:
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         answers = cached_answers(self._store, project_id, read_only=True)
         try:
-            learner = self._models.learner(adapter.base_model, name, folder, answers)
+            learner = self.models.learner(adapter.base_model, name, folder, answers)
             return _InService(version, learner, learned(adapter))
         except (MemoryError, RuntimeError) as error:
             if not memory.ran_out(error):

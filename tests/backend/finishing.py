@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Annotations:
     given: dict[int, dict[str, Any]] = field(default_factory=dict)  # by annotation
     unique: dict[str, int] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)  # the queue's predictions
+    shown: list[dict[str, Any]] = field(default_factory=list)  # predictions of the tab of taken labels
+    tabs: list[dict[str, Any]] = field(default_factory=list)
     fails: Callable[[str], bool] = lambda call: False
     refuses: set[int] = field(default_factory=set)  # tasks
     between: Callable[[], None] = lambda: None
@@ -73,7 +76,10 @@ class Annotations:
     def import_predictions(self, project_id: int, predictions: list[dict[str, Any]], *, one_by_one: bool) -> None:
         if self.fails("publish"):
             raise LabelStudioError("Label Studio is down")
-        self.published = list(predictions)
+        if one_by_one:
+            self.shown = list(predictions)
+        else:
+            self.published = list(predictions)
 
     def recounts_on_import(self, project_id: int) -> bool:
         return False
@@ -83,6 +89,17 @@ class Annotations:
 
     def delete_version(self, project_id: int, version: str) -> None:
         pass
+
+    @contextlib.contextmanager
+    def explaining(self, _what: str) -> Iterator[None]:
+        yield
+
+    def request(self, method: str, path: str, **values: Any) -> Any:
+        """Tabs of the Data Manager."""
+        if method == "GET":
+            return self.tabs
+        self.tabs = [{"id": 1, **values["json"]}]
+        return self.tabs[0]
 
 
 @dataclass

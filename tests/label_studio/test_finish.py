@@ -80,6 +80,17 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     wait_until(team, "taken")
     given = {each.task_id: each.labels["topic"] for each in store.finishes.given()}
     assert {task for task, of_task in annotated(team).items() if of_task} == people, "nothing is written unless wanted"
+    tab = wait_for("the tab of taken labels", lambda: next(
+        (view["id"] for view in team.call("GET", f"/api/dm/views/?project={team.id}")
+         if view["data"]["title"] == "Labels of the model"), None))  # fmt: skip
+    shown = team.call("GET", f"/api/tasks?project={team.id}&view={tab}&page_size=200")["tasks"]
+    assert {each["id"] for each in shown} <= given.keys()
+    assert len(shown) == min(100, len(given))
+    task = shown[0]["id"]
+    (ours,) = [
+        p for p in team.call("GET", f"/api/tasks/{task}/")["predictions"] if p["model_version"].endswith("taken")
+    ]
+    assert ours["result"][0]["value"]["choices"] == [given[task]]
     if store.tasks.count_open_tasks():
         assert not {each.task_id for each in team.published()} & given.keys()
 

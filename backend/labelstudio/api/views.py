@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
+from backend.errors import LabelStudioError
 from backend.labelstudio.api.client import Client
+
+log = logging.getLogger(__name__)
 
 _HIDDEN = [f"tasks:{name}" for name in (
     "inner_id", "completed_at", "total_annotations", "cancelled_annotations", "total_predictions", "annotations_ids",
@@ -14,15 +18,19 @@ _HIDDEN = [f"tasks:{name}" for name in (
 )]  # fmt: skip # of the table, so that number, annotators, labels and texts fit
 
 
+MOST = 900  # tasks of a tab: SQLite refuses an expression with more than 1,000 conditions
+
+
 def show(client: Client, project_id: int, title: str, task_ids: Sequence[int], *, former: str | None = None) -> int:
     """Create or change the tab of this title to show these tasks; return the tab's id. former: its earlier title.
 
-    Label Studio supports no custom order, and a filter by a list of ids takes one condition per task. It makes a tab of
-    all tasks when a project without any is opened: then it is made here first, or the others would seem lost.
+    Label Studio supports no custom order, and a filter by a list of ids takes one condition per task: of more than
+    `MOST` tasks the first are shown. It makes a tab of all tasks when a project without any is opened: then it is made
+    here first, or the others would seem lost.
     """
     items = [
         {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task_id}
-        for task_id in task_ids or [0]  # without a condition the tab would show every task
+        for task_id in task_ids[:MOST] or [0]  # without a condition the tab would show every task
     ]
     data: dict[str, Any] = {
         "title": title,
@@ -47,3 +55,17 @@ def show(client: Client, project_id: int, title: str, task_ids: Sequence[int], *
             return int(made["id"])
         client.request("PATCH", f"api/dm/views/{there}/", json={"data": data})
         return int(there)
+
+
+def show_with_predictions(
+    client: Client, project_id: int, title: str, task_ids: Sequence[int], version: str,
+    predictions: Sequence[dict[str, Any]], *, former: str | None = None,
+) -> int:  # fmt: skip
+    """As `show`, with these predictions of a version of their own in place of those that it had."""
+    tab = show(client, project_id, title, task_ids, former=former)
+    try:
+        client.delete_version(project_id, version)
+        client.import_predictions(project_id, predictions, one_by_one=True)
+    except LabelStudioError as error:  # a task may have been deleted meanwhile
+        log.warning("project %d: not every task of the tab '%s' has a prediction: %s", project_id, title, error)
+    return tab

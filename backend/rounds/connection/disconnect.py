@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from backend.labelstudio.api import webhook_registration
-from backend.labelstudio.predictions import check_version
+from backend.labelstudio.predictions import check_version, taken_version
 from backend.rounds.connection.repair import choose
 from backend.rounds.context import ProjectRun
 
@@ -37,7 +37,9 @@ def disconnect(run: ProjectRun) -> None:
     for queue in run.store.projects.published(run.id):
         client.delete_version(run.id, queue.version)
         run.store.projects.remove_published(run.id, queue.queue)
-    if (checked := check_version(run.id)) in client.versions(run.id):
-        client.delete_version(run.id, checked)
+    there = client.versions(run.id)
+    for version in (check_version(run.id), taken_version(run.id)):
+        if version in there:
+            client.delete_version(run.id, version)
     run.store.projects.set(run.id, former_sampling=None, former_model_version=None, webhook_ready=False, queue=0)
     log.info("project %d: disconnected", run.id)

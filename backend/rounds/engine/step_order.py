@@ -17,7 +17,7 @@ from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
 from backend.rounds.reach import embed_ahead
-from backend.rounds.steps import finish, publish, react, select
+from backend.rounds.steps import finish, publish, react, requeue, select
 from backend.rounds.steps.close import close
 from backend.rounds.steps.evaluate import evaluate
 from backend.rounds.steps.score import score
@@ -87,6 +87,13 @@ AFTER = (
         optional="the model's labels of the rest",
         recorded=False,
         applies=finish.applies,
+    ),
+    Step(
+        name="requeue",
+        run=requeue.requeue,
+        optional="a queue that begins with the tasks put first",
+        recorded=False,
+        applies=requeue.applies,
     ),
     Step(
         name="names",

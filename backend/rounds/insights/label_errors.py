@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import BackendError, LabelStudioError
+from backend.errors import BackendError
 from backend.evaluation.agreement import agreement
 from backend.evaluation.label_noise import label_noise
-from backend.labelstudio.api.views import show
+from backend.labelstudio.api.views import show_with_predictions
 from backend.labelstudio.predictions import check_version, spelled
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
@@ -74,13 +74,11 @@ def into_tab(run: ProjectRun, most: int) -> tuple[list[dict[str, Any]], int]:
     if run.rounds.last("review") is None:
         raise BackendError(f"project {run.id}: no round has reviewed its labels yet; `lsal round {run.id}`")
     found = still_suspect(run.store, run.id, most)
-    tab = show(run.client, run.id, TAB, sorted({each["task"] for each in found}), former=_FORMER_TAB)
     version = check_version(run.id)
-    try:
-        run.client.delete_version(run.id, version)
-        run.client.import_predictions(run.id, _instead(run, found, version), one_by_one=True)
-    except LabelStudioError as error:  # a task may have been deleted meanwhile
-        log.warning("project %d: not every label to check has a prediction: %s", run.id, error)
+    tab = show_with_predictions(
+        run.client, run.id, TAB, sorted({each["task"] for each in found}), version, _instead(run, found, version),
+        former=_FORMER_TAB,
+    )  # fmt: skip
     return found, tab
 
 

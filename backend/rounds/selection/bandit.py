@@ -87,7 +87,7 @@ def _gains(run: ProjectRun, names: Sequence[str], targets: Sequence[Target], sin
         [each for each in tasks.labeled(audit=audit) if offered(targets, each.values)] for audit in (True, False)
     )
     batch = [e for e in labeled if chooser.get(e.id) in names and first_known.get(e.id, 0) > since]
-    known = [e for e in labeled if first_known.get(e.id, 0) <= since or e.id not in chooser][-_MOST:]
+    known = [e for e in labeled if first_known.get(e.id, 0) <= since or chooser.get(e.id) not in names][-_MOST:]
     if not batch or not held_out or len({e.values[target.name] for e in known}) < 2:
         return None
     by = np.array([names.index(chooser[e.id]) for e in batch], np.int64)

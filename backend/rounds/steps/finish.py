@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from backend.errors import LabelStudioError
-from backend.rounds.adapters import find, learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing import decision, writing
-from backend.rounds.finishing.answers import in_service
 from backend.rounds.finishing.later import compare
 from backend.rounds.finishing.sample import draw
-from backend.rounds.selection import bandit
-from backend.rounds.selection.strategy import strategy_for
-from backend.rounds.steps.publish import put_in_force
-from backend.rounds.steps.select import choose
+from backend.rounds.finishing.tab import show_taken
+from backend.rounds.steps.requeue import requeue
 from backend.store.finishes import (
     CANCEL,
     CANCELLED,
@@ -49,16 +43,16 @@ def finish(run: ProjectRun) -> None:
     last = run.finishes.all()[-1]
     if last.state in (SAMPLING, CERTIFIED) and (reason := decision.changed(run, last)) is not None:
         run.finishes.decide(last.number, REFUSED, keep=(), error=reason)
-        _publish(run)
+        requeue(run)
     elif last.state == REQUESTED:
         if draw(run, last):
-            _publish(run)
+            requeue(run)
     elif last.state == SAMPLING:
         waiting = set(run.tasks.sampled(unlabeled=True))
         if not waiting:
             decision.decide(run, last)
         elif not waiting <= {item.task_id for item in run.rounds.queue(run.project.queue)}:
-            _publish(run)  # an earlier try failed, or a former queue was put back
+            requeue(run)  # an earlier try failed, or a former queue was put back
     for each in run.finishes.all():
         if each.state in IN_FORCE:
             compare(run, each)
@@ -73,20 +67,10 @@ def _carry_out(run: ProjectRun, each: Finish, wanted: str) -> None:
             writing.take_back(run, each)
         else:
             decision.take(run, each)
-        _publish(run)
+        requeue(run)
         if wanted == WRITE:
             (now,) = (one for one in run.finishes.all() if one.number == each.number)
             writing.write(run, now)
+        if wanted != CANCEL:
+            show_taken(run)
     run.finishes.carried_out(each.number, wanted)
-
-
-def _publish(run: ProjectRun) -> None:
-    """Publish a queue that has the sample and none of the tasks that are done, by the adapter in service."""
-    run = in_service(run)
-    last = run.rounds.get(run.project.round)
-    if not (run.version and run.options.manage_queue and last is not None):
-        return
-    targets = learned(find(run, run.version))
-    strategy, _ = bandit.adapted(run, strategy_for(run, run.version), targets)
-    queue, _ = choose(run, strategy, targets, last)
-    put_in_force(replace(run, queue=queue), queue)

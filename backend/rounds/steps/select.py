@@ -24,7 +24,7 @@ from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
 from backend.store.files.shards import Shards
-from backend.store.rounds import Place
+from backend.store.rounds import PERSON, Place
 from backend.store.sql.models import Round
 from backend.store.texts import LabeledText, Listed, held_out_order
 from backend.targets import Target
@@ -62,11 +62,14 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
         candidates = Listed(candidates.ids[there], candidates.digests[there])
     elif "embeddings" in arrays:
         candidates = within_reach(run, candidates)
+    first = tasks.first()
+    left = ~np.isin(candidates.ids, first)
+    candidates = Listed(candidates.ids[left], candidates.digests[left])
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
     pool = _pool(run, targets, strategy, candidates, tasks.labeled(audit=False))
     rng = np.random.default_rng([options.seed, run.id, queue])
     try:
-        selection = strategy.select(pool, max(1, options.published - len(audit)), rng)
+        selection = strategy.select(pool, max(1, options.published - len(audit) - len(first)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot select: {error}") from error
     of_all = len(candidates.ids) == len(waiting.ids)
@@ -74,7 +77,8 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
         _places(strategy, candidates, selection, of_all=of_all), [Place(each, audit=True) for each in audit]
     )
     sample = held_out_order(tasks.sampled(unlabeled=True), options.seed)  # that decides which labels are taken
-    run.rounds.put_queue(queue, [*(Place(each, audit=True) for each in sample), *items])
+    before = [*(Place(each, audit=True) for each in sample), *(Place(each, chosen_by=PERSON) for each in first)]
+    run.rounds.put_queue(queue, [*before, *items])
     return queue, len(candidates.ids)
 
 

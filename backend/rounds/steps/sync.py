@@ -11,6 +11,7 @@ from backend.errors import CancelledError, LabelStudioError, UnsupportedConfigEr
 from backend.labelstudio.annotations import ReadAnnotation, combined, read
 from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.label_config.inputs import fields_of, text_of
+from backend.labelstudio.only import inside
 from backend.labelstudio.unusable import Reason
 from backend.rounds.connection import repair
 from backend.rounds.context import ProjectRun, parsed
@@ -196,7 +197,9 @@ def _warn_of_unusable(run: ProjectRun, parsed: Mapping[int, Sequence[ReadAnnotat
 def _put_texts(run: ProjectRun, page: Sequence[ListedTask | AnnotatedTask]) -> dict[int, str]:
     """Store the texts of tasks; returns them."""
     texts = {task.id: text_of(task.data, run.spec) for task in page}
-    run.tasks.put_texts(texts.items(), seed=run.options.seed, audit_share=held_out.held_out_share(run))
+    outside = {task.id for task in page if not inside(task.data, run.options.only)}
+    share = held_out.held_out_share(run)
+    run.tasks.put_texts(texts.items(), seed=run.options.seed, audit_share=share, outside=outside)
     lacking = next((task for task in page if not texts[task.id]), None)
     if lacking is not None and run.fresh().project.unread is None:
         run.store.projects.set(run.id, unread={"task": lacking.id, "fields": fields_of(lacking.data)})

@@ -91,6 +91,8 @@ class Task(Base):
     learned_in: Mapped[int | None]  # the round that first saw this task's labels
     sampled: Mapped[bool] = mapped_column(default=False)  # its label tests the model's: no training, no evaluation yet
     taken: Mapped[bool] = mapped_column(default=False)  # has the model's label, and needs no other
+    first: Mapped[int | None]  # a person put it first: the highest number is served first
+    outside: Mapped[bool] = mapped_column(default=False)  # the option `only` keeps it out of the queue
     __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
 
 

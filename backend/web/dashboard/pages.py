@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 import strategies
 from backend import __version__
 from backend.evaluation.bounds import ENOUGH
+from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENCODERS
 from backend.overview import audit, history, labels, queue, unlearned
 from backend.overview.confusion import confusion
@@ -31,14 +32,17 @@ from backend.rounds.selection.compatibility import works
 from backend.settings import Settings
 from backend.store import Store
 from backend.store.sql.models import Project
-from backend.web.api import act, find
-from backend.web.dashboard import charts, finish_sentences, quality_sentences, reasons, sentences
+from backend.web.api_actions import act
+from backend.web.dashboard import charts, find_page, finish_sentences, quality_sentences, reasons, sentences
+from backend.web.dashboard.forms import values_of
 from backend.web.dashboard.language import spoken
+from backend.web.parameters import project_of
 
 _TASKS = 10  # shown of the queue
 _ROUNDS = 50
 _ENTRIES = 10  # of the audit trail
 _SUSPECTS = 10
+_PAGES = {"finish": "dashboard.finish", "finish_labels": "dashboard.finish", "first": "dashboard.find"}  # of an action
 _YEAR = 365 * 24 * 3600
 _POLICY = (
     "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -46,7 +50,7 @@ _POLICY = (
 )
 
 
-def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
+def blueprint(app: Flask, store: Store, models: BaseModels, settings: Settings) -> Blueprint:
     """The pages at `/ui/`."""
     routes = Blueprint("dashboard", __name__, url_prefix="/ui", template_folder="templates", static_folder="static")
     label_studio = settings.public_url
@@ -67,12 +71,12 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.get("/projects/<project_id>")
     def project(project_id: str) -> str:
-        return render_template("project.html", **_panels(store, find(store, project_id)))
+        return render_template("project.html", **_panels(store, project_of(store, project_id)))
 
     @routes.get("/projects/<project_id>/now")
     def now(project_id: str) -> Response:
         """The project's state, for polling, and a stamp that changes when other parts of the page do."""
-        found = find(store, project_id)
+        found = project_of(store, project_id)
         current = summary(store, found)
         return jsonify(
             html=render_template("_now.html", now=current),
@@ -83,11 +87,15 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
 
     @routes.get("/projects/<project_id>/map")
     def map_(project_id: str) -> str:
-        return render_template("map.html", project=find(store, project_id))
+        return render_template("map.html", project=project_of(store, project_id))
+
+    @routes.route("/projects/<project_id>/find", methods=["GET", "POST"])  # POST: a text is no part of an address
+    def find(project_id: str) -> tuple[str, int]:
+        return find_page.page(store, models, project_of(store, project_id))
 
     @routes.get("/projects/<project_id>/finish")
     def finish(project_id: str) -> str:
-        project, t = find(store, project_id), spoken()
+        project, t = project_of(store, project_id), spoken()
         found = finish_state(store, project)
         return render_template(
             "finish.html",
@@ -102,10 +110,10 @@ def blueprint(app: Flask, store: Store, settings: Settings) -> Blueprint:
     @routes.post("/projects/<project_id>/<action>")
     def do(project_id: str, action: str) -> AnyResponse:
         """Perform the API's `action` for a form of the page, then redirect to the page."""
-        found = find(store, project_id)
-        act(store, found.id, action, _wanted(action))
+        found = project_of(store, project_id)
+        act(store, found.id, action, values_of(action))
         done = {"0": "resumed", "1": "paused"}.get(request.form.get("paused", ""), action)
-        page = "dashboard.finish" if action in ("finish", "finish_labels") else "dashboard.project"
+        page = _PAGES.get(action, "dashboard.project")
         return redirect(url_for(page, project_id=found.id, done=done), 303)
 
     @routes.get("/plotly.js")
@@ -180,26 +188,6 @@ def _stamp(store: Store, project: Project, current: Summary) -> str:
     read = (project.title, project.change_mark, project.task_mark, current["labels"], current["tasks"], *skipped)
     seen = (project.round, project.queue, project.adapter, current["state"]["name"], *wishes, *read)
     return blake2b(repr(seen).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-def _wanted(action: str) -> dict[str, Any]:
-    """The values of a form, as in the JSON body of the API."""
-    if action == "strategy":
-        return {"strategy": request.form.get("strategy") or None}
-    if action == "base_model":
-        return {"base_model": request.form.get("base_model") or None}
-    if action == "rollback":
-        given = request.form.get("adapter", "")
-        return {"adapter": int(given) if given.isdigit() and len(given) < 10 else None}
-    if action == "pause":
-        return {"paused": {"0": False, "1": True}.get(request.form.get("paused", ""))}
-    if action == "finish":
-        accuracy = request.form.get("accuracy", "")
-        return {"accuracy": float(accuracy) if re.fullmatch(r"0\.\d{1,6}", accuracy) else None,
-                "scope": request.form.get("scope", "machine")}  # fmt: skip
-    if action == "finish_labels":
-        return {"wanted": request.form.get("wanted")}
-    return {}
 
 
 def _speak(app: Flask) -> None:

@@ -9,6 +9,7 @@ from backend.overview.first_steps import FirstStep
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State, Suggestions
 from backend.overview.unlearned import WithoutText
+from backend.store.rounds import PERSON
 from backend.web.dashboard.language import Language
 from backend.web.dashboard.reasons import translated
 
@@ -35,6 +36,7 @@ def state(now: State, t: Language) -> str:
         "left": t.gettext("Disconnected in Label Studio"),
         "no_worker": t.gettext("No worker has been started"),
         "trouble": t.gettext("Needs attention"),
+        "first": t.gettext("The queue begins with these tasks as soon as the worker is free."),
         "paused": t.gettext("Paused"),
         "starting": t.gettext("Starting: creating the first queue"),
         "all_labeled": t.gettext("Every task is labeled"),
@@ -137,6 +139,8 @@ def why(item: QueuedTask, strategy: str | None, t: Language, several: bool = Fal
     """Why a task is in the queue. several: name the controls."""
     if item["held_out"]:
         return t.gettext("Held out to measure model quality")
+    if item["chosen_by"] == PERSON:
+        return t.gettext("Put first by a person")
     found, reasons = item["why"] or {}, []
     for prediction in found.get("says", []):
         first, second = prediction.get("between", [(None, 1.0), (None, 0.0)])

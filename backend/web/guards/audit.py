@@ -15,14 +15,15 @@ from backend.store.audit import FAILED_SIGN_IN
 log = logging.getLogger(__name__)
 
 _ACTIONS = {
-    ("POST", "api.train"): "round",
-    ("POST", "api.cancel"): "cancel",
-    ("POST", "api.strategy"): "strategy",
-    ("POST", "api.base_model"): "base model",
-    ("POST", "api.rollback"): "rollback",
-    ("POST", "api.pause"): "pause",
-    ("POST", "api.finish"): "finish",
-    ("POST", "api.finish_labels"): "finish labels",
+    ("POST", "actions.train"): "round",
+    ("POST", "actions.cancel"): "cancel",
+    ("POST", "actions.strategy"): "strategy",
+    ("POST", "actions.base_model"): "base model",
+    ("POST", "actions.rollback"): "rollback",
+    ("POST", "actions.pause"): "pause",
+    ("POST", "actions.finish"): "finish",
+    ("POST", "actions.finish_labels"): "finish labels",
+    ("POST", "actions.first"): "first",
     ("GET", "api.labels_"): "labels downloaded",
     ("GET", "api.export"): "labels downloaded",
     ("GET", "api.adapter"): "adapter downloaded",
@@ -81,4 +82,6 @@ def _detail(arguments: dict[str, str]) -> str:
     values = request.form.to_dict() or request.get_json(force=True, silent=True)
     if not isinstance(values, dict):
         return ""
+    if isinstance(values.get("tasks"), list):
+        return f"{len(values['tasks'])} tasks"
     return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -27,8 +27,8 @@ CALLS = sorted(
                                                "confusion", "effort", "export/{form}", "finish", "labels", "map",
                                                "quality", "queue", "rounds", "suspects", "tasks/{task_id}",
                                                "unlearned")),
-     *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "finish", "finish/labels", "pause",
-                                                  "rollback", "rounds", "strategy"))]
+     *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "find", "finish", "finish/labels", "first",
+                                                  "pause", "rollback", "rounds", "strategy"))]
 )  # fmt: skip
 
 

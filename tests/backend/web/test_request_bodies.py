@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 
 from backend.errors import InvalidRequestError
-from backend.web.request_bodies import Body, Event, Pause, Predict, Rollback, Setup, Strategy, checked, read
+from backend.web.action_bodies import Pause, Rollback, Strategy
+from backend.web.request_bodies import Body, Event, Predict, Setup, checked, read
 
 
 @pytest.mark.parametrize("model", [Event, Pause, Predict, Rollback, Setup, Strategy])

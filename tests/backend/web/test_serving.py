@@ -63,7 +63,7 @@ def test_an_adapter_whose_base_model_leaves_memory_serves_on_if_its_successor_ca
         serving._let_go(former.learner.base.name)
         raise MemoryError
 
-    monkeypatch.setattr(serving._models, "learner", without_memory)
+    monkeypatch.setattr(serving.models, "learner", without_memory)
     for _ in range(2):
         version, _, outputs = serving.predict(7, TEXTS)
         assert (version, len(outputs["topic/probs"])) == ("p7-a1", len(TEXTS))

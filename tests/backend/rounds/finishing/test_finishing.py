@@ -63,6 +63,24 @@ def test_what_is_taken_is_right_and_stays_away_from_people(finishing: Finishing)
     assert finishing.there.given == {}, "Label Studio has none of them"
 
 
+def test_a_tab_shows_the_least_certain_of_the_taken_labels(finishing: Finishing) -> None:
+    finishing.request(labels=200)
+    finishing.label(finishing.store.of(7).tasks.sampled())
+    finishing.step()
+    assert not finishing.there.shown, "nothing is taken yet"
+    finishing.wants("take")
+    given = sorted(finishing.store.of(7).finishes.given(), key=lambda each: each.confidence)
+    assert [each["task"] for each in finishing.there.shown] == [each.task_id for each in given[:100]]
+    assert {each["model_version"] for each in finishing.there.shown} == {"p7-taken"}
+    assert finishing.there.shown[0]["result"][0]["value"]["choices"] == [given[0].labels["topic"]]
+    (tab,) = finishing.there.tabs
+    shown = {each["value"] for each in tab["data"]["filters"]["items"]}
+    assert shown == {each.task_id for each in given[:100]}
+    finishing.wants("take_back")
+    assert finishing.there.shown == []
+    assert [each["value"] for each in finishing.there.tabs[0]["data"]["filters"]["items"]] == [0], "no task"
+
+
 def test_the_queue_begins_with_the_sample_and_has_no_task_of_the_models(finishing: Finishing) -> None:
     def queue() -> list[int]:
         run = opened(finishing.context, number=1, version=1)

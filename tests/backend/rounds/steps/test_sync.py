@@ -134,6 +134,29 @@ def test_texts_are_read_again_when_they_are_compared_or_turned_round(
         assert parts is None or sides(task.text) == parts
 
 
+def test_tasks_outside_of_the_option_only_are_known_but_not_queued(
+    store: Store, there: Memory, look: Callable[[], None]
+) -> None:
+    for number, lang in enumerate(["en", "de", "en", "fr", "de"], 1):
+        there.put(number, "fruit" if number == 5 else None, text=f"t{number}", lang=lang)
+    tasks = store.of(7).tasks
+
+    def waiting(**options: Any) -> list[int]:
+        store.projects.connect(7, label_config=CONFIG, options={"audit_share": 0, **options}, host="b.local:9090")
+        look()
+        assert labels(store) == {5: "fruit"}, "labels are learned from all the same"
+        return tasks.listed_waiting(audit=False).ids.tolist()
+
+    assert waiting() == [1, 2, 3, 4]
+    assert waiting(only={"lang": "en"}) == [1, 3]
+    assert (tasks.count_outside(), tasks.count_open_tasks(), len(tasks.remaining())) == (2, 2, 2)
+    assert waiting(only={"lang": ["en", "fr"]}) == [1, 3, 4]
+    there.put(3, text="t3", lang="de")
+    look()
+    assert tasks.listed_waiting(audit=False).ids.tolist() == [1, 4], "its data changed"
+    assert waiting() == [1, 2, 3, 4]
+
+
 def test_what_was_left_out_during_a_sync_is_read_by_the_next(
     store: Store, there: Memory, look: Callable[[], None]
 ) -> None:

@@ -1,0 +1,42 @@
+"""The page *Find*: tasks are looked for, put first, and left to the strategy again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from backend.store import Store
+from tests.backend.finishing import Finishing
+from tests.browser.test_dashboard import LOOKS
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_tasks_are_found_and_put_first(
+    finishing: Finishing, served: Callable[[Store], str], open_page: Callable[..., Page], look: str
+) -> None:
+    page, tasks = open_page(**LOOKS[look]), finishing.store.of(7).tasks
+    page.goto(f"{served(finishing.store)}/ui/projects/7/find")
+    page.locator("#words").fill("a ripe apple")
+    page.locator("main form button.main").first.click()
+    found = page.locator("input[type=checkbox]")
+    expect(found).to_have_count(20)
+    assert "apple" not in page.url, "a text is no part of an address"
+    assert Axe().run(page).response["violations"] == []
+    wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, "nothing sticks out to the right"
+    numbers = [int(found.nth(place).get_attribute("value") or "") for place in range(20)]
+    found.nth(0).uncheck()
+    page.locator("main table + p button, form > p button.main").last.click()
+    expect(page.locator(".done")).to_be_visible()
+    assert tasks.first() == numbers[1:]
+    page.locator("button[name=none]").click()
+    expect(page.locator("button[name=none]")).to_have_count(0)
+    assert tasks.first() == []
+    page.locator("select[name=name]").select_option("tool")
+    page.locator("form:has(select[name=name]) button").click()
+    expect(found).to_have_count(20)
+    page.goto(page.url.split("?")[0] + "?task=99999")
+    expect(page.get_by_role("alert").last).to_contain_text("99999")
