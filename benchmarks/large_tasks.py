@@ -32,7 +32,7 @@ def main() -> None:
     count = parser.parse_args().tasks
     with running(_PORT) as both:
         project = _project(both, count)
-        worker = next(each for each in psutil.Process(both.backend.pid).children() if each.cmdline()[-1] == "worker")
+        worker = next(each for each in psutil.Process(both.backend.pid).children() if each.name() == "lsal worker")
         time.sleep(10)  # until it has imported its libraries
         before, most, stop = worker.memory_info().rss, [0], threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,10 @@ def serve() -> None:
     """Run web server and worker together."""
     from backend.runtime.processes import both
 
-    settings, _ = start()
+    settings, store = start()
+    store.database.close()  # no child may inherit a connection
     settings.label_studio()
-    raise typer.Exit(both(settings))
+    raise typer.Exit(both(settings, _serve, _work))
 
 
 @app.command()
@@ -28,13 +30,28 @@ def web() -> None:
     """Run the web server, which answers Label Studio."""
     from backend.runtime.processes import web as run
 
-    settings, _ = start()
-    raise typer.Exit(run(settings, lambda: new_app(settings)))
+    settings, store = start()
+    store.database.close()  # no child may inherit a connection
+    raise typer.Exit(run(settings, _serve))
 
 
 @app.command()
 def worker() -> None:
     """Run the worker, which trains and publishes queues."""
+    _work()
+
+
+def _serve(listening: socket.socket | None) -> None:
+    """Answer requests in this process. listening: the socket that several processes share."""
+    from backend.runtime import web_server
+
+    settings, _ = start()
+    listening = listening or web_server.listen(settings)  # first: it refuses a port that is taken
+    web_server.run(new_app(settings), listening, settings)
+
+
+def _work(_listening: socket.socket | None = None) -> None:
+    """Run rounds in this process."""
     from backend.labelstudio.api.client import Client
     from backend.rounds.engine.heartbeat import Heartbeat
     from backend.rounds.engine.worker import work

@@ -1,26 +1,27 @@
-"""Run web servers and the worker as child processes. No heavy imports: the parent stays small."""
+"""Run web servers and the worker as child processes that share the memory of the libraries they import."""
 
 from __future__ import annotations
 
+import gc
 import logging
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-
-from flask import Flask
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from backend import old_names
 from backend.backoff import delay
-from backend.errors import RefusedStartError
+from backend.errors import BackendError, RefusedStartError
 from backend.runtime import web_server
-from backend.runtime.parent_death import end_with_parent
+from backend.runtime.parent_death import end_with_parent, name_process
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,58 +30,89 @@ _AT_ONCE = 20.0  # seconds: a web server that ends earlier refused to start, for
 _LONG = 300.0  # seconds of running after which the count of failures starts again
 _FIRST_WAIT = 1.0  # seconds before the first restart; doubled before each further one
 _LONGEST_WAIT = 60.0  # seconds between two starts
-_LISTENING = "LSAL_LISTENING"  # environment of web processes: number of the socket that they share
+_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, AMD, and of either under Windows
+_PROCESSES = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+Run = Callable[[socket.socket | None], None]  # what a process does, with the socket that several share
 
 
-def web(settings: Settings, build: Callable[[], Flask]) -> int:
-    """Serve until a signal stops it, in this process or, with `WORKERS`, in several. Returns the exit code.
-
-    `build` is called in the process that serves.
-    """
-    if (shared := os.environ.get(_LISTENING)) is not None:
-        web_server.run(build(), socket.socket(fileno=int(shared)), settings)
-        return 0
+def web(settings: Settings, run: Run) -> int:
+    """Serve until a signal stops it, in this process or, with `WORKERS`, in several. Returns the exit code."""
     if settings.workers == 1:
-        listening = web_server.listen(settings)
-        web_server.run(build(), listening, settings)
+        run(None)
         return 0
-    with _several(settings) as children:
+    with _several(settings, run) as children:
         return _supervise(children)
 
 
+def both(settings: Settings, web: Run, worker: Run) -> int:
+    """Run web server and worker until a signal stops them. One that ends is restarted, while the others keep running.
+
+    Returns the exit code of the first that refuses to start, or 0.
+    """
+    if settings.workers == 1:
+        _share_libraries()
+        return _supervise([_Child("web", web), _Child("worker", worker)])
+    with _several(settings, web) as children:
+        return _supervise([*children, _Child("worker", worker)])
+
+
+def _share_libraries() -> None:
+    """Import what the children need, before they are forked: two then need 0.9 GB instead of 1.6.
+
+    Not beside a GPU, whose driver does not survive a fork, in case that a library touches it.
+    """
+    if _PROCESSES.get_start_method() != "fork" or any(Path(each).exists() for each in _GPUS):
+        return
+    import backend.app
+    import backend.rounds.engine.worker  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # or the first collection in a child would copy the memory
+
+
 @contextmanager
-def _several(settings: Settings) -> Iterator[list[_Child]]:
+def _several(settings: Settings, run: Run) -> Iterator[list[_Child]]:
     """Web processes that accept from one socket, and share their Prometheus metrics in a folder."""
     with tempfile.TemporaryDirectory() as metrics, web_server.listen(settings) as listening:
-        listening.set_inheritable(True)
-        more = {_LISTENING: str(listening.fileno()), "PROMETHEUS_MULTIPROC_DIR": metrics}
-        yield [_Child("web", more, (listening.fileno(),)) for _ in range(settings.workers)]
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
+        _share_libraries()
+        yield [_Child("web", run, listening) for _ in range(settings.workers)]
+
+
+def _do(name: str, run: Run, listening: socket.socket | None) -> None:
+    """Be a child: as a program of its own would be, which ends with its parent."""
+    end_with_parent()
+    name_process(f"lsal {name}")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ.update(old_names.reported())
+    try:
+        run(listening)
+    except BackendError as error:
+        print(f"lsal: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 class _Child:
     """A child process that is restarted when it ends, at growing intervals."""
 
-    def __init__(self, name: str, more: Mapping[str, str] | None = None, files: Sequence[int] = ()) -> None:
+    def __init__(self, name: str, run: Run, listening: socket.socket | None = None) -> None:
         self.name = name
-        self._more = more or {}  # environment
-        self._files = files  # numbers of files that it inherits
+        self._work = name, run, listening
         self._again_at = 0.0
         self._deaths = 0
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "backend", self.name],
-            env={**old_names.reported(), **self._more},
-            pass_fds=self._files,
-            preexec_fn=end_with_parent,
-        )
+        self.process: BaseProcess = _PROCESSES.Process(target=_do, args=self._work)  # type: ignore[attr-defined]
+        self.process.start()
         self._started = time.monotonic()
         self._dead = False
 
     def check(self) -> int | None:
         """Restart the process if it has ended and the wait is over. Returns its exit code if it refused to start."""
-        code = self.process.poll()
+        code = self.process.exitcode
         if code is None:
             return None
         now = time.monotonic()
@@ -99,17 +131,6 @@ class _Child:
         return None
 
 
-def both(settings: Settings) -> int:
-    """Run web server and worker until a signal stops them. One that ends is restarted, while the others keep running.
-
-    Returns the exit code of the first that refuses to start, or 0.
-    """
-    if settings.workers == 1:
-        return _supervise([_Child("web"), _Child("worker")])
-    with _several(settings) as children:
-        return _supervise([*children, _Child("worker")])
-
-
 def _supervise(children: Sequence[_Child]) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -121,13 +142,12 @@ def _supervise(children: Sequence[_Child]) -> int:
     return refused or 0
 
 
-def _stop(processes: list[subprocess.Popen[bytes]], patience: float) -> None:
+def _stop(processes: Sequence[BaseProcess], patience: float) -> None:
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + patience
     for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        process.join(max(0.1, deadline - time.monotonic()))
+        if process.exitcode is None:
             process.kill()
-            process.wait()
+            process.join()

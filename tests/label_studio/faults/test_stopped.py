@@ -95,7 +95,7 @@ def child(backend: Backend, name: str) -> Any:
     assert backend.process is not None
     for each in psutil.Process(backend.process.pid).children():
         with contextlib.suppress(psutil.Error):  # it died meanwhile
-            if each.cmdline()[-1:] == [name]:
+            if each.name() == f"lsal {name}":
                 return each
     return None
 
