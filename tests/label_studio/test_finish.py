@@ -12,7 +12,7 @@ from backend.overview.finish import FinishState, finish_state
 from tests.conftest import labeled_sentences
 from tests.real import Team, truth, wait_for
 
-TEXTS = 300
+TEXTS = 220
 
 
 def state(team: Team) -> FinishState:
@@ -42,7 +42,7 @@ def lsal(team: Team, *words: str) -> str:
 def certified(team: Team) -> Team:
     """A project whose model is proven right on the rest."""
     team.create([text for text, _ in labeled_sentences(TEXTS)])
-    team.connect(batch_size=24, min_steps=300, max_steps=300)
+    team.connect(batch_size=24, min_steps=200, max_steps=200)
     team.wait_for_round(1)
     for number in (2, 3):
         team.label_batch(24)

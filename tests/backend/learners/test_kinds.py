@@ -144,11 +144,11 @@ def test_a_warm_start_goes_on_where_the_former_stood(
 
 def test_one_adapter_learns_all_kinds_from_texts_that_have_some_of_them(base: BaseModel, tmp_path: Path) -> None:
     kinds = KINDS if base.is_decoder else READ
-    parts = [data(kind, 120, seed=3) for kind in kinds]
+    parts = [data(kind, 90, seed=3) for kind in kinds]
     texts = [text for part in parts for text in part.texts]
     values = [value for part in parts for value in part.values]
     targets = [part.target for part in parts]
-    train(base, texts, values, targets, OPTIONS, tmp_path)
+    train(base, texts, values, targets, replace(OPTIONS, max_steps=400), tmp_path)
     learner = LoraLearner.load(base, "all", tmp_path)
     assert learner.targets == tuple(targets)
     for kind in kinds:
@@ -174,13 +174,11 @@ def test_members_disagree_about_numbers(base: BaseModel, committee: Any, tmp_pat
 
 
 @pytest.mark.parametrize("measure", ["token_entropy", "least_confident_span", "top_k"])
-def test_long_texts_are_not_unsure_for_being_long(base: BaseModel, measure: Any, tmp_path: Path) -> None:
-    known = data("spans", 120)
-    train(base, known.texts, known.values, [known.target], OPTIONS, tmp_path)
-    learner = LoraLearner.load(base, "x", tmp_path)
+def test_long_texts_are_not_unsure_for_being_long(learner_of_spans: LoraLearner, measure: Any) -> None:
     sentence = "the old apple and the new saw "
     options = UncertaintyOptions(spans=measure)
-    found = learner.score([sentence, sentence * 2], ["uncertainty"], uncertainty=options)["things/uncertainty"]
+    texts = [sentence, sentence * 2]
+    found = learner_of_spans.score(texts, ["uncertainty"], uncertainty=options)["things/uncertainty"]
     assert found[1] < 2.5 * found[0] + 0.05
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import BackendError
@@ -118,7 +118,8 @@ def test_what_is_proven_and_what_not() -> None:
     assert "single seed" in verdict(summary([baseline[0], better[0]]))
 
 
-@given(st.lists(st.lists(st.floats(-0.1, 0.1), min_size=5, max_size=5), min_size=1, max_size=20))
+@given(st.lists(st.lists(st.floats(-0.1, 0.1), min_size=5, max_size=5), min_size=1, max_size=8))
+@settings(max_examples=40)
 def test_more_strategies_prove_no_more(differences: list[list[float]]) -> None:
     """They share the risk: what is proven among many is proven alone."""
     baseline = runs("random", *[0.5] * 5)
