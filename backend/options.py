@@ -108,6 +108,9 @@ class ProjectOptions(BaseSettings):
     only: dict[str, _Wanted | list[_Wanted]] = Field(default_factory=dict, max_length=20)
     """queue only tasks with these values in their data, such as `{"lang": "en"}`; of several values a task needs one:
     `{"lang": ["en", "de"]}`. Labels of other tasks are learned from all the same. Default: all tasks"""
+    near_duplicates: float | None = Field(None, ge=0.8, le=1)
+    """similarity, such as 0.95, from which a text comes last in the queue because it
+    [nearly repeats](../how-to/basics/find-tasks.md#near-duplicates) a labeled or an earlier one. Default: none does"""
     balance: float = Field(0.0, ge=0, le=1)
     """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5. 0: none"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.audit import record
-from backend.cli.build import new_context, new_models, start
+from backend.cli.build import new_models, start
 from backend.cli.group import app
 from backend.cli.projects import Number
 
 if TYPE_CHECKING:
+    from backend.settings import Settings
     from backend.store import Store
 
 _TAB = "Found"
+_REPEATED = "Near-duplicates"
 
 
 @app.command()
@@ -33,7 +35,6 @@ def find(
     from rich.markup import escape
     from rich.table import Table
 
-    from backend.labelstudio.api.views import show
     from backend.overview.find import Query
     from backend.overview.find import find as look_for
     from backend.rounds import commands
@@ -50,9 +51,7 @@ def find(
     Console().print(table)
     typer.echo(f"{found['compared']} of {found['open']} open tasks were compared.")
     if tab:
-        client = new_context(settings, store).client
-        number = show(client, project, _TAB, tasks)
-        typer.echo(f"They are in the tab '{_TAB}': {client.url}/projects/{project}/data?tab={number}")
+        _show(settings, project, _TAB, tasks)
     if first and tasks:
         _put_first(store, project, tasks)
 
@@ -75,6 +74,53 @@ def first(
         return
     there = store.of(project).tasks.first()
     typer.echo(f"First come the tasks {', '.join(map(str, there))}." if there else "No task was put first.")
+
+
+@app.command()
+def duplicates(
+    project: Number,
+    similarity: Annotated[float, typer.Option(min=0.8, max=1, help="Cosine similarity, without the mean.")] = 0.95,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of groups.")] = 20,
+    tab: Annotated[
+        bool, typer.Option("--tab", help=f"Show them in the tab '{_REPEATED}' of the Data Manager.")
+    ] = False,
+) -> None:
+    """List tasks whose texts nearly repeat each other, those with different labels first."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from backend.overview.duplicates import duplicates as look_for
+    from backend.rounds import commands
+    from backend.runtime.libraries import quiet_libraries
+
+    settings, store = start()
+    quiet_libraries()
+    known = commands.known(store, project)
+    found = look_for(store, new_models(settings), known, similarity, most)
+    table = Table("task", "label", "text")
+    for group in found["groups"]:
+        for each in group["tasks"]:
+            labels = ", ".join(value or "" for value in each["labels"].values())
+            table.add_row(str(each["task"]), escape(labels), escape(each["text"]))
+        table.add_section()
+    Console().print(table)
+    differ = sum(group["differ"] for group in found["groups"])
+    typer.echo(
+        f"{found['tasks']} of {found['compared']} compared tasks nearly repeat an earlier one; "
+        f"{differ} of the groups above have different labels."
+    )
+    if tab:
+        _show(settings, project, _REPEATED, [each["task"] for group in found["groups"] for each in group["tasks"]])
+
+
+def _show(settings: Settings, project: int, title: str, tasks: list[int]) -> None:
+    from backend.labelstudio.api.client import Client
+    from backend.labelstudio.api.views import show
+
+    client = Client(*settings.label_studio())
+    number = show(client, project, title, tasks)
+    typer.echo(f"They are in the tab '{title}': {client.url}/projects/{project}/data?tab={number}")
 
 
 def _put_first(store: Store, project: int, tasks: list[int]) -> None:

@@ -10,13 +10,14 @@ from flask import Blueprint, Response, send_file
 
 from backend.errors import DamagedError
 from backend.learners.models.cache import BaseModels
-from backend.overview import audit, card, confusion, effort, history, labels, pool, quality, unlearned
+from backend.overview import audit, card, confusion, duplicates, effort, history, labels, pool, quality, unlearned
 from backend.overview import find as finding
 from backend.overview import queue as queues
 from backend.overview.export import FORMATS, ExportError
 from backend.overview.export import export as everything
 from backend.overview.finish import FinishState, finish_state
 from backend.overview.state import ProjectState, details, summary
+from backend.pool.near_duplicates import SIMILAR
 from backend.rounds import commands
 from backend.rounds.adapters import kept
 from backend.store import Store
@@ -134,6 +135,12 @@ def blueprint(store: Store, models: BaseModels) -> Blueprint:
         """The open tasks most similar to a text or a task, or most probably of a class."""
         query = finding.Query(body.text, body.task, body.name, body.control)
         return finding.find(store, models, known(project_id), query, body.most)
+
+    @routes.get("/<project_id>/duplicates")
+    @operation()
+    def duplicates_(project_id: ProjectId) -> duplicates.Duplicates:
+        """Tasks whose texts nearly repeat each other. Takes seconds for thousands of texts."""
+        return duplicates.duplicates(store, models, known(project_id), SIMILAR, MOST)
 
     @routes.get("/<project_id>/labels")
     @operation()

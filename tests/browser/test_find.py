@@ -38,5 +38,8 @@ def test_tasks_are_found_and_put_first(
     page.locator("select[name=name]").select_option("tool")
     page.locator("form:has(select[name=name]) button").click()
     expect(found).to_have_count(20)
+    page.locator("button[name=duplicates]").click()
+    expect(page.locator("#repeated-title")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
     page.goto(page.url.split("?")[0] + "?task=99999")
     expect(page.get_by_role("alert").last).to_contain_text("99999")

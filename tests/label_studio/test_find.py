@@ -28,6 +28,9 @@ def test_found_tasks_are_shown_in_a_tab_and_served_first(connected: Team) -> Non
     lsal(team, "first", number, "--none")
     wait_for("the strategy to order all", lambda: not any(each.chosen_by for each in team.published()))
     assert "No task was put first" in lsal(team, "first", number)
+    assert "nearly repeat an earlier one" in lsal(team, "duplicates", number, "--similarity", "0.8", "--tab")
+    titles = [view["data"]["title"] for view in team.call("GET", f"/api/dm/views/?project={team.id}")]
+    assert titles == ["Default", "Found", "Near-duplicates"]
     done = team.backend.lsal("find", number, "--class", "planet")
     assert done.code == 1
     assert "no model yet" in done.err

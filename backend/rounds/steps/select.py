@@ -22,6 +22,7 @@ from backend.rounds.quality.held_out import queue_share
 from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
+from backend.rounds.selection.repeats import without_repeats
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
 from backend.store.files.shards import Shards
 from backend.store.rounds import PERSON, Place
@@ -64,9 +65,10 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
         candidates = within_reach(run, candidates)
     first = tasks.first()
     left = ~np.isin(candidates.ids, first)
-    candidates = Listed(candidates.ids[left], candidates.digests[left])
+    labeled = tasks.labeled(audit=False)
+    candidates = without_repeats(run, Listed(candidates.ids[left], candidates.digests[left]), labeled)
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
-    pool = _pool(run, targets, strategy, candidates, tasks.labeled(audit=False))
+    pool = _pool(run, targets, strategy, candidates, labeled)
     rng = np.random.default_rng([options.seed, run.id, queue])
     try:
         selection = strategy.select(pool, max(1, options.published - len(audit) - len(first)), rng)

@@ -6,8 +6,10 @@ from flask import render_template, request
 
 from backend.errors import InvalidRequestError
 from backend.learners.models.cache import BaseModels
+from backend.overview.duplicates import duplicates
 from backend.overview.find import Found, Query, classes_to_find, find
 from backend.overview.queue import excerpt
+from backend.pool.near_duplicates import SIMILAR
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.dashboard import sentences
@@ -30,6 +32,7 @@ def page(store: Store, models: BaseModels, project: Project) -> tuple[str, int]:
     except InvalidRequestError as refused:
         error = refused
     tasks = store.of(project.id).tasks
+    repeated = duplicates(store, models, project, SIMILAR, _MOST) if "duplicates" in request.args else None
     first = tasks.first()
     texts = tasks.texts(first[:_FIRST])
     html = render_template(
@@ -37,6 +40,7 @@ def page(store: Store, models: BaseModels, project: Project) -> tuple[str, int]:
         project=project,
         asked=asked,
         found=found,
+        repeated=repeated,
         error=error,
         classes=classes_to_find(project),
         first=[{"task": task, "text": excerpt(texts[task].text)} for task in first[:_FIRST] if task in texts],

@@ -36,7 +36,6 @@ def state(now: State, t: Language) -> str:
         "left": t.gettext("Disconnected in Label Studio"),
         "no_worker": t.gettext("No worker has been started"),
         "trouble": t.gettext("Needs attention"),
-        "first": t.gettext("The queue begins with these tasks as soon as the worker is free."),
         "paused": t.gettext("Paused"),
         "starting": t.gettext("Starting: creating the first queue"),
         "all_labeled": t.gettext("Every task is labeled"),
@@ -213,6 +212,7 @@ def done(action: str, t: Language) -> str | None:
         "rollback": t.gettext("The earlier adapter is put in service as soon as the worker is free."),
         "finish": t.gettext("The sample is drawn as soon as the worker is free."),
         "finish_labels": t.gettext("This is done as soon as the worker is free."),
+        "first": t.gettext("The queue begins with these tasks as soon as the worker is free."),
         "paused": t.gettext("No round starts automatically until you resume."),
         "resumed": t.gettext("Rounds start automatically again."),
     }.get(action)

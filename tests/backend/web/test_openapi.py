@@ -24,8 +24,8 @@ CALLS = sorted(
     ["GET /", "GET /api/projects", f"GET {_PROJECT}", "GET /health", "GET /metrics", "GET /openapi.json", "GET /ready",
      "GET /versions", "POST /predict", "POST /setup", "POST /webhook",
      *(f"GET {_PROJECT}/{panel}" for panel in ("adapters", "adapters/{number}", "annotators", "audit", "classes",
-                                               "confusion", "effort", "export/{form}", "finish", "labels", "map",
-                                               "quality", "queue", "rounds", "suspects", "tasks/{task_id}",
+                                               "confusion", "duplicates", "effort", "export/{form}", "finish", "labels",
+                                               "map", "quality", "queue", "rounds", "suspects", "tasks/{task_id}",
                                                "unlearned")),
      *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "find", "finish", "finish/labels", "first",
                                                   "pause", "rollback", "rounds", "strategy"))]
