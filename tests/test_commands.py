@@ -36,6 +36,8 @@ RUN = {
     "lsal doctor": ("tests/label_studio/test_doctor.py", '"doctor"'),
     ".venv/bin/lsal review": ("tests/label_studio/test_review.py", '"review"'),
     ".venv/bin/lsal finish": ("tests/label_studio/test_finish.py", '"finish"'),
+    ".venv/bin/lsal find": ("tests/label_studio/test_find.py", '"find"'),
+    ".venv/bin/lsal duplicates": ("tests/label_studio/test_find.py", '"duplicates"'),
     ".venv/bin/lsal export": ("tests/label_studio/test_finish.py", '"export"'),
     ".venv/bin/lsal predict": ("tests/label_studio/test_finish.py", '"predict"'),
     "lsal backup": ("tests/label_studio/faults/test_commands.py", '"backup"'),

@@ -23,7 +23,7 @@ from backend.store.sql.models import Project
 from backend.store.texts import Listed, digest
 from backend.targets import Target
 
-_MOST_CHARACTERS = 100_000  # of a text that is looked for; the base model reads fewer
+_MOST_CHARACTERS = 100_000  # of a text to compare with; the base model reads fewer
 
 
 class FoundTask(TypedDict):
@@ -52,7 +52,7 @@ class Query(NamedTuple):
 
 
 class FindError(InvalidRequestError):
-    """Nothing can be looked for in this way."""
+    """Nothing can be found in this way."""
 
 
 def find(store: Store, models: BaseModels, project: Project, query: Query, most: int) -> Found:
@@ -141,5 +141,5 @@ WITH_CLASSES = ("classification", "multilabel", "pairwise")  # kinds with a prob
 
 
 def classes_to_find(project: Project) -> dict[str, tuple[str, ...]]:
-    """The classes that can be looked for, by control."""
+    """The classes that tasks can be found by, by control."""
     return {each.name: each.classes for each in spec_of(project).targets if each.kind in WITH_CLASSES}

@@ -58,7 +58,7 @@ def both(settings: Settings, web: Run, worker: Run) -> int:
 
 
 def _share_libraries() -> None:
-    """Import what the children need, before they are forked: two then need 0.9 GB instead of 1.6.
+    """Import what the children need, before they are forked: two then need 0.8 GB instead of 1.2.
 
     Not beside a GPU, whose driver does not survive a fork, in case that a library touches it.
     """
