@@ -22,6 +22,9 @@ def finish(
     whole: Annotated[
         bool, typer.Option("--whole", help="The accuracy is that of all tasks, not of the model's labels alone.")
     ] = False,
+    by_class: Annotated[
+        bool, typer.Option("--by-class", help="The labels of each class have the accuracy by themselves.")
+    ] = False,
     tolerance: Annotated[float, typer.Option(min=0, help="Difference of a number that counts as right.")] = 0.0,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Size of the sample. Default: room for a few errors.")
@@ -41,11 +44,13 @@ def finish(
     wanted = [name for name, given in requests.items() if given]
     if len(wanted) + (accuracy is not None) > 1:
         raise typer.BadParameter("give one of --accuracy, --take, --write, --take-back and --cancel")
-    if accuracy is None and (whole or tolerance or sample is not None):
-        raise typer.BadParameter("--whole, --tolerance and --sample need --accuracy")
+    if accuracy is None and (whole or by_class or tolerance or sample is not None):
+        raise typer.BadParameter("--whole, --by-class, --tolerance and --sample need --accuracy")
+    if whole and by_class:
+        raise typer.BadParameter("give one of --whole and --by-class")
     _, store = start()
     if accuracy is not None:
-        scope = "whole" if whole else "machine"
+        scope = "whole" if whole else "class" if by_class else "machine"
         commands.finish(store, project, accuracy=accuracy, scope=scope, tolerance=tolerance, labels=sample)
         record(store, "finish", project, f"accuracy {accuracy:g} {scope}")
     elif wanted:

@@ -12,10 +12,11 @@ from backend.evaluation.selective import least
 from backend.overview.queue import excerpt
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.finishing.answers import obstacle
+from backend.rounds.finishing.groups import obstacle_to_classes
 from backend.rounds.finishing.sample import default_labels, next_risk
 from backend.rounds.insights.explanations import in_words
 from backend.store import Store
-from backend.store.finishes import IN_FORCE, SAMPLING, TAKE_BACK, possible
+from backend.store.finishes import CLASS, IN_FORCE, SAMPLING, TAKE_BACK, possible
 from backend.store.sql.models import Finish, Project
 
 ACCURACIES = (0.8, 0.9, 0.95, 0.98, 0.99)  # offered on the page
@@ -45,6 +46,19 @@ class Later(TypedDict):
     wrong: int
 
 
+class OfClass(TypedDict):
+    """What the sample proves of the model's labels of one class."""
+
+    name: str
+    answers: Annotated[int, Field(description="Labels of this class that the model would give")]
+    taken: Annotated[int, Field(description="Of these, labels that can be taken, or are taken")]
+    sampled: Annotated[int, Field(description="Labels of the sample on tasks that are as certain")]
+    wrong: Annotated[int, Field(description="Of these, the model was wrong on")]
+    at_most: Annotated[
+        int, Field(description="Wrong ones among the taken, with 95 % confidence for all classes together")
+    ]
+
+
 class Decided(TypedDict):
     """What the sample proves."""
 
@@ -59,6 +73,7 @@ class Decided(TypedDict):
         list[tuple[float, int]],
         Field(description="Labels that could be taken at other accuracies; a guarantee needs a sample drawn for it"),
     ]
+    classes: Annotated[list[OfClass], Field(description="By class, if the accuracy is meant of each; else empty")]
     doubtful: Annotated[list[int], Field(description="Tasks whose labels would be taken with the least confidence")]
 
 
@@ -82,11 +97,12 @@ class FinishState(TypedDict):
     pending: Annotated[str | None, Field(description="A request that the worker has not carried out yet")]
     possible: Annotated[list[str], Field(description="Requests that can be made now")]
     obstacle: Annotated[str | None, Field(description="Why the model cannot label the rest of this project")]
+    by_class: Annotated[bool, Field(description="Whether an accuracy of each class can be requested")]
     remaining: Annotated[int, Field(description="Tasks without a label of a person or of the model")]
     taken: Annotated[int, Field(description="Tasks with a label of the model, of all finishes")]
     sizes: list[SampleSize]
     accuracy: float | None
-    scope: Annotated[str | None, Field(description="machine: of the labels that the model gives; whole: of all tasks")]
+    scope: Annotated[str | None, Field(description="machine, class or whole: what has the accuracy")]
     tolerance: float
     adapter: int | None
     sample: Sample | None
@@ -105,6 +121,7 @@ def finish_state(store: Store, project: Project) -> FinishState:
         "pending": last.wanted if last else None,
         "possible": [] if last is None or last.wanted else _possible(mine.finishes.all()),
         "obstacle": obstacle(spec_of(project), options_of(project)),
+        "by_class": obstacle_to_classes(spec_of(project), CLASS) is None,
         "remaining": remaining,
         "taken": mine.finishes.count_given(),
         "sizes": _sizes(next_risk(mine.finishes), remaining),
@@ -181,5 +198,11 @@ def _decided(last: Finish) -> Decided | None:
         "sampled": part["sampled"],
         "sampled_wrong": part["wrong"],
         "curve": [(accuracy, count) for accuracy, count in last.result["curve"]],
+        "classes": _classes(last),
         "doubtful": last.result["doubtful"],
     }
+
+
+def _classes(last: Finish) -> list[OfClass]:
+    groups: list[OfClass] = last.result.get("groups", [])
+    return [each for each in groups if each["name"] is not None]

@@ -11,6 +11,7 @@ from backend.rounds.adapters import kept
 from backend.rounds.context import chooses_encoder, options_of, spec_of
 from backend.rounds.events import CANCEL, FINISH, FIRST, RESUMED, ROLLBACK, ROUND_REQUESTED, START_TRAINING
 from backend.rounds.finishing.answers import obstacle
+from backend.rounds.finishing.groups import obstacle_to_classes
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.store import Store
 from backend.store.finishes import POSSIBLE
@@ -111,7 +112,9 @@ def finish(
     project = _connected(store, project_id)
     if not project.adapter:
         raise CommandError(f"project {project_id} has no model yet; label a batch of tasks first")
-    if (reason := obstacle(spec_of(project), options_of(project))) is not None:
+    spec = spec_of(project)
+    reason = obstacle(spec, options_of(project)) or obstacle_to_classes(spec, scope)
+    if reason is not None:
         raise CommandError(f"the model cannot label the rest of project {project_id}: {reason}")
     finishes = store.of(project_id).finishes
     if finishes.request(accuracy=accuracy, scope=scope, tolerance=tolerance, labels=labels) is None:

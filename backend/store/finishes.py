@@ -24,7 +24,8 @@ CANCELLED = "cancelled"  # before it was decided
 OPEN = (REQUESTED, SAMPLING)
 IN_FORCE = (TAKEN, WRITTEN, WITHDRAWN)
 
-WHOLE = "whole"  # scope: all tasks have the accuracy, where people's labels count as right; else the model's labels
+# What has the accuracy: the model's labels, those of each class by itself, or all tasks, where people's count as right.
+MACHINE, CLASS, WHOLE = "machine", "class", "whole"
 
 # What can be requested of one.
 TAKE, WRITE, TAKE_BACK, CANCEL = "take", "write", "take_back", "cancel"

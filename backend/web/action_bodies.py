@@ -58,8 +58,10 @@ class Finish(Body):
     accuracy: Annotated[float, Must("be a number from 0.5 to 0.999")] = Field(
         ge=0.5, le=0.999, description="Share of labels that must be right, with 95 % confidence"
     )
-    scope: Annotated[Literal["machine", "whole"], Must("be 'machine' or 'whole'")] = Field(
-        "machine", description="What has this accuracy: the labels that the model gives, or all tasks of the project"
+    scope: Annotated[Literal["machine", "class", "whole"], Must("be 'machine', 'class' or 'whole'")] = Field(
+        "machine",
+        description="What has this accuracy: the labels that the model gives, those of each class by itself, or all "
+        "tasks of the project",
     )
     tolerance: Annotated[float, Must("be a number from 0 on")] = Field(
         0.0, ge=0, le=1e9, description="Difference of a number or rating that counts as right"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.evaluation.selective import Part, largest
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import right
+from backend.rounds.finishing.groups import Group, names_of, prove
 from backend.store.finishes import CERTIFIED, IN_FORCE, REFUSED, TAKEN, WHOLE, Answer, Now
 from backend.store.sql.models import Finish
 
@@ -35,29 +35,24 @@ def decide(run: ProjectRun, finish: Finish) -> None:
     rows = np.array([row for row, each in enumerate(answers) if each.sampled], np.int64)
     wrong = np.array([not _is_right(run, finish, answers[row], now.get(answers[row].task_id)) for row in rows], bool)
     free = np.array([not each.sampled and _is_free(now.get(each.task_id)) for each in answers], bool)
-    confidence = np.array([each.confidence for each in answers])
     of = _of(run, finish)
     spent = _spent(run) if of is not None else 0
-    order = np.argsort(-confidence, kind="stable")
 
-    def part(accuracy: float) -> Part:
-        return largest(confidence, rows, wrong, free, accuracy, finish.result["risk"], of=of, spent=spent)
+    def proven(accuracy: float) -> tuple[list[Group], list[Answer]]:
+        return prove(finish.scope, answers, rows, wrong, free, accuracy, finish.result["risk"], of=of, spent=spent)
 
-    def taken_of(found: Part) -> list[Answer]:
-        return [answers[row] for row in order[: found.size] if free[row]]
-
-    best = part(finish.accuracy)
-    taken = taken_of(best)
+    groups, taken = proven(finish.accuracy)
     result = {
         **finish.result,
         "sample": len(rows),
         "wrong": int(wrong.sum()),
         "unlabeled": sum(not _is_labeled(now.get(answers[row].task_id)) for row in rows),
-        "part": {"sampled": best.sampled, "wrong": best.wrong},
+        "part": {"sampled": sum(each.sampled for each in groups), "wrong": sum(each.wrong for each in groups)},
+        "groups": [each._asdict() for each in groups],
         "taken": len(taken),
-        "at_most": min(len(taken), best.allowed - best.wrong),
+        "at_most": sum(each.at_most for each in groups),
         "accuracy": finish.accuracy,
-        "curve": [[each, len(taken_of(part(each)))] for each in sorted({*_CURVE, finish.accuracy})],
+        "curve": [[each, len(proven(each)[1])] for each in sorted({*_CURVE, finish.accuracy})],
         "doubtful": [each.task_id for each in taken[-_DOUBTFUL:]],
     }
     run.finishes.decide(
@@ -79,17 +74,30 @@ def take(run: ProjectRun, finish: Finish) -> None:
     now = run.finishes.now(finish.number)
     answers = run.finishes.answers(finish.number, to=list(now))
     since = [each for each in answers if not each.sampled and not _is_free(now[each.task_id])]
-    known = sum(
-        _is_labeled(now[each.task_id]) and not _is_right(run, finish, each, now[each.task_id]) for each in since
-    )
+    known = [each for each in since
+             if _is_labeled(now[each.task_id]) and not _is_right(run, finish, each, now[each.task_id])]  # fmt: skip
     run.finishes.take(finish.number)
-    taken = len(run.finishes.given(finish.number))
-    at_most = max(0, min(taken, finish.result["at_most"] - known))
-    of = _of(run, finish)
-    wrong = at_most if of is None else at_most + _spent(run)
-    proven = min(finish.accuracy, 1 - wrong / max(1, taken if of is None else of))
-    result = {**finish.result, "taken": taken, "at_most": at_most, "accuracy": proven}
+    given = names_of(finish.scope, run.finishes.given(finish.number))
+    lost = names_of(finish.scope, known)
+    groups = [
+        {**each, "taken": given.count(each["name"]),
+         "at_most": max(0, min(given.count(each["name"]), each["at_most"] - lost.count(each["name"])))}
+        for each in _groups(finish)
+    ]  # fmt: skip
+    at_most, of = sum(each["at_most"] for each in groups), _of(run, finish)
+    wrong = [(each["at_most"], each["taken"]) for each in groups if each["taken"]]
+    if of is not None:
+        wrong = [(at_most + _spent(run), of)]
+    proven = min([finish.accuracy, *(1 - few / all_ for few, all_ in wrong)])
+    result = {**finish.result, "groups": groups, "taken": len(given), "at_most": at_most, "accuracy": proven}
     run.finishes.set(finish.number, state=TAKEN, result=result)
+
+
+def _groups(finish: Finish) -> list[dict[str, Any]]:
+    """The decided groups; one, of a decision that an earlier release stored."""
+    only = {"name": None, "taken": finish.result["taken"], "at_most": finish.result["at_most"]}
+    groups: list[dict[str, Any]] = finish.result.get("groups", [only])
+    return groups
 
 
 def _of(run: ProjectRun, finish: Finish) -> int | None:

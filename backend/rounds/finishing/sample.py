@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +12,8 @@ from backend.evaluation.selective import least, risk_of
 from backend.rounds.adapters import find, learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import answers, in_service, obstacle
-from backend.store.finishes import REFUSED, WHOLE, Finishes
+from backend.rounds.finishing.groups import obstacle_to_classes, of_largest
+from backend.store.finishes import REFUSED, WHOLE, Answer, Finishes
 from backend.store.sql.models import Finish
 
 log = logging.getLogger(__name__)
@@ -39,12 +42,12 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     run = in_service(run)
     error = obstacle(run.spec, run.options) if run.version else "no model is trained yet; label a batch of tasks first"
     if error is None:
-        error = _unlearned(run)
+        error = obstacle_to_classes(run.spec, finish.scope) or _unlearned(run)
     found = [] if error else answers(run)
     risk, of = next_risk(run.finishes), run.tasks.count_labelable()
     fewest = None
     if error is None:
-        fewest = least(finish.accuracy, risk, len(found), of if finish.scope == WHOLE else None)
+        fewest = _fewest(finish, found, risk, of)
         labels = finish.labels or default_labels(fewest or 0, len(found))
         if fewest is None or labels >= len(found) or (finish.labels is None and labels > _MOST * len(found)):
             error = (
@@ -71,6 +74,15 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     )
     log.info("project %d: %d random tasks of the remaining %d test the model's labels", run.id, labels, len(found))
     return True
+
+
+def _fewest(finish: Finish, found: Sequence[Answer], risk: float, of: int) -> int | None:
+    """Size of the smallest sample that can prove anything: class by class, of the class that has most answers."""
+    groups, size = of_largest(finish.scope, found)
+    if not size:
+        return None
+    fewest = least(finish.accuracy, risk / groups, size, of if finish.scope == WHOLE else None)
+    return None if fewest is None else math.ceil(fewest * len(found) / size)
 
 
 def _unlearned(run: ProjectRun) -> str | None:

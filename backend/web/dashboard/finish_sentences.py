@@ -71,6 +71,11 @@ def _meant(found: FinishState, t: Language) -> str | None:
             "With 95 %% confidence at least %(accuracy)s of all tasks are right then, where people's labels count as "
             "right.", accuracy=accuracy,
         )  # fmt: skip
+    if found["scope"] == "class":
+        return t.gettext(
+            "With 95 %% confidence at least %(accuracy)s of the labels of each class that the model gives are right.",
+            accuracy=accuracy,
+        )
     return t.gettext(
         "With 95 %% confidence at least %(accuracy)s of the labels that the model gives are right.", accuracy=accuracy
     )
