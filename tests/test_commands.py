@@ -39,6 +39,7 @@ RUN = {
     ".venv/bin/lsal find": ("tests/label_studio/test_find.py", '"find"'),
     ".venv/bin/lsal duplicates": ("tests/label_studio/test_find.py", '"duplicates"'),
     ".venv/bin/lsal export": ("tests/label_studio/test_finish.py", '"export"'),
+    ".venv/bin/lsal merge": ("tests/label_studio/test_finish.py", '"merge"'),
     ".venv/bin/lsal predict": ("tests/label_studio/test_finish.py", '"predict"'),
     "lsal backup": ("tests/label_studio/faults/test_commands.py", '"backup"'),
     "lsal restore": ("tests/label_studio/faults/test_commands.py", '"restore"'),

@@ -112,3 +112,27 @@ def predict(
     else:
         output.write_text("".join(lines), "utf-8")
         typer.echo(f"{len(lines)} texts are labeled in {output}.")
+
+
+@app.command()
+def merge(
+    project: Number,
+    folder: Annotated[Path, typer.Argument(help="New folder for the model.")],
+    adapter: Annotated[
+        int | None, typer.Option(help="Number of the adapter: 12 for p7-a12. Default: in service.")
+    ] = None,
+) -> None:
+    """Write the base model with an adapter merged into it, which transformers loads without peft."""
+    from backend.overview.card import write_merged
+    from backend.rounds.commands import CommandError, known
+    from backend.runtime.libraries import quiet_libraries
+
+    _, store = start()
+    quiet_libraries()
+    found = known(store, project)
+    record_of = store.of(project).rounds.adapter(found.adapter if adapter is None else adapter)
+    if record_of is None:
+        raise CommandError(f"project {project} has no adapter {adapter or 'yet'}; see its page on the dashboard")
+    write_merged(store, found, record_of, folder)
+    record(store, "adapter downloaded", project, str(record_of.number))
+    typer.echo(f"Adapter {record_of.number} of project {project} and its base model are merged in {folder}.")

@@ -19,6 +19,7 @@ from backend.targets import Target
 
 _DESCRIPTION = "learner.json"
 _HEADS = "heads.safetensors"
+FILES = (_DESCRIPTION, _HEADS)  # beside the adapter's weights
 
 
 def write(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from backend.errors import BackendError
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.models.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
+from backend.learners.models.merging import merge
 from backend.learners.models.packaged import HUB_IDS
 from backend.learners.saved import describe, usage_of
 from backend.rounds.adapters import learned
@@ -18,6 +21,7 @@ from backend.store.sql.models import Adapter, Project, Round
 
 _CARD = "README.md"
 _POOLED = {"mean": ".mean(dim=0)", "cls": "[0]", "lasttoken": "[-1]"}
+_LOAD_ADAPTER = "PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(folder)).eval()"
 _SNIPPET = """\
 import json
 from pathlib import Path
@@ -29,7 +33,7 @@ from transformers import AutoModel, AutoTokenizer
 
 folder = Path(".")  # the folder of this README
 tokenizer = AutoTokenizer.from_pretrained(BASE)
-model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(folder)).eval()
+model = LOAD
 heads = load_file(folder / "heads.safetensors")
 targets = json.loads((folder / "learner.json").read_text("utf-8"))["targets"]
 
@@ -43,6 +47,17 @@ def classify(text, number=0):
     return dict(zip(targets[number]["classes"], logits.softmax(dim=0).tolist()))"""
 
 
+def write_merged(store: Store, project: Project, adapter: Adapter, to: Path) -> None:
+    """Write the base model with the adapter merged into it, with a card, into a new folder.
+
+    Raises `ModelError` if that is not possible, `BackendError` if the folder exists and is not empty.
+    """
+    if to.exists() and any(to.iterdir()):
+        raise BackendError(f"{to} is not empty; name a new folder")
+    merge(adapter.base_model, store.adapter_folder(project.id, adapter.number), to)
+    (to / _CARD).write_text(card(store, project, adapter, merged=True), "utf-8")
+
+
 def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) -> None:
     """Write the adapter's files and README.md, in a folder with the name of the version."""
     folder, name = store.adapter_folder(project.id, adapter.number), adapter_version(project.id, adapter.number)
@@ -53,8 +68,8 @@ def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) 
         archive.writestr(f"{name}/{_CARD}", card(store, project, adapter))
 
 
-def card(store: Store, project: Project, adapter: Adapter) -> str:
-    """The model card, in the format of the Hugging Face Hub."""
+def card(store: Store, project: Project, adapter: Adapter, *, merged: bool = False) -> str:
+    """The model card, in the format of the Hugging Face Hub. merged: of the base model that holds the adapter."""
     rounds = [
         each for each in store.of(project.id).rounds.all() if (each.adapter, each.state) == (adapter.number, "done")
     ]
@@ -65,12 +80,17 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
     if is_served(adapter.base_model):
         return _of_prompts(name, project, adapter, measured)
     kinds = _targets(adapter)
-    data = ModelCardData(library_name="peft", base_model=base, tags=["active-learning", "label-studio", "lora"])
+    library, tags = ("transformers", []) if merged else ("peft", ["lora"])
+    data = ModelCardData(library_name=library, base_model=base, tags=["active-learning", "label-studio", *tags])
     folder = store.adapter_folder(project.id, adapter.number)
     length, _ = describe(folder)
     usage = usage_of(folder, is_decoder=is_decoder(config_of(adapter.base_model)))
+    code = _SNIPPET.replace("LOAD", _LOAD_ADAPTER)
+    if merged:  # it needs no other base
+        code = _SNIPPET.replace("LOAD", "AutoModel.from_pretrained(BASE).eval()").replace("(BASE)", "(folder)")
+        code = code.replace("from peft import PeftModel\n", "")
     snippet = (
-        _SNIPPET.replace("BASE", json.dumps(base, ensure_ascii=False))
+        code.replace("BASE", json.dumps(base, ensure_ascii=False))
         .replace("LENGTH", str(length))
         .replace("POOLED", _POOLED[usage.pooling])
         .replace("TEXT", f"{json.dumps(usage.prefix)} + text" if usage.prefix else "text")
@@ -79,8 +99,8 @@ def card(store: Store, project: Project, adapter: Adapter) -> str:
         data,
         f"""# {name}
 
-A LoRA adapter trained with label-studio-active-learning on labels of the Label Studio project
-"{project.title or project.id}".
+A {"model" if merged else "LoRA adapter"} trained with label-studio-active-learning on labels of the Label Studio
+project "{project.title or project.id}".
 
 - Base model: `{base}`{", with 4-bit weights" if adapter.base_model != plain else ""}
 - Trained on {adapter.examples} labeled texts{_measured_on(measured)}

@@ -102,6 +102,10 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     done = team.backend.lsal("predict", str(team.id), str(new))
     assert json.loads(done.out)["labels"] == {"topic": "fruit"}, done.err
 
+    merged = team.backend.lsal("merge", str(team.id), str(tmp_path / "merged"))
+    assert merged.code == 0, merged.err
+    assert (tmp_path / "merged" / "model.safetensors").exists()
+
     lsal(team, "--write")
     wait_until(team, "written")
     now = annotated(team)

@@ -27,7 +27,7 @@ class Group(NamedTuple):
 
 
 def obstacle_to_classes(spec: TaskSpec, scope: str) -> str | None:
-    """Why no accuracy can be proven class by class; None if it can, or is not asked for."""
+    """Why no accuracy can be proven class by class; None if it can, or if that is not wanted."""
     kinds = [target.kind for target in spec.targets]
     if scope != CLASS or kinds == ["classification"]:
         return None

@@ -10,10 +10,11 @@ from zipfile import ZipFile
 import pytest
 from huggingface_hub import ModelCard
 
+from backend.errors import BackendError, ModelError
 from backend.learners.learner import LoraLearner
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.usage import Pooling, Usage
-from backend.overview.card import card, write_zip
+from backend.overview.card import card, write_merged, write_zip
 from backend.store import Store
 from tests.backend.played import project_of
 from tests.conftest import class_probs
@@ -48,6 +49,39 @@ def test_the_snippet_of_the_card_predicts_as_we_do(
         theirs = names["classify"](text)  # type: ignore[operator]
         assert list(theirs) == ["fruit", "tool", "animal"]
         assert list(theirs.values()) == pytest.approx(probs.tolist(), abs=1e-5)
+
+
+def test_the_merged_model_predicts_as_we_do_without_peft(
+    played: Store, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = played.of(7).rounds.adapter(2)
+    assert adapter is not None
+    folder = tmp_path / "merged"
+    write_merged(played, project_of(played), adapter, folder)
+    page = (folder / "README.md").read_text("utf-8")
+    assert "peft" not in page
+    assert ModelCard(page).data.to_dict()["library_name"] == "transformers"
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(folder)
+    names: dict[str, object] = {}
+    exec(code, names)
+    text = "the old hammer and saw"
+    adapted = LoraLearner.load(BaseModels().get(str(tiny_encoder)), "x", played.files.adapters(7).path(2))
+    (ours,) = class_probs(adapted, [text])
+    theirs = names["classify"](text)  # type: ignore[operator]
+    assert list(theirs.values()) == pytest.approx(ours.tolist(), abs=1e-4)
+    assert max(theirs, key=theirs.get) == "tool"
+    with pytest.raises(BackendError, match="is not empty"):
+        write_merged(played, project_of(played), adapter, folder)
+
+
+@pytest.mark.parametrize("base", ["openai:some-70b", "org/some-model:4bit"])
+def test_weights_that_are_not_here_are_not_merged(played: Store, tmp_path: Path, base: str) -> None:
+    adapter = played.of(7).rounds.adapter(2)
+    assert adapter is not None
+    adapter.base_model = base
+    with pytest.raises(ModelError, match="its full weights are not here"):
+        write_merged(played, project_of(played), adapter, tmp_path / "merged")
 
 
 @pytest.mark.parametrize(("pooling", "pooled"), [("cls", "[0]"), ("lasttoken", "[-1]"), ("mean", ".mean(dim=0)")])
