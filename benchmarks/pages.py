@@ -24,8 +24,12 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from backend.evaluation.measures import measure
+from backend.learners.models.base_model import BaseModel
+from backend.options import ProjectOptions
+from backend.rounds.embeddings import embeddings_of
 from backend.runtime.progress import bar
 from backend.store import Store
+from backend.store.finishes import CERTIFIED, Answer
 from backend.store.rounds import Place
 from backend.store.sql.models import Adapter
 from backend.targets import Target
@@ -41,11 +45,19 @@ _CONFIG = (
     + "</Choices></View>"
 )
 _BATCH = 20
-_PAGES = {"all projects": "/ui/", "one project": "/ui/projects/1", "its map": "/ui/projects/1/map"}
+_PAGES = {
+    "all projects": "/ui/", "one project": "/ui/projects/1", "its map": "/ui/projects/1/map",
+    "finish": "/ui/projects/1/finish", "find a class": "/ui/projects/1/find?name=billing&control=topic",
+    "find by a task": "/ui/projects/1/find?task=7", "near-duplicates": "/ui/projects/1/find?duplicates=1",
+}  # fmt: skip
 _DRAWN = {
     "all projects": "() => document.querySelector('.card')",
     "one project": "() => document.querySelectorAll('.plot .main-svg').length > 2",
     "its map": "() => document.querySelector('#map[data-drawn]')",
+    "finish": "() => document.querySelector('#finish-proof .plot .main-svg')",
+    "find a class": "() => document.querySelector('#found-title')",
+    "find by a task": "() => document.querySelector('#found-title')",
+    "near-duplicates": "() => document.querySelector('#repeated-title')",
 }
 
 
@@ -137,6 +149,8 @@ def fill(store: Store, tasks: int, rounds: int, *, project_id: int = 1) -> None:
     store.projects.set(project_id, title="A large project", adapter=rounds, queue=rounds, round=rounds)
     store.workers.beat("worker-1", None)
     _scores(store, project_id, every, truth, rounds, rng)
+    _embeddings(store, project_id, every, rng)
+    _finish(store, project_id, every, truth, rounds)
 
 
 def _evaluation(number: int) -> dict[str, Any]:
@@ -158,6 +172,32 @@ def _scores(store: Store, project_id: int, every: dict[int, Any], truth: Any, ve
     method = np.frombuffer(b"pca", np.uint8)
     found = {"tasks": shown + 1, "places": places.astype(np.float32), "method": method}
     store.files.put_map(project_id, found)
+
+
+def _embeddings(store: Store, project_id: int, every: dict[int, Any], rng: Any) -> None:
+    base = BaseModel("minilm", device="cpu")
+    digests = np.array([every[task].digest for task in sorted(every)], np.int64)
+    vectors = rng.normal(size=(len(digests), base.dimensions)).astype(np.float32)
+    embeddings_of(store, project_id, base, ProjectOptions().max_length).add(digests, {"embeddings": vectors})
+
+
+def _finish(store: Store, project_id: int, every: dict[int, Any], truth: Any, adapter: int) -> None:
+    """A sample of 400 that proves nine in ten of the model's labels."""
+    finishes, open_ones = store.of(project_id).finishes, store.of(project_id).tasks.remaining()
+    number = finishes.request(accuracy=0.95, scope="machine", tolerance=0.0, labels=None)
+    assert number is not None
+    answers = [
+        Answer(task.id, 1 - place / len(open_ones), {"topic": _CLASSES[truth[task.id - 1]]}, task.digest, place < 400)
+        for place, task in enumerate(open_ones)
+    ]
+    finishes.put_sample(number, answers, adapter=adapter, labels=400, result={"remaining": len(answers)})
+    taken = [each.task_id for each in answers[400 : int(0.9 * len(answers))]]
+    result = {
+        "remaining": len(answers), "sample": 400, "wrong": 20, "unlabeled": 3, "part": {"sampled": 360, "wrong": 9},
+        "taken": len(taken), "at_most": len(taken) // 20, "accuracy": 0.95, "doubtful": taken[-20:],
+        "curve": [[each / 100, (100 - each) * len(taken) // 5] for each in range(95, 99)],
+    }  # fmt: skip
+    finishes.decide(number, CERTIFIED, keep=set(taken), result=result)
 
 
 def _wait() -> None:

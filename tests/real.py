@@ -176,10 +176,11 @@ class Team:
         self.call("POST", f"/api/projects/{self.id}/import", tasks)
 
     def add_labeled(self, labeled: Sequence[tuple[str, str]]) -> None:
-        """Import texts with their labels once.
+        """Import texts with their labels, so that Label Studio counts each of them.
 
-        Label Studio on SQLite repeats a request whose second write met a locked database; its first write stays, and
-        the tasks are there twice, once without labels.
+        On SQLite and a busy machine it sometimes leaves the counts of an import at 0, or repeats a request whose
+        second write met a locked database, so that the tasks are there twice. Such tasks are deleted, and what is
+        missing is imported again.
         """
         value = {"from_name": "topic", "to_name": "text", "type": "choices"}
         tasks = [
@@ -188,10 +189,20 @@ class Team:
         ]
         found = f"/api/tasks?project={self.id}&page_size=1000&fields=all"
         before = {task["id"] for task in self.call("GET", found)["tasks"]}
-        self.call("POST", f"/api/projects/{self.id}/import", tasks)
-        for task in self.call("GET", found)["tasks"]:
-            if task["id"] not in before and not task["total_annotations"]:
-                self.call("DELETE", f"/api/tasks/{task['id']}/")
+
+        def counted() -> bool:
+            there = [task for task in self.call("GET", found)["tasks"] if task["id"] not in before]
+            known = {task["data"]["text"] for task in there if task["total_annotations"]}
+            wrong = [task["id"] for task in there if not task["total_annotations"]]
+            if wrong:
+                items = {"all": False, "included": wrong}
+                path = f"/api/dm/actions?id=delete_tasks&project={self.id}"
+                self.call("POST", path, {"selectedItems": items, "project": str(self.id)})
+            if missing := [task for task in tasks if task["data"]["text"] not in known]:
+                self.call("POST", f"/api/projects/{self.id}/import", missing)
+            return not wrong and not missing
+
+        wait_for("the labels to be counted", counted)
 
     def connect(self, **extra_params: Any) -> dict[str, Any]:
         """The call that Settings → Model makes."""

@@ -12,7 +12,7 @@ from backend.demo.kinds import KINDS
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from tests.browser.conftest import Person
 from tests.browser.test_dashboard import drawn
-from tests.real import AUTH, Backend, Team
+from tests.real import AUTH, Backend, Team, wait_for
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 BATCH, ROUNDS, POOL = 20, 8, 600
@@ -63,6 +63,7 @@ def test_pictures(
             person.page.wait_for_timeout(1500)
         person.page.screenshot(path=PICTURES / "labeling.png")
         _take(backend, team, open_page)
+        _find_and_finish(backend, team, truths, open_page)
     finally:
         backend.stop()
 
@@ -81,3 +82,29 @@ def _take(backend: Backend, team: Team, open_page: Callable[..., Page]) -> None:
         drawn(page, "map")
         if look in ("light", "dark"):
             page.screenshot(path=PICTURES / f"map-{look}.png")
+
+
+def _find_and_finish(backend: Backend, team: Team, truths: dict[str, str], open_page: Callable[..., Page]) -> None:
+    """From finding tasks to the model's labels of the rest, by the buttons."""
+    page = open_page(viewport=SIZE, http_credentials={"username": AUTH[0], "password": AUTH[1]}, color_scheme="light")
+    page.goto(f"{backend.url}/ui/projects/{team.id}/find")
+    page.locator("#words").fill("I was charged twice")
+    page.locator("main form button.main").first.click()
+    expect(page.locator("input[type=checkbox]").first).to_be_visible()
+    page.screenshot(path=PICTURES / "find.png")
+
+    page.goto(f"{backend.url}/ui/projects/{team.id}/finish")
+    page.locator("#accuracy").select_option("0.9")
+    page.locator("main form button.main").click()
+    finishes, tasks = (getattr(backend.store.of(team.id), name) for name in ("finishes", "tasks"))
+    wait_for("the sample", lambda: (last := finishes.last()) is not None and last.state == "sampling")
+    for place, task in enumerate(tasks.sampled()):
+        team.annotators[place % 2].choose(task, truths[tasks.texts([task])[task].text])
+    wait_for("the decision", lambda: finishes.last().state == "certified")
+    page.goto(f"{backend.url}/ui/projects/{team.id}/finish")
+    expect(page.locator("#finish-proof .plot svg").first).to_be_visible()
+    page.screenshot(path=PICTURES / "finish.png", full_page=True)
+    page.locator("button[value=take]").click()
+    wait_for("the labels", lambda: finishes.count_given())
+    page.reload()
+    expect(page.locator("button[value=take_back]")).to_be_visible()

@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import right
-from backend.rounds.finishing.groups import Group, names_of, prove
+from backend.rounds.finishing.groups import Group, groups_of, names_of, prove
 from backend.store.finishes import CERTIFIED, IN_FORCE, REFUSED, TAKEN, WHOLE, Answer, Now
 from backend.store.sql.models import Finish
 
@@ -82,7 +82,7 @@ def take(run: ProjectRun, finish: Finish) -> None:
     groups = [
         {**each, "taken": given.count(each["name"]),
          "at_most": max(0, min(given.count(each["name"]), each["at_most"] - lost.count(each["name"])))}
-        for each in _groups(finish)
+        for each in groups_of(finish)
     ]  # fmt: skip
     at_most, of = sum(each["at_most"] for each in groups), _of(run, finish)
     wrong = [(each["at_most"], each["taken"]) for each in groups if each["taken"]]
@@ -91,13 +91,6 @@ def take(run: ProjectRun, finish: Finish) -> None:
     proven = min([finish.accuracy, *(1 - few / all_ for few, all_ in wrong)])
     result = {**finish.result, "groups": groups, "taken": len(given), "at_most": at_most, "accuracy": proven}
     run.finishes.set(finish.number, state=TAKEN, result=result)
-
-
-def _groups(finish: Finish) -> list[dict[str, Any]]:
-    """The decided groups; one, of a decision that an earlier release stored."""
-    only = {"name": None, "taken": finish.result["taken"], "at_most": finish.result["at_most"]}
-    groups: list[dict[str, Any]] = finish.result.get("groups", [only])
-    return groups
 
 
 def _of(run: ProjectRun, finish: Finish) -> int | None:

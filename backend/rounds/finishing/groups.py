@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backend.evaluation.selective import largest
 from backend.labelstudio.label_config.task_spec import TaskSpec
 from backend.store.finishes import CLASS, Answer, Given
+from backend.store.sql.models import Finish
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ def obstacle_to_classes(spec: TaskSpec, scope: str) -> str | None:
 
 def names_of(scope: str, answers: Sequence[Answer | Given]) -> list[str | None]:
     """The name of each answer's group."""
-    return [_class(each) if scope == CLASS else None for each in answers]
+    return [name_of(scope, each.labels) for each in answers]
 
 
 def of_largest(scope: str, answers: Sequence[Answer]) -> tuple[int, int]:
@@ -76,6 +77,14 @@ def prove(
     return found, [answers[row] for row in taken]
 
 
-def _class(answer: Answer | Given) -> str | None:
-    (value,) = answer.labels.values()
-    return value if isinstance(value, str) else None
+def name_of(scope: str, labels: Mapping[str, Any]) -> str | None:
+    """The name of the group that labels belong to."""
+    value = next(iter(labels.values()), None)
+    return value if scope == CLASS and isinstance(value, str) else None
+
+
+def groups_of(finish: Finish) -> list[dict[str, Any]]:
+    """The decided groups; one, of a decision that an earlier release stored."""
+    only = {"name": None, "taken": finish.result["taken"], "at_most": finish.result["at_most"]}
+    groups: list[dict[str, Any]] = finish.result.get("groups", [only])
+    return groups

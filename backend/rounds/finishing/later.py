@@ -6,6 +6,7 @@ import logging
 
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import right
+from backend.rounds.finishing.groups import groups_of, name_of
 from backend.store.finishes import TAKEN, WITHDRAWN, WRITTEN
 from backend.store.sql.models import Finish
 
@@ -18,15 +19,20 @@ def compare(run: ProjectRun, finish: Finish) -> None:
     A share of them proves nothing: people correct the labels that look wrong, and leave no trace of the right ones.
     """
     pairs = run.finishes.relabeled(finish.number)
-    wrong = sum(not right(run.spec, ours, theirs, finish.tolerance) for ours, theirs in pairs.values())
+    errors = [ours for ours, theirs in pairs.values() if not right(run.spec, ours, theirs, finish.tolerance)]
+    wrong = len(errors)
     later = {"labels": len(pairs), "wrong": wrong}
     if later == finish.result.get("later", {"labels": 0, "wrong": 0}):
         return
     run.finishes.set(finish.number, result={**finish.result, "later": later})
-    if finish.state in (TAKEN, WRITTEN) and wrong > finish.result["at_most"]:
+    names = [name_of(finish.scope, ours) for ours in errors]
+    broken = [each for each in groups_of(finish) if names.count(each["name"]) > each["at_most"]]
+    if finish.state in (TAKEN, WRITTEN) and broken:
+        group = broken[0]
+        which = "the labels" if group["name"] is None else f"the labels '{group['name']}'"
         message = (
-            f"project {run.id}: people changed {wrong} of the labels that the model gave, and at most "
-            f"{finish.result['at_most']} were to be wrong; the guarantee is withdrawn. Take the labels back with: "
+            f"project {run.id}: people changed {names.count(group['name'])} of {which} that the model gave, and at "
+            f"most {group['at_most']} were to be wrong; the guarantee is withdrawn. Take the labels back with: "
             f"lsal finish {run.id} --take-back"
         )
         run.finishes.set(finish.number, state=WITHDRAWN)

@@ -13,7 +13,7 @@ from backend.rounds.adapters import find, learned
 from backend.rounds.context import ProjectRun
 from backend.rounds.finishing.answers import answers, in_service, obstacle
 from backend.rounds.finishing.groups import obstacle_to_classes, of_largest
-from backend.store.finishes import REFUSED, WHOLE, Answer, Finishes
+from backend.store.finishes import CLASS, REFUSED, WHOLE, Answer, Finishes
 from backend.store.sql.models import Finish
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
     if error is None:
         fewest = _fewest(finish, found, risk, of)
         labels = finish.labels or default_labels(fewest or 0, len(found))
-        if fewest is None or labels >= len(found) or (finish.labels is None and labels > _MOST * len(found)):
+        if finish.scope == CLASS and (fewest is None or labels >= len(found)):
+            error = "no class has so many tasks left that a sample could prove its labels; use the accuracy of all"
+        elif fewest is None or labels >= len(found) or (finish.labels is None and labels > _MOST * len(found)):
             error = (
                 f"{len(found)} tasks remain that the model has an answer to, too few to draw a sample of; label them"
             )
@@ -77,12 +79,17 @@ def draw(run: ProjectRun, finish: Finish) -> bool:
 
 
 def _fewest(finish: Finish, found: Sequence[Answer], risk: float, of: int) -> int | None:
-    """Size of the smallest sample that can prove anything: class by class, of the class that has most answers."""
+    """Size of the smallest sample that can prove anything: class by class, of the class that has most answers.
+
+    How many of the sample are of that class is left to chance, so some more are drawn: nine in ten samples have enough.
+    """
     groups, size = of_largest(finish.scope, found)
     if not size:
         return None
     fewest = least(finish.accuracy, risk / groups, size, of if finish.scope == WHOLE else None)
-    return None if fewest is None else math.ceil(fewest * len(found) / size)
+    if fewest is None or groups == 1:
+        return fewest
+    return math.ceil((fewest + 1.3 * math.sqrt(fewest)) * len(found) / size)
 
 
 def _unlearned(run: ProjectRun) -> str | None:
