@@ -28,10 +28,12 @@ def serve() -> None:
 @app.command()
 def web() -> None:
     """Run the web server, which answers Label Studio."""
+    from backend.runtime import logs
     from backend.runtime.processes import web as run
+    from backend.settings import load_settings
 
-    settings, store = start()
-    store.database.close()  # no child may inherit a connection
+    settings = load_settings()
+    logs.set_up(settings.log_level)
     raise typer.Exit(run(settings, _serve))
 
 

@@ -19,4 +19,10 @@ def inside(data: Any, only: Mapping[str, Any]) -> bool:
 
 def _texts(value: Any) -> set[str]:
     values = value if isinstance(value, list) else [value]
-    return {str(each).lower() if isinstance(each, bool) else str(each) for each in values}
+    return {_text(each) for each in values}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -52,10 +54,16 @@ def write_merged(store: Store, project: Project, adapter: Adapter, to: Path) -> 
 
     Raises `ModelError` if that is not possible, `BackendError` if the folder exists and is not empty.
     """
-    if to.exists() and any(to.iterdir()):
-        raise BackendError(f"{to} is not empty; name a new folder")
-    merge(adapter.base_model, store.adapter_folder(project.id, adapter.number), to)
-    (to / _CARD).write_text(card(store, project, adapter, merged=True), "utf-8")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise BackendError(f"{to} is not an empty folder; name a new one")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=to.parent) as made:
+            merge(adapter.base_model, store.adapter_folder(project.id, adapter.number), Path(made))
+            (Path(made) / _CARD).write_text(card(store, project, adapter, merged=True), "utf-8")
+            shutil.copytree(made, to, dirs_exist_ok=True)
+    except OSError as error:
+        raise BackendError(f"{to} cannot be written ({error.strerror or type(error).__name__})") from None
 
 
 def write_zip(store: Store, project: Project, adapter: Adapter, file: BinaryIO) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.errors import InvalidRequestError
+from backend.evaluation.calibration import tempered, two_sided
 from backend.learners.models.cache import BaseModels
 from backend.overview.queue import excerpt
 from backend.pool.nearest import cosines, highest
@@ -23,6 +24,7 @@ from backend.store.sql.models import Project
 from backend.store.texts import Listed, digest
 from backend.targets import Target
 
+_ITSELF = np.float32(2.0)  # in place of the similarity of a copy, which is not shown
 _MOST_CHARACTERS = 100_000  # of a text to compare with; the base model reads fewer
 
 
@@ -67,6 +69,9 @@ def find(store: Store, models: BaseModels, project: Project, query: Query, most:
         rows, scores = _of_class(store, project, candidates, query.name, query.control)
     else:
         rows, scores = _similar(store, models, project, candidates, _text(store, project, query))
+    compared = int(np.isin(waiting.digests, candidates.digests[rows]).sum())
+    others = scores < _ITSELF
+    rows, scores = rows[others], scores[others]
     best = highest(scores, most)
     ids = candidates.ids[rows[best]].tolist()
     texts = store.of(project.id).tasks.texts(ids)
@@ -76,7 +81,7 @@ def find(store: Store, models: BaseModels, project: Project, query: Query, most:
             for task, score in zip(ids, scores[best], strict=True)
             if task in texts
         ],
-        "compared": int(np.isin(waiting.digests, candidates.digests[rows]).sum()),
+        "compared": compared,
         "open": len(waiting.ids),
     }
 
@@ -91,19 +96,24 @@ def _text(store: Store, project: Project, query: Query) -> str:
         text = there.text
     if not text.strip():
         raise FindError("there is no text to compare with; enter some words")
-    return text[:_MOST_CHARACTERS]
+    return text
 
 
 def _similar(
     store: Store, models: BaseModels, project: Project, candidates: Listed, text: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Rows of the candidates with an embedding, and their similarity to the text, of which copies are left out."""
+    """Rows of the candidates with an embedding, and their similarity to the text; `_ITSELF` for copies of it."""
     options = options_of(project)
     base = models.embedder(options.base_model)
     known = embeddings_of(store, project.id, base, options.max_length)
-    rows = np.flatnonzero((known.rows(candidates.digests) >= 0) & (candidates.digests != digest(text)))
-    (vector,) = base.embed([text], max_length=options.max_length)
-    return rows, cosines(_blocks(known, candidates.digests[rows]), vector)
+    places = known.rows(candidates.digests)
+    rows = np.flatnonzero(places >= 0)
+    rows = rows[np.argsort(places[rows], kind="stable")]  # as they are stored: each file is read once
+    (vector,) = base.embed([text[:_MOST_CHARACTERS]], max_length=options.max_length)
+    found = cosines(_blocks(known, candidates.digests[rows]), vector)
+    order = np.argsort(rows)  # by task again
+    rows, found = rows[order], found[order]
+    return rows, np.where(candidates.digests[rows] == digest(text), _ITSELF, found)
 
 
 def _blocks(known: Shards, digests: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
@@ -122,8 +132,14 @@ def _of_class(
     scores = store.files.scores(project.id, project.adapter, project.head)
     there, arrays = scores.found([f"{target.name}/probs"], candidates.digests)
     rows = np.flatnonzero(there)
-    probs = arrays[f"{target.name}/probs"][:, place] if len(rows) else np.empty(0)
-    return rows, np.asarray(probs, np.float32)
+    if not len(rows):
+        return rows, np.empty(0, np.float32)
+    probs = arrays[f"{target.name}/probs"].astype(np.float64)
+    if target.kind == "multilabel":
+        found = tempered(two_sided(probs), target.temperature)[:, place, 0]
+    else:
+        found = tempered(probs, target.temperature)[:, place]
+    return rows, np.asarray(found, np.float32)
 
 
 def _class(targets: Sequence[Target], name: str, control: str | None) -> tuple[Target, int]:

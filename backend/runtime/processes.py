@@ -41,8 +41,9 @@ def web(settings: Settings, run: Run) -> int:
     if settings.workers == 1:
         run(None)
         return 0
+    stopping = _end_on_signals()
     with _several(settings, run) as children:
-        return _supervise(children)
+        return _supervise(children, stopping)
 
 
 def both(settings: Settings, web: Run, worker: Run) -> int:
@@ -50,11 +51,12 @@ def both(settings: Settings, web: Run, worker: Run) -> int:
 
     Returns the exit code of the first that refuses to start, or 0.
     """
+    stopping = _end_on_signals()
     if settings.workers == 1:
         _share_libraries()
-        return _supervise([_Child("web", web), _Child("worker", worker)])
+        return _supervise([_Child("web", web), _Child("worker", worker)], stopping)
     with _several(settings, web) as children:
-        return _supervise([*children, _Child("worker", worker)])
+        return _supervise([*children, _Child("worker", worker)], stopping)
 
 
 def _share_libraries() -> None:
@@ -127,18 +129,29 @@ class _Child:
             self._again_at = now + wait
             log.error("the %s ended with code %d and restarts in %.0f s", self.name, code, wait)
         elif now >= self._again_at:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:  # such as no memory for another process: the next check tries again
+                self._again_at = now + _FIRST_WAIT
+                log.error("the %s cannot be started (%s)", self.name, error.strerror)
         return None
 
 
-def _supervise(children: Sequence[_Child]) -> int:
+def _end_on_signals() -> threading.Event:
+    """Set once the processes shall end. Called before libraries are imported, which takes seconds."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _supervise(children: Sequence[_Child], stopping: threading.Event) -> int:
     refused: int | None = None
-    while not stopping.wait(0.2) and refused is None:
-        refused = next((code for child in children if (code := child.check()) is not None), None)
-    _stop([child.process for child in children], patience=35.0)
+    try:
+        while not stopping.wait(0.2) and refused is None:
+            refused = next((code for child in children if (code := child.check()) is not None), None)
+    finally:
+        _stop([child.process for child in children], patience=35.0)
     return refused or 0
 
 

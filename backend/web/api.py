@@ -130,14 +130,14 @@ def blueprint(store: Store, models: BaseModels) -> Blueprint:
         return found
 
     @routes.post("/<project_id>/find")
-    @operation(404)
+    @operation(503)
     def find(project_id: ProjectId, body: Find) -> finding.Found:
         """The open tasks most similar to a text or a task, or most probably of a class."""
         query = finding.Query(body.text, body.task, body.name, body.control)
         return finding.find(store, models, known(project_id), query, body.most)
 
     @routes.get("/<project_id>/duplicates")
-    @operation()
+    @operation(503)
     def duplicates_(project_id: ProjectId) -> duplicates.Duplicates:
         """Tasks whose texts nearly repeat each other. Takes seconds for thousands of texts."""
         return duplicates.duplicates(store, models, known(project_id), SIMILAR, MOST)

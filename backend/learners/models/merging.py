@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from transformers import GenerationConfig
+
 from backend.errors import ModelError
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.loading import FOUR_BITS, is_served
@@ -24,6 +26,8 @@ def merge(base_model: str, adapter: Path, to: Path) -> None:
     base = BaseModel(base_model, device="cpu")
     merged = PeftModel.from_pretrained(base.adapters.bare, str(adapter)).merge_and_unload()
     whole = base.writer if base.is_decoder else merged  # the writer holds the merged layers, and the output layer
+    if base.is_decoder:  # ours has no token that ends a text: other programs need the model's own
+        whole.generation_config = GenerationConfig.from_model_config(base.config)
     whole.save_pretrained(to, safe_serialization=True)
     base.tokenizer.save_pretrained(to)
     for name in FILES:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Dialect, Float, Index, Integer, String, TypeDecorator
+from sqlalchemy import JSON, BigInteger, Dialect, Float, Index, Integer, String, TypeDecorator, text
 from sqlalchemy import Text as _Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 MOST_ID = 2**31 - 1  # project ids are 32-bit integers in Label Studio and in our columns
 # SQLite assigns ids only to an INTEGER PRIMARY KEY.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+_PUT_FIRST = text("first IS NOT NULL")
 
 
 class Text(TypeDecorator[str]):
@@ -93,7 +96,10 @@ class Task(Base):
     taken: Mapped[bool] = mapped_column(default=False)  # has the model's label, and needs no other
     first: Mapped[int | None]  # a person put it first: the highest number is served first
     outside: Mapped[bool] = mapped_column(default=False)  # the option `only` keeps it out of the queue
-    __table_args__ = (Index("tasks_by_labeled", "project_id", "labeled"),)
+    __table_args__ = (
+        Index("tasks_by_labeled", "project_id", "labeled"),
+        Index("tasks_first", "project_id", "first", sqlite_where=_PUT_FIRST, postgresql_where=_PUT_FIRST),
+    )  # fmt: skip
 
 
 class Annotation(Base):

@@ -79,6 +79,8 @@ def _detail(arguments: dict[str, str]) -> str:
     """The choice: the adapter's number of a download, or the values of a form or of a JSON body."""
     if "number" in arguments:
         return arguments["number"]
+    if tasks := request.form.getlist("task"):
+        return f"{len(tasks)} tasks"
     values = request.form.to_dict() or request.get_json(force=True, silent=True)
     if not isinstance(values, dict):
         return ""

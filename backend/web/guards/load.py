@@ -15,6 +15,7 @@ from backend.settings import LARGE
 from backend.web.error_responses import answer
 
 _PREDICT = "ml.predict"
+_SEARCHES = ("api.find", "api.duplicates_", "dashboard.find")  # read all embeddings of a project
 _MOST_VALUES = 1_000_000  # objects and lists in a body
 _HELD = "lsal.places"  # in the request's environment: the places that it has taken
 _PATIENCE = 20.0  # seconds that a call waits for a place
@@ -23,8 +24,12 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 def protect(app: Flask, places: int) -> None:
-    """Answer 503 to calls of `/predict` that find no place in time. Register after the checks that refuse callers."""
+    """Answer 503 to calls of `/predict` and to searches that find no place in time.
+
+    Register after the checks that refuse callers.
+    """
     all_places, large_places = threading.BoundedSemaphore(places), threading.BoundedSemaphore(1)
+    search_place = threading.BoundedSemaphore(1)
     waiting = threading.BoundedSemaphore(WAITING)
 
     def take(place: threading.BoundedSemaphore) -> bool:
@@ -37,8 +42,17 @@ def protect(app: Flask, places: int) -> None:
         finally:
             waiting.release()
 
+    def busy(what: str) -> Response:
+        refusal = answer(503, f"{what} at the moment; repeat the call in {_AGAIN} seconds")
+        refusal.headers["Retry-After"] = str(_AGAIN)
+        return refusal
+
     @app.before_request
     def _enter() -> Response | None:
+        if request.endpoint in _SEARCHES:
+            if not search_place.acquire(timeout=_PATIENCE):
+                return busy("another search runs")
+            request.environ[_HELD] = [search_place]
         if request.endpoint != _PREDICT:
             request.max_content_length = min(LARGE, app.config["MAX_CONTENT_LENGTH"])
             return None
@@ -47,9 +61,7 @@ def protect(app: Flask, places: int) -> None:
         for each in [all_places, large_places] if large else [all_places]:
             if not take(each):
                 what = f"{places} predictions run" if each is all_places else "another large prediction runs"
-                refusal = answer(503, f"{what} at the moment; repeat the call in {_AGAIN} seconds")
-                refusal.headers["Retry-After"] = str(_AGAIN)
-                return refusal
+                return busy(what)
             held.append(each)
         body = request.get_data()
         if _values(body) > _MOST_VALUES and _values(_STRING.sub(b"", body)) > _MOST_VALUES:

@@ -23,6 +23,7 @@ TASK = {"text": "an apple", "lang": "en", "year": 2024, "checked": True, "tags":
         ({"lang": []}, False),
         ({"year": 2024}, True),
         ({"year": "2024"}, True),
+        ({"year": 2024.0}, True),
         ({"year": 2023}, False),
         ({"checked": True}, True),
         ({"checked": "true"}, True),

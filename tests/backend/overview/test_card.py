@@ -71,7 +71,7 @@ def test_the_merged_model_predicts_as_we_do_without_peft(
     theirs = names["classify"](text)  # type: ignore[operator]
     assert list(theirs.values()) == pytest.approx(ours.tolist(), abs=1e-4)
     assert max(theirs, key=theirs.get) == "tool"
-    with pytest.raises(BackendError, match="is not empty"):
+    with pytest.raises(BackendError, match="is not an empty folder"):
         write_merged(played, project_of(played), adapter, folder)
 
 

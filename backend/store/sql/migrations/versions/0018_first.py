@@ -12,9 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("tasks") as tasks:
-        tasks.add_column(sa.Column("first", sa.Integer()))
-        tasks.add_column(sa.Column("outside", sa.Boolean(), nullable=False, server_default=sa.false()))
+    # Not in batch mode, in which SQLite would copy the table.
+    op.add_column("tasks", sa.Column("first", sa.Integer()))
+    no = sa.text("0") if op.get_bind().dialect.name == "sqlite" else sa.false()
+    op.add_column("tasks", sa.Column("outside", sa.Boolean(), nullable=False, server_default=no))
+    there = sa.text("first IS NOT NULL")
+    op.create_index("tasks_first", "tasks", ["project_id", "first"], sqlite_where=there, postgresql_where=there)
 
 
 def downgrade() -> None:
