@@ -107,7 +107,8 @@ def matrix(found: Confusion, t: Language) -> Chart:
     )  # fmt: skip
     chart["layout"]["height"] = 150 + min(28 * len(names), 560)
     for axis in ("xaxis", "yaxis"):
-        chart["layout"][axis] = {"title": chart["layout"][axis]["title"], "type": "category", "automargin": True}
+        title = {**chart["layout"][axis]["title"], "standoff": 12}  # or it would stand on long names
+        chart["layout"][axis] = {"title": title, "type": "category", "automargin": True}
     chart["layout"]["yaxis"]["autorange"] = "reversed"
     return chart
 
