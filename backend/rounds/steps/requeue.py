@@ -18,6 +18,9 @@ def applies(run: ProjectRun) -> bool:
     """Whether people changed which tasks come first, and the queue in force does not begin with them."""
     if not select.applies(run) or not run.project.queue:
         return False
+    last = run.rounds.get(run.project.round)
+    if last is not None and last.options not in (None, run.project.options):
+        return False  # the next round may compute other values for its queue, which begins with them too
     first = run.tasks.first()
     queued = [item.task_id for item in run.rounds.queue(run.project.queue) if not item.audit]
     still_open = run.tasks.open_ones(queued)

@@ -73,7 +73,8 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
         since = run.project.change_mark or _EVER
         newest += _read(run, run.client.changed_tasks(run.id, _back(since), known_up_to))
     if (project := run.fresh().project).reread:
-        newest += _read(run, run.client.annotated_tasks(run.id, project.task_mark))
+        read_again = run.client.all_tasks if project.miscount.get("uncounted") else run.client.annotated_tasks
+        newest += _read(run, read_again(run.id, project.task_mark))
     then = run.options
     now = run.set(change_mark=min(began, max(newest)) or None, reread=False).options
     if any(getattr(now, name) != getattr(then, name) for name in READ_BY):
@@ -241,7 +242,7 @@ def _compare_annotations(run: ProjectRun, found: ProjectInfo) -> None:
                 run.id, found.annotated, found.annotated - differs,
             )  # fmt: skip
             run.store.projects.set(run.id, reread=True)
-            now = {"accepted": differs}
+            now = {"accepted": differs, "uncounted": differs > 0}
     if now != before:
         run.store.projects.set(run.id, miscount=now)
 

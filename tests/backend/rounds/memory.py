@@ -22,6 +22,7 @@ class Memory:
         self.tasks: dict[int, tuple[dict[str, Any], Any, datetime]] = {}
         self.between: Callable[[], None] = lambda: None
         self.listings = 0
+        self.uncounted: set[int] = set()  # tasks with annotations whose count is 0
         self.queue: tuple[str, str] = ("Sequential sampling", "")
         self.existing: set[str] = set()
 
@@ -75,7 +76,10 @@ class Memory:
         yield from self._annotated(lambda i: i <= up_to and _spell(self.tasks[i][2]) > since)
 
     def annotated_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
-        yield from self._annotated(lambda i: i <= up_to and bool(self.tasks[i][1]))
+        yield from self._annotated(lambda i: i <= up_to and bool(self.tasks[i][1]) and i not in self.uncounted)
+
+    def all_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        yield from self._annotated(lambda i: i <= up_to)
 
     def _annotated(self, wanted: Callable[[int], bool]) -> Iterator[list[AnnotatedTask]]:
         for page in self._pages(wanted):

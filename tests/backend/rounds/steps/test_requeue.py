@@ -71,6 +71,13 @@ def test_a_queue_that_lost_them_is_mended(published: Finishing) -> None:
     assert queue(published)[0] == task
 
 
+def test_with_other_options_they_wait_for_the_next_round(published: Finishing) -> None:
+    task, *_ = candidates(published)
+    published.store.projects.set(7, options={**project_of(published.store).options, "batch_size": 9}, paused=True)
+    commands.put_first(published.store, 7, [task])
+    assert not requeue.applies(opened(published.context, [FIRST]))
+
+
 def test_a_sample_that_tests_the_model_comes_before_them(published: Finishing) -> None:
     task, *_ = candidates(published)
     put(published, task)
