@@ -145,8 +145,9 @@ def quality(store: Store, project: Project) -> Quality:
             control["saved"] = found.get("control_arm")
             control["needed"] = _needed(found, goals.get(name), options.target_risk)
             control["calibration_error"] = found.get("calibration_error")
-            bins = found.get("reliability")
-            control["miscalibrated"] = "correct" in found and found["labels"] >= ENOUGH and beyond_chance(bins)
+            bins = found.get("reliability")  # not of rounds of earlier releases
+            enough = "correct" in found and found["labels"] >= ENOUGH
+            control["miscalibrated"] = bool(bins) and enough and beyond_chance(bins)
     stopping = store.of(project.id).rounds.last("stopping") or {}
     check = stopping.get("look") or {}
     for name, found in check.get("found", {}).items():
