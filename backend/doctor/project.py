@@ -77,9 +77,20 @@ class Examination:
             return
         options = options_of(project)
         yield from sure._queue(project, options, info)
+        yield from self._kept_out(project)
         yield from self._unlearned(project)
         if project.error:
             yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
+
+    def _kept_out(self, project: Project) -> Iterator[Finding]:
+        """Report that nothing is left to queue, because of an option."""
+        tasks = self.store.of(project.id).tasks
+        if (kept_out := tasks.count_outside()) and not tasks.count_open_tasks():
+            yield self._warning(
+                "queue",
+                f"all {kept_out} open tasks are kept out of the queue by the option only",
+                "correct its fields and values in Extra params, or leave the option out",
+            )
 
     def _unlearned(self, project: Project) -> Iterator[Finding]:
         """Report what the worker read and cannot learn from."""
@@ -94,13 +105,6 @@ class Examination:
                 f"{lacking['tasks']} of {lacking['of']} tasks have no text under {where}; task {lacking['task']} has "
                 f"the fields {fields}",
                 "name the field of the text in Settings → Labeling Interface, or correct the tasks",
-            )
-        tasks = self.store.of(project.id).tasks
-        if (kept_out := tasks.count_outside()) and not tasks.count_open_tasks():
-            yield self._warning(
-                "queue",
-                f"all {kept_out} open tasks are kept out of the queue by the option only",
-                "correct its fields and values in Extra params, or leave the option out",
             )
         for each in labels:
             yield self._warning(

@@ -204,3 +204,13 @@ def test_ground_truth_that_measures_is_among_the_labels(played: Store) -> None:
     told = {each["task"]: each for each in map(json.loads, labels.lines(played, project_of(played)))}
     assert len(told) == 60
     assert told[learned]["held_out"]
+
+
+def test_a_round_of_an_earlier_release_is_shown_without_reliability(played: Store) -> None:
+    last = played.of(7).rounds.get(3)
+    assert last is not None
+    assert last.evaluation is not None
+    found = {name: value for name, value in last.evaluation["controls"]["topic"].items() if name != "reliability"}
+    evaluation = {**last.evaluation, "controls": {"topic": {**found, "labels": 40, "correct": 30}}}
+    played.of(7).rounds.set(3, evaluation=evaluation)
+    assert quality(played, project_of(played))["controls"]["topic"]["miscalibrated"] is False
