@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import annotated_types
@@ -37,7 +39,7 @@ class ProjectOptions(BaseSettings):
     """Options in the model's *Extra params*. Each field's docstring is its row in docs/reference/options.md."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, use_attribute_docstrings=True
+        extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, use_attribute_docstrings=True, frozen=True
     )
 
     strategy: str | None = None
@@ -111,6 +113,12 @@ class ProjectOptions(BaseSettings):
     near_duplicates: float | None = Field(None, ge=0.8, le=1)
     """similarity, such as 0.95, from which a text comes last in the queue because it
     [nearly repeats](../how-to/basics/find-tasks.md#near-duplicates) a labeled or an earlier one. Default: none does"""
+    relabel: bool = False
+    """true: part of the queue are tasks with a doubtful label, for [a second opinion](labels.md#second-opinions) by
+    another annotator. For single choices"""
+    minimum_per_class: int | None = Field(None, ge=1, le=10_000)
+    """number of labels that each choice gets first: up to half of the queue are tasks that probably belong to choices
+    with fewer. Default: none"""
     balance: float = Field(0.0, ge=0, le=1)
     """share of the queue for [classes with few labels](strategies.md#rarely-seen-classes), such as 0.5. 0: none"""
     target: Annotated[float, Field(gt=0)] | dict[str, Annotated[float, Field(gt=0)]] | None = None
@@ -280,11 +288,30 @@ class ProjectOptions(BaseSettings):
                 f"not {type(extra_params).__name__}"
             )
         try:
-            return cls(**extra_params, _env_prefix=None if environment else _NO_ENVIRONMENT)  # type: ignore[call-arg]
+            return _validated(json.dumps(extra_params), _environment() if environment else None)
         except ValidationError as error:
             raise UnsupportedConfigError(_sentence(error)) from None
         except UnreadableError as error:
             raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
+
+
+@lru_cache(maxsize=1024)
+def _validated(extra_params: str, environment: tuple[tuple[str, str], ...] | None) -> ProjectOptions:
+    """Validate extra params, as JSON. Kept: it takes 8 ms, and each request needs the options.
+
+    environment: the variables that set defaults; None: none do.
+    """
+    prefix = _NO_ENVIRONMENT if environment is None else None
+    return ProjectOptions(**json.loads(extra_params), _env_prefix=prefix)  # type: ignore[call-arg]
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    """The environment variables that set defaults of options."""
+    fields = ProjectOptions.model_fields
+    return tuple(
+        (name, value) for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) or name.lower() in fields
+    )  # fmt: skip
 
 
 def _number(value: object) -> float | None:

@@ -26,6 +26,7 @@ from backend.cli import main
 from backend.demo.label_studio import Annotator, LabelStudioServer
 from backend.store import Store
 from tests.conftest import CLASSES, WORDS, labeled_sentences
+from tests.forked import Program, started
 from tests.servers import Chat, chat_server, free_port
 
 T = TypeVar("T")
@@ -45,16 +46,17 @@ CONFIG = (
 
 
 def wait_for(what: str, look: Callable[[], T | None], patience: float = 300.0) -> T:
-    """Look again and again until there is something; fails with `what` was waited for.
+    """Look again and again, ever more seldom, until there is something; fails with `what` was waited for.
 
     patience: seconds, far more than needed on a quiet machine, since no test may fail of a busy one.
     """
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, 0.1
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(1.0, 1.3 * pause)  # looking costs the servers as much as working
     raise AssertionError(f"waited {patience:.0f} s for {what}")
 
 
@@ -93,7 +95,7 @@ class Backend:
             "ALLOWED_BASE_MODELS": "*",
             **environment,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Program | subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
 
     @property
@@ -104,14 +106,7 @@ class Backend:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "log.txt").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend", self.command],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.process = started("backend", [self.command], self.environment, self.folder / "log.txt")
         wait_for("the backend to answer", self._up)
 
     def kill(self) -> None:

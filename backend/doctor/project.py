@@ -20,6 +20,7 @@ from backend.rounds.context import options_of, parsed
 from backend.store import Store
 from backend.store.sql.models import Project
 
+_TWO = 2
 _SECONDS_A_TASK = 0.0045  # per task, for an import of predictions that recounts the project
 _MOMENT = 3.0  # seconds until a problem is checked again
 _CONNECT = "connect this backend in the project's Settings → Model → Connect Model"
@@ -270,7 +271,14 @@ class Examination:
             yield self._warning(
                 "queue",
                 f"{info.overlap} annotators per task: Label Studio first serves tasks already begun, at random",
-                "set the overlap to 1 while the model learns, if possible",
+                "set the overlap to 1 while the model learns, if possible"
+                + ("; there are no second opinions before" if options.relabel else ""),
+            )
+        elif options.relabel and len([who for who in project.annotators if who]) < _TWO:
+            yield self._warning(
+                "queue",
+                "second opinions need two annotators; this project has labels of fewer",
+                "invite another annotator, or leave out the option relabel",
             )
         seconds = info.task_number * _SECONDS_A_TASK
         if seconds > 1 and self.client.recounts_on_import(self.project_id):

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+_EXPECTED = 0.9  # agreement of two annotators before they are compared
+_WORTH = 10  # comparisons that this is worth
+
 
 def agreement(annotations: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | None:
     """Inter-annotator agreement on tasks with several annotations of (task, annotator, value). None without such tasks.
@@ -39,6 +42,35 @@ def agreement(annotations: Iterable[tuple[int, int | None, Any]]) -> dict[str, A
         "share": float(np.mean([_alike(each) for each in counts])),
         "alpha": _alpha(counts),
         "annotators": dict(people),
+    }
+
+
+def weights(labels: Iterable[tuple[int, int | None, Any]]) -> dict[str, float]:
+    """How much a label of each annotator counts, by annotator, from (task, annotator, value); empty without a pair.
+
+    CROWDLAB's weight (Goh, Tkachenko & Mueller, arXiv:2210.06812, section 3) without its model, so that labels that
+    measure the model do not follow it: 1 for one who always agrees with the others, 0 for one who agrees no more often
+    than always giving the most frequent value would. Of few comparisons, a weight near the average. In twentieths.
+    """
+    by_task: dict[int, dict[int | None, str]] = defaultdict(dict)
+    for task, annotator, value in labels:
+        by_task[task][annotator] = json.dumps(value, sort_keys=True)  # of several by one person the last one counts
+    agrees: Counter[int | None] = Counter()
+    compared: Counter[int | None] = Counter()
+    for votes in by_task.values():
+        for annotator, value in votes.items():
+            compared[annotator] += len(votes) - 1
+            agrees[annotator] += sum(other == value for other in votes.values()) - 1
+    if not compared.total():
+        return {}
+    frequent = Counter(value for votes in by_task.values() for value in votes.values())
+    by_chance = min(frequent.most_common(1)[0][1] / frequent.total(), 0.99)
+    average = (agrees.total() + _EXPECTED * _WORTH) / (compared.total() + _WORTH)
+    shares = {who: (agrees[who] + average * _WORTH) / (number + _WORTH) for who, number in compared.items()}
+    return {
+        str(who): round(20 * max(0.0, 1 - (1 - share) / (1 - by_chance))) / 20
+        for who, share in shares.items()
+        if who is not None
     }
 
 

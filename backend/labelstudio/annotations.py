@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from backend.labelstudio.controls import BY_KIND
-from backend.labelstudio.controls.base import Region, UnusableError
+from backend.labelstudio.controls.base import Region, UnusableError, weighted_majority
 from backend.labelstudio.controls.per_region import of_spans
 from backend.labelstudio.label_config.conditions import met
 from backend.labelstudio.label_config.task_spec import Control, TaskSpec
 from backend.labelstudio.model_labels import is_of_model
 from backend.labelstudio.unusable import Reason
 
+Trust = Mapping[str, Mapping[str, float]]  # by control and annotator: how much a label counts
 _LONGEST = 1800.0  # seconds counted for one annotation at most
 
 
@@ -104,24 +106,34 @@ def read(annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | N
     return found
 
 
-def combined(task_id: int, annotations: Sequence[ReadAnnotation], spec: TaskSpec) -> TaskState:
+def combined(
+    task_id: int, annotations: Sequence[ReadAnnotation], spec: TaskSpec, trust: Trust = MappingProxyType({})
+) -> TaskState:
     """Combine a task's annotations. If some are ground truth, only those count; a tie gives no value."""
     submitted = [each for each in annotations if not each.skipped]
     truths = [each for each in submitted if each.ground_truth]
     values = {}
     for control in spec.controls:
-        votes = [each.values[control.name] for each in truths or submitted if control.name in each.values]
-        agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
+        given = [each for each in truths or submitted if control.name in each.values]
+        weights, votes = trust.get(control.name), [each.values[control.name] for each in given]
+        if weights and len(votes) > 1:
+            average = sum(weights.values()) / len(weights)
+            agreed = weighted_majority(
+                [(vote, weights.get(str(each.annotator), average)) for vote, each in zip(votes, given, strict=True)]
+            )
+        else:
+            agreed = BY_KIND[control.target.kind].agreed(votes) if votes else None
         if agreed is not None:
             values[control.name] = agreed
     return TaskState(task_id, values, bool(submitted), len(submitted) < len(annotations), bool(truths))
 
 
 def state_of(
-    task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None
-) -> TaskState:
+    task_id: int, annotations: Iterable[Mapping[str, Any]], spec: TaskSpec, text: str | None = None,
+    trust: Trust = MappingProxyType({}),
+) -> TaskState:  # fmt: skip
     """Parse and combine a task's annotations."""
-    return combined(task_id, read(annotations, spec, text), spec)
+    return combined(task_id, read(annotations, spec, text), spec, trust)
 
 
 def _seconds(took: object) -> float | None:

@@ -27,6 +27,10 @@ class Annotator(TypedDict):
     seconds_each: Annotated[float | None, Field(description="Mean duration of an annotation or a skip. Null: unknown")]
     compared: Annotated[int, Field(description="Values on tasks with a majority of other annotators")]
     disagrees: Annotated[int, Field(description="Compared values that differ from that majority")]
+    weights: Annotated[
+        dict[str, float],
+        Field(description="By control of single choices: how much a label counts on tasks with several annotators"),
+    ]
 
 
 class Agreement(TypedDict):
@@ -37,11 +41,20 @@ class Agreement(TypedDict):
     alpha: Annotated[float | None, Field(description="Krippendorff's alpha. Null: all values are the same")]
 
 
+class SecondOpinions(TypedDict):
+    """Labeled tasks that another annotator labels again."""
+
+    waiting: Annotated[int, Field(description="Tasks in the queue")]
+    given: int
+    changed: Annotated[int, Field(description="Of the given ones, those after which the task's label is another")]
+
+
 class Annotators(TypedDict):
     """The annotators of a project and their agreement."""
 
     annotators: list[Annotator]
     agreement: Annotated[dict[str, Agreement], Field(description="By control")]
+    second_opinions: SecondOpinions
     hours: Annotated[float, Field(description="Labeling time of all annotators")]
 
 
@@ -90,6 +103,7 @@ def annotators(store: Store, project: Project) -> Annotators:
         for name, each in (store.of(project.id).rounds.last("review") or {}).items()
         if "agreement" in each
     }
+    opinions = store.of(project.id).second_opinions.summary()
     people: list[Annotator] = []
     for annotator, annotated, skipped, timed, seconds in store.of(project.id).annotations.by_annotator():
         compared = [each["annotators"].get(str(annotator), {}) for each in agreed.values()]
@@ -102,6 +116,11 @@ def annotators(store: Store, project: Project) -> Annotators:
                 "seconds_each": seconds / timed if timed else None,
                 "compared": sum(each.get("compared", 0) for each in compared),
                 "disagrees": sum(each.get("disagrees", 0) for each in compared),
+                "weights": {
+                    control: weights[str(annotator)]
+                    for control, weights in project.trust.items()
+                    if str(annotator) in weights
+                },
             }
         )
     return {
@@ -110,6 +129,7 @@ def annotators(store: Store, project: Project) -> Annotators:
             name: {"tasks": each["tasks"], "share": each["share"], "alpha": each["alpha"]}
             for name, each in agreed.items()
         },
+        "second_opinions": {"waiting": opinions.waiting, "given": opinions.given, "changed": opinions.changed},
         "hours": store.of(project.id).annotations.hours(),
     }
 

@@ -21,7 +21,13 @@ class QueuedTask(TypedDict):
     text: Annotated[str | None, Field(description="Start of the text")]
     held_out: bool
     score: Annotated[float | None, Field(description="The strategy's; higher is more useful. Null if held out")]
-    chosen_by: Annotated[str | None, Field(description="Strategy, if several share the queue; `person`: put first")]
+    chosen_by: Annotated[
+        str | None,
+        Field(
+            description="Strategy, if several share the queue; `person`: put first; `second opinion`: labeled again; "
+            "`minimum per class`: its class lacks labels"
+        ),
+    ]
     why: Annotated[
         dict[str, Any] | None,
         Field(
@@ -45,7 +51,7 @@ class Queue(TypedDict):
 def queue(store: Store, project: Project, most: int) -> Queue:
     """The open tasks of the current queue, in order."""
     items = store.of(project.id).rounds.queue(project.queue)
-    still_open = store.of(project.id).tasks.open_ones([item.task_id for item in items])
+    still_open = store.of(project.id).tasks.to_label([item.task_id for item in items])
     waiting = [item for item in items if item.task_id in still_open]
     texts = store.of(project.id).tasks.texts([item.task_id for item in waiting[:most]])
     rounds = store.of(project.id).rounds

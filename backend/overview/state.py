@@ -251,8 +251,9 @@ def _idle(store: Store, project: Project, options: ProjectOptions, last: Round |
         return {"name": "paused"}
     if not project.round:
         return {"name": "starting"}
-    tasks = store.of(project.id).tasks
-    missing, open_ones = options.batch_size - labels_of_batch(tasks, last), tasks.count_open_tasks()
+    mine = store.of(project.id)
+    missing, open_ones = options.batch_size - labels_of_batch(mine, last), mine.tasks.count_open_tasks()
+    open_ones += len(mine.second_opinions.waiting())
     if not open_ones:
         return {"name": "all_labeled"}
     return {"name": "waiting", "missing": max(1, min(missing, open_ones))}

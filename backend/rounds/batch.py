@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from backend.rounds.events import CANCELLED
+from backend.store import ProjectStore
 from backend.store.sql.models import Round
-from backend.store.tasks import Tasks
 
 
-def labels_of_batch(tasks: Tasks, last: Round | None) -> int:
+def labels_of_batch(project: ProjectStore, last: Round | None) -> int:
     """Labels that count towards the next round: those not learned, or those since a person cancelled the last round."""
-    new = tasks.count_new_labels()
-    if last is None or not was_cancelled(last):
-        return new
-    return min(new, max(0, tasks.count_labeled() - last.labels))
+    new = project.tasks.count_new_labels()
+    if last is not None and was_cancelled(last):
+        new = min(new, max(0, project.tasks.count_labeled() - last.labels))
+    return new + project.second_opinions.count_new()
 
 
 def was_cancelled(last: Round) -> bool:

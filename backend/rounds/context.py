@@ -30,6 +30,7 @@ from backend.store.annotations import Annotations
 from backend.store.files.shards import Shards
 from backend.store.finishes import Finishes
 from backend.store.rounds import Rounds
+from backend.store.second_opinions import SecondOpinions
 from backend.store.sql.models import Project, Round
 from backend.store.tasks import Tasks
 
@@ -112,6 +113,11 @@ class ProjectRun(Context):
     def annotations(self) -> Annotations:
         """The project's annotations."""
         return self.store.of(self.id).annotations
+
+    @property
+    def second_opinions(self) -> SecondOpinions:
+        """The project's second opinions."""
+        return self.store.of(self.id).second_opinions
 
     @property
     def rounds(self) -> Rounds:

@@ -14,16 +14,18 @@ from backend.store.files.folders import Files
 from backend.store.finishes import Finishes
 from backend.store.projects import Projects
 from backend.store.rounds import AllRounds, Rounds
+from backend.store.second_opinions import SecondOpinions
 from backend.store.sql.database import Database, Fence
 from backend.store.tasks import Tasks
 from backend.store.workers import Workers
 
 
 class ProjectStore(NamedTuple):
-    """The records of one project: tasks, annotations, rounds and finishes."""
+    """The records of one project: tasks, annotations, second opinions, rounds and finishes."""
 
     tasks: Tasks
     annotations: Annotations
+    second_opinions: SecondOpinions
     rounds: Rounds
     finishes: Finishes
 
@@ -51,6 +53,7 @@ class Store:
         return ProjectStore(
             Tasks(database, project_id),
             Annotations(database, project_id),
+            SecondOpinions(database, project_id),
             Rounds(database, project_id),
             Finishes(database, project_id),
         )

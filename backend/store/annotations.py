@@ -46,6 +46,29 @@ class Annotations:
         with self._database.read() as session:
             return list(session.scalars(query))
 
+    def of_several(self) -> list[Annotation]:
+        """The annotations, without skips, of tasks that more than one person has labeled, ordered by task."""
+        labeled = (Annotation.project_id == self._id, Annotation.skipped.is_(False))
+        people = func.count(Annotation.annotator.distinct())
+        several = select(Annotation.task_id).where(*labeled).group_by(Annotation.task_id).having(people > 1)
+        query = select(Annotation).where(*labeled, Annotation.task_id.in_(several))
+        with self._database.read() as session:
+            return list(session.scalars(query.order_by(Annotation.task_id, Annotation.id)))
+
+    def annotators(self, task_ids: Sequence[int]) -> dict[int, int]:
+        """By task, how many people have labeled it; tasks that nobody has are left out."""
+        found: dict[int, int] = {}
+        with self._database.read() as session:
+            for start in range(0, len(task_ids), CHUNK):
+                query = (
+                    select(Annotation.task_id, func.count(Annotation.annotator.distinct()))
+                    .where(Annotation.project_id == self._id, Annotation.skipped.is_(False))
+                    .where(Annotation.task_id.in_(task_ids[start : start + CHUNK]))
+                    .group_by(Annotation.task_id)
+                )
+                found |= {task_id: number for task_id, number in session.execute(query)}  # noqa: C416 # rows are no pairs
+        return found
+
     def by_annotator(self) -> list[tuple[int | None, int, int, int, float]]:
         """Per annotator: id, annotations, skips, how many of both have a time, and their total time in seconds."""
         skips = func.sum(case((Annotation.skipped, 1), else_=0))

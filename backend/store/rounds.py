@@ -13,6 +13,8 @@ from backend.store.sql.models import Adapter, Project, QueueItem, Round
 
 KEPT_QUEUES = 5  # per project, the newest ones
 PERSON = "person"  # in place of the strategy that selected a task: a person put it first
+MINIMUM = "minimum per class"  # likewise: its class has fewer labels than the option of this name
+SECOND_OPINION = "second opinion"  # likewise: it is labeled, and another annotator labels it again
 
 
 class Place(NamedTuple):

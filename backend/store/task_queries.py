@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from backend.store.sql.database import CHUNK, Database
-from backend.store.sql.models import Task
+from backend.store.sql.models import SecondOpinion, Task
 from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest
 
 READ_AT_ONCE = 50_000  # rows
@@ -69,9 +69,10 @@ class TaskQueries:
         """Number of open tasks that may be queued, held-out ones and those of a sample included."""
         return self._count(Task.project_id == self._id, *OPEN, INSIDE, HAS_TEXT)
 
-    def count_open(self, task_ids: Sequence[int]) -> int:
-        """How many of the given tasks are open."""
-        return len(self.open_ones(task_ids))
+    def to_label(self, task_ids: Sequence[int]) -> set[int]:
+        """The given tasks of a queue that people have not labeled: open ones, and those for a second opinion."""
+        again = select(SecondOpinion.task_id).where(SecondOpinion.project_id == self._id, ~SecondOpinion.answered)
+        return self._those(task_ids, or_(and_(*OPEN), Task.id.in_(again)))
 
     def open_ones(self, task_ids: Sequence[int]) -> set[int]:
         """The given tasks that are open: not annotated, not skipped, and without a label of the model."""

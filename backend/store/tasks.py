@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from backend.store import second_opinions
 from backend.store.annotations import replace
 from backend.store.sql.database import CHUNK
 from backend.store.sql.models import Annotation, Task
@@ -64,6 +65,9 @@ class Tasks(TaskQueries):
                     values["truth"] = truth[0]
                 session.execute(update(Task).where(Task.project_id == self._id, Task.id == task_id).values(**values))
             replace(session, self._id, annotations)
+            second_opinions.came(
+                session, self._id, {task: _annotators(of_task) for task, of_task in annotations.items()}
+            )
 
     def forget_annotations(self, task_ids: Sequence[int]) -> None:
         """Reset these tasks to neither annotated nor skipped, and delete their annotations."""
@@ -111,6 +115,7 @@ class Tasks(TaskQueries):
                 .where(Task.project_id == self._id, Task.labeled.is_(True), Task.learned_in.is_(None), FREE)
                 .values(learned_in=number)
             )
+            second_opinions.learned(session, self._id, number)
 
     def unlearned(self, number: int) -> None:
         """Undo `learned`: the round failed."""
@@ -118,6 +123,7 @@ class Tasks(TaskQueries):
             session.execute(
                 update(Task).where(Task.project_id == self._id, Task.learned_in == number).values(learned_in=None)
             )
+            second_opinions.unlearned(session, self._id, number)
 
     def assign_audit(self, *, seed: int, share: float) -> None:
         """Recompute which tasks are held out, after `seed` or `audit_share` changed."""
@@ -136,3 +142,9 @@ class Tasks(TaskQueries):
 
 def _forget_who(session: Session, project_id: int, task_ids: Sequence[int]) -> None:
     session.execute(delete(Annotation).where(Annotation.project_id == project_id, Annotation.task_id.in_(task_ids)))
+    second_opinions.forget(session, project_id, task_ids)
+
+
+def _annotators(annotations: Sequence[Mapping[str, Any]]) -> int:
+    """How many people have labeled a task."""
+    return len({each["annotator"] for each in annotations if not each["skipped"]})

@@ -40,7 +40,7 @@ class _Rounds(Collector):
             adapter.add_metric(name, project.adapter)
             stopped.add_metric(name, float(project.stopped is not None))
             failing.add_metric(name, float(project.error is not None))
-            queued.add_metric(name, self._store.of(project.id).tasks.count_open([item.task_id for item in items]))
+            queued.add_metric(name, len(self._store.of(project.id).tasks.to_label([item.task_id for item in items])))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
         score = GaugeMetricFamily("lsal_held_out_score", "Held-out score", labels=["project", "control", "metric"])
         seconds = GaugeMetricFamily("lsal_round_step_seconds", "Step times, last round", labels=["project", "step"])

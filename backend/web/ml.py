@@ -122,11 +122,11 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
                     f"The text of task {task.get('id')} has {len(text)} characters, more than {_MOST_CHARACTERS}; "
                     "split it, or leave the task out"
                 )
-        sampled = serving.sampled(project_id)
+        blank = serving.blank(project_id)
         asked = [
             position
             for position, (task, text) in enumerate(zip(tasks, texts, strict=True))
-            if text.strip() and task.get("id") not in sampled and not _is_held_out(task.get("id"), project, options)
+            if text.strip() and task.get("id") not in blank and not _is_held_out(task.get("id"), project, options)
         ]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}

@@ -65,7 +65,7 @@ class Serving:
         self._current: dict[int, _InService] = {}
         self._loading: dict[int, threading.Lock] = {}
         self._projects: dict[int, Project] = {}  # as last read
-        self._sampled: dict[int, set[int]] = {}  # as last read: tasks of a sample that tests the model
+        self._blank: dict[int, set[int]] = {}  # as last read: tasks of a sample that tests the model
         self._reported: set[tuple[int, int]] = set()  # damaged adapters that the worker knows of: project, version
 
     def project(self, project_id: int) -> Project | None:
@@ -81,11 +81,15 @@ class Serving:
             self._projects[project_id] = found
         return found
 
-    def sampled(self, project_id: int) -> set[int]:
-        """The tasks of a sample that tests the model. If the database cannot be read, as last read."""
+    def blank(self, project_id: int) -> set[int]:
+        """Tasks whose labels may not follow the model: of a sample that tests it, or waiting for a second opinion.
+
+        If the database cannot be read, as last read.
+        """
         with suppress(DBAPIError):  # which `project` logs
-            self._sampled[project_id] = set(self._store.of(project_id).tasks.sampled())
-        return self._sampled.get(project_id, set())
+            of_project = self._store.of(project_id)
+            self._blank[project_id] = {*of_project.tasks.sampled(), *of_project.second_opinions.waiting()}
+        return self._blank.get(project_id, set())
 
     def predict(self, project_id: int, texts: Sequence[str]) -> tuple[str, Sequence[Target], Arrays]:
         """Version in service, its targets, and its outputs, one row per text. Stored scores are reused.

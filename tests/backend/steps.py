@@ -15,7 +15,7 @@ from backend.rounds.engine.recording import perform
 from backend.rounds.engine.step_order import AFTER, BEFORE, ROUND, Step
 
 STEPS = {step.name: step for step in (*BEFORE, *ROUND, *AFTER)}
-_ROUND_BUT_PUBLISH = [step for step in ROUND if step.name != "publish"]
+_ALONE = [step for step in ROUND if step.name not in ("weigh", "publish")]  # those call Label Studio
 
 
 def opened(context: Context, actions: Collection[str] = (), **values: Any) -> ProjectRun:
@@ -43,10 +43,13 @@ def reason(context: Context, actions: Collection[str] = ()) -> str | None:
 
 
 def play(context: Context, number: int, *, store_queue: Callable[[int, int], None] | None = None) -> int:
-    """All steps of a round but publishing; returns the adapter version. store_queue: called with version and queue."""
+    """All steps of a round that need no Label Studio; the adapter version.
+
+    store_queue: called with version and queue.
+    """
     assert do(context, "decide", actions=["START_TRAINING"]) == number
     run = opened(context, number=number)
-    for step in _ROUND_BUT_PUBLISH:
+    for step in _ALONE:
         run = recording.after(step, run, perform(step, run))
         if step.name == "select" and run.queue is not None:
             context.store.projects.set(7, queue=run.queue)

@@ -16,6 +16,7 @@ BACKEND = Path(__file__).parents[2] / "backend"
 # Files outside settings.py and options.py that use the environment, and the variables of others that they need.
 OTHERS = {
     "old_names.py": "LSAL_OLD_NAMES_REPORTED",
+    "options.py": "os.environ.items()",  # what the kept options depend on
     "runtime/processes.py": "PROMETHEUS_MULTIPROC_DIR",  # prometheus_client's
     "web/metrics.py": "PROMETHEUS_MULTIPROC_DIR",
     "pool/cluster.py": "RAY_ADDRESS",  # Ray's

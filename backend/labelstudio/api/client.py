@@ -80,6 +80,20 @@ class Client(Api):
         yield from self._annotated(project_id, _filter("total_annotations", "greater", "Number", 0), up_to)
         yield from self._annotated(project_id, _filter("cancelled_annotations", "greater", "Number", 0), up_to)
 
+    def tasks_of_several(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
+        """Pages of tasks with several annotations and an id up to `up_to`, with their annotations."""
+        return self._annotated(project_id, _filter("total_annotations", "greater", "Number", 1), up_to)
+
+    def set_overlap(self, task_id: int, number: int, *, labeled: bool) -> int:
+        """Set how many people label a task, and whether it is left out of the queue as labeled.
+
+        Returns how many annotations it has.
+        """
+        with self.explaining(f"change the overlap of task {task_id}"):
+            values = {"overlap": number, "is_labeled": labeled}
+            task = _mapping(self.request("PATCH", f"api/tasks/{task_id}/", json=values))
+            return int(task.get("total_annotations") or 0)
+
     def all_tasks(self, project_id: int, up_to: int) -> Iterator[list[AnnotatedTask]]:
         """Pages of all tasks with an id up to `up_to`, with their annotations.
 

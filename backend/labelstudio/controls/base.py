@@ -14,6 +14,7 @@ from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.unusable import Reason
 from backend.targets import Target
 
+_CLEARLY = 1.1  # times the weight of the next value
 Region = dict[str, Any]  # an element of a `result`; `value` is an object
 Output = Mapping[str, NDArray[np.generic]]  # the learner's output for one text, by array name
 
@@ -63,6 +64,15 @@ def majority(values: Sequence[Any]) -> Any | None:
     """The most frequent value; None on a tie."""
     ranked = Counter(values).most_common(2)
     return None if len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+
+
+def weighted_majority(votes: Sequence[tuple[str, float]]) -> str | None:
+    """Of (value, weight) the value with most weight; None if another has nearly as much."""
+    total: Counter[str] = Counter()
+    for value, weight in votes:
+        total[value] += weight  # type: ignore[assignment] # a counter of numbers
+    ranked = total.most_common(2)
+    return None if len(ranked) == 2 and ranked[0][1] <= _CLEARLY * ranked[1][1] else ranked[0][0]
 
 
 def only(values: Sequence[Any]) -> Any | None:

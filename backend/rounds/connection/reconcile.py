@@ -23,7 +23,10 @@ def reconcile(run: ProjectRun) -> str:
     for annotated in run.client.annotated_tasks(run.id, last):
         for task in annotated:
             text = text_of(task.data, spec)
-            theirs[task.id] = (text, state_of(task.id, task.annotations, spec, text).values if text else {})
+            theirs[task.id] = (
+                text,
+                state_of(task.id, task.annotations, spec, text, run.project.trust).values if text else {},
+            )
     tasks = run.tasks
     labels = {example.id: example.values for example, _ in tasks.all_labeled()}
     ours = {task.id: (task.text, labels.get(task.id, {})) for task in tasks.every()}

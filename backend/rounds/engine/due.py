@@ -62,7 +62,7 @@ def _waits(run: ProjectRun, last: Round | None) -> bool:
     if last is None:
         return False
     if was_cancelled(last):
-        enough = labels_of_batch(run.tasks, last) >= run.options.batch_size
+        enough = labels_of_batch(run.store.of(run.id), last) >= run.options.batch_size
         return not enough and run.tasks.count_open_tasks() > 0 and DAMAGED not in run.events["actions"]
     return last.state == "failed" and 0 <= time.time() - (last.finished_at or 0.0) < pause_after(run.rounds.failures())
 
@@ -70,7 +70,7 @@ def _waits(run: ProjectRun, last: Round | None) -> bool:
 def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
     """Enough new labels, a budget that is used up, or the last open tasks labeled."""
     options, tasks = run.options, run.tasks
-    new_labels = labels_of_batch(tasks, last)
+    new_labels = labels_of_batch(run.store.of(run.id), last)
     if new_labels >= options.batch_size:
         return f"{new_labels} newly labeled tasks"
     hours = run.annotations.hours() if options.budget_hours is not None else 0.0
@@ -126,9 +126,9 @@ def _is_damaged(run: ProjectRun) -> bool:
 def _reason_of_queue(run: ProjectRun, last: Round | None) -> str | None:
     """No queue yet, one that runs low, or new tasks after a queue that had too few to choose from."""
     options, tasks = run.options, run.tasks
-    queued = run.rounds.queue(run.project.queue)
-    open_in_queue = tasks.count_open([item.task_id for item in queued])
-    open_outside = tasks.count_open_tasks() - open_in_queue
+    queued = [item.task_id for item in run.rounds.queue(run.project.queue)]
+    open_in_queue = len(tasks.to_label(queued))
+    open_outside = tasks.count_open_tasks() - len(tasks.open_ones(queued))
     if open_outside <= 0:
         return None
     if not queued:

@@ -17,7 +17,7 @@ from backend.rounds.insights import map as text_map
 from backend.rounds.quality import stopping
 from backend.rounds.quality.notification import notify
 from backend.rounds.reach import embed_ahead
-from backend.rounds.steps import finish, publish, react, requeue, select
+from backend.rounds.steps import finish, publish, react, requeue, select, weigh
 from backend.rounds.steps.close import close
 from backend.rounds.steps.evaluate import evaluate
 from backend.rounds.steps.score import score
@@ -63,6 +63,8 @@ BEFORE = (
     ),
 )
 ROUND = (
+    Step(name="weigh", run=weigh.weigh, optional="how much each annotator's labels count", recorded=False,
+         applies=weigh.applies),
     Step(name="train", run=train, result="version", shrinks_batches=True, cancellable=True),
     Step(name="score", run=score, shrinks_batches=True, cancellable=True),
     Step(name="evaluate", run=evaluate, shrinks_batches=True, cancellable=True),

@@ -36,7 +36,7 @@ from backend.store.sql.postgresql import PATIENCE
 
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "11"
+STEPS_VERSION = "12"
 QUEUE = "rounds"
 _GRACE = 10.0  # seconds, at most, between the dequeuing of a workflow and its start
 _OUTDATED = 60.0  # seconds that a workflow of another release waits for a worker of that release

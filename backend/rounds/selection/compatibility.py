@@ -86,6 +86,10 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
         )
     if options.balance and not works(strategies.get("rare"), kinds):
         raise UnsupportedConfigError("extra_params.balance works for a single choice only; leave it out")
+    if options.minimum_per_class and not {"classification", "multilabel"} & set(kinds):
+        raise UnsupportedConfigError("extra_params.minimum_per_class works for choices only; leave it out")
+    if options.relabel and "classification" not in kinds:
+        raise UnsupportedConfigError("extra_params.relabel works for single choices only; leave it out")
     if options.shortlist_by == "probe" and not probe.KINDS & set(kinds):
         raise UnsupportedConfigError(
             "extra_params.shortlist_by: a probe needs classes, and the label config has none; leave it out, or choose "

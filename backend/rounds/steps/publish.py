@@ -11,8 +11,10 @@ from backend.labelstudio.api.client import UNCERTAINTY_SAMPLING
 from backend.labelstudio.predictions import prediction, queue_version
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
+from backend.rounds.connection import second_opinions
 from backend.rounds.context import ProjectRun
 from backend.rounds.steps.sync import compare_tasks
+from backend.store.rounds import SECOND_OPINION
 from backend.store.sql.models import QueueItem
 from backend.targets import Target
 
@@ -49,6 +51,11 @@ def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> Non
     if not computing:
         compare_tasks(run, found)
     items = _existing(run, run.rounds.queue(queue))
+    again = [item.task_id for item in items if item.chosen_by == SECOND_OPINION]
+    if again and found.overlap > 1:  # Label Studio then serves tasks that are begun first, at random
+        log.warning("project %d: no second opinions, since each task has %d annotators already", run.id, found.overlap)
+        items, again = [item for item in items if item.task_id not in again], []
+    second_opinions.request(run, again)
     if not items:  # everything is labeled: the former queue has nothing left to serve either
         return
     name = queue_version(run.id, run.version, queue)
@@ -61,6 +68,7 @@ def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> Non
         _import(run, name, items, found.task_number)
     run.client.switch_queue(run.id, sampling=UNCERTAINTY_SAMPLING, model_version=name)
     run.store.projects.set(run.id, queue=queue)
+    second_opinions.give_back(run, keep=again)
     for former in run.store.projects.published(run.id):
         if former.version != name:
             run.client.delete_version(run.id, former.version)
@@ -95,11 +103,15 @@ def _record_former(run: ProjectRun, sampling: str | None, model_version: str) ->
 
 
 def predictions(run: ProjectRun, name: str, items: Sequence[QueueItem]) -> list[dict[str, Any]]:
-    """One prediction an item, with the adapter's result; an empty one for held-out tasks and without suggestions."""
+    """One prediction an item, with the adapter's result; an empty one without suggestions.
+
+    Held-out tasks and second opinions have none: their labels may not follow the model.
+    """
     results: dict[int, list[dict[str, Any]]] = {}
     adapter = run.rounds.adapter(run.version)
     if adapter is not None and run.options.pre_annotate:
-        results = _results(run, learned(adapter), [item.task_id for item in items if not item.audit])
+        shown = [item.task_id for item in items if not item.audit and item.chosen_by != SECOND_OPINION]
+        results = _results(run, learned(adapter), shown)
     scale = 1000 if len(items) <= 1000 else 10**6  # scores above 1 are refused; three decimals are displayed
     return [
         {"task": item.task_id, "result": results.get(item.task_id, []), "score": place / scale, "model_version": name}

@@ -102,7 +102,7 @@ def _refitted(run: ProjectRun, new: Sequence[LabeledText], known: outputs.Vector
 def _is_other(run: ProjectRun, queue: int) -> bool:
     """Whether the next batch of the queue differs from what is open of the published one."""
     former = [item.task_id for item in run.rounds.queue(run.project.queue)]
-    still_open = run.tasks.open_ones(former)
+    still_open = run.tasks.to_label(former)
     now = [item.task_id for item in run.rounds.queue(queue)]
     count = run.options.batch_size
     return [each for each in former if each in still_open][:count] != now[:count]

@@ -22,10 +22,12 @@ from backend.rounds.quality.held_out import queue_share
 from backend.rounds.quality.stopping import stopped_by
 from backend.rounds.reach import within_reach
 from backend.rounds.selection import bandit
+from backend.rounds.selection.minimum import of_lacking_classes
 from backend.rounds.selection.repeats import without_repeats
+from backend.rounds.selection.second_opinions import doubtful
 from backend.rounds.selection.strategy import of_targets, stored_as, strategy_for
 from backend.store.files.shards import Shards
-from backend.store.rounds import PERSON, Place
+from backend.store.rounds import MINIMUM, PERSON, SECOND_OPINION, Place
 from backend.store.sql.models import Round
 from backend.store.texts import LabeledText, Listed, held_out_order
 from backend.targets import Target
@@ -64,24 +66,37 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
     elif "embeddings" in arrays:
         candidates = within_reach(run, candidates)
     first = tasks.first()
-    left = ~np.isin(candidates.ids, first)
     labeled = tasks.labeled(audit=False)
-    candidates = without_repeats(run, Listed(candidates.ids[left], candidates.digests[left]), labeled)
+    candidates = without_repeats(run, _without(candidates, first), labeled)
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
+    places = options.published - len(audit) - len(first)
+    lacking = of_lacking_classes(run, candidates, places // 2)
+    candidates = _without(candidates, lacking)
+    left = len(candidates.ids) > 0
+    again = doubtful(run, (places - len(lacking)) // 2 if left else places, left=left)
     pool = _pool(run, targets, strategy, candidates, labeled)
     rng = np.random.default_rng([options.seed, run.id, queue])
     try:
-        selection = strategy.select(pool, max(1, options.published - len(audit) - len(first)), rng)
+        selection = strategy.select(pool, max(1, places - len(lacking) - len(again)), rng)
     except StrategyError as error:
         raise BackendError(f"strategy '{strategy.name}' cannot select: {error}") from error
     of_all = len(candidates.ids) == len(waiting.ids)
-    items = interleave(
-        _places(strategy, candidates, selection, of_all=of_all), [Place(each, audit=True) for each in audit]
-    )
+    items = _places(strategy, candidates, selection, of_all=of_all)
+    for others in (
+        [Place(each, chosen_by=MINIMUM) for each in lacking],
+        [Place(each, chosen_by=SECOND_OPINION) for each in again],
+        [Place(each, audit=True) for each in audit],
+    ):
+        items = interleave(items, others)
     sample = held_out_order(tasks.sampled(unlabeled=True), options.seed)  # that decides which labels are taken
     before = [*(Place(each, audit=True) for each in sample), *(Place(each, chosen_by=PERSON) for each in first)]
     run.rounds.put_queue(queue, [*before, *items])
     return queue, len(candidates.ids)
+
+
+def _without(listed: Listed, task_ids: Sequence[int]) -> Listed:
+    left = ~np.isin(listed.ids, task_ids)
+    return Listed(listed.ids[left], listed.digests[left])
 
 
 def _places(strategy: Strategy, candidates: Listed, selection: Selection, *, of_all: bool) -> list[Place]:

@@ -105,7 +105,17 @@ def read_labels(run: ProjectRun) -> None:
     Texts stay as they are, since a round may be reading them; the labels of tasks whose text changed wait.
     """
     since = _back(run.project.change_mark or _EVER)
-    for page in run.client.changed_tasks(run.id, since, run.project.task_mark):
+    _read_labels(run, run.client.changed_tasks(run.id, since, run.project.task_mark))
+
+
+def read_several(run: ProjectRun) -> None:
+    """Read the annotations of tasks that have several, and combine them again."""
+    _read_labels(run, run.client.tasks_of_several(run.id, run.project.task_mark))
+
+
+def _read_labels(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> None:
+    """Store the labels of tasks whose text has not changed."""
+    for page in pages:
         known = run.tasks.texts([task.id for task in page])
         texts = {task.id: text_of(task.data, run.spec) for task in page}
         same = [task for task in page if task.id in known and known[task.id].text == texts[task.id]]
@@ -172,7 +182,8 @@ def _put_annotations(run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapp
         each for each in run.finishes.given(to=list(there)) if each.annotation not in (None, *there[each.task_id])
     ]
     run.finishes.give_back(deleted)  # a person rejected the model's label
-    states = [combined(task_id, annotations, run.spec) for task_id, annotations in parsed.items()]
+    trust = run.project.trust
+    states = [combined(task_id, annotations, run.spec, trust) for task_id, annotations in parsed.items()]
     _warn_of_unusable(run, parsed)
     measures = run.options.ground_truth == "measure"
     run.tasks.put_annotations(

@@ -61,6 +61,7 @@ class Project(Base):
     reread: Mapped[bool] = mapped_column(default=True)  # the annotations of all tasks must be read again
     miscount: Mapped[dict[str, Any]] = mapped_column(default=dict)  # annotated tasks: Label Studio's count − ours
     annotators: Mapped[dict[str, Any]] = mapped_column(default=dict)  # their names in Label Studio, by user id
+    trust: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by control and user id: how much a label counts
     trains_on_submission: Mapped[bool] = mapped_column(default=False)  # Label Studio sends START_TRAINING at each
     unread: Mapped[dict[str, Any] | None]  # the first task found without a text, and the names of its fields
     split: Mapped[str | None] = mapped_column(String(64))  # seed and share of the held-out tasks; None: check all again
@@ -115,6 +116,19 @@ class Annotation(Base):
     seconds: Mapped[float | None] = mapped_column(Float)  # time taken
     unusable: Mapped[dict[str, Any] | None]  # by control: why its label cannot be learned
     __table_args__ = (Index("annotations_by_task", "project_id", "task_id"),)
+
+
+class SecondOpinion(Base):
+    """A labeled task that the queue gives to another annotator."""
+
+    __tablename__ = "second_opinions"
+    project_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    wanted: Mapped[int]  # number of annotators with which it is answered
+    former: Mapped[dict[str, Any] | None]  # the task's labels before
+    raised: Mapped[bool] = mapped_column(default=False)  # Label Studio knows
+    answered: Mapped[bool] = mapped_column(default=False)
+    learned_in: Mapped[int | None]  # the round that first saw the answer
 
 
 class Finish(Base):

@@ -160,6 +160,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "forecast": quality_sentences.forecast(measured, asked=options.target is not None, t=t),
         "queue": queue.queue(store, project, _TASKS),
         "classes": {name: (each, charts.bars(each, t)) for name, each in counts.items()},
+        "minimum": options.minimum_per_class,
         "confusions": {name: (each, charts.matrix(each, t)) for name, each in confusion(store, project).items()},
         "rounds": rounds,
         "seconds": charts.seconds(rounds, t) if rounds else None,

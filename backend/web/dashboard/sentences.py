@@ -9,10 +9,11 @@ from backend.overview.first_steps import FirstStep
 from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State, Suggestions
 from backend.overview.unlearned import WithoutText
-from backend.store.rounds import PERSON
+from backend.store.rounds import MINIMUM, PERSON, SECOND_OPINION
 from backend.web.dashboard.language import Language
 from backend.web.dashboard.reasons import translated
 
+_NAMED = 20  # classes below the minimum
 _UNSURE = 0.75  # probability of the top class, below which the second is named too
 _NEW = 0.9  # share of the candidates that are closer to a labeled text
 _DENSE = 0.75  # share of the candidates that have fewer similar texts
@@ -134,12 +135,25 @@ def suggestions(control: str, found: Suggestions, t: Language) -> str:
     )  # fmt: skip
 
 
+def minimum(counts: dict[str, int], wanted: int, t: Language) -> str:
+    """Which classes have fewer labels than `minimum_per_class`."""
+    lacking = [f"{name} ({t.number(count)})" for name, count in counts.items() if count < wanted]
+    if not lacking:
+        return t.gettext("Every class has at least %(minimum)s labels.", minimum=t.number(wanted))
+    named = t.gettext(", ").join([*lacking[:_NAMED], *(["…"] if len(lacking) > _NAMED else [])])
+    return t.gettext("Fewer than %(minimum)s labels: %(classes)s", minimum=t.number(wanted), classes=named)
+
+
 def why(item: QueuedTask, strategy: str | None, t: Language, several: bool = False) -> str:
     """Why a task is in the queue. several: name the controls."""
     if item["held_out"]:
         return t.gettext("Held out to measure model quality")
     if item["chosen_by"] == PERSON:
         return t.gettext("Put first by a person")
+    if item["chosen_by"] == MINIMUM:
+        return t.gettext("Probably of a class that has too few labels")
+    if item["chosen_by"] == SECOND_OPINION:
+        return t.gettext("Its label is doubtful: another annotator labels it again")
     found, reasons = item["why"] or {}, []
     for prediction in found.get("says", []):
         first, second = prediction.get("between", [(None, 1.0), (None, 0.0)])

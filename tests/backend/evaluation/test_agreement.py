@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.evaluation.agreement import agreement
+from backend.evaluation.agreement import agreement, weights
 
 
 def slow_alpha(by_task: list[list[int]]) -> float | None:
@@ -47,3 +47,24 @@ def test_whoever_differs_from_most_others_is_told_of() -> None:
     # Of task 98 the others of 1 and 2 agree on c, those of 3 on nothing.
     assert people["1"] == {"labels": 11, "compared": 7, "disagrees": 1}
     assert people["None"] == {"labels": 1, "compared": 0, "disagrees": 0}
+
+
+def test_weights_follow_how_often_annotators_agree_with_others() -> None:
+    labels: list[tuple[int, int | None, Any]] = []
+    for task in range(40):
+        truth = "ab"[task % 2]
+        wrong = "ba"[task % 2]
+        labels += [(task, 1, truth), (task, 2, truth), (task, 3, wrong if task % 4 < 2 else truth)]
+    found = weights(labels)
+    assert found["1"] == found["2"] > found["3"] + 0.2
+    assert all(0 <= each <= 1 and round(each * 20) == pytest.approx(each * 20) for each in found.values())
+
+
+def test_without_two_labels_of_a_task_nothing_is_known_of_annotators() -> None:
+    assert weights([(1, 1, "a"), (2, 2, "b"), (3, 1, "a"), (3, 1, "b")]) == {}
+    assert weights([]) == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from("ab")), max_size=30))
+def test_weights_are_shares_whatever_is_labeled(labels: list[tuple[int, int | None, Any]]) -> None:
+    assert all(0 <= each <= 1 for each in weights(labels).values())

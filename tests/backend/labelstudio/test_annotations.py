@@ -105,3 +105,19 @@ def test_whoever_is_not_known_is_nobody() -> None:
     for who in (None, "ann", {"email": "a@example.com"}):
         (each,) = read([{**choosing("a"), "id": 4, "completed_by": who, "was_cancelled": True}], SPEC)
         assert (each.annotator, each.skipped, each.values) == (None, True, {})
+
+
+def test_labels_count_by_how_often_their_annotators_agree_with_others() -> None:
+    def state(trust: dict[str, dict[str, float]], *given: tuple[int, str], truth: int | None = None) -> Any:
+        annotations = [choosing(name, id=who, completed_by=who, ground_truth=who == truth) for who, name in given]
+        return state_of(1, annotations, SPEC, "a text", trust).values.get("topic")
+
+    trust = {"topic": {"1": 0.9, "2": 0.3, "3": 0.3, "4": 0.85}}
+    assert state({}, (1, "a"), (2, "b")) is None
+    assert state(trust, (1, "a"), (2, "b")) == "a"
+    assert state(trust, (1, "a"), (2, "b"), (3, "b")) == "a", "one who is mostly right outweighs two"
+    assert state(trust, (1, "a"), (4, "b")) is None, "nearly the same weight"
+    assert state(trust, (1, "a"), (2, "b"), truth=2) == "b", "ground truth decides alone"
+    assert state(trust, (2, "b")) == "b"
+    assert state(trust, (9, "a"), (2, "b")) == "a", "a new annotator counts as an average one"
+    assert state({"other": {"1": 1.0}}, (1, "a"), (2, "b")) is None

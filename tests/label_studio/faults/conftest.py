@@ -20,8 +20,11 @@ from backend.labelstudio.api.client import Client
 from backend.learners.models.cache import BaseModels
 from backend.rounds.connection.reconcile import reconcile
 from backend.rounds.context import Context
+from tests.forked import Program, started
 from tests.label_studio.faults.proxy import FaultyProxy
 from tests.real import CONFIG, Backend, Team, wait_for
+
+_WORKER = "tests.label_studio.faults.worker"
 
 
 class Pair(Backend):
@@ -29,16 +32,18 @@ class Pair(Backend):
 
     def __init__(self, server: LabelStudioServer, folder: Path, base_model: Path, **environment: str) -> None:
         super().__init__(server, folder, base_model, command="web", **environment)
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.worker: Program | subprocess.Popen[bytes] | None = None
 
     def start_worker(self) -> None:
         self.worker = self.another_worker()
 
-    def another_worker(self, *through: str, **environment: str) -> subprocess.Popen[bytes]:
+    def another_worker(self, *through: str, **environment: str) -> Program | subprocess.Popen[bytes]:
         """One that is the caller's to stop. through: a command that starts it."""
+        if not through:
+            return started(_WORKER, [], {**self.environment, **environment}, self.folder / "log.txt")
         with (self.folder / "log.txt").open("ab") as log:
             return subprocess.Popen(
-                [*through, sys.executable, "-m", "tests.label_studio.faults.worker"],
+                [*through, sys.executable, "-m", _WORKER],
                 env={**self.environment, **environment}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 

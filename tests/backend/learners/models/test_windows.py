@@ -52,7 +52,7 @@ def test_what_stands_after_the_first_window_is_learned(base: BaseModel, tmp_path
     texts, labels = padded(90, 66, told=16)
     unseen, truth = padded(45, 66, seed=1, told=16)
     options = TrainingOptions(
-        epochs=12, min_steps=100, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0, lora_layers="all"
+        epochs=12, min_steps=60, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0, lora_layers="all"
     )
     train(base, texts, topics(labels), [TOPIC], options, tmp_path)
     probs = class_probs(LoraLearner.load(base, "windows", tmp_path), unseen)
@@ -65,7 +65,7 @@ def test_spans_beyond_the_first_window(base: BaseModel, tmp_path: Path) -> None:
         {"things": [[len(t) - len(t.split()[-1]), len(t), label]]} for t, label in zip(texts, labels, strict=True)
     ]
     options = TrainingOptions(
-        epochs=15, min_steps=100, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0, lora_layers="all"
+        epochs=15, min_steps=60, learning_rate=1e-2, max_length=LONG, lora_dropout=0.0, lora_layers="all"
     )
     train(base, texts, values, [Target("things", "spans", CLASSES)], options, tmp_path)
     found = LoraLearner.load(base, "spans", tmp_path).predict(texts)["things/spans"]

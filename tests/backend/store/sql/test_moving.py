@@ -50,6 +50,7 @@ def embedded(tmp_path: Path) -> Store:
         finish = store.of(project).finishes.request(accuracy=0.95, scope="machine", tolerance=0.0, labels=1)
         assert finish is not None
         store.of(project).finishes.put_sample(finish, [Answer(1, 0.5, {"topic": "x"}, 0, sampled=True)])
+        store.of(project).second_opinions.request({4: 2})
     for _ in range(20):
         store.events.add(7, "ANNOTATION_CREATED")
     store.events.forget(7, 17)
