@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
+_ENOUGH = 20  # labels of texts with several, before which annotators and model cannot be compared
 _LEAST = 1e-3  # weight of one who agrees no more often than always giving the most frequent class would
 
 
@@ -34,14 +35,14 @@ class Trust(NamedTuple):
 
 
 def trust(votes: Votes, predicted: Array, annotators: int) -> Trust | None:
-    """The weights of CROWDLAB; None while no text has several labels. predicted: (N, C) out-of-fold probabilities.
+    """The weights of CROWDLAB; None while few labels are of texts with several. predicted: (N, C) out-of-fold.
 
     An annotator without a text that others have labeled counts as an average one.
     """
     counts = _counts(votes, predicted.shape)
     number = counts.sum(axis=1)
     several = number[votes.texts] > 1
-    if not several.any():
+    if several.sum() < _ENOUGH:
         return None
     majority = (counts + predicted / 2).argmax(axis=1)  # the model decides between equal numbers of votes
     both = number > 1
@@ -62,7 +63,7 @@ def trust(votes: Votes, predicted: Array, annotators: int) -> Trust | None:
 def quality(votes: Votes, predicted: Array, by: Trust | None) -> Array:
     """The probability of the most probable class of each text, by annotators and model: (N,).
 
-    While no text has several labels, that of the label by the model alone.
+    Without weights, that of the label by the model alone.
     """
     classes = predicted.shape[1]
     if by is None:

@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from backend.evaluation import active_lab
 from backend.evaluation.active_lab import Votes
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
-from backend.rounds.embeddings import classified
+from backend.rounds.embeddings import embedded
 from backend.rounds.insights.label_errors import still_suspect
-from backend.store.sql.models import Annotation
 from backend.targets import Target
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ _KIND = "classification"  # of the controls whose labels are compared
 _MOST = 5000  # labels that are compared, the newest
 _FOLDS = 5
 _CERTAIN = 0.95  # probability of a label from which it needs no other
+
+ByPerson = dict[int, str | None]  # class by annotator; None: the annotator left the control empty
 
 
 def doubtful(run: ProjectRun, most: int, *, left: bool) -> list[int]:
@@ -36,62 +38,80 @@ def doubtful(run: ProjectRun, most: int, *, left: bool) -> list[int]:
     """
     if not run.options.relabel:
         return []
-    by_task: dict[int, list[Annotation]] = defaultdict(list)
-    for each in run.annotations.all():
-        if each.annotator is not None:
-            by_task[each.task_id].append(each)
-    people = {each.annotator: None for given in by_task.values() for each in given}
+    controls = [target for target in run.spec.targets if target.kind == _KIND]
+    votes = {target.name: _votes(run, target) for target in controls}
+    people = {who for of_control in votes.values() for by_person in of_control.values() for who in by_person}
     if len(people) < 2:
         log.info("project %d: second opinions need two annotators", run.id)
         return []
-    controls = [target for target in run.spec.targets if target.kind == _KIND]
-    ties = [task for target in controls for task in _undecided(run, target, by_task)]
+    number = {task: len(given) for of_control in votes.values() for task, given in of_control.items()}
+    found = [task for target in controls for task in _ties(run, target, votes[target.name])]
     if left:
         suspects = [each["task"] for each in still_suspect(run.store, run.id, _MOST)]
-        found = [*(task for task in suspects if _people(by_task.get(task, ())) < 2), *ties]
+        found = [*(task for task in suspects if number.get(task, 0) < 2), *found]
     else:
-        found = [*ties, *(task for target in controls for task in _uncertain(run, target, by_task, list(people)))]
+        found += [task for target in controls for task in _uncertain(run, target, votes[target.name], sorted(people))]
+    measures = {*run.tasks.sampled(), *(each.id for each in run.tasks.truths())}
     placed = run.tasks.placed(found)
     return [
         task for task in dict.fromkeys(found)
-        if task in placed and not placed[task].audit and _people(by_task.get(task, ())) < len(people)
+        if task in placed and not placed[task].audit and task not in measures and number.get(task, 0) < len(people)
     ][:most]  # fmt: skip
 
 
-def _undecided(run: ProjectRun, target: Target, by_task: Mapping[int, Sequence[Annotation]]) -> list[int]:
-    """Tasks whose annotators disagree about a control, so that it has no label."""
-    several = [task for task, given in by_task.items() if sum(target.name in each.labels for each in given) > 1]
+def _votes(run: ProjectRun, target: Target) -> dict[int, ByPerson]:
+    """The labels of a control by task and annotator; of several by one annotator the last one."""
+    found: dict[int, ByPerson] = defaultdict(dict)
+    for each in run.annotations.all():
+        if each.annotator is not None:
+            value = each.labels.get(target.name)
+            found[each.task_id][each.annotator] = value if target.offers(value) else None
+    return found
+
+
+def _ties(run: ProjectRun, target: Target, votes: Mapping[int, ByPerson]) -> list[int]:
+    """Tasks, except held-out ones, that have several labels of a control and yet none in the end."""
+    several = [task for task, given in votes.items() if sum(vote is not None for vote in given.values()) > 1]
     placed = run.tasks.placed(several)
-    return [task for task in several if task in placed and target.name not in (placed[task].labels or {})]
+    return [
+        task for task in several
+        if task in placed and not placed[task].audit and target.name not in (placed[task].labels or {})
+    ]  # fmt: skip
 
 
-def _uncertain(
-    run: ProjectRun, target: Target, by_task: Mapping[int, Sequence[Annotation]], people: Sequence[int | None]
-) -> list[int]:
-    """Tasks whose label is not certain, the least certain first, by the annotators and a head that did not learn it."""
-    known = [
-        each for each in run.tasks.labeled(audit=False)
-        if target.offers(each.values.get(target.name))
-        and any(target.offers(given.labels.get(target.name)) for given in by_task.get(each.id, ()))
-    ][-_MOST:]  # fmt: skip
-    if len({each.values[target.name] for each in known}) < 2:
-        return []
-    votes = {  # of several by one annotator the last one counts
-        (row, people.index(given.annotator)): target.classes.index(given.labels[target.name])
-        for row, each in enumerate(known)
-        for given in by_task[each.id]
-        if target.offers(given.labels.get(target.name))
+def _uncertain(run: ProjectRun, target: Target, votes: Mapping[int, ByPerson], people: Sequence[int]) -> list[int]:
+    """Tasks whose label is not certain, the most useful first, by the annotators and a head that did not learn it."""
+    given = {
+        task: {who: target.classes.index(vote) for who, vote in by_person.items() if vote is not None}
+        for task, by_person in votes.items()
     }
-    columns = Votes(*(np.array(c, np.int64) for c in zip(*((*key, vote) for key, vote in votes.items()), strict=True)))
-    ((vectors, labels),) = classified(run, target, known)
-    predicted = np.empty((len(known), len(target.classes)))
-    for learned, others in KFold(min(_FOLDS, len(known)), shuffle=True, random_state=0).split(vectors):
-        predicted[others] = linear.fit(vectors[learned], labels[learned], len(target.classes)).alone(vectors[others])
-    trust = active_lab.trust(columns, predicted, len(people))
-    certain = active_lab.quality(columns, predicted, trust)
-    order = np.argsort(active_lab.scores(columns, predicted, trust), kind="stable")
-    return [known[row].id for row in order if certain[row] < _CERTAIN]
+    agreed = {each.id: each.values.get(target.name) for each in run.tasks.labeled(audit=False)}
+    known = [
+        task for task in (*agreed, *_ties(run, target, votes)) if given.get(task)
+    ]  # or agreement would seem perfect
+    texts = run.tasks.texts(known[-_MOST:])
+    rows = {task: row for row, task in enumerate(texts)}
+    if len(rows) < _FOLDS:
+        return []
+    columns = zip(*((rows[t], people.index(who), vote) for t in rows for who, vote in given[t].items()), strict=True)
+    by_annotators = Votes(*(np.array(column, np.int64) for column in columns))
+    values = [agreed.get(task) for task in rows]
+    labels = np.array([
+        target.classes.index(value) if target.offers(value) else next(iter(given[task].values()))
+        for task, value in zip(rows, values, strict=True)
+    ])  # fmt: skip
+    (vectors,) = embedded(run, list(texts.values()))
+    predicted = _out_of_fold(vectors, labels, len(target.classes))
+    trust = active_lab.trust(by_annotators, predicted, len(people))
+    certain = active_lab.quality(by_annotators, predicted, trust)
+    order = np.argsort(active_lab.scores(by_annotators, predicted, trust), kind="stable")
+    listed = list(rows)
+    return [listed[row] for row in order if certain[row] < _CERTAIN]
 
 
-def _people(given: Sequence[Annotation]) -> int:
-    return len({each.annotator for each in given})
+def _out_of_fold(vectors: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Class probabilities of each text by a linear head that did not learn it: (N, C)."""
+    found = np.empty((len(labels), classes))
+    for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
+        found[others] = linear.fit(vectors[learned], labels[learned], classes).alone(vectors[others])
+    return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.evaluation import active_lab
 from backend.evaluation.active_lab import Trust, Votes, quality, scores, scores_unlabeled, trust
 
 PEOPLE, CLASSES = 3, 3
@@ -31,6 +32,11 @@ def projects(draw: st.DrawFn) -> tuple[Labels, np.ndarray]:
     )
     predicted = np.array(rows, float) + np.arange(CLASSES) / 100  # no two are equal
     return labels, predicted / predicted.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(active_lab, "_ENOUGH", 1)
 
 
 def slow_trust(labels: Labels, predicted: np.ndarray) -> Trust | None:
@@ -66,6 +72,7 @@ def slow_trust(labels: Labels, predicted: np.ndarray) -> Trust | None:
     )
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(projects())
 def test_as_written_out(project: tuple[Labels, np.ndarray]) -> None:
     labels, predicted = project
