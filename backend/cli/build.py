@@ -31,8 +31,7 @@ def open_store() -> Store:
 
 def start() -> tuple[Settings, Store]:
     """Load the settings, set up logging, and open the store with its tables migrated."""
-    from backend import old_names
-    from backend.options import ProjectOptions
+    from backend.options import ProjectOptions, old_names
     from backend.runtime import logs
     from backend.settings import load_settings
 

@@ -35,7 +35,7 @@ def doctor(
 @app.command()
 def options() -> None:
     """Print the options of a project as Markdown."""
-    from backend.options import as_markdown
+    from backend.options.page import as_markdown
 
     typer.echo(as_markdown(), nl=False)
 
@@ -69,8 +69,7 @@ def simulate(
     extra_params: Annotated[str, typer.Option(help="JSON, as in the model's Extra params in Label Studio.")] = "{}",
 ) -> None:
     """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
-    from backend import old_names
-    from backend.options import ProjectOptions
+    from backend.options import ProjectOptions, old_names
     from backend.runtime.libraries import quiet_libraries, use_cores
     from backend.runtime.progress import bar
     from backend.simulation.report import report
@@ -87,10 +86,9 @@ def simulate(
 
 
 def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:
-    from backend import old_names
     from backend.doctor.examine import examine
     from backend.doctor.finding import Finding
-    from backend.options import ProjectOptions
+    from backend.options import ProjectOptions, old_names
     from backend.runtime.libraries import quiet_libraries
     from backend.settings import load_settings
 

@@ -35,8 +35,8 @@ def find(
     from rich.markup import escape
     from rich.table import Table
 
-    from backend.overview.find import Query
-    from backend.overview.find import find as look_for
+    from backend.overview.tasks.find import Query
+    from backend.overview.tasks.find import find as look_for
     from backend.rounds import commands
     from backend.runtime.libraries import quiet_libraries
 
@@ -90,7 +90,7 @@ def duplicates(
     from rich.markup import escape
     from rich.table import Table
 
-    from backend.overview.duplicates import duplicates as look_for
+    from backend.overview.tasks.duplicates import duplicates as look_for
     from backend.rounds import commands
     from backend.runtime.libraries import quiet_libraries
 

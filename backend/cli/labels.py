@@ -35,7 +35,7 @@ def finish(
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the sample.")] = False,
 ) -> None:
     """Let the model label the rest, as far as a random sample proves it right. Without options: show the state."""
-    from backend.overview.finish import finish_state
+    from backend.overview.tasks.finish import finish_state
     from backend.rounds import commands
     from backend.web.dashboard.finish_sentences import summary
     from backend.web.dashboard.language import Language
@@ -94,7 +94,7 @@ def predict(
     """Label new texts with the adapter in service, without Label Studio."""
     import sys
 
-    from backend.overview.new_texts import predicted
+    from backend.overview.tasks.new_texts import predicted
     from backend.rounds.commands import known
     from backend.runtime.libraries import quiet_libraries
     from backend.runtime.progress import bar

@@ -18,7 +18,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from backend.cli.group import app
-from backend.options import as_markdown
+from backend.options.page import as_markdown
 from backend.settings import Settings
 
 # Descriptions in the code link to a page of the docs by its file name. Pages of docs/reference need no entry.

@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from backend.doctor import warnings
 from backend.doctor.finding import Finding
-from backend.errors import BackendError, LabelStudioError, UnsupportedConfigError
+from backend.errors import BackendError, LabelStudioError
 from backend.labelstudio.api import probes, webhook_registration
 from backend.labelstudio.api.client import Client
 from backend.labelstudio.api.refusals import PRIVATE_ADDRESSES
 from backend.labelstudio.api.responses import ConnectedBackend, ProjectInfo
 from backend.options import ProjectOptions
-from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.rounds.connection import repair
 from backend.rounds.context import options_of, parsed
 from backend.store import Store
 from backend.store.sql.models import Project
 
-_TWO = 2
 _SECONDS_A_TASK = 0.0045  # per task, for an import of predictions that recounts the project
 _MOMENT = 3.0  # seconds until a problem is checked again
 _CONNECT = "connect this backend in the project's Settings → Model → Connect Model"
@@ -78,42 +77,10 @@ class Examination:
             return
         options = options_of(project)
         yield from sure._queue(project, options, info)
-        yield from self._kept_out(project)
-        yield from self._unlearned(project)
+        yield from warnings.of_queue(self.store, project, options, info)
+        yield from warnings.of_labels(self.store, project)
         if project.error:
             yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
-
-    def _kept_out(self, project: Project) -> Iterator[Finding]:
-        """Report that nothing is left to queue, because of an option."""
-        tasks = self.store.of(project.id).tasks
-        if (kept_out := tasks.count_outside()) and not tasks.count_open_tasks():
-            yield self._warning(
-                "queue",
-                f"all {kept_out} open tasks are kept out of the queue by the option only",
-                "correct its fields and values in Extra params, or leave the option out",
-            )
-
-    def _unlearned(self, project: Project) -> Iterator[Finding]:
-        """Report what the worker read and cannot learn from."""
-        try:
-            lacking, labels = without_text(self.store, project), unlearned(self.store, project)
-        except UnsupportedConfigError:  # the check of the label config reports it
-            return
-        if lacking is not None:
-            where, fields = " and ".join(lacking["values"]), ", ".join(lacking["fields"]) or "none"
-            yield self._warning(
-                "texts",
-                f"{lacking['tasks']} of {lacking['of']} tasks have no text under {where}; task {lacking['task']} has "
-                f"the fields {fields}",
-                "name the field of the text in Settings → Labeling Interface, or correct the tasks",
-            )
-        for each in labels:
-            yield self._warning(
-                "labels",
-                f"{each['tasks']} tasks are not learned from in '{each['control']}': {MEANINGS[each['reason']]}; "
-                f"one is task {each['task']}",
-                "correct them in Label Studio, or change the label config",
-            )
 
     def _ours(self, backends: list[ConnectedBackend], project: Project | None) -> ConnectedBackend | None:
         """The connection of this backend: at `self.url` if given, otherwise chosen by the project in the store."""
@@ -261,25 +228,6 @@ class Examination:
                 yield self._problem("queue", f"{wrong}: Label Studio serves at random", "run with --fix")
         else:
             yield self._ok("queue", f"queue {project.queue} is in use")
-        if not info.shows_predictions:
-            yield self._warning(
-                "queue",
-                "annotators do not see the model's suggestions",
-                "turn on 'Use predictions to prelabel tasks' in Settings → Annotation, if they should see them",
-            )
-        if info.overlap > 1:
-            yield self._warning(
-                "queue",
-                f"{info.overlap} annotators per task: Label Studio first serves tasks already begun, at random",
-                "set the overlap to 1 while the model learns, if possible"
-                + ("; there are no second opinions before" if options.relabel else ""),
-            )
-        elif options.relabel and len([who for who in project.annotators if who]) < _TWO:
-            yield self._warning(
-                "queue",
-                "second opinions need two annotators; this project has labels of fewer",
-                "invite another annotator, or leave out the option relabel",
-            )
         seconds = info.task_number * _SECONDS_A_TASK
         if seconds > 1 and self.client.recounts_on_import(self.project_id):
             yield self._warning(

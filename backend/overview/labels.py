@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from backend.overview.queue import excerpt
+from backend.overview.tasks.queue import excerpt
 from backend.rounds.context import spec_of
 from backend.rounds.insights.label_errors import still_suspect
 from backend.store import Store

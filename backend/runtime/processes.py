@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from backend import old_names
 from backend.backoff import delay
 from backend.errors import BackendError, RefusedStartError
+from backend.options import old_names
 from backend.runtime import web_server
 from backend.runtime.parent_death import end_with_parent, name_process
 from backend.settings import Settings

@@ -10,13 +10,14 @@ from flask import Blueprint, Response, send_file
 
 from backend.errors import DamagedError
 from backend.learners.models.cache import BaseModels
-from backend.overview import audit, card, confusion, duplicates, effort, history, labels, pool, quality, unlearned
-from backend.overview import find as finding
-from backend.overview import queue as queues
+from backend.overview import audit, card, confusion, effort, history, labels, quality, unlearned
 from backend.overview.export import FORMATS, ExportError
 from backend.overview.export import export as everything
-from backend.overview.finish import FinishState, finish_state
 from backend.overview.state import ProjectState, details, summary
+from backend.overview.tasks import duplicates, pool
+from backend.overview.tasks import find as finding
+from backend.overview.tasks import queue as queues
+from backend.overview.tasks.finish import FinishState, finish_state
 from backend.pool.near_duplicates import SIMILAR
 from backend.rounds import commands
 from backend.rounds.adapters import kept

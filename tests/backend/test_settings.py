@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from backend import old_names
-from backend.options import ProjectOptions
+from backend.options import ProjectOptions, old_names
 from backend.settings import SettingsError, load_settings
 
 BACKEND = Path(__file__).parents[2] / "backend"
-# Files outside settings.py and options.py that use the environment, and the variables of others that they need.
+# Files outside settings.py that use the environment, and the variables of others that they need.
 OTHERS = {
-    "old_names.py": "LSAL_OLD_NAMES_REPORTED",
-    "options.py": "os.environ.items()",  # what the kept options depend on
+    "options/old_names.py": "LSAL_OLD_NAMES_REPORTED",
+    "options/fields.py": "os.environ.items()",  # what the kept options depend on
     "runtime/processes.py": "PROMETHEUS_MULTIPROC_DIR",  # prometheus_client's
     "web/metrics.py": "PROMETHEUS_MULTIPROC_DIR",
     "pool/cluster.py": "RAY_ADDRESS",  # Ray's

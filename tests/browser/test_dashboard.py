@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from backend.overview.pool import chart
+from backend.overview.tasks.pool import chart
 from backend.store import Store
 from tests.backend.played import project_of
 

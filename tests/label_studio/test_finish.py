@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.overview.finish import FinishState, finish_state
+from backend.overview.tasks.finish import FinishState, finish_state
 from tests.conftest import labeled_sentences
 from tests.real import Team, truth, wait_for
 

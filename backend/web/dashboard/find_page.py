@@ -6,9 +6,9 @@ from flask import render_template, request
 
 from backend.errors import InvalidRequestError
 from backend.learners.models.cache import BaseModels
-from backend.overview.duplicates import duplicates
-from backend.overview.find import Found, Query, classes_to_find, find
-from backend.overview.queue import excerpt
+from backend.overview.tasks.duplicates import duplicates
+from backend.overview.tasks.find import Found, Query, classes_to_find, find
+from backend.overview.tasks.queue import excerpt
 from backend.pool.near_duplicates import SIMILAR
 from backend.store import Store
 from backend.store.sql.models import Project

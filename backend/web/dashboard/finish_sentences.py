@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from backend.overview.finish import FinishState
+from backend.overview.tasks.finish import FinishState
 from backend.store.finishes import (
     CANCELLED,
     CERTIFIED,

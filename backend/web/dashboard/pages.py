@@ -19,14 +19,15 @@ from backend import __version__
 from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENCODERS
-from backend.overview import audit, history, labels, queue, unlearned
+from backend.overview import audit, history, labels, unlearned
 from backend.overview.confusion import confusion
 from backend.overview.effort import efforts
 from backend.overview.export import FORMATS
-from backend.overview.finish import doubtful, finish_state
 from backend.overview.first_steps import first_steps
 from backend.overview.quality import quality
 from backend.overview.state import Summary, base_model, suggestions, summary
+from backend.overview.tasks import queue
+from backend.overview.tasks.finish import doubtful, finish_state
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.selection.compatibility import works
 from backend.settings import Settings

@@ -6,8 +6,8 @@ from typing import Any
 
 from backend.learners.models.languages import UNKNOWN
 from backend.overview.first_steps import FirstStep
-from backend.overview.queue import QueuedTask
 from backend.overview.state import BaseModel, State, Suggestions
+from backend.overview.tasks.queue import QueuedTask
 from backend.overview.unlearned import WithoutText
 from backend.store.rounds import MINIMUM, PERSON, SECOND_OPINION
 from backend.web.dashboard.language import Language

@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from backend.overview import history, labels, pool
+from backend.overview import history, labels
 from backend.overview.card import card
 from backend.overview.quality import quality
-from backend.overview.queue import excerpt, queue
 from backend.overview.state import summary
+from backend.overview.tasks import pool
+from backend.overview.tasks.queue import excerpt, queue
 from backend.store import Store
 from tests.backend.played import COUNT, WRONG, mark_truths, project_of
 

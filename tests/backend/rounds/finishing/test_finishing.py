@@ -10,7 +10,7 @@ from backend.evaluation.selective import risk_of
 from backend.labelstudio.annotations import read
 from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
-from backend.overview.finish import finish_state
+from backend.overview.tasks.finish import finish_state
 from backend.rounds.context import spec_of
 from backend.rounds.finishing.answers import obstacle, right
 from backend.rounds.selection.strategy import strategy_for

@@ -9,7 +9,7 @@ import pytest
 
 from backend.evaluation.selective import RISK, largest
 from backend.labelstudio.label_config.parse import parse
-from backend.overview.finish import finish_state
+from backend.overview.tasks.finish import finish_state
 from backend.rounds import commands
 from backend.rounds.commands import CommandError
 from backend.rounds.finishing.groups import obstacle_to_classes, prove

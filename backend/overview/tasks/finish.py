@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.evaluation.selective import least
-from backend.overview.queue import excerpt
+from backend.overview.tasks.queue import excerpt
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.finishing.answers import obstacle
 from backend.rounds.finishing.groups import obstacle_to_classes

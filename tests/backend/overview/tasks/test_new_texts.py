@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.learners.models.cache import BaseModels
-from backend.overview.new_texts import NewTextsError, predicted
+from backend.overview.tasks.new_texts import NewTextsError, predicted
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.serving import Serving

@@ -1,35 +1,26 @@
-"""Options of a project, with defaults from the environment. docs/reference/options.md is generated from this file."""
+"""The options of a project. docs/reference/options.md is generated from this file."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import annotated_types
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
 import strategies
 from backend.errors import UnsupportedConfigError
-from backend.old_names import OldNames
+from backend.options.messages import field_of, message, not_json, sentence
+from backend.options.old_names import OldNames
 
 AUTO = "auto"  # value of base_model
 PREFIX = "LSAL_"  # of the environment variables
 _MOST_LEVELS = 5  # of strategies that have others as base, in strategy_options
 _NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
-_HEAD = """# Options of a project
-
-As JSON in *Extra params* of the project's *Settings → Model*, for example `{"strategy": "entropy", "batch_size": 50}`.
-Environment variables set the defaults: the name in capitals with the prefix `LSAL_`, such as `LSAL_BATCH_SIZE=50`.
-`lsal options` prints this page.
-
-| option | default | what it does |
-|---|---|---|"""
 
 
 _Wanted = Annotated[str, Field(max_length=1000)] | bool | int | float
@@ -265,7 +256,7 @@ class ProjectOptions(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = cls._variable(str(first["loc"][0])) if first["loc"] else "project options in the environment"
-            raise UnsupportedConfigError(f"{place}: {_message(first)}") from None
+            raise UnsupportedConfigError(f"{place}: {message(first)}") from None
         except UnreadableError as error:
             raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
 
@@ -290,7 +281,7 @@ class ProjectOptions(BaseSettings):
         try:
             return _validated(json.dumps(extra_params), _environment() if environment else None)
         except ValidationError as error:
-            raise UnsupportedConfigError(_sentence(error)) from None
+            raise UnsupportedConfigError(sentence(error, cls.model_fields)) from None
         except UnreadableError as error:
             raise UnsupportedConfigError(not_json(cls._variable(field_of(error)))) from None
 
@@ -329,40 +320,3 @@ def _levels(options: object) -> int:
         level += 1
         inside = [value for each in inside for value in (each.values() if isinstance(each, dict) else each)]
     return level
-
-
-def field_of(error: UnreadableError) -> str:
-    """Name of the field whose environment variable is not JSON."""
-    return str(error).split('"')[1]
-
-
-def not_json(variable: str) -> str:
-    """Message about a variable that is not JSON; without its value, which may be a secret."""
-    return f"{variable}: expected JSON, such as {{}}"
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"] if not _TYPE.match(str(part)))
-    if first["type"] == "extra_forbidden":
-        return f"extra_params.{name} is unknown; choose from {', '.join(sorted(ProjectOptions.model_fields))}"
-    if not name:  # the message of `_strategies_exist` names the option
-        return f"extra_params: {_message(first)}"
-    return f"extra_params.{name}: {_message(first)}, not {first['input']!r}"
-
-
-_TYPE = re.compile(r"(constrained-)?(float|int|str)$|\w+\[")  # what pydantic adds for an option of several types
-
-
-def _message(error: ErrorDetails) -> str:
-    return error["msg"].removeprefix("Value error, ")
-
-
-def as_markdown() -> str:
-    """All options, as in docs/reference/options.md."""
-    rows = []
-    for name, field in ProjectOptions.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        shown = "–" if default is None else f"`{json.dumps(default)}`"
-        rows.append(f"| `{name}` | {shown} | {' '.join((field.description or '').split())} |")
-    return "\n".join([_HEAD, *rows]) + "\n"

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.learners.models.cache import BaseModels
-from backend.overview.queue import excerpt
+from backend.overview.tasks.queue import excerpt
 from backend.pool.near_duplicates import MOST, leaders
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.embeddings import embeddings_of

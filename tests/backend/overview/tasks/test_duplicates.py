@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.learners.models.cache import BaseModels
-from backend.overview.duplicates import Duplicates, duplicates
+from backend.overview.tasks.duplicates import Duplicates, duplicates
 from backend.store import Store
 from tests.backend.finishing import Finishing
 from tests.backend.played import project_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.learners.models.cache import BaseModels
-from backend.overview.find import FindError, Found, Query, find
+from backend.overview.tasks.find import FindError, Found, Query, find
 from backend.pool.nearest import cosines
 from backend.store import Store
 from tests.backend.finishing import Finishing

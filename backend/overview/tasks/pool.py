@@ -13,7 +13,7 @@ from backend.evaluation.calibration import tempered, two_sided
 from backend.labelstudio.controls import BY_KIND
 from backend.labelstudio.predictions import output_of
 from backend.learners.kinds import output_names
-from backend.overview.queue import excerpt
+from backend.overview.tasks.queue import excerpt
 from backend.rounds.adapters import learned
 from backend.rounds.context import spec_of
 from backend.rounds.insights.explanations import in_words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.overview.finish import FinishState, doubtful, finish_state
+from backend.overview.tasks.finish import FinishState, doubtful, finish_state
 from backend.web.dashboard.finish_sentences import summary
 from backend.web.dashboard.language import Language
 from tests.backend.finishing import COUNT, LABELED, Finishing

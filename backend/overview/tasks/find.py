@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from backend.errors import InvalidRequestError
 from backend.evaluation.calibration import tempered, two_sided
 from backend.learners.models.cache import BaseModels
-from backend.overview.queue import excerpt
+from backend.overview.tasks.queue import excerpt
 from backend.pool.nearest import cosines, highest
 from backend.rounds.adapters import learned
 from backend.rounds.context import options_of, spec_of
