@@ -63,5 +63,9 @@ class ModelError(BackendError):
     """A base model or an adapter cannot be loaded or trained."""
 
 
+class BudgetError(ModelError):
+    """Calls of a language model would exceed the option `llm_budget`."""
+
+
 class DamagedError(ModelError):
     """The files of an adapter are damaged or incomplete."""

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     """JSON that is added to each request to that server"""
     openai_concurrency: int = Field(32, ge=1, le=1024)
     """concurrent requests per process to that server"""
+    llm_prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """prices of models on that server, for `lsal estimate`: by name the price of a million input and a million output
+    tokens, as JSON such as `{"Qwen/Qwen3-32B": [0.1, 0.3]}`, in any currency"""
     allowed_base_models: str | None = None
     """base models that *Extra params* may name besides the packaged ones: patterns separated by commas, such as
     `BAAI/*,/models/*`, or `*` for all. Hugging Face ids are downloaded with this server's token, at a revision if named

@@ -71,6 +71,11 @@ class LanguageModel:
         }
 
 
+def words_of(messages: Sequence[dict[str, str]]) -> int:
+    """The tokens of a conversation, as this model counts them."""
+    return sum(len(message["content"].split()) for message in messages)
+
+
 def _about(text: str) -> list[str]:
     return [_MEANS[word] for word in text.split() if word in _MEANS]
 
@@ -115,6 +120,7 @@ def language_model() -> Iterator[LanguageModel]:
             tops = [{"token": token, "logprob": value, "bytes": None} for token, value in likely.items()]
             return self._answer(200, {
                 "id": "x", "object": "chat.completion", "created": 0, "model": MODEL,
+                "usage": {"prompt_tokens": words_of(body["messages"]), "completion_tokens": 1, "total_tokens": 0},
                 "choices": [{
                     "index": 0, "finish_reason": "length",
                     "message": {"role": "assistant", "content": tops[0]["token"]},

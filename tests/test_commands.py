@@ -37,6 +37,7 @@ RUN = {
     ".venv/bin/lsal review": ("tests/label_studio/test_review.py", '"review"'),
     ".venv/bin/lsal finish": ("tests/label_studio/test_finish.py", '"finish"'),
     ".venv/bin/lsal find": ("tests/label_studio/test_find.py", '"find"'),
+    ".venv/bin/lsal estimate": ("tests/label_studio/test_served.py", '"estimate"'),
     ".venv/bin/lsal duplicates": ("tests/label_studio/test_find.py", '"duplicates"'),
     ".venv/bin/lsal export": ("tests/label_studio/test_finish.py", '"export"'),
     ".venv/bin/lsal merge": ("tests/label_studio/test_finish.py", '"merge"'),

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from backend.cli import checks, finding, labels, projects, running, upkeep  # noqa: F401 (importing adds the commands)
+from backend.cli import checks, finding, labels, llm, projects, running, upkeep  # noqa: F401 (importing adds the commands)
 from backend.cli.group import app
 from backend.errors import BackendError
 

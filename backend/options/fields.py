@@ -142,6 +142,9 @@ class ProjectOptions(BaseSettings):
     `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face id or a folder, encoder or decoder; with
     the suffix `:4bit` in four bits, on a CUDA GPU; or `openai:NAME`, a model
     [on a server](scale.md#large-language-models-behind-a-server)"""
+    llm_budget: int | None = Field(None, ge=0, le=10**9)
+    """most calls of [a model on a server](large-models.md#large-language-models-behind-a-server) for this project, of
+    all models together. Rounds that would need more are not run, and new texts get no suggestion. Default: no limit"""
     shots: int = Field(16, ge=0, le=256)
     """maximum number of labeled examples in the prompt for a model on a server"""
     instructions: str = Field("", max_length=10_000)

@@ -35,5 +35,5 @@ _TYPE = re.compile(r"(constrained-)?(float|int|str)$|\w+\[")  # what pydantic ad
 
 
 def message(error: ErrorDetails) -> str:
-    """What pydantic says of a value."""
+    """Message of pydantic about a value."""
     return error["msg"].removeprefix("Value error, ")

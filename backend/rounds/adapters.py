@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.learners.base import Learner
 from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import ProjectRun
+from backend.rounds.llm_meter import LlmMeter
 from backend.store import Store
 from backend.store.sql.models import Adapter
 from backend.targets import Target
@@ -26,7 +27,8 @@ def load(run: ProjectRun, version: int) -> Learner:
     """The learner of an adapter version, in memory under the round's own name. Unload it after use."""
     adapter = find(run, version)
     folder, answers = run.store.adapter_folder(run.id, version), cached_answers(run.store, run.id)
-    learner = run.models.learner(adapter.base_model, f"round-{run.id}", folder, answers)
+    meter = LlmMeter(run.store, run.id, adapter.base_model, lambda: run.options.llm_budget)
+    learner = run.models.learner(adapter.base_model, f"round-{run.id}", folder, answers, meter)
     learner.batch_shrink = run.batch_shrink
     return learner
 

@@ -12,6 +12,7 @@ from backend.store.audit import Audit
 from backend.store.events import Events
 from backend.store.files.folders import Files
 from backend.store.finishes import Finishes
+from backend.store.llm_usage import Usage
 from backend.store.projects import Projects
 from backend.store.rounds import AllRounds, Rounds
 from backend.store.second_opinions import SecondOpinions
@@ -21,13 +22,14 @@ from backend.store.workers import Workers
 
 
 class ProjectStore(NamedTuple):
-    """The records of one project: tasks, annotations, second opinions, rounds and finishes."""
+    """The records of one project: tasks, annotations, second opinions, rounds, finishes, calls of language models."""
 
     tasks: Tasks
     annotations: Annotations
     second_opinions: SecondOpinions
     rounds: Rounds
     finishes: Finishes
+    llm_usage: Usage
 
 
 class Store:
@@ -56,6 +58,7 @@ class Store:
             SecondOpinions(database, project_id),
             Rounds(database, project_id),
             Finishes(database, project_id),
+            Usage(database, project_id),
         )
 
     def adapter_folder(self, project_id: int, number: int) -> Path:

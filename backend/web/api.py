@@ -10,7 +10,7 @@ from flask import Blueprint, Response, send_file
 
 from backend.errors import DamagedError
 from backend.learners.models.cache import BaseModels
-from backend.overview import audit, card, confusion, effort, history, labels, quality, unlearned
+from backend.overview import audit, card, confusion, effort, history, labels, llm, quality, unlearned
 from backend.overview.export import FORMATS, ExportError
 from backend.overview.export import export as everything
 from backend.overview.state import ProjectState, details, summary
@@ -94,6 +94,12 @@ def blueprint(store: Store, models: BaseModels) -> Blueprint:
         """Labels, hours and money: spent, saved, and still needed."""
         project = known(project_id)
         return effort.efforts(store, project, quality.quality(store, project))
+
+    @routes.get("/<project_id>/llm")
+    @operation()
+    def llm_(project_id: ProjectId) -> llm.LlmSpent:
+        """Calls of language models behind a server so far."""
+        return llm.spent(store, known(project_id))
 
     @routes.get("/<project_id>/suspects")
     @operation()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from flask import Blueprint, Response, current_app, g, request
 
 from backend import __version__
-from backend.errors import InvalidRequestError
+from backend.errors import BudgetError, InvalidRequestError
 from backend.labelstudio.api.probes import REACHED, TRIAL_PATH
 from backend.labelstudio.label_config.inputs import text_of
 from backend.labelstudio.label_config.parse import refuse_unknown
@@ -130,7 +130,10 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
         ]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
-        version, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
+        try:
+            version, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
+        except BudgetError:  # texts that no round has read
+            return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
         results: list[Any] = [[] for _ in tasks]
         for row, position in enumerate(asked):
             regions, confidence = prediction(spec, learned, outputs, row, texts[position])

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import uuid4
 
 import numpy as np
@@ -22,7 +23,9 @@ from backend.learners.models.cache import BaseModels
 from backend.learners.models.loading import is_served
 from backend.rounds.adapters import learned
 from backend.rounds.answer_cache import cached_answers
+from backend.rounds.context import options_of
 from backend.rounds.events import DAMAGED
+from backend.rounds.llm_meter import LlmMeter
 from backend.store import Store
 from backend.store.files.shards import Shards, stacked
 from backend.store.files.shared import SharedError
@@ -80,6 +83,10 @@ class Serving:
         if found is not None:
             self._projects[project_id] = found
         return found
+
+    def _llm_budget(self, project_id: int) -> int | None:
+        project = self.project(project_id)
+        return None if project is None else options_of(project).llm_budget
 
     def blank(self, project_id: int) -> set[int]:
         """Tasks whose labels may not follow the model: of a sample that tests it, or waiting for a second opinion.
@@ -261,8 +268,9 @@ class Serving:
         # Two learners of one version may overlap while requests of the older one end: each has a unique name.
         name = f"{adapter_version(project_id, version)}-{uuid4().hex}"
         answers = cached_answers(self._store, project_id, read_only=True)
+        meter = LlmMeter(self._store, project_id, adapter.base_model, partial(self._llm_budget, project_id))
         try:
-            learner = self.models.learner(adapter.base_model, name, folder, answers)
+            learner = self.models.learner(adapter.base_model, name, folder, answers, meter)
             return _InService(version, learner, learned(adapter))
         except (MemoryError, RuntimeError) as error:
             if not memory.ran_out(error):

@@ -114,18 +114,30 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     right = sum(truth(store.tasks.texts([task])[task].text) == name for task, name in given.items())
     assert right >= 0.8 * len(given)
 
-    changed, confirmed, *_ = sorted(given)
-    for task in (changed, confirmed):
+    changed, confirmed, *others = sorted(given)
+
+    def edit(task: int, *, wrong: bool) -> None:
         (annotation,) = now[task]
-        if task == changed:
+        if wrong:
             annotation["result"][0]["value"]["choices"] = ["animal" if given[task] != "animal" else "tool"]
         team.annotators[0].change(annotation["id"], annotation["result"])
+
+    edit(changed, wrong=True)
+    edit(confirmed, wrong=False)
     wait_for("people's labels to be read", lambda: store.tasks.count_labeled() == labels + 2)
     assert wait_for("them to be compared", lambda: later if (later := state(team)["later"])["labels"] else None) == {
         "labels": 2, "wrong": 1
     }  # fmt: skip
 
+    enough = others[: store.finishes.all()[-1].result["at_most"]]  # to break the guarantee, with the one before
+    for task in enough:
+        edit(task, wrong=True)
+    assert wait_until(team, "withdrawn")["later"] == {"labels": 2 + len(enough), "wrong": 1 + len(enough)}
+    assert "withdrawn" in lsal(team)
+    assert "the guarantee is withdrawn" in team.backend.log()
+
     lsal(team, "--take-back")
     wait_until(team, "taken back")
-    assert {task for task, of_task in annotated(team).items() if of_task} == people | {changed, confirmed}
+    kept = people | {changed, confirmed, *enough}
+    assert {task for task, of_task in annotated(team).items() if of_task} == kept, "what people gave or edited"
     assert not store.finishes.given()

@@ -71,6 +71,26 @@ def test_rounds_ask_the_server_and_annotators_get_its_suggestions(team_of_toy: T
     asked = len(toy.asked)
     team.wait_for_round(3)
     assert len(toy.asked) == asked, "a prompt that stays asks nothing twice"
+    (row,) = team.backend.store.of(team.id).llm_usage.all()
+    assert (row.calls, row.output_tokens) == (1 + len(texts) + asked + 1, 1 + len(texts) + asked + 1)
+    price = {"LLM_PRICES": f'{{"{MODEL}": [1000000, 0]}}'}
+    printed = team.backend.lsal("estimate", str(team.id), **price)
+    assert printed.code == 0, printed.err
+    assert f"queries {len(texts)} texts in {len(texts) + 8} calls" in printed.out
+    assert f"so far openai:{MODEL}: {row.calls} calls, input {row.input_tokens} tokens" in printed.out
+    expected = round((len(texts) + 8) * row.input_tokens / row.calls)
+    assert (
+        f"input {expected} tokens, output {len(texts) + 8} (by earlier calls): {expected:.2f} by LLM_PRICES"
+        in printed.out
+    )
+
+    team.set_options(instructions="Fruit is what grows on trees.", audit_share=0.0, shots=3, llm_budget=row.calls)
+    wait_for("the option to be known", lambda: "llm_budget" in team.backend.store.projects.get(team.id).options)  # type: ignore[union-attr]
+    sent = len(toy.asked)
+    body["tasks"][0]["data"]["text"] = "another hammer near the saw"  # type: ignore[index]
+    answer = httpx.post(f"{team.backend.url}/predict", json=body, auth=AUTH, timeout=300).json()
+    assert answer["results"] == [[]], "a new text costs a call, of which none is left"
+    assert len(toy.asked) == sent
     log = team.backend.log()
     assert KEY not in log
     assert not any(text in log for text in texts)

@@ -14,7 +14,7 @@ from backend.learners.models import memory as memory_of_device
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.loading import is_served, path_of
 from backend.learners.served.learner import ServedLearner
-from backend.learners.served.model import EMBEDDER, Memory, ServedModel
+from backend.learners.served.model import EMBEDDER, Memory, Meter, ServedModel
 from backend.learners.served.server import Server
 
 
@@ -64,22 +64,24 @@ class BaseModels:
         """The model that embeds texts for this base model: itself, or a local one if it is behind a server."""
         return self.get(EMBEDDER if is_served(name) else name)
 
-    def served(self, name: str) -> ServedModel:
-        """The model behind the server. Raises `ModelError` if OPENAI_BASE_URL is not set."""
+    def served(self, name: str, meter: Meter | None = None) -> ServedModel:
+        """The model behind the server. meter: of its calls. Raises `ModelError` if OPENAI_BASE_URL is not set."""
         if self._server is None:
             raise ModelError(
                 f"base model '{name}' is behind a server; set OPENAI_BASE_URL to its address, such as "
                 "http://vllm:8000/v1, for web server and worker"
             )
-        return ServedModel(name, self._server, partial(self.get, EMBEDDER))
+        return ServedModel(name, self._server, partial(self.get, EMBEDDER), meter)
 
-    def learner(self, name: str, adapter: str, folder: Path, memory: Memory | None = None) -> Learner:
+    def learner(
+        self, name: str, adapter: str, folder: Path, memory: Memory | None = None, meter: Meter | None = None
+    ) -> Learner:
         """Load what was trained into a folder, with the base model of this name.
 
-        adapter: its name in memory. memory: cache of a served model's answers.
+        adapter: its name in memory. memory: cache of a served model's answers. meter: of its calls.
         """
         if is_served(name):
-            return ServedLearner.load(self.served(name), folder, memory)
+            return ServedLearner.load(self.served(name, meter), folder, memory)
         return LoraLearner.load(self.get(name), adapter, folder)
 
     def forget(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import TOKENS_A_BATCH
 from backend.learners.models.loading import SERVED
 from backend.learners.served.prompts import Prompt, mass
-from backend.learners.served.server import Server
+from backend.learners.served.server import FirstTokens, Message, Server, Tokens
 from backend.targets import sides, with_sides
 
 EMBEDDER = "minilm"  # local model for the embeddings of texts
@@ -38,6 +39,16 @@ class Kept(Protocol):
 
     def add(self, texts: Sequence[str], rows: Array) -> None:
         """Add results to the cache."""
+
+
+class Meter(Protocol):
+    """Counts calls before they are sent, and may refuse them."""
+
+    def reserve(self, calls: int) -> None:
+        """Count calls that are sent next. Raises `BudgetError` if there may be no more."""
+
+    def used(self, tokens: Tokens, seconds: float) -> None:
+        """Add what reserved calls took: tokens of all, and the time until the last answer."""
 
 
 Memory = Callable[[str], Kept]  # cache by a key for how its results were computed
@@ -60,10 +71,13 @@ class ServedModel:
 
     device = torch.device("cpu")  # device of the heads
 
-    def __init__(self, name: str, server: Server, embedder: Callable[[], BaseModel]) -> None:
+    def __init__(
+        self, name: str, server: Server, embedder: Callable[[], BaseModel], meter: Meter | None = None
+    ) -> None:
         self.name = name
         self.server = server
         self._embedder = embedder
+        self._meter = meter
 
     @property
     def served_as(self) -> str:
@@ -118,7 +132,7 @@ class ServedModel:
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
         """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models."""
         conversations = [prompt.conversations(text)[0] for text in texts]
-        answers = self.server.first_tokens(self.served_as, conversations)
+        answers = self._answers(conversations)
         if np.median([mass(answer, prompt.width) for answer in answers]) < _ENOUGH:
             likely = next((max(answer, key=lambda token: answer[token]) for answer in answers if answer), "")
             raise ModelError(
@@ -141,11 +155,22 @@ class ServedModel:
         """The model's answers to one prompt for N texts: (N, W)."""
         several = [prompt.conversations(self.cut(text, max_length)) for text in texts]
         each = len(several[0])
-        answers = self.server.first_tokens(
-            self.served_as, [conversation for of_text in several for conversation in of_text],
+        answers = self._answers(
+            [conversation for of_text in several for conversation in of_text],
             lambda done, total: progress(done // each, total // each),
-        )  # fmt: skip
+        )
         return np.stack([prompt.read(answers[place : place + each]) for place in range(0, len(answers), each)])
+
+    def _answers(
+        self, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
+    ) -> list[FirstTokens]:
+        if self._meter is not None:
+            self._meter.reserve(len(conversations))
+        began = time.monotonic()
+        answers, tokens = self.server.first_tokens(self.served_as, conversations, progress)
+        if self._meter is not None:
+            self._meter.used(tokens, time.monotonic() - began)
+        return answers
 
 
 def _cached(

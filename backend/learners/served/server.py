@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
@@ -20,6 +20,14 @@ Message = Mapping[str, str]  # role, content
 FirstTokens = Mapping[str, float]  # most probable first tokens of an answer → natural log-probabilities
 
 log = logging.getLogger(__name__)
+
+
+class Tokens(NamedTuple):
+    """Numbers of tokens, as the server counts them; 0 if it does not."""
+
+    input: int = 0
+    output: int = 0
+
 
 _TOP_LOGPROBS = 20  # maximum of the API
 
@@ -51,25 +59,29 @@ class Server:
 
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
-    ) -> list[FirstTokens]:
-        """First-token log-probabilities of each answer, in input order. Empty for a request that the server refuses.
+    ) -> tuple[list[FirstTokens], Tokens]:
+        """First-token log-probabilities of each answer, in input order, and the tokens of all.
+
+        Empty for a request that the server refuses.
 
         Raises `ModelError` with a remedy if the server cannot be reached, returns no log-probabilities, or refuses more
         than half of the requests.
         """
-        done, counting = 0, threading.Lock()
+        done, tokens, counting = 0, Tokens(), threading.Lock()
         refused: list[_RefusedError] = []
 
         def request(conversation: Sequence[Message]) -> FirstTokens:
-            nonlocal done
+            nonlocal done, tokens
             found: FirstTokens = {}
+            took = Tokens()
             try:
                 with self._turns:
-                    found = self._first_tokens_of(model, conversation)
+                    found, took = self._first_tokens_of(model, conversation)
             except _RefusedError as error:  # content filter, or text too long for the model
                 refused.append(error)
             with counting:
                 done += 1
+                tokens = Tokens(tokens.input + took.input, tokens.output + took.output)
                 progress(done, len(conversations))
             return found
 
@@ -82,14 +94,14 @@ class Server:
             raise refused[0]
         if refused:
             log.warning("%d of %d requests: %s", len(refused), len(conversations), refused[0])
-        return found
+        return found, tokens
 
     def models(self) -> list[str]:
         """Names of the served models."""
         with self._with_remedy(""):
             return [str(each.id) for each in self._client.models.list()]
 
-    def _first_tokens_of(self, model: str, conversation: Sequence[Message]) -> FirstTokens:
+    def _first_tokens_of(self, model: str, conversation: Sequence[Message]) -> tuple[FirstTokens, Tokens]:
         messages: Any = list(conversation)
         with self._with_remedy(model):
             answer = self._client.chat.completions.create(
@@ -99,6 +111,8 @@ class Server:
             logprobs = answer.choices[0].logprobs
             tops = logprobs.content[0].top_logprobs if logprobs is not None and logprobs.content else None
             found: dict[str, float] = {}
+            usage = getattr(answer, "usage", None)
+            tokens = Tokens() if usage is None else Tokens(usage.prompt_tokens or 0, usage.completion_tokens or 0)
             for each in tops or ():
                 found[each.token] = max(each.logprob, found.get(each.token, each.logprob))
         if not found:
@@ -106,7 +120,7 @@ class Server:
                 f"'{model}' at {self.address} returns no log-probabilities (top_logprobs), which this backend needs; "
                 "choose a model or server that does, such as vLLM"
             )
-        return found
+        return found, tokens
 
     @contextmanager
     def _with_remedy(self, model: str) -> Iterator[None]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from backend.errors import DamagedError
+from backend.learners.models.loading import is_served
 from backend.rounds.batch import labels_of_batch, was_cancelled
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING, SUBMITTED
+from backend.rounds.llm_meter import EXCEEDED, is_used_up
 from backend.rounds.quality.stopping import budget_spent, stopped_by
 from backend.store.files.shared import SharedError
 from backend.store.sql.models import Round
@@ -36,7 +38,7 @@ def reason_for_round(run: ProjectRun) -> str | None:
         return "Start training was pressed"
     if ROUND_REQUESTED in actions:
         return "asked for"
-    if project.paused:
+    if project.paused or _without_calls(run, last):
         return None
     changed = _change_since(last, run)
     if changed is None and SETUP not in actions and _waits(run, last):
@@ -44,6 +46,16 @@ def reason_for_round(run: ProjectRun) -> str | None:
     if project.back_to is not None:
         return f"going back to adapter {project.back_to}"
     return _reason_of_labels(run, last) or _reason_of_state(run, last, changed)
+
+
+def _without_calls(run: ProjectRun, last: Round | None) -> bool:
+    """Whether a round could not call its model on a server: as the last one with these options, or none at all."""
+    options = run.options
+    if options.llm_budget is None or not is_served(options.base_model):
+        return False
+    failed = last is not None and last.state == "failed" and EXCEEDED in (last.error or "")
+    same = last is not None and last.options == run.project.options
+    return (failed and same) or is_used_up(run.store, run.id, options.llm_budget)
 
 
 def _is_of_submission(run: ProjectRun) -> bool:

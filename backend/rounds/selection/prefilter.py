@@ -31,7 +31,7 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     """All texts; of a large pool the most promising candidates, and labeled and held-out texts that rounds compare."""
     options, tasks = run.options, run.tasks
     waiting = tasks.listed_waiting(audit=False)
-    size = _size(options, len(waiting.ids))
+    size = candidates_to_score(options, len(waiting.ids))
     if size >= len(waiting.ids):
         return tasks.listed()
     candidates = within_reach(run, waiting)
@@ -55,7 +55,7 @@ def to_score(run: ProjectRun, targets: Sequence[Target]) -> Listed:
     return Listed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _size(options: ProjectOptions, waiting: int) -> int:
+def candidates_to_score(options: ProjectOptions, waiting: int) -> int:
     """How many candidates the adapter scores."""
     share = options.shortlist if options.shortlist is not None else min(1.0, SCORED / max(1, waiting))
     return max(options.published, int(np.ceil(share * waiting)))

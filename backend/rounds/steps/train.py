@@ -25,6 +25,7 @@ from backend.rounds.class_names import sample_vectors
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
+from backend.rounds.llm_meter import LlmMeter
 from backend.rounds.selection import co_training
 from backend.rounds.selection.strategy import strategy_now, training_options
 from backend.store.sql.models import Adapter
@@ -120,7 +121,8 @@ def _filling(
     texts = [*(example.text for example in examples), *to_adapter[0]]
     values = [*(example.values for example in examples), *({name: label} for label in to_adapter[1])]
     if is_served(options.base_model):
-        served, answers = run.models.served(options.base_model), cached_answers(run.store, run.id)
+        meter = LlmMeter(run.store, run.id, options.base_model, lambda: options.llm_budget)
+        served, answers = run.models.served(options.base_model, meter), cached_answers(run.store, run.id)
         function: Callable[..., None] = partial(train_served, served, former=_in_service(run), memory=answers)
     else:
         current = run.rounds.adapter(run.project.adapter)

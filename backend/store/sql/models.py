@@ -131,6 +131,18 @@ class SecondOpinion(Base):
     learned_in: Mapped[int | None]  # the round that first saw the answer
 
 
+class LlmUsage(Base):
+    """What a project has sent to a language model on a server."""
+
+    __tablename__ = "llm_usage"
+    project_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(String(500), primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger, default=0)  # sent, or about to be
+    input_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    output_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)  # while calls were under way
+
+
 class Finish(Base):
     """A request to have the remaining tasks labeled by the model, as far as a random sample proves it right."""
 

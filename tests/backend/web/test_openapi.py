@@ -25,8 +25,8 @@ CALLS = sorted(
      "GET /versions", "POST /predict", "POST /setup", "POST /webhook",
      *(f"GET {_PROJECT}/{panel}" for panel in ("adapters", "adapters/{number}", "annotators", "audit", "classes",
                                                "confusion", "duplicates", "effort", "export/{form}", "finish", "labels",
-                                               "map", "quality", "queue", "rounds", "suspects", "tasks/{task_id}",
-                                               "unlearned")),
+                                               "llm", "map", "quality", "queue", "rounds", "suspects",
+                                               "tasks/{task_id}", "unlearned")),
      *(f"POST {_PROJECT}/{action}" for action in ("base_model", "cancel", "find", "finish", "finish/labels", "first",
                                                   "pause", "rollback", "rounds", "strategy"))]
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import ModelError
 from backend.learners.served.server import Server
-from tests.language_model import MODEL, LanguageModel
+from tests.language_model import MODEL, LanguageModel, words_of
 from tests.servers import free_port
 
 HELLO = [{"role": "system", "content": "Choose.\nA. fruit\nB. tool"}, {"role": "user", "content": "a secret apple"}]
@@ -21,7 +21,8 @@ def test_first_tokens_in_the_order_asked_several_at_once(toy: LanguageModel) -> 
     many = [[HELLO[0], {"role": "user", "content": word}] for word in ("apple", "saw", "pear", "drill") * 10]
     slow = toy.likely
     toy.likely = lambda messages: time.sleep(0.02) or slow(messages)  # type: ignore[method-assign,func-returns-value]
-    found = toy.server(at_once=8).first_tokens(MODEL, many, lambda done, total: told.append((done, total)))
+    found, tokens = toy.server(at_once=8).first_tokens(MODEL, many, lambda done, total: told.append((done, total)))
+    assert tokens == (sum(map(words_of, many)), 40)
     assert [max(each, key=lambda token: each[token]) for each in found] == ["A", "B"] * 20 or found[1]["B"] > found[0][
         "B"
     ]
@@ -41,7 +42,7 @@ def test_what_every_question_says(toy: LanguageModel) -> None:
 
 def test_a_busy_server_is_asked_again(toy: LanguageModel) -> None:
     toy.failures = [429, 503, 500]
-    assert toy.server().first_tokens(MODEL, [HELLO])[0]
+    assert toy.server().first_tokens(MODEL, [HELLO])[0][0]
     assert len(toy.asked) == 4
 
 
@@ -89,7 +90,8 @@ def test_a_question_that_is_refused_is_left_out_among_many(
     toy: LanguageModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     toy.failures = [400]
-    found = toy.server(at_once=1).first_tokens(MODEL, [HELLO] * 3)
+    found, tokens = toy.server(at_once=1).first_tokens(MODEL, [HELLO] * 3)
+    assert tokens == (2 * words_of(HELLO), 2)
     assert [bool(each) for each in found] == [False, True, True]
     assert "1 of 3 requests: the language model's server" in caplog.text
     assert "apple" not in caplog.text

@@ -1,0 +1,37 @@
+"""Counts what a project sends to a language model on a server, and keeps it within the option `llm_budget`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backend.errors import BudgetError
+from backend.learners.served.server import Tokens
+from backend.store import Store
+
+EXCEEDED = "would exceed llm_budget"  # part of the message
+
+
+class LlmMeter:
+    """Of one project and model. budget: gives the most calls of the project, of all models; None: no limit."""
+
+    def __init__(self, store: Store, project_id: int, model: str, budget: Callable[[], int | None]) -> None:
+        self._usage = store.of(project_id).llm_usage
+        self._project, self._model, self._budget = project_id, model, budget
+
+    def reserve(self, calls: int) -> None:
+        """Count calls that are sent next. Raises `BudgetError` if they are more than the budget allows."""
+        budget = self._budget()
+        if not self._usage.reserve(self._model, calls, budget):
+            raise BudgetError(
+                f"project {self._project}: {calls} calls of '{self._model}' {EXCEEDED} ({budget}, of which "
+                f"{self._usage.calls()} are used); raise it in Extra params, or choose another base_model"
+            )
+
+    def used(self, tokens: Tokens, seconds: float) -> None:
+        """Add what reserved calls took."""
+        self._usage.add(self._model, tokens.input, tokens.output, seconds)
+
+
+def is_used_up(store: Store, project_id: int, budget: int | None) -> bool:
+    """Whether no call is left."""
+    return budget is not None and store.of(project_id).llm_usage.calls() >= budget

@@ -1,0 +1,97 @@
+"""The option `llm_budget`: what would exceed it is not sent, and no round begins that could send nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.errors import BackendError, BudgetError
+from backend.learners.models.cache import BaseModels
+from backend.overview import llm
+from backend.rounds.context import Context
+from backend.rounds.llm_meter import LlmMeter
+from backend.store import Store
+from tests.backend.played import no_bar, project_of
+from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import fail, reason
+from tests.backend.steps import play as run
+from tests.language_model import MODEL, LanguageModel, language_model
+
+
+@pytest.fixture
+def toy() -> Iterator[LanguageModel]:
+    with language_model() as model:
+        yield model
+
+
+@pytest.fixture
+def context(store: Store, toy: LanguageModel) -> Context:
+    models = BaseModels(server=toy.server())
+    return Context(store=store, client=None, models=models, bar=no_bar)  # type: ignore[arg-type]
+
+
+def served(store: Store, **options: Any) -> None:
+    """Project 7 of 40 texts, the first 12 labeled, with a model behind a server."""
+    fill(store, f"openai:{MODEL}", 40, 12, audit_share=0.0, shots=3, **options)  # type: ignore[arg-type]
+
+
+def test_a_round_within_its_budget_counts_what_it_sends(context: Context, store: Store, toy: LanguageModel) -> None:
+    served(store, llm_budget=100)
+    run(context, 1)
+    (row,) = store.of(7).llm_usage.all()
+    assert row.model == f"openai:{MODEL}"
+    assert row.calls == row.output_tokens == len(toy.asked) <= 100
+    assert row.input_tokens > row.calls
+    assert row.seconds > 0
+
+
+def test_a_round_that_would_exceed_it_sends_no_more(context: Context, store: Store, toy: LanguageModel) -> None:
+    served(store, llm_budget=20)
+    with pytest.raises(BudgetError, match=r"would exceed llm_budget \(20, of which \d+ are used\); raise it in Extra"):
+        run(context, 1)
+    assert len(toy.asked) == store.of(7).llm_usage.calls() <= 20
+    fail(context, 1, f"{BudgetError('20 calls would exceed llm_budget (20, of which 17 are used)')}")
+    store.of(7).tasks.put_annotations([(task, {"topic": "tool"}, True, False) for task in range(20, 30)])
+    assert reason(context) is None, "it would fail again"
+    assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
+    store.projects.set(7, options={**project_of(store).options, "llm_budget": 500})
+    assert reason(context) is not None
+
+
+def test_no_round_begins_without_a_call(context: Context, store: Store) -> None:
+    served(store, llm_budget=100)
+    run(context, 1)
+    store.of(7).rounds.set(1, state="done")
+    store.of(7).tasks.put_annotations([(task, {"topic": "tool"}, True, False) for task in range(20, 30)])
+    assert reason(context) == "10 newly labeled tasks"
+    meter = LlmMeter(store, 7, "openai:another", lambda: 100)
+    meter.reserve(100 - store.of(7).llm_usage.calls())
+    with pytest.raises(BudgetError):
+        meter.reserve(1)
+    assert reason(context) is None
+
+
+def test_the_estimate_is_what_a_first_round_sends(context: Context, store: Store, toy: LanguageModel) -> None:
+    served(store)
+    before = llm.estimate(store, project_of(store), None, {MODEL: (2.0, 4.0)})
+    assert not before.measured
+    assert before.hours is None
+    assert before.money == pytest.approx((2 * before.input_tokens + 4 * before.output_tokens) / 1e6)
+    run(context, 1)
+    assert 0.8 * before.calls <= len(toy.asked) <= before.calls
+    after = llm.estimate(store, project_of(store), None, {})
+    assert (after.calls, after.measured, after.money) == (before.calls, True, None)
+    assert after.hours is not None
+    lines = llm.in_words(after, llm.spent(store, project_of(store)))
+    assert lines[0] == f"openai:{MODEL}: a round with a new prompt queries 40 texts in {before.calls} calls"
+    assert lines[-1].startswith(f"so far openai:{MODEL}: {len(toy.asked)} calls, input ")
+
+
+def test_other_models_have_no_price(store: Store, context: Context) -> None:
+    served(store)
+    with pytest.raises(BackendError, match="'minilm' is no model behind a server"):
+        llm.estimate(store, project_of(store), "minilm", {})
+    store.projects.set(7, options={**project_of(store).options, "base_model": "minilm"})
+    assert llm.estimate(store, project_of(store), "openai:big", {}).texts == 40
