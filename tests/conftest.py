@@ -67,13 +67,16 @@ def pytest_configure() -> None:
 
 
 # Folders whose tests share a server, an image or a browser, and mostly wait for it. The longest first.
-_SHARING = ("label_studio", "label_studio/faults", "docker", "browser")
+_SHARING = ("label_studio", "label_studio again", "browser", "label_studio/faults", "docker")
 
 
 def _group(nodeid: str) -> str:
-    """The tests that run in one process: a folder that shares something, or else a file."""
+    """The tests that run in one process: a folder that shares something, or half of a long one, or else a file."""
     path = nodeid.split("::")[0].removeprefix("tests/")
-    return next((folder for folder in reversed(_SHARING) if path.startswith(f"{folder}/")), path)
+    folder = path.rpartition("/")[0]
+    if folder == "label_studio":
+        return folder if path < "label_studio/test_k" else "label_studio again"
+    return folder if folder in _SHARING else path
 
 
 class _Groups(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types

@@ -70,8 +70,8 @@ def _in_any_queue(team: Team) -> set[int]:
 def _known(team: Team, skipped: list[tuple[int, int]]) -> bool:
     """The store knows of every skip, and the queue is no shorter than a batch."""
     tasks = team.backend.store.of(team.id).tasks
-    enough = tasks.count_open([item.task_id for item in team.published()]) >= BATCH
-    return tasks.count_open([task for task, _ in skipped]) == 0 and enough
+    enough = len(tasks.open_ones([item.task_id for item in team.published()])) >= BATCH
+    return not tasks.open_ones([task for task, _ in skipped]) and enough
 
 
 def test_retrieving_predictions_of_all_tasks_leaves_the_queue_as_it_was(connected: Team) -> None:
