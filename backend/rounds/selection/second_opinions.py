@@ -48,7 +48,7 @@ def doubtful(run: ProjectRun, most: int, *, left: bool) -> list[int]:
     found = [task for target in controls for task in _ties(run, target, votes[target.name])]
     if left:
         suspects = [each["task"] for each in still_suspect(run.store, run.id, _MOST)]
-        found = [*(task for task in suspects if number.get(task, 0) < 2), *found]
+        found = [*(task for task in suspects if number.get(task) == 1), *found]
     else:
         found += [task for target in controls for task in _uncertain(run, target, votes[target.name], sorted(people))]
     measures = {*run.tasks.sampled(), *(each.id for each in run.tasks.truths())}

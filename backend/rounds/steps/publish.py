@@ -57,6 +57,7 @@ def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> Non
         items, again = [item for item in items if item.task_id not in again], []
     second_opinions.request(run, again)
     if not items:  # everything is labeled: the former queue has nothing left to serve either
+        second_opinions.give_back(run)
         return
     name = queue_version(run.id, run.version, queue)
     _record_former(run, found.sampling, found.model_version)

@@ -19,7 +19,7 @@ from backend import __version__
 from backend.evaluation.bounds import ENOUGH
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.languages import ENCODERS
-from backend.overview import audit, history, labels, unlearned
+from backend.overview import audit, history, labels, llm, unlearned
 from backend.overview.confusion import confusion
 from backend.overview.effort import efforts
 from backend.overview.export import FORMATS
@@ -168,6 +168,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "first_steps": first_steps(store, project),
         "suggestions": suggestions(store, project),
         "efforts": efforts(store, project, measured),
+        "llm": llm.spent(store, project),
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
         "errors": {name: quality_sentences.errors(each, t) for name, each in labels.errors(store, project).items()},

@@ -139,7 +139,7 @@ def minimum(counts: dict[str, int], wanted: int, t: Language) -> str:
     """Which classes have fewer labels than `minimum_per_class`."""
     lacking = [f"{name} ({t.number(count)})" for name, count in counts.items() if count < wanted]
     if not lacking:
-        return t.gettext("Every class has at least %(minimum)s labels.", minimum=t.number(wanted))
+        return t.gettext("Labels of every class: at least %(minimum)s.", minimum=t.number(wanted))
     named = t.gettext(", ").join([*lacking[:_NAMED], *(["…"] if len(lacking) > _NAMED else [])])
     return t.gettext("Fewer than %(minimum)s labels: %(classes)s", minimum=t.number(wanted), classes=named)
 

@@ -51,6 +51,7 @@ def embedded(tmp_path: Path) -> Store:
         assert finish is not None
         store.of(project).finishes.put_sample(finish, [Answer(1, 0.5, {"topic": "x"}, 0, sampled=True)])
         store.of(project).second_opinions.request({4: 2})
+        assert store.of(project).llm_usage.reserve("openai:a", 1, None)
     for _ in range(20):
         store.events.add(7, "ANNOTATION_CREATED")
     store.events.forget(7, 17)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from typing import Any
 
@@ -273,6 +274,30 @@ def test_effort_names_and_suggestions(client: FlaskClient, played: Store) -> Non
     assert '<th scope="row">2</th>' in text
     hours = played.of(7).annotations.hours()
     assert f"60 labels, {hours:.1f} hours, cost {60 * hours:,.0f}" in text
+
+
+def test_second_opinions_weights_a_minimum_and_calls_are_shown(client: FlaskClient, played: Store) -> None:
+    options = {**project_of(played).options, "minimum_per_class": 21, "llm_budget": 500}
+    played.projects.set(7, options=options, trust={"topic": {"1": 0.85, "2": 0.9}})
+    mine = played.of(7)
+    counts = Counter(each["topic"] for each in mine.tasks.labels())
+    lacking = next(name for name, count in counts.items() if count < 21)
+    mine.second_opinions.request({1: 3, 2: 3})
+    (labels,) = [each.values for each in mine.tasks.labeled(audit=False)[:1]]
+    rows = [
+        {"id": 9000 + who, "annotator": who, "skipped": False, "labels": labels, "seconds": 1.0} for who in (1, 2, 3)
+    ]
+    mine.tasks.put_annotations([(1, {"topic": "animal"}, True, False)], {1: rows})
+    assert mine.llm_usage.reserve("openai:a", 120, None)
+    text = page(client, "/ui/projects/7")
+    assert "Second opinions: 1 given, of which 1 changed the label; still open: 1." in text
+    assert "Weight of a label" in text
+    assert ">0.85<" in text
+    assert "Fewer than 21 labels: " in text
+    assert lacking in text.split("Fewer than 21 labels: ")[1][:80]
+    assert "<dd>120 / 500</dd>" in text
+    played.projects.set(7, options={**options, "minimum_per_class": 1})
+    assert "Labels of every class: at least 1." in page(client, "/ui/projects/7")
 
 
 @pytest.mark.parametrize(
