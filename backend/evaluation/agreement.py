@@ -11,6 +11,7 @@ import numpy as np
 
 _EXPECTED = 0.9  # agreement of two annotators before they are compared
 _WORTH = 10  # comparisons that this is worth
+_LEAST = 0.05  # weight, so that of annotators without any the majority decides
 
 
 def agreement(annotations: Iterable[tuple[int, int | None, Any]]) -> dict[str, Any] | None:
@@ -49,8 +50,8 @@ def weights(labels: Iterable[tuple[int, int | None, Any]]) -> dict[str, float]:
     """How much a label of each annotator counts, by annotator, from (task, annotator, value); empty without a pair.
 
     CROWDLAB's weight (Goh, Tkachenko & Mueller, arXiv:2210.06812, section 3) without its model, so that labels that
-    measure the model do not follow it: 1 for one who always agrees with the others, 0 for one who agrees no more often
-    than always giving the most frequent value would. Of few comparisons, a weight near the average. In twentieths.
+    measure the model do not follow it: 1 for one who always agrees with the others, 0.05 for one who agrees no more
+    often than always giving the most frequent value would. Of few comparisons, near the average. In twentieths.
     """
     by_task: dict[int, dict[int | None, str]] = defaultdict(dict)
     for task, annotator, value in labels:
@@ -68,7 +69,7 @@ def weights(labels: Iterable[tuple[int, int | None, Any]]) -> dict[str, float]:
     average = (agrees.total() + _EXPECTED * _WORTH) / (compared.total() + _WORTH)
     shares = {who: (agrees[who] + average * _WORTH) / (number + _WORTH) for who, number in compared.items()}
     return {
-        str(who): round(20 * max(0.0, 1 - (1 - share) / (1 - by_chance))) / 20
+        str(who): round(20 * max(_LEAST, 1 - (1 - share) / (1 - by_chance))) / 20
         for who, share in shares.items()
         if who is not None
     }

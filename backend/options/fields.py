@@ -144,7 +144,8 @@ class ProjectOptions(BaseSettings):
     [on a server](scale.md#large-language-models-behind-a-server)"""
     llm_budget: int | None = Field(None, ge=0, le=10**9)
     """most calls of [a model on a server](large-models.md#large-language-models-behind-a-server) for this project, of
-    all models together. Rounds that would need more are not run, and new texts get no suggestion. Default: no limit"""
+    all models together. A round that would need more fails with a message, and new texts get no suggestion. Default: no
+    limit"""
     shots: int = Field(16, ge=0, le=256)
     """maximum number of labeled examples in the prompt for a model on a server"""
     instructions: str = Field("", max_length=10_000)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import BudgetError
 from backend.learners.served.server import Tokens
 from backend.store import Store
+
+log = logging.getLogger(__name__)
 
 EXCEEDED = "would exceed llm_budget"  # part of the message
 
@@ -21,17 +27,20 @@ class LlmMeter:
     def reserve(self, calls: int) -> None:
         """Count calls that are sent next. Raises `BudgetError` if they are more than the budget allows."""
         budget = self._budget()
-        if not self._usage.reserve(self._model, calls, budget):
+        try:
+            granted = self._usage.reserve(self._model, calls, budget)
+        except SQLAlchemyError as error:
+            if budget is not None:
+                raise BudgetError(f"project {self._project}: llm_budget cannot be checked ({error.args[0]})") from None
+            log.warning("project %d: calls of '%s' are not counted (%s)", self._project, self._model, error.args[0])
+            return
+        if not granted:
             raise BudgetError(
                 f"project {self._project}: {calls} calls of '{self._model}' {EXCEEDED} ({budget}, of which "
                 f"{self._usage.calls()} are used); raise it in Extra params, or choose another base_model"
             )
 
-    def used(self, tokens: Tokens, seconds: float) -> None:
-        """Add what reserved calls took."""
-        self._usage.add(self._model, tokens.input, tokens.output, seconds)
-
-
-def is_used_up(store: Store, project_id: int, budget: int | None) -> bool:
-    """Whether no call is left."""
-    return budget is not None and store.of(project_id).llm_usage.calls() >= budget
+    def used(self, tokens: Tokens, seconds: float, unsent: int = 0) -> None:
+        """Add what reserved calls took. unsent: how many of them were not sent."""
+        with suppress(SQLAlchemyError):  # the answers are there
+            self._usage.add(self._model, tokens.input, tokens.output, seconds, unsent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -27,6 +27,14 @@ def replace(session: Session, project_id: int, by_task: Mapping[int, Sequence[Ma
             session.execute(delete(Annotation).where(Annotation.project_id == project_id, chunk))
     for start in range(0, len(rows), CHUNK):
         session.execute(insert(Annotation).values(rows[start : start + CHUNK]))
+
+
+class Given(NamedTuple):
+    """What people have done of a task."""
+
+    people: int  # who labeled it
+    labels: int  # of all of them, several by one included
+    seen: int  # who labeled or skipped it
 
 
 class Annotations:
@@ -55,18 +63,23 @@ class Annotations:
         with self._database.read() as session:
             return list(session.scalars(query.order_by(Annotation.task_id, Annotation.id)))
 
-    def annotators(self, task_ids: Sequence[int]) -> dict[int, int]:
-        """By task, how many people have labeled it; tasks that nobody has are left out."""
-        found: dict[int, int] = {}
+    def given(self, task_ids: Sequence[int]) -> dict[int, Given]:
+        """By task, how much people have done of it; tasks without an annotation or a skip are left out."""
+        labeled = case((Annotation.skipped, None), else_=Annotation.annotator)
+        found: dict[int, Given] = {}
         with self._database.read() as session:
             for start in range(0, len(task_ids), CHUNK):
                 query = (
-                    select(Annotation.task_id, func.count(Annotation.annotator.distinct()))
-                    .where(Annotation.project_id == self._id, Annotation.skipped.is_(False))
-                    .where(Annotation.task_id.in_(task_ids[start : start + CHUNK]))
+                    select(
+                        Annotation.task_id,
+                        func.count(labeled.distinct()),
+                        func.sum(case((Annotation.skipped, 0), else_=1)),
+                        func.count(Annotation.annotator.distinct()),
+                    )
+                    .where(Annotation.project_id == self._id, Annotation.task_id.in_(task_ids[start : start + CHUNK]))
                     .group_by(Annotation.task_id)
                 )
-                found |= {task_id: number for task_id, number in session.execute(query)}  # noqa: C416 # rows are no pairs
+                found |= {task_id: Given(*rest) for task_id, *rest in session.execute(query)}
         return found
 
     def by_annotator(self) -> list[tuple[int | None, int, int, int, float]]:

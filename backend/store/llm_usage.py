@@ -29,13 +29,17 @@ class Usage:
             session.execute(update(LlmUsage).where(*row).values(calls=LlmUsage.calls + calls))
         return True
 
-    def add(self, model: str, input_tokens: int, output_tokens: int, seconds: float) -> None:
-        """Add the tokens of reserved calls, as the server counts them, and the time that they took together."""
+    def add(self, model: str, input_tokens: int, output_tokens: int, seconds: float, unsent: int = 0) -> None:
+        """Add the tokens of reserved calls, as the server counts them, and the time that they took together.
+
+        unsent: how many reserved calls were not sent after all.
+        """
         where = (LlmUsage.project_id == self._id, LlmUsage.model == model)
         values = {
             "input_tokens": LlmUsage.input_tokens + input_tokens,
             "output_tokens": LlmUsage.output_tokens + output_tokens,
             "seconds": LlmUsage.seconds + seconds,
+            "calls": LlmUsage.calls - unsent,
         }
         with self._database.write(self._id) as session:
             session.execute(update(LlmUsage).where(*where).values(**values))

@@ -33,6 +33,8 @@ class SecondOpinions:
         with self._database.write(self._id) as session:
             for task_id, number in wanted.items():
                 known = session.get(SecondOpinion, (self._id, task_id))
+                if known is not None and known.answered and known.learned_in is None:
+                    continue  # the next round learns the answer first
                 if known is None or known.wanted != number or known.answered:
                     labels = session.scalar(select(Task.labels).where(Task.project_id == self._id, Task.id == task_id))
                     session.merge(
@@ -54,11 +56,17 @@ class SecondOpinions:
         with self._database.read() as session:
             return list(session.scalars(query.order_by(SecondOpinion.task_id)))
 
-    def raised(self, task_id: int) -> None:
-        """Record that Label Studio knows."""
+    def answered_raised(self) -> list[int]:
+        """Answered ones whose overlap is still raised in Label Studio."""
+        query = select(SecondOpinion.task_id).where(self._mine, SecondOpinion.answered, SecondOpinion.raised)
+        with self._database.read() as session:
+            return list(session.scalars(query.order_by(SecondOpinion.task_id)))
+
+    def raised(self, task_id: int, *, now: bool = True) -> None:
+        """Record whether the overlap is raised in Label Studio."""
         with self._database.write(self._id) as session:
             session.execute(
-                update(SecondOpinion).where(self._mine, SecondOpinion.task_id == task_id).values(raised=True)
+                update(SecondOpinion).where(self._mine, SecondOpinion.task_id == task_id).values(raised=now)
             )
 
     def withdraw(self, task_ids: Collection[int]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,7 @@ from backend.labelstudio.api.probes import REACHED, TRIAL_PATH
 from backend.labelstudio.label_config.inputs import text_of
 from backend.labelstudio.label_config.parse import refuse_unknown
 from backend.labelstudio.predictions import adapter_version, prediction
+from backend.learners.base import Arrays
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of, parsed, with_former
 from backend.rounds.events import SETUP
@@ -22,6 +25,7 @@ from backend.store import Store
 from backend.store.projects import is_confirmed
 from backend.store.sql.models import Project
 from backend.store.texts import held_out
+from backend.targets import Target
 from backend.web.guards import audit
 from backend.web.guards.base_models import AllowedBaseModels
 from backend.web.openapi import Media, document, operation
@@ -130,15 +134,13 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
         ]
         if not asked:
             return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
-        try:
-            version, learned, outputs = serving.predict(project_id, [texts[position] for position in asked])
-        except BudgetError:  # texts that no round has read
-            return {"results": [[] for _ in tasks], "model_version": adapter_version(project_id, project.adapter)}
         results: list[Any] = [[] for _ in tasks]
-        for row, position in enumerate(asked):
-            regions, confidence = prediction(spec, learned, outputs, row, texts[position])
-            if regions:
-                results[position] = {"result": regions, "score": confidence, "model_version": version}
+        version = adapter_version(project_id, project.adapter)  # of those that cannot be answered
+        for positions, version, learned, outputs in _predicted(serving, project_id, texts, asked):
+            for row, position in enumerate(positions):
+                regions, confidence = prediction(spec, learned, outputs, row, texts[position])
+                if regions:
+                    results[position] = {"result": regions, "score": confidence, "model_version": version}
         return {"results": results, "model_version": version}
 
     @routes.post("/webhook")
@@ -174,6 +176,18 @@ def _refuse_another_unconfirmed(store: Store) -> None:
             f"{waiting} projects wait until Label Studio confirms that they exist; repeat in a minute, and see the "
             "worker's log if this persists"
         )
+
+
+def _predicted(
+    serving: Serving, project_id: int, texts: Sequence[str], asked: Sequence[int]
+) -> Iterator[tuple[Sequence[int], str, Sequence[Target], Arrays]]:
+    """Positions of texts with version, targets and outputs: of all, or of those that need no call of `llm_budget`."""
+    try:
+        yield asked, *serving.predict(project_id, [texts[position] for position in asked])
+    except BudgetError:
+        for position in asked:
+            with suppress(BudgetError):
+                yield [position], *serving.predict(project_id, [texts[position]])
 
 
 def _is_held_out(task_id: Any, project: Project, options: ProjectOptions) -> bool:

@@ -47,8 +47,8 @@ class Meter(Protocol):
     def reserve(self, calls: int) -> None:
         """Count calls that are sent next. Raises `BudgetError` if there may be no more."""
 
-    def used(self, tokens: Tokens, seconds: float) -> None:
-        """Add what reserved calls took: tokens of all, and the time until the last answer."""
+    def used(self, tokens: Tokens, seconds: float, unsent: int = 0) -> None:
+        """Add what reserved calls took: tokens of all, the time until the last answer, and how many were not sent."""
 
 
 Memory = Callable[[str], Kept]  # cache by a key for how its results were computed
@@ -164,12 +164,22 @@ class ServedModel:
     def _answers(
         self, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
     ) -> list[FirstTokens]:
-        if self._meter is not None:
-            self._meter.reserve(len(conversations))
-        began = time.monotonic()
-        answers, tokens = self.server.first_tokens(self.served_as, conversations, progress)
-        if self._meter is not None:
-            self._meter.used(tokens, time.monotonic() - began)
+        meter, began, answered = self._meter, time.monotonic(), 0
+        if meter is None:
+            return self.server.first_tokens(self.served_as, conversations, progress)[0]
+
+        def note(done: int, total: int) -> None:
+            nonlocal answered
+            answered = done
+            progress(done, total)
+
+        meter.reserve(len(conversations))
+        try:
+            answers, tokens = self.server.first_tokens(self.served_as, conversations, note)
+        except BaseException:  # those under way may have been sent
+            meter.used(Tokens(), 0.0, max(0, len(conversations) - answered - self.server.at_once))
+            raise
+        meter.used(tokens, time.monotonic() - began)
         return answers
 
 

@@ -35,7 +35,7 @@ def disconnect(run: ProjectRun) -> None:
         former = project.former_model_version or ""
         exists = former in client.versions(run.id) or former in [b.title for b in client.backends(run.id)]
         client.switch_queue(run.id, sampling=project.former_sampling, model_version=former if exists else "")
-    second_opinions.give_back(run)
+    second_opinions.give_back(run, client.project(run.id).overlap)
     for queue in run.store.projects.published(run.id):
         client.delete_version(run.id, queue.version)
         run.store.projects.remove_published(run.id, queue.queue)

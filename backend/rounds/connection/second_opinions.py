@@ -16,22 +16,30 @@ def request(run: ProjectRun, task_ids: Sequence[int]) -> None:
 
     Each is recorded before, so that it can be given back.
     """
-    people = run.annotations.annotators(task_ids)
-    run.second_opinions.request({task_id: people.get(task_id, 0) + 1 for task_id in task_ids})
+    given = run.annotations.given(task_ids)
+    run.second_opinions.request({task_id: given[task_id].people + 1 for task_id in task_ids if task_id in given})
     waiting = run.second_opinions.waiting()
     for task_id in run.second_opinions.not_raised():
         if _set_overlap(run, task_id, waiting[task_id], labeled=False) is not None:
             run.second_opinions.raised(task_id)
 
 
-def give_back(run: ProjectRun, keep: Collection[int] = ()) -> None:
-    """Have tasks that wait for a second opinion count as labeled again, except those to keep. May be repeated."""
-    others = {task_id: wanted for task_id, wanted in run.second_opinions.waiting().items() if task_id not in keep}
-    people = run.annotations.annotators(list(others))
+def give_back(run: ProjectRun, overlap: int, keep: Collection[int] = ()) -> None:
+    """Have tasks that wait for a second opinion count as labeled again, except those to keep. May be repeated.
+
+    overlap: of the project, which answered ones get back, too.
+    """
+    for task_id in run.second_opinions.answered_raised():
+        _set_overlap(run, task_id, overlap, labeled=True)
+        run.second_opinions.raised(task_id, now=False)
+    others = [task_id for task_id in run.second_opinions.waiting() if task_id not in keep]
+    given = run.annotations.given(others)
     unanswered = []
-    for task_id, wanted in others.items():
-        there = _set_overlap(run, task_id, max(1, people.get(task_id, 0)), labeled=task_id in people)
-        if there is None or there < wanted:  # or the next sync reads the answer
+    for task_id in others:
+        known = given.get(task_id)
+        enough = known is not None and known.people >= overlap
+        there = _set_overlap(run, task_id, overlap, labeled=enough)
+        if there is None or known is None or there <= known.labels:  # or the next sync reads the answer
             unanswered.append(task_id)
     run.second_opinions.withdraw(unanswered)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 from backend.errors import DamagedError
-from backend.learners.models.loading import is_served
 from backend.rounds.batch import labels_of_batch, was_cancelled
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING, SUBMITTED
-from backend.rounds.llm_meter import EXCEEDED, is_used_up
+from backend.rounds.llm_meter import EXCEEDED
 from backend.rounds.quality.stopping import budget_spent, stopped_by
 from backend.store.files.shared import SharedError
 from backend.store.sql.models import Round
@@ -49,13 +48,10 @@ def reason_for_round(run: ProjectRun) -> str | None:
 
 
 def _without_calls(run: ProjectRun, last: Round | None) -> bool:
-    """Whether a round could not call its model on a server: as the last one with these options, or none at all."""
-    options = run.options
-    if options.llm_budget is None or not is_served(options.base_model):
+    """Whether the last round failed because of `llm_budget`, with the same options and budget."""
+    if last is None or last.state != "failed" or last.options != run.project.options:
         return False
-    failed = last is not None and last.state == "failed" and EXCEEDED in (last.error or "")
-    same = last is not None and last.options == run.project.options
-    return (failed and same) or is_used_up(run.store, run.id, options.llm_budget)
+    return f"{EXCEEDED} ({run.options.llm_budget}," in (last.error or "")
 
 
 def _is_of_submission(run: ProjectRun) -> bool:
@@ -90,7 +86,8 @@ def _reason_of_labels(run: ProjectRun, last: Round | None) -> str | None:
     if spent is not None and stopped_by(run.project, options) is None:
         return spent
     ended = last.finished_at if last is not None and last.finished_at is not None else 0.0
-    if new_labels and not tasks.count_open_tasks() and not 0 <= time.time() - ended < _QUIET:
+    finished = not tasks.count_open_tasks() and not run.second_opinions.waiting()
+    if new_labels and finished and not 0 <= time.time() - ended < _QUIET:
         return f"{new_labels} newly labeled tasks, the last ones"
     return None
 
@@ -139,8 +136,8 @@ def _reason_of_queue(run: ProjectRun, last: Round | None) -> str | None:
     """No queue yet, one that runs low, or new tasks after a queue that had too few to choose from."""
     options, tasks = run.options, run.tasks
     queued = [item.task_id for item in run.rounds.queue(run.project.queue)]
-    open_in_queue = len(tasks.to_label(queued))
-    open_outside = tasks.count_open_tasks() - len(tasks.open_ones(queued))
+    open_in_queue = len(tasks.open_ones(queued))  # second opinions may be of annotators who are away
+    open_outside = tasks.count_open_tasks() - open_in_queue
     if open_outside <= 0:
         return None
     if not queued:

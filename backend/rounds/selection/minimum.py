@@ -24,7 +24,8 @@ def of_lacking_classes(run: ProjectRun, candidates: Listed, most: int) -> list[i
     minimum, adapter = run.options.minimum_per_class, run.rounds.adapter(run.version)
     if minimum is None or adapter is None:
         return []
-    there = np.flatnonzero(run.scores.rows(candidates.digests) >= 0)
+    _, first = np.unique(candidates.digests, return_index=True)  # copies of a text would teach no more
+    there = np.sort(first)[run.scores.rows(candidates.digests[np.sort(first)]) >= 0]
     labels, chosen = run.tasks.labels(), list[int]()
     for target in learned(adapter):
         if target.kind in KINDS:

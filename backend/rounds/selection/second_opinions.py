@@ -44,19 +44,21 @@ def doubtful(run: ProjectRun, most: int, *, left: bool) -> list[int]:
     if len(people) < 2:
         log.info("project %d: second opinions need two annotators", run.id)
         return []
-    number = {task: len(given) for of_control in votes.values() for task, given in of_control.items()}
     found = [task for target in controls for task in _ties(run, target, votes[target.name])]
-    if left:
-        suspects = [each["task"] for each in still_suspect(run.store, run.id, _MOST)]
-        found = [*(task for task in suspects if number.get(task) == 1), *found]
-    else:
+    suspects = [each["task"] for each in still_suspect(run.store, run.id, _MOST)] if left else []
+    if not left:
         found += [task for target in controls for task in _uncertain(run, target, votes[target.name], sorted(people))]
     measures = {*run.tasks.sampled(), *(each.id for each in run.tasks.truths())}
-    placed = run.tasks.placed(found)
-    return [
-        task for task in dict.fromkeys(found)
-        if task in placed and not placed[task].audit and task not in measures and number.get(task, 0) < len(people)
-    ][:most]  # fmt: skip
+    placed, given = run.tasks.placed([*suspects, *found]), run.annotations.given([*suspects, *found])
+
+    def may_have_another(task: int) -> bool:
+        """Whether Label Studio would serve it: it counts annotations, and never serves what a person has skipped."""
+        there = given.get(task)
+        fits = task in placed and not placed[task].audit and task not in measures
+        return fits and there is not None and there.labels == there.people and there.seen < len(people)
+
+    suspects = [task for task in suspects if task in given and given[task].seen == 1]
+    return [task for task in dict.fromkeys([*suspects, *found]) if may_have_another(task)][:most]
 
 
 def _votes(run: ProjectRun, target: Target) -> dict[int, ByPerson]:

@@ -57,7 +57,7 @@ def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> Non
         items, again = [item for item in items if item.task_id not in again], []
     second_opinions.request(run, again)
     if not items:  # everything is labeled: the former queue has nothing left to serve either
-        second_opinions.give_back(run)
+        second_opinions.give_back(run, found.overlap)
         return
     name = queue_version(run.id, run.version, queue)
     _record_former(run, found.sampling, found.model_version)
@@ -69,7 +69,7 @@ def put_in_force(run: ProjectRun, queue: int, *, computing: bool = False) -> Non
         _import(run, name, items, found.task_number)
     run.client.switch_queue(run.id, sampling=UNCERTAINTY_SAMPLING, model_version=name)
     run.store.projects.set(run.id, queue=queue)
-    second_opinions.give_back(run, keep=again)
+    second_opinions.give_back(run, found.overlap, keep=again)
     for former in run.store.projects.published(run.id):
         if former.version != name:
             run.client.delete_version(run.id, former.version)

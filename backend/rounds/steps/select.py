@@ -69,10 +69,10 @@ def choose(run: ProjectRun, strategy: Strategy, targets: Sequence[Target], this:
     labeled = tasks.labeled(audit=False)
     candidates = without_repeats(run, _without(candidates, first), labeled)
     audit = audit[: _audit_places(options, _audit_share(run, this), len(candidates.ids))]
-    places = options.published - len(audit) - len(first)
+    places = max(0, options.published - len(audit) - len(first))
+    left = len(candidates.ids) > 0
     lacking = of_lacking_classes(run, candidates, places // 2)
     candidates = _without(candidates, lacking)
-    left = len(candidates.ids) > 0
     again = doubtful(run, (places - len(lacking)) // 2 if left else places, left=left)
     pool = _pool(run, targets, strategy, candidates, labeled)
     rng = np.random.default_rng([options.seed, run.id, queue])

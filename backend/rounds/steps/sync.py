@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from backend.errors import CancelledError, LabelStudioError, UnsupportedConfigError
-from backend.labelstudio.annotations import ReadAnnotation, combined, read
+from backend.labelstudio.annotations import ReadAnnotation, Trust, combined, read
 from backend.labelstudio.api.responses import AnnotatedTask, ListedTask, ProjectInfo
 from backend.labelstudio.label_config.inputs import fields_of, text_of
 from backend.labelstudio.only import inside
@@ -108,18 +108,18 @@ def read_labels(run: ProjectRun) -> None:
     _read_labels(run, run.client.changed_tasks(run.id, since, run.project.task_mark))
 
 
-def read_several(run: ProjectRun) -> None:
-    """Read the annotations of tasks that have several, and combine them again."""
-    _read_labels(run, run.client.tasks_of_several(run.id, run.project.task_mark))
+def read_several(run: ProjectRun, trust: Trust) -> None:
+    """Combine the annotations of tasks with several again. trust: how much each annotator counts."""
+    _read_labels(run, run.client.tasks_of_several(run.id, run.project.task_mark), trust)
 
 
-def _read_labels(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> None:
+def _read_labels(run: ProjectRun, pages: Iterable[list[AnnotatedTask]], trust: Trust | None = None) -> None:
     """Store the labels of tasks whose text has not changed."""
     for page in pages:
         known = run.tasks.texts([task.id for task in page])
         texts = {task.id: text_of(task.data, run.spec) for task in page}
         same = [task for task in page if task.id in known and known[task.id].text == texts[task.id]]
-        _put_annotations(run, same, texts)
+        _put_annotations(run, same, texts, trust)
 
 
 def _follow_config(run: ProjectRun) -> ProjectRun:
@@ -174,16 +174,18 @@ def _read(run: ProjectRun, pages: Iterable[list[AnnotatedTask]]) -> list[str]:
     return seen
 
 
-def _put_annotations(run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapping[int, str]) -> None:
-    """Store the labels of tasks. texts: of each."""
+def _put_annotations(
+    run: ProjectRun, page: Sequence[AnnotatedTask], texts: Mapping[int, str], trust: Trust | None = None
+) -> None:
+    """Store the labels of tasks. texts: of each. trust: how much each annotator counts; None: as recorded."""
     parsed = {task.id: read(task.annotations, run.spec, texts[task.id]) for task in page}
     there = {task.id: {each.get("id") for each in task.annotations} for task in page}
     deleted = [
         each for each in run.finishes.given(to=list(there)) if each.annotation not in (None, *there[each.task_id])
     ]
     run.finishes.give_back(deleted)  # a person rejected the model's label
-    trust = run.project.trust
-    states = [combined(task_id, annotations, run.spec, trust) for task_id, annotations in parsed.items()]
+    weights = run.project.trust if trust is None else trust
+    states = [combined(task_id, annotations, run.spec, weights) for task_id, annotations in parsed.items()]
     _warn_of_unusable(run, parsed)
     measures = run.options.ground_truth == "measure"
     run.tasks.put_annotations(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.errors import LabelStudioError
 from backend.evaluation.agreement import weights
 from backend.rounds.context import ProjectRun
 from backend.rounds.steps.sync import read_several
@@ -29,10 +28,6 @@ def weigh(run: ProjectRun) -> None:
             labels = [(e.task_id, e.annotator, e.labels[target.name]) for e in several if target.name in e.labels]
             if found := weights(labels):
                 trust[target.name] = found
-    former = run.project.trust
-    if trust != former:
-        try:
-            read_several(run.set(trust=trust))
-        except LabelStudioError:
-            run.set(trust=former)  # the next round tries again
-            raise
+    if trust != run.project.trust:
+        read_several(run, trust)
+        run.set(trust=trust)  # not earlier: a round that was killed before does it again

@@ -68,3 +68,12 @@ def test_without_two_labels_of_a_task_nothing_is_known_of_annotators() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from("ab")), max_size=30))
 def test_weights_are_shares_whatever_is_labeled(labels: list[tuple[int, int | None, Any]]) -> None:
     assert all(0 <= each <= 1 for each in weights(labels).values())
+
+
+def test_where_agreement_is_no_better_than_chance_the_majority_decides() -> None:
+    labels: list[tuple[int, int | None, Any]] = []
+    for task in range(100):
+        given = ["x", "x", "-"] if task == 0 else ["-", "-", "-"]
+        labels += [(task, who, value) for who, value in enumerate(given)]
+    found = weights(labels)
+    assert found["0"] + found["1"] > 1.1 * found["2"] > 0

@@ -11,7 +11,6 @@ from backend.errors import BackendError, BudgetError
 from backend.learners.models.cache import BaseModels
 from backend.overview import llm
 from backend.rounds.context import Context
-from backend.rounds.llm_meter import LlmMeter
 from backend.store import Store
 from tests.backend.played import no_bar, project_of
 from tests.backend.rounds.test_rounds import fill
@@ -52,7 +51,7 @@ def test_a_round_that_would_exceed_it_sends_no_more(context: Context, store: Sto
     with pytest.raises(BudgetError, match=r"would exceed llm_budget \(20, of which \d+ are used\); raise it in Extra"):
         run(context, 1)
     assert len(toy.asked) == store.of(7).llm_usage.calls() <= 20
-    fail(context, 1, f"{BudgetError('20 calls would exceed llm_budget (20, of which 17 are used)')}")
+    fail(context, 1, "12 calls of 'a' would exceed llm_budget (20, of which 17 are used)")
     store.of(7).tasks.put_annotations([(task, {"topic": "tool"}, True, False) for task in range(20, 30)])
     assert reason(context) is None, "it would fail again"
     assert reason(context, {"START_TRAINING"}) == "Start training was pressed"
@@ -60,17 +59,12 @@ def test_a_round_that_would_exceed_it_sends_no_more(context: Context, store: Sto
     assert reason(context) is not None
 
 
-def test_no_round_begins_without_a_call(context: Context, store: Store) -> None:
-    served(store, llm_budget=100)
-    run(context, 1)
-    store.of(7).rounds.set(1, state="done")
-    store.of(7).tasks.put_annotations([(task, {"topic": "tool"}, True, False) for task in range(20, 30)])
-    assert reason(context) == "10 newly labeled tasks"
-    meter = LlmMeter(store, 7, "openai:another", lambda: 100)
-    meter.reserve(100 - store.of(7).llm_usage.calls())
-    with pytest.raises(BudgetError):
-        meter.reserve(1)
-    assert reason(context) is None
+def test_calls_that_were_not_sent_are_given_back(context: Context, store: Store, toy: LanguageModel) -> None:
+    served(store)
+    toy.failures = [500] * 10_000
+    with pytest.raises(BackendError, match="the language model's server"):
+        run(context, 1)
+    assert store.of(7).llm_usage.calls() <= 32, "at most those that were under way"
 
 
 def test_the_estimate_is_what_a_first_round_sends(context: Context, store: Store, toy: LanguageModel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backend.store import Store
+from backend.store.annotations import Given
 from backend.store.second_opinions import Opinions
 from tests.backend.store.test_store import connect, put, store
 
@@ -31,7 +32,7 @@ def test_one_is_asked_given_and_learned_once(store: Store) -> None:
     mine = store.of(1)
     for task_id in (1, 2, 3):
         label(store, task_id, (7, "a"))
-    assert mine.annotations.annotators([1, 2, 4]) == {1: 1, 2: 1}
+    assert mine.annotations.given([1, 2, 4]) == {1: Given(1, 1, 1), 2: Given(1, 1, 1)}
     mine.second_opinions.request({1: 2, 2: 2})
     assert mine.second_opinions.not_raised() == [1, 2]
     mine.second_opinions.raised(1)
@@ -42,9 +43,13 @@ def test_one_is_asked_given_and_learned_once(store: Store) -> None:
 
     label(store, 1, (7, "a"), skipped=8)
     assert mine.second_opinions.waiting() == {1: 2, 2: 2}, "a skip is no opinion"
+    assert mine.annotations.given([1]) == {1: Given(people=1, labels=1, seen=2)}
     label(store, 1, (7, "a"), (8, "b"))
     assert mine.second_opinions.waiting() == {2: 2}
     assert mine.second_opinions.count_new() == 1
+    assert mine.second_opinions.answered_raised() == [1]
+    mine.second_opinions.raised(1, now=False)
+    assert mine.second_opinions.answered_raised() == []
     assert mine.second_opinions.summary() == Opinions(waiting=1, given=1, changed=1)
     mine.tasks.learned(3)
     assert mine.second_opinions.count_new() == 0
@@ -64,6 +69,9 @@ def test_a_third_opinion_is_another_question(store: Store) -> None:
     opinions = store.of(1).second_opinions
     opinions.request({1: 2})
     label(store, 1, (7, "a"), (8, "b"))
+    opinions.request({1: 3})
+    assert opinions.waiting() == {}, "the second one is learned first"
+    store.of(1).tasks.learned(1)
     opinions.request({1: 3})
     assert opinions.waiting() == {1: 3}
     label(store, 1, (7, "a"), (8, "b"), (9, "b"))
