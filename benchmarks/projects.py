@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from backend.learners.models.base_model import BaseModel
 from backend.runtime.progress import bar
@@ -52,3 +53,4 @@ def played(project: Callable[..., _T], arguments: Sequence[tuple[Any, ...]]) -> 
 def _alone() -> None:
     """Use one thread: the other process uses the other core."""
     torch.set_num_threads(1)
+    threadpool_limits(1)  # of scikit-learn: several would wait for each other
