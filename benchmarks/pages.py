@@ -213,7 +213,7 @@ def _wait() -> None:
 def _measure(shots: Path | None) -> list[str]:
     lines = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--enable-unsafe-swiftshader"])
         for name, path in _PAGES.items():
             answered = [_answered(path) for _ in range(_TIMES)]
             first, again = [], []
