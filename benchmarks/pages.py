@@ -213,7 +213,8 @@ def _wait() -> None:
 def _measure(shots: Path | None) -> list[str]:
     lines = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        flags = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # the map is drawn by WebGL, here without a GPU
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
         for name, path in _PAGES.items():
             answered = [_answered(path) for _ in range(_TIMES)]
             first, again = [], []

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold
 
 from backend.evaluation import active_lab
 from backend.evaluation.active_lab import Votes
 from backend.evaluation.agreement import weights
-from backend.evaluation.label_noise import label_noise
+from backend.evaluation.label_noise import label_noise, out_of_fold
 from backend.labelstudio.controls.base import majority, weighted_majority
 from backend.learners.heads import linear
 from backend.runtime.libraries import quiet_libraries
@@ -69,6 +68,10 @@ class _Project:
         truth = int(self.truth[row])
         self.given[int(row), who] = int((truth + self.rng.integers(1, self.classes)) % self.classes) if wrong else truth
         there.append(who)
+
+    def probs(self, known: Array, given: Array, others: Array) -> Array:
+        """Class probabilities of other texts by a linear head."""
+        return linear.fit(known, given, self.classes).alone(others).astype(np.float64)
 
     def agreed(self) -> dict[int, int]:
         """The class of each text on which its annotators agree, as in the product."""
@@ -131,11 +134,7 @@ def _again(made: _Project, agreed: dict[int, int], probs: Array, policy: str) ->
 def _suspects(made: _Project, agreed: dict[int, int]) -> list[int]:
     """Single labels that are rather wrong than right, the worst first."""
     rows = list(agreed)
-
-    def probs(known: Array, given: Array, others: Array) -> Array:
-        return linear.fit(known, given, made.classes).alone(others).astype(np.float64)
-
-    noise = label_noise(made.vectors[rows], np.array([agreed[row] for row in rows]), probs)
+    noise = label_noise(made.vectors[rows], np.array([agreed[row] for row in rows]), made.probs)
     found = [] if noise is None else [rows[each.row] for each in noise.suspects]
     return [row for row in found if len(made.labeled[row]) == 1]
 
@@ -158,10 +157,7 @@ def _out_of_fold(made: _Project, rows: list[int], agreed: dict[int, int]) -> Arr
     """Probabilities of each labeled text by a head that did not learn it: (N, C)."""
     vectors = made.vectors[rows]
     labels = np.array([agreed.get(row, made.given[row, made.labeled[row][0]]) for row in rows])
-    found = np.empty((len(rows), made.classes))
-    for learned, others in KFold(5, shuffle=True, random_state=0).split(vectors):
-        found[others] = linear.fit(vectors[learned], labels[learned], made.classes).alone(vectors[others])
-    return found
+    return out_of_fold(vectors, labels, made.probs)
 
 
 def main() -> None:

@@ -62,12 +62,22 @@ def label_noise(vectors: Vectors, labels: Targets, probs: Probs) -> LabelNoise |
     compared = np.flatnonzero(counts[given] >= _OF_CLASS)
     if len(compared) < _ENOUGH or (counts >= _OF_CLASS).sum() < 2:
         return None
-    found = np.empty((len(labels), len(present)))
-    for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
-        found[others] = probs(vectors[learned], labels[learned], vectors[others])[:, present]
+    found = out_of_fold(vectors, labels, probs)[:, present]
     noise = _noise(found[compared], given[compared])
     suspects = [Suspect(int(compared[each.row]), each.quality, int(present[each.instead])) for each in noise.suspects]
     return noise._replace(suspects=suspects)
+
+
+def out_of_fold(vectors: Vectors, labels: Targets, probs: Probs) -> Array:
+    """Class probabilities of each text by a model that did not learn it: (N, C). At least five texts."""
+    parts = [
+        (others, probs(vectors[learned], labels[learned], vectors[others]))
+        for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors)
+    ]
+    found = np.empty((len(labels), parts[0][1].shape[1]))
+    for others, part in parts:
+        found[others] = part
+    return found
 
 
 def _noise(found: Array, given: Targets) -> LabelNoise:

@@ -292,7 +292,7 @@ class ProjectOptions(BaseSettings):
 
 @lru_cache(maxsize=1024)
 def _validated(extra_params: str, environment: tuple[tuple[str, str], ...] | None) -> ProjectOptions:
-    """Validate extra params, as JSON. Kept: it takes 8 ms, and each request needs the options.
+    """Validate extra params, as JSON. Kept: it takes milliseconds, and each request needs the options.
 
     environment: the variables that set defaults; None: none do.
     """

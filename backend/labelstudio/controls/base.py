@@ -68,10 +68,10 @@ def majority(values: Sequence[Any]) -> Any | None:
 
 def weighted_majority(votes: Sequence[tuple[str, float]]) -> str | None:
     """Of (value, weight) the value with most weight; None if another has nearly as much."""
-    total: Counter[str] = Counter()
+    total: dict[str, float] = {}
     for value, weight in votes:
-        total[value] += weight  # type: ignore[assignment] # a counter of numbers
-    ranked = total.most_common(2)
+        total[value] = total.get(value, 0.0) + weight
+    ranked = sorted(total.items(), key=lambda each: -each[1])[:2]
     return None if len(ranked) == 2 and ranked[0][1] <= _CLEARLY * ranked[1][1] else ranked[0][0]
 
 

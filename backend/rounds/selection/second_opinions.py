@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold
 
 from backend.evaluation import active_lab
 from backend.evaluation.active_lab import Votes
+from backend.evaluation.label_noise import out_of_fold
 from backend.learners.heads import linear
 from backend.rounds.context import ProjectRun
 from backend.rounds.embeddings import embedded
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _KIND = "classification"  # of the controls whose labels are compared
 _MOST = 5000  # labels that are compared, the newest
-_FOLDS = 5
+_FEWEST = 5  # texts from which a model can be tried on others
 _CERTAIN = 0.95  # probability of a label from which it needs no other
 
 ByPerson = dict[int, str | None]  # class by annotator; None: the annotator left the control empty
@@ -93,7 +94,7 @@ def _uncertain(run: ProjectRun, target: Target, votes: Mapping[int, ByPerson], p
     ]  # or agreement would seem perfect
     texts = run.tasks.texts(known[-_MOST:])
     rows = {task: row for row, task in enumerate(texts)}
-    if len(rows) < _FOLDS:
+    if len(rows) < _FEWEST:
         return []
     columns = zip(*((rows[t], people.index(who), vote) for t in rows for who, vote in given[t].items()), strict=True)
     by_annotators = Votes(*(np.array(column, np.int64) for column in columns))
@@ -103,7 +104,7 @@ def _uncertain(run: ProjectRun, target: Target, votes: Mapping[int, ByPerson], p
         for task, value in zip(rows, values, strict=True)
     ])  # fmt: skip
     (vectors,) = embedded(run, list(texts.values()))
-    predicted = _out_of_fold(vectors, labels, len(target.classes))
+    predicted = out_of_fold(vectors, labels, partial(_probs, len(target.classes)))
     trust = active_lab.trust(by_annotators, predicted, len(people))
     certain = active_lab.quality(by_annotators, predicted, trust)
     order = np.argsort(active_lab.scores(by_annotators, predicted, trust), kind="stable")
@@ -111,9 +112,8 @@ def _uncertain(run: ProjectRun, target: Target, votes: Mapping[int, ByPerson], p
     return [listed[row] for row in order if certain[row] < _CERTAIN]
 
 
-def _out_of_fold(vectors: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Class probabilities of each text by a linear head that did not learn it: (N, C)."""
-    found = np.empty((len(labels), classes))
-    for learned, others in KFold(_FOLDS, shuffle=True, random_state=0).split(vectors):
-        found[others] = linear.fit(vectors[learned], labels[learned], classes).alone(vectors[others])
-    return found
+def _probs(
+    classes: int, known: NDArray[np.float32], labels: NDArray[np.int64], others: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Class probabilities of other texts by a linear head: (N, C)."""
+    return linear.fit(known, labels, classes).alone(others).astype(np.float64)
