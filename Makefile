@@ -17,14 +17,20 @@ MAKEFLAGS += --jobs=2
 INSTALL := -m pip install --quiet --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: postgresql demo test test-browser faults soak image coverage unit lint types format label-studio install develop \
+.PHONY: postgresql demo test prepared gpu test-browser faults soak image coverage unit lint types format label-studio install develop \
 	docs chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
 	$(BIN)/lsal demo --label-studio $(LABEL_STUDIO) --kind $(KIND) $(if $(SIMULATE),--simulate)
 
-test: develop label-studio chromium postgresql lint types docs
+test: develop label-studio types prepared chromium postgresql lint docs
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest $(PARALLEL)
+
+# What all processes of the tests would do first: Label Studio's migrations, and compiling. Beside `types`, which leaves
+# a core free.
+prepared: develop label-studio
+	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -c 'from tests.real import migrated; migrated()'
+	$(BIN)/python -m pytest --collect-only --quiet > /dev/null
 
 # All browser tests, including those that take the pictures of README and docs again.
 test-browser: develop label-studio chromium
@@ -77,6 +83,11 @@ bench: develop label-studio
 	$(BIN)/python -m benchmarks.asking
 	$(BIN)/python -m benchmarks.strategies
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m benchmarks.webhook
+
+# Every CUDA path once, with figures, for a machine with a GPU: benchmarks/results/gpu.md. Less than five minutes.
+gpu: install
+	$(BIN)/python $(INSTALL) --constraint constraints.txt '.[quantization]'
+	$(BIN)/python -m benchmarks.gpu
 
 # Insecure code (bandit), then known vulnerabilities of the pinned packages (pip-audit). The latter needs PyPI's
 # advisories, which not every mirror has.

@@ -10,6 +10,10 @@ A value of a target is plain JSON:
                                                      character offsets ignore the marks between text blocks
     pairwise         "left"                          "left" or "right": the better of the text's two answers
     generation       "Sure, here is …"               the written answer
+
+A soft label is the answer of a model that may be wrong: {class: likelihood}, the probability of that answer if the
+class is right, up to a factor. With several labels a text: for each the likelihood if present, divided by the sum of
+those if present and if absent.
 """
 
 from __future__ import annotations

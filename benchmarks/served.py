@@ -34,7 +34,7 @@ from backend.learners.served.model import ServedModel
 from backend.learners.served.server import FirstTokens, Message
 from backend.learners.served.training import train as train_served
 from backend.learners.training.train import train
-from backend.rounds.answer_cache import cached_answers
+from backend.rounds.served.answer_cache import cached_answers
 from backend.runtime.libraries import quiet_libraries
 from backend.store import Store
 from backend.targets import Target

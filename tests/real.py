@@ -282,6 +282,9 @@ class Team:
         return [prediction for prediction in found if prediction["model_version"] == version]
 
 
+_REPOSITORY = Path(__file__).parents[1]
+
+
 def truth(text: str) -> str:
     """The class that the words of a text give away."""
     return next(name for name, words in WORDS.items() if any(word in text.split() for word in words))
@@ -290,27 +293,35 @@ def truth(text: str) -> str:
 @pytest.fixture(scope="session")
 def program() -> Path:
     """The label-studio program that `make label-studio` installs."""
-    default = Path(__file__).parents[1] / ".venv-label-studio/bin/label-studio"
-    return Path(os.environ.get("LABEL_STUDIO", default)).absolute()
+    return _program()
 
 
-@pytest.fixture(scope="session")
-def new_folder(program: Path, pytestconfig: pytest.Config) -> Callable[[Path], Path]:
-    """Fills a folder with Label Studio's data before its first user.
+def _program() -> Path:
+    return Path(os.environ.get("LABEL_STUDIO", _REPOSITORY / ".venv-label-studio/bin/label-studio")).absolute()
+
+
+def migrated() -> Path:
+    """A folder with Label Studio's data before its first user.
 
     Its migrations take half a minute of computing, so they run once, and later runs of the tests copy the result.
     """
-    version = sha256((Path(__file__).parents[1] / "constraints-label-studio.txt").read_bytes()).hexdigest()[:12]
-    assert pytestconfig.cache is not None
-    migrated = pytestconfig.cache.mkdir("label-studio") / version
-    with FileLock(f"{migrated}.lock"):  # several processes run tests
-        if not migrated.exists():
-            shutil.rmtree(made := migrated.with_suffix(".new"), ignore_errors=True)
+    version = sha256((_REPOSITORY / "constraints-label-studio.txt").read_bytes()).hexdigest()[:12]
+    folder = _REPOSITORY / "build" / f"label-studio-{version}"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # several processes run tests
+        if not folder.exists():
+            shutil.rmtree(made := folder.with_suffix(".new"), ignore_errors=True)
             environment = {**os.environ, "LABEL_STUDIO_BASE_DATA_DIR": str(made), "LATEST_VERSION_CHECK": "false"}
             made.mkdir()
-            subprocess.run([program, "version"], env=environment, check=True, stdout=subprocess.DEVNULL)
-            made.rename(migrated)
-    return lambda folder: Path(shutil.copytree(migrated, folder, dirs_exist_ok=True))
+            subprocess.run([_program(), "version"], env=environment, check=True, stdout=subprocess.DEVNULL)
+            made.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_folder() -> Callable[[Path], Path]:
+    """Fills a folder with Label Studio's data before its first user."""
+    return lambda folder: Path(shutil.copytree(migrated(), folder, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

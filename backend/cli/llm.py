@@ -15,6 +15,9 @@ from backend.cli.projects import Number
 def estimate(
     project: Number,
     model: Annotated[str | None, typer.Option(help="Another model than the project's, such as openai:NAME.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A model as teacher of the project's, such as openai:NAME.")
+    ] = None,
 ) -> None:
     """Calls, tokens, money and hours of a round with a language model behind a server. Sends nothing."""
     from backend.overview import llm
@@ -22,5 +25,7 @@ def estimate(
 
     settings, store = start()
     known = commands.known(store, project)
-    for line in llm.in_words(llm.estimate(store, known, model, settings.llm_prices), llm.spent(store, known)):
+    for line in llm.in_words(
+        llm.estimate(store, known, model, settings.llm_prices, teacher=teacher), llm.spent(store, known)
+    ):
         typer.echo(line)

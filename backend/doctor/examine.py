@@ -76,6 +76,8 @@ def _models(store: Store | None, models: BaseModels, project_id: int | None) -> 
         return
     for options in {each.base_model: each for each in used or [ProjectOptions.from_extra_params({})]}.values():
         yield machine.model(models, ENGLISH if options.base_model == AUTO else options.base_model, options.max_length)
+    for teacher in sorted({each.teacher for each in used if each.teacher is not None}):
+        yield machine.teacher(models, teacher)
     for project, options in zip(projects, used, strict=True):
         assert store is not None
         ids = store.of(project.id).tasks.listed().ids

@@ -119,18 +119,31 @@ def language(options: ProjectOptions, texts: Sequence[str], project_id: int) -> 
     )  # fmt: skip
 
 
+def teacher(models: BaseModels, name: str) -> Finding:
+    """Check that the teacher's server answers a prompt with a letter."""
+    return _answers(models, name, "teacher", "teacher")
+
+
 def _served(models: BaseModels, name: str) -> Finding:
     """Check that the server answers a prompt with a letter, and that the embedding model loads."""
+    found = _answers(models, name, "model", "base_model")
+    try:
+        models.embedder(name).embed(["a text"], max_length=8)
+    except ModelError as error:
+        return Finding("model", "problem", str(error), "see the log of the server")
+    return found
+
+
+def _answers(models: BaseModels, name: str, check: str, option: str) -> Finding:
     began = time.monotonic()
     try:
         served = models.served(name)
         served.require_letters(Prompt(Target("kind", "classification", ("fruit", "tool")), ""), ["an apple"])
-        models.embedder(name).embed(["a text"], max_length=8)
     except ModelError as error:
-        advice = "correct OPENAI_BASE_URL, OPENAI_API_KEY, or base_model in Extra params"
-        return Finding("model", "problem", str(error), advice)
+        advice = f"correct OPENAI_BASE_URL, OPENAI_API_KEY, or {option} in Extra params"
+        return Finding(check, "problem", str(error), advice)
     milliseconds = 1000 * (time.monotonic() - began)
-    return Finding("model", "ok", f"{served.server.address} answers for {served.served_as} ({milliseconds:.0f} ms)")
+    return Finding(check, "ok", f"{served.server.address} answers for {served.served_as} ({milliseconds:.0f} ms)")
 
 
 def web(settings: Settings) -> Finding:

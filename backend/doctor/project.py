@@ -79,6 +79,7 @@ class Examination:
         yield from sure._queue(project, options, info)
         yield from warnings.of_queue(self.store, project, options, info)
         yield from warnings.of_labels(self.store, project)
+        yield from warnings.of_teacher(self.store, project)
         if project.error:
             yield self._problem("state", f"the last round failed: {project.error}", "see other findings and the log")
 

@@ -8,6 +8,7 @@ from backend.doctor.finding import Finding
 from backend.errors import UnsupportedConfigError
 from backend.labelstudio.api.responses import ProjectInfo
 from backend.options import ProjectOptions
+from backend.overview import llm
 from backend.overview.unlearned import MEANINGS, unlearned, without_text
 from backend.store import Store
 from backend.store.sql.models import Project
@@ -40,6 +41,16 @@ def of_queue(store: Store, project: Project, options: ProjectOptions, info: Proj
         yield _warning(
             project, "queue", f"all {kept_out} open tasks are kept out of the queue by the option only",
             "correct its fields and values in Extra params, or leave the option out",
+        )  # fmt: skip
+
+
+def of_teacher(store: Store, project: Project) -> Iterator[Finding]:
+    """Why the last round had too few answers of its teacher."""
+    teacher = llm.spent(store, project)["teacher"]
+    if teacher is not None and teacher["error"]:
+        yield _warning(
+            project, "teacher", f"'{teacher['model']}' gave fewer answers than wanted: {teacher['error']}",
+            "mend it, raise llm_budget, or leave the option teacher out",
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 from scipy.stats import hypergeom
 
 Array = NDArray[Any]
@@ -55,7 +56,7 @@ def least(accuracy: float, risk: float, remaining: int, of: int | None = None) -
     most = min(remaining, _LARGER * math.ceil(math.log(risk) / math.log(accuracy)))
     counts = np.arange(1, most)
     allowed = _allowed(accuracy, remaining - counts, of, 0)
-    passing = np.flatnonzero(chances(np.full(len(counts), remaining), counts, np.zeros(len(counts)), allowed) <= risk)
+    passing = np.flatnonzero(_chances_of_none(remaining, counts, allowed) <= risk)
     return int(counts[passing[0]]) if len(passing) else None
 
 
@@ -100,6 +101,14 @@ def chances(sizes: Array, counts: Array, errors: Array, allowed: Array) -> Array
     sure = allowed >= sizes  # even if all are wrong
     bad = np.minimum(allowed + 1, sizes)
     return np.where(sure, 0.0, hypergeom.cdf(errors, sizes, bad, counts))
+
+
+def _chances_of_none(size: int, counts: Array, allowed: Array) -> Array:
+    """`chances` of one group without a wrong answer in the sample, in closed form: (G,). Thousands take no time."""
+    right = size - np.minimum(allowed + 1, size)
+    return np.asarray(
+        np.exp(gammaln(right + 1) - gammaln(right - counts + 1) + gammaln(size - counts + 1) - gammaln(size + 1))
+    )  # fmt: skip
 
 
 def _groups(confidence: Array, sample: Array, wrong: Array, free: Array) -> tuple[Array, Array, Array, Array]:

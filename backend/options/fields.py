@@ -142,6 +142,11 @@ class ProjectOptions(BaseSettings):
     `smollm2` ([which can write](labels.md#models-that-write)), a Hugging Face id or a folder, encoder or decoder; with
     the suffix `:4bit` in four bits, on a CUDA GPU; or `openai:NAME`, a model
     [on a server](scale.md#large-language-models-behind-a-server)"""
+    teacher: str | None = Field(None, pattern=r"^openai:.+", max_length=500)
+    """`openai:NAME`: a model on a server that [teaches](../how-to/advanced/teacher.md) the base model: its
+    answers to unlabeled texts are learned as soft labels, as far as labels confirm them. Default: none"""
+    teacher_texts: int = Field(200, ge=1, le=100_000)
+    """most unlabeled texts that a round sends to the teacher, drawn at random"""
     llm_budget: int | None = Field(None, ge=0, le=10**9)
     """most calls of [a model on a server](large-models.md#large-language-models-behind-a-server) for this project, of
     all models together. A round that would need more fails with a message, and new texts get no suggestion. Default: no

@@ -111,7 +111,7 @@ A {"model" if merged else "LoRA adapter"} trained with label-studio-active-learn
 project "{project.title or project.id}".
 
 - Base model: `{base}`{", with 4-bit weights" if adapter.base_model != plain else ""}
-- Trained on {adapter.examples} labeled texts{_measured_on(measured)}
+- Trained on {adapter.examples} labeled texts{_of_teacher(adapter)}{_measured_on(measured)}
 - Heads: one linear layer per target in `heads.safetensors`, in the order of the targets in `learner.json`
 
 ## Targets
@@ -168,6 +168,10 @@ def _targets(adapter: Adapter) -> str:
 
 def _classes(classes: tuple[str, ...]) -> str:
     return f" of {len(classes)} ({', '.join(classes)})" if classes else ""
+
+
+def _of_teacher(adapter: Adapter) -> str:
+    return f", and on a language model's answers to {adapter.soft} others" if adapter.soft else ""
 
 
 def _measured_on(measured: Round | None) -> str:

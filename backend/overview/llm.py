@@ -13,18 +13,21 @@ from typing_extensions import TypedDict
 from backend.errors import BackendError
 from backend.learners.models.loading import SERVED, is_served
 from backend.learners.served.prompts import Prompt
+from backend.learners.served.training import TRIED
 from backend.options import ProjectOptions
 from backend.rounds.context import options_of, parsed
 from backend.rounds.quality.stability import STOP_SET
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.rounds.selection.prefilter import candidates_to_score
+from backend.rounds.served.teachable import teachable
+from backend.rounds.teaching.choice import COMPARED
+from backend.rounds.teaching.lesson import Taught
 from backend.store import Store
 from backend.store.sql.models import Project
 from backend.targets import Target
 
 _SAMPLE = 200  # texts, for their mean length
 _CHARACTERS = 4.0  # of a token, on average, in English with the tokenizers of most models
-_TRIED = 8  # calls that test a new prompt
 Prices = Mapping[str, Sequence[float]]  # by model: of a million input and a million output tokens
 
 
@@ -37,11 +40,29 @@ class LlmCalls(TypedDict):
     output_tokens: int
 
 
+class Compared(TypedDict):
+    """The teacher's answers beside people's labels."""
+
+    control: str
+    labels: Annotated[int, Field(description="Compared ones, none of which is an example of the prompt")]
+    right: Annotated[int, Field(description="Of these, the teacher alone has right")]
+
+
+class Teacher(TypedDict):
+    """What a teacher contributed to the last round that had one."""
+
+    model: str
+    soft: Annotated[int, Field(description="Tasks with a soft label")]
+    compared: list[Compared]
+    error: Annotated[str | None, Field(description="Why there are fewer answers than wanted")]
+
+
 class LlmSpent(TypedDict):
     """What a project has sent to language models behind a server."""
 
     budget: Annotated[int | None, Field(description="Option `llm_budget`. Null: no limit")]
     models: list[LlmCalls]
+    teacher: Teacher | None
 
 
 @dataclass(frozen=True)
@@ -67,27 +88,43 @@ def spent(store: Store, project: Project) -> LlmSpent:
              "output_tokens": each.output_tokens}
             for each in store.of(project.id).llm_usage.all()
         ],
+        "teacher": _teacher(store, project),
     }  # fmt: skip
 
 
-def estimate(store: Store, project: Project, model: str | None, prices: Prices) -> Estimate:
+def _teacher(store: Store, project: Project) -> Teacher | None:
+    taught: Taught | None = store.of(project.id).rounds.last("taught")
+    if taught is None or taught["teacher"] != options_of(project).teacher:
+        return None
+    compared: list[Compared] = [
+        {"control": name, "labels": labels, "right": right} for name, (labels, right) in taught["compared"].items()
+    ]
+    return {"model": taught["teacher"], "soft": taught["soft"], "compared": compared, "error": taught["error"]}
+
+
+def estimate(
+    store: Store, project: Project, model: str | None, prices: Prices, *, teacher: str | None = None
+) -> Estimate:
     """The calls of a round with a prompt that no text was queried with yet: at most what the next round sends.
 
-    model: `openai:NAME`; None: the project's. Raises `BackendError` if it is no model behind a server, or cannot learn
-    the project's labels.
+    model: `openai:NAME` as base model, or as teacher; None: the project's. Raises `BackendError` if it is no model
+    behind a server, or cannot learn the project's labels.
     """
     options = options_of(project)
-    name = model or options.base_model
+    teacher = teacher or (options.teacher if model is None else None)
+    name = teacher or model or options.base_model
     if not is_served(name):
         raise BackendError(
-            f"'{name}' is no model behind a server, so that it costs no calls; name one with --model {SERVED}NAME"
+            f"'{name}' is no model behind a server, so that it costs no calls; name one with --model {SERVED}NAME, or "
+            f"with --teacher {SERVED}NAME"
         )
-    options = options.model_copy(update={"base_model": name})
-    targets = parsed(project.label_config, options).targets
-    refuse_unsupported(options, targets)
+    options = options.model_copy(update={"teacher": name} if teacher else {"base_model": name, "teacher": None})
+    spec = parsed(project.label_config, options)
+    refuse_unsupported(options, spec.targets)
+    targets = teachable(options, spec) if teacher else spec.targets
     texts = _texts(store, project, options)
     calls_a_text = sum(2 if target.kind == "pairwise" else 1 for target in targets)
-    calls = texts * calls_a_text + _TRIED * len(targets)
+    calls = texts * calls_a_text + TRIED * len(targets)
     row = next((each for each in store.of(project.id).llm_usage.all() if each.model == name), None)
     measured = row is not None and row.calls > 0 and row.input_tokens > 0
     if row is not None and measured:
@@ -108,6 +145,8 @@ def _texts(store: Store, project: Project, options: ProjectOptions) -> int:
     """How many texts a round queries."""
     tasks = store.of(project.id).tasks
     waiting = tasks.count_waiting(audit=False)
+    if options.teacher is not None:
+        return min(options.teacher_texts, waiting) + min(COMPARED, len(tasks.labeled(audit=False)))
     size = candidates_to_score(options, waiting)
     if size >= waiting:
         return tasks.count()
@@ -152,4 +191,10 @@ def in_words(found: Estimate, so_far: LlmSpent) -> list[str]:
         f"{each['output_tokens']}"
         for each in so_far["models"]
     ]
+    if (teacher := so_far["teacher"]) is not None:
+        lines.append(f"teacher {teacher['model']}: {teacher['soft']} soft labels")
+        lines += [
+            f"  {each['control']}: right on {each['right']} of {each['labels']} labels" for each in teacher["compared"]
+        ]
+        lines += [f"  {teacher['error']}"] if teacher["error"] else []
     return lines

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backend.learners.base import Learner
-from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import ProjectRun
-from backend.rounds.llm_meter import LlmMeter
+from backend.rounds.served.answer_cache import cached_answers
+from backend.rounds.served.llm_meter import LlmMeter
 from backend.store import Store
 from backend.store.sql.models import Adapter
 from backend.targets import Target

@@ -41,12 +41,12 @@ class Vectors(NamedTuple):
 def vectors(run: ProjectRun) -> Vectors | None:
     """What the heads of the run's adapter read; None if it was not stored.
 
-    An adapter without training examples leaves the base model as it is, so its features are the embeddings.
+    An adapter without training texts leaves the base model as it is, so its features are the embeddings.
     """
     features = run.store.files.scores(run.id, run.version)
     if "features" in features.names:
         return Vectors(features, "features")
-    untrained = find(run, run.version).examples == 0 and not is_served(run.options.base_model)
+    untrained = not find(run, run.version).tuned and not is_served(run.options.base_model)
     return Vectors(known_embeddings(run), "embeddings") if untrained else None
 
 

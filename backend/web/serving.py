@@ -22,10 +22,10 @@ from backend.learners.models import memory
 from backend.learners.models.cache import BaseModels
 from backend.learners.models.loading import is_served
 from backend.rounds.adapters import learned
-from backend.rounds.answer_cache import cached_answers
 from backend.rounds.context import options_of
 from backend.rounds.events import DAMAGED
-from backend.rounds.llm_meter import LlmMeter
+from backend.rounds.served.answer_cache import cached_answers
+from backend.rounds.served.llm_meter import LlmMeter
 from backend.store import Store
 from backend.store.files.shards import Shards, stacked
 from backend.store.files.shared import SharedError

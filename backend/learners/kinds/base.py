@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,6 +130,29 @@ class TargetHead(ABC):
                 if name in known:
                     self.linear.weight[row] = former.linear.weight[known[name]]
                     self.linear.bias[row] = former.linear.bias[known[name]]
+
+
+def hot(target: Target, values: Sequence[Any]) -> torch.Tensor:
+    """Labels as the probability of each class: (B, C). values: each a class, several, or a soft label."""
+    columns = {name: column for column, name in enumerate(target.classes)}
+    found = torch.zeros(len(values), len(columns))
+    rows: list[int] = []
+    places: list[int] = []
+    probs: list[float] = []
+    for row, value in enumerate(values):
+        of_value = (
+            value if isinstance(value, Mapping) else dict.fromkeys([value] if isinstance(value, str) else value, 1.0)
+        )
+        rows += [row] * len(of_value)
+        places += [columns[name] for name in of_value]
+        probs += of_value.values()
+    found[rows, places] = torch.tensor(probs)
+    return found
+
+
+def information(wanted: torch.Tensor) -> torch.Tensor:
+    """Information in each label, from 0 to 1, (B,): 1 − its entropy / log C. 1 for a person's label."""
+    return torch.as_tensor(1 - torch.special.entr(wanted).sum(dim=1) / math.log(wanted.shape[1]))
 
 
 def binary_entropy(probs: torch.Tensor) -> torch.Tensor:

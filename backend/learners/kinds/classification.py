@@ -9,7 +9,7 @@ import torch
 
 from backend.learners.base import UncertaintyOptions
 from backend.learners.heads.linear import softmax
-from backend.learners.kinds.base import Reading, TargetHead
+from backend.learners.kinds.base import Reading, TargetHead, hot, information
 from backend.learners.models.base_model import BaseModel
 from backend.targets import Target
 
@@ -30,21 +30,16 @@ class ClassificationHead(TargetHead):
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Compute class weights: ∝ 1/√count, with mean 1 over the examples."""
-        self._rows = {name: row for row, name in enumerate(self.target.classes)}
-        counts = torch.bincount(
-            torch.tensor([self._rows[value] for value in values]), minlength=len(self.target.classes)
-        ).float()
+        counts = hot(self.target, values).sum(dim=0)
         weights = counts.clamp(min=1).rsqrt()
         self._weights = weights * (counts.sum() / (weights * counts).sum())
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Weighted cross-entropy."""
-        wanted = torch.tensor([self._rows[value] for value in values], device=reading.pooled.device)
-        logits = self.linear(reading.pooled[list(rows)]).float()
-        return (
-            torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
-            * self._weights.to(wanted.device)[wanted]
-        )
+        """Weighted cross-entropy; of a soft label −log of its probability under the head, weighted by its information."""
+        wanted = hot(self.target, values).to(reading.pooled.device)
+        log_probs = torch.log_softmax(self.linear(reading.pooled[list(rows)]).float(), dim=1)
+        weights = information(wanted) * (wanted @ self._weights.to(wanted.device))
+        return -torch.logsumexp(log_probs + wanted.log(), dim=1) * weights
 
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
         """`probs`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from backend.learners.base import UncertaintyOptions
-from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
+from backend.learners.kinds.base import Reading, TargetHead, binary_entropy, hot
 from backend.learners.models.base_model import BaseModel
 from backend.targets import Target
 
@@ -36,16 +37,18 @@ class MultilabelHead(TargetHead):
 
     def prepare(self, texts: Sequence[str], values: Sequence[Any], base: BaseModel) -> None:
         """Compute the weight of each label's presence."""
-        present = torch.stack([self._hot(value) for value in values]).sum(dim=0)
+        present = hot(self.target, values).sum(dim=0)
         self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MAX_WEIGHT)
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Binary cross-entropy, summed over the labels."""
+        """Binary cross-entropy, summed over the labels; of a soft label as for one class of two, see `ClassificationHead`."""
         logits = self.linear(reading.pooled[list(rows)]).float()
-        wanted = torch.stack([self._hot(value) for value in values]).to(logits.device)
-        return torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, wanted, pos_weight=self._weights.to(logits.device), reduction="none"
-        ).sum(dim=1)
+        wanted = hot(self.target, values).to(logits.device)
+        present = torch.nn.functional.logsigmoid(logits) + wanted.log()
+        absent = torch.nn.functional.logsigmoid(-logits) + (1 - wanted).log()
+        weights = 1 + (self._weights.to(logits.device) - 1) * wanted
+        weights = weights * (1 - binary_entropy(wanted) / math.log(2))
+        return -(weights * torch.logaddexp(present, absent)).sum(dim=1)
 
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
         """`probs`."""
@@ -62,9 +65,6 @@ class MultilabelHead(TargetHead):
             probs = probs.scatter_reduce(1, parents.to(probs.device).expand(len(probs), -1),
                                          probs[:, children.to(probs.device)], "amax")  # fmt: skip
         return probs
-
-    def _hot(self, value: Sequence[str]) -> torch.Tensor:
-        return torch.tensor([float(name in value) for name in self.target.classes])
 
 
 def levels(parents: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from backend.learners.base import UncertaintyOptions
-from backend.learners.kinds.base import Reading, TargetHead
-from backend.targets import SIDES, Target
+from backend.learners.kinds.base import Reading, TargetHead, hot, information
+from backend.targets import Target
 
 
 class PairwiseHead(TargetHead):
@@ -29,10 +29,11 @@ class PairwiseHead(TargetHead):
         return 1
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Cross-entropy of the better answer."""
+        """Cross-entropy of the better answer; of a soft label as in `ClassificationHead`."""
         margins = self._margins(reading)[list(rows)]
-        won = torch.tensor([float(value == SIDES[0]) for value in values], device=margins.device)
-        return torch.nn.functional.binary_cross_entropy_with_logits(margins, won, reduction="none")
+        log_probs = torch.nn.functional.logsigmoid(torch.stack([margins, -margins], dim=1))
+        wanted = hot(self.target, values).to(margins.device)
+        return -torch.logsumexp(log_probs + wanted.log(), dim=1) * information(wanted)
 
     def outputs(self, reading: Reading) -> dict[str, torch.Tensor]:
         """`probs`."""

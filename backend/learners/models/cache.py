@@ -64,14 +64,17 @@ class BaseModels:
         """The model that embeds texts for this base model: itself, or a local one if it is behind a server."""
         return self.get(EMBEDDER if is_served(name) else name)
 
-    def served(self, name: str, meter: Meter | None = None) -> ServedModel:
-        """The model behind the server. meter: of its calls. Raises `ModelError` if OPENAI_BASE_URL is not set."""
+    def served(self, name: str, meter: Meter | None = None, *, embedder: str = EMBEDDER) -> ServedModel:
+        """The model behind the server. meter: of its calls. embedder: the base model that cuts and embeds texts.
+
+        Raises `ModelError` if OPENAI_BASE_URL is not set.
+        """
         if self._server is None:
             raise ModelError(
                 f"base model '{name}' is behind a server; set OPENAI_BASE_URL to its address, such as "
                 "http://vllm:8000/v1, for web server and worker"
             )
-        return ServedModel(name, self._server, partial(self.get, EMBEDDER), meter)
+        return ServedModel(name, self._server, partial(self.get, embedder), meter)
 
     def learner(
         self, name: str, adapter: str, folder: Path, memory: Memory | None = None, meter: Meter | None = None

@@ -60,6 +60,12 @@ class Answered(Fixed):
 
     of_sides: torch.Tensor  # (2, B, D)
 
+    @classmethod
+    def of(cls, vectors: torch.Tensor, *, paired: torch.Tensor | bool) -> Answered:  # type: ignore[override]
+        """paired: of each of the D columns, whether it compares two answers; or of all."""
+        halves = vectors * paired / 2
+        return cls(None, NO_BATCH, (), 0, vectors=vectors, of_sides=torch.stack([halves, -halves]))  # type: ignore[arg-type] # no model is needed
+
     @cached_property
     def sides(self) -> torch.Tensor:
         """Features of the two answers, (2, B, D): one is minus the other. Only pairwise prompts' columns are not 0."""
@@ -109,12 +115,9 @@ class ServedModel:
         """
         base, total = self._embedder(), (len(prompts) + 1) * len(texts)
         parts = [
-            _cached(
-                None if kept is None else kept(f"{self.identity}-{max_length}-{prompt.key}"), texts, prompt.width,
-                partial(self._query, prompt, max_length), _part(progress, number * len(texts), total), _QUERIED_AT_ONCE,
-            )
+            self.answers(prompt, texts, max_length, kept, _part(progress, number * len(texts), total))
             for number, prompt in enumerate(prompts)
-        ]  # fmt: skip
+        ]
         embedding = _cached(
             None if kept is None else kept(f"{base.name}-{max_length}"), texts, base.dimensions,
             partial(base.embed, max_length=max_length, tokens_a_batch=TOKENS_A_BATCH >> batch_shrink),
@@ -124,10 +127,21 @@ class ServedModel:
         vectors = torch.from_numpy(np.concatenate([*parts, embedding], axis=1))
         paired = [np.full(prompt.width, prompt.target.kind == "pairwise") for prompt in prompts]
         only = torch.from_numpy(np.concatenate([*paired, np.zeros(base.dimensions, np.bool_)]))
-        halves = vectors * only / 2
-        return Answered(
-            base, NO_BATCH, texts, max_length, vectors=vectors, of_sides=torch.stack([halves, -halves])
+        return Answered.of(vectors, paired=only)
+
+    def answers(
+        self, prompt: Prompt, texts: Sequence[str], max_length: int, kept: Memory | None,
+        progress: Progress = no_progress,
+    ) -> Array:  # fmt: skip
+        """The answers to one prompt, see `Prompt.read`: (N, W). Only those missing in `kept` are requested."""
+        return _cached(
+            None if kept is None else kept(self.key(prompt, max_length)), texts, prompt.width,
+            partial(self._query, prompt, max_length), progress, _QUERIED_AT_ONCE,
         )  # fmt: skip
+
+    def key(self, prompt: Prompt, max_length: int) -> str:
+        """Cache key of the answers to one prompt."""
+        return f"{self.identity}-{max_length}-{prompt.key}"
 
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
         """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models."""

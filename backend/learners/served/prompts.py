@@ -108,6 +108,11 @@ class Prompt:
         return f"{before}Answer A:\n{first}\n\nAnswer B:\n{second}\n\nLetter:"
 
 
+def fits(target: Target) -> bool:
+    """Whether there are letters enough for the target's options."""
+    return len(target.classes) + (target.kind == "multilabel") <= len(LETTERS)
+
+
 def mass(answer: FirstTokens, options: int) -> float:
     """Probability that the answer begins with one of the option letters."""
     letters = set(LETTERS[:options])

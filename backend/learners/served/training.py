@@ -19,7 +19,7 @@ from backend.learners.served.prompts import NONE, Prompt
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
-_TRIED = 8  # texts for a test of the prompt before all are sent
+TRIED = 8  # texts for a test of the prompt before all are sent
 
 
 def train(
@@ -44,10 +44,10 @@ def train(
     """
     short = [base.cut(text, options.max_length) for text in texts]
     former_model, known = _read(former)
-    prompts = [_prompt(target, short, values, options, known.get(target.name)) for target in targets]
+    prompts = [prompt_for(target, short, values, options, known.get(target.name)) for target in targets]
     for prompt in prompts:
         if former_model != base.identity or prompt != known.get(prompt.target.name):
-            base.require_letters(prompt, short[:_TRIED] or ["A text."])
+            base.require_letters(prompt, short[:TRIED] or ["A text."])
     shown = {text for prompt in prompts for text, _ in prompt.examples}
     rest = [row for row, text in enumerate(short) if text not in shown]  # no few-shot examples: the model would copy
     reading = base.read(
@@ -84,7 +84,7 @@ def _read(folder: Path | None) -> tuple[str, dict[str, Prompt]]:
     return "", {}
 
 
-def _prompt(
+def prompt_for(
     target: Target, texts: Sequence[str], values: Sequence[Values], options: TrainingOptions, former: Prompt | None
 ) -> Prompt:
     """The target's prompt: the former one, if `_stays` allows it, else one with newly drawn examples.

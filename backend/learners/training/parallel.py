@@ -40,6 +40,7 @@ def train(
     warm_start: Path | None = None,
     frozen_view: tuple[Sequence[str], Sequence[Values]] | None = None,
     unlabeled: NDArray[Any] | None = None,
+    soft: tuple[Sequence[str], Sequence[Values]] = ((), ()),
     progress: Progress = no_progress,
 ) -> None:
     """As `training.train`, in separate processes. config: a file written by `accelerate config`.
@@ -54,7 +55,7 @@ def train(
                 "texts": list(texts), "values": list(values), "targets": [target.as_json() for target in targets],
                 "options": asdict(options),
                 "warm_start": None if warm_start is None else str(warm_start.absolute()), "frozen_view": frozen_view,
-                "unlabeled": None if unlabeled is None else unlabeled.tolist(),
+                "unlabeled": None if unlabeled is None else unlabeled.tolist(), "soft": soft,
             }), "utf-8",
         )  # fmt: skip
         launch = _launch_settings(config)
@@ -159,7 +160,8 @@ def main(job: Path, *, cpu: bool, processes: int) -> None:
                 [Target.from_json(each) for each in work["targets"]], options,
                 Path(work["folder"]) if state.is_main_process else Path(aside),
                 warm_start=Path(work["warm_start"]) if work["warm_start"] else None, frozen_view=work["frozen_view"],
-                unlabeled=unlabeled, team=Team(state.process_index, state.num_processes), progress=progress,
+                unlabeled=unlabeled, soft=work["soft"], team=Team(state.process_index, state.num_processes),
+                progress=progress,
             )  # fmt: skip
         state.wait_for_everyone()
     except Exception as error:

@@ -23,7 +23,7 @@ from backend.learners.kinds.spans import SpansHead
 from backend.learners.learner import LoraLearner
 from backend.learners.models.base_model import BaseModel
 from backend.learners.training.distributed import ALONE, Team
-from backend.learners.training.fine_tuning import fit
+from backend.learners.training.fine_tuning import fit, steps
 from backend.learners.training.lora import default_learning_rate, lora_config
 from backend.targets import Target, Values
 
@@ -41,6 +41,7 @@ def train(
     warm_start: Path | None = None,
     frozen_view: Examples | None = None,
     unlabeled: NDArray[Any] | None = None,
+    soft: Examples = ((), ()),
     team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> None:
@@ -50,13 +51,13 @@ def train(
     from. frozen_view: training examples of a `views` committee's embedding view, if they differ. unlabeled: (N, D),
     embeddings of a sample of the texts to predict, with which class names are compared (`options.class_texts`). Without
     labels, or with few where names are right (`NamePrior.is_enough`), the adapter changes nothing: its heads alone know
-    the class names and the labels. team: the processes of data-parallel
-    training, which all call this. A committee needs exactly one target. Equal seeds give equal weights on the same
-    machine. Raises `ModelError` if the loss is not finite.
+    the class names and the labels. soft: texts with soft labels of a teacher, from which the adapters of all members
+    learn, too. team: the processes of data-parallel training, which all call this. A committee needs exactly one
+    target. Equal seeds give equal weights on the same machine. Raises `ModelError` if the loss is not finite.
     """
     committee = options.committee
     members = committee.members if committee is not None and committee.kind == "lora" else 1
-    _train_one(base, (texts, values), targets, options, folder, warm_start, unlabeled, team,
+    _train_one(base, (texts, values), soft, targets, options, folder, warm_start, unlabeled, team,
                _part(progress, 0, members), always=committee is not None)  # fmt: skip
     if committee is None or committee.kind == "dropout":
         return
@@ -73,7 +74,7 @@ def train(
         for member, sample in enumerate(linear_heads.bootstrap(len(texts), committee.members - 1, rng), start=1):
             rows = np.repeat(np.arange(len(texts)), sample)
             _train_one(
-                base, ([texts[row] for row in rows], [values[row] for row in rows]), targets,
+                base, ([texts[row] for row in rows], [values[row] for row in rows]), soft, targets,
                 _member_options(base, options, targets, member), member_folder(folder, member), None,
                 unlabeled, team, _part(progress, member, members), always=True,
             )  # fmt: skip
@@ -96,6 +97,7 @@ def _rows(values: Sequence[Values], target: Target) -> NDArray[np.int64]:
 def _train_one(
     base: BaseModel,
     examples: Examples,
+    soft: Examples,
     targets: Sequence[Target],
     options: TrainingOptions,
     folder: Path,
@@ -115,8 +117,8 @@ def _train_one(
         heads = [head_of(target, base.dimensions) for target in targets]
         sample = np.empty((0, base.dimensions), np.float32) if unlabeled is None else unlabeled
         starts = [_start(base, head, texts, values, sample, options) for head in heads]
-        enough = not always and all(each is not None and each.prior.is_enough for each in starts)
-        tuned = bool(texts) and not enough
+        enough = not always and not soft[0] and all(each is not None and each.prior.is_enough for each in starts)
+        tuned = bool(texts or soft[0]) and not enough
         for head, start in zip(heads, starts, strict=True):
             if start is not None and tuned:
                 start.prior.start(head)
@@ -125,6 +127,7 @@ def _train_one(
             head.linear.to(base.device)
         if tuned:
             texts, values = _with_names(texts, values, targets, starts)
+            texts, values = _with_soft(texts, values, soft, targets, options)
             for head in heads:
                 given = _labeled(head.target, texts, values)
                 if isinstance(head, SpansHead) and given and (names := options.class_texts.get(head.target.name)):
@@ -190,6 +193,21 @@ def _with_names(
         for name, label in zip(start.names, target.classes, strict=True)
     ]
     return [*texts, *(text for text, _ in more)], [*values, *(each for _, each in more)]
+
+
+def _with_soft(
+    texts: Sequence[str], values: Sequence[Values], soft: Examples, targets: Sequence[Target], options: TrainingOptions
+) -> Examples:
+    """The examples, and those with soft labels; people's labels are repeated to be read as often as without these."""
+    if not soft[0]:
+        return texts, values
+    times = 1
+    if texts:
+        alone, together = (
+            steps(options, targets, count) / count for count in (len(texts), len(texts) + len(soft[0]))
+        )  # fmt: skip
+        times = max(1, round(alone / together))
+    return [*list(texts) * times, *soft[0]], [*list(values) * times, *soft[1]]
 
 
 def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:

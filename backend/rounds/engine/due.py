@@ -9,8 +9,8 @@ from backend.rounds.batch import labels_of_batch, was_cancelled
 from backend.rounds.context import ProjectRun
 from backend.rounds.engine.retry import pause_after
 from backend.rounds.events import DAMAGED, RESUMED, ROLLBACK, ROUND_REQUESTED, SETUP, START_TRAINING, SUBMITTED
-from backend.rounds.llm_meter import EXCEEDED
 from backend.rounds.quality.stopping import budget_spent, stopped_by
+from backend.rounds.served.llm_meter import EXCEEDED
 from backend.store.files.shared import SharedError
 from backend.store.sql.models import Round
 from backend.targets import Target

@@ -115,6 +115,8 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
         )
     if is_served(options.base_model):
         _refuse_unserved(options, targets)
+    if options.teacher is not None:
+        _refuse_unteachable(options, targets)
     if options.strategy is None or works(strategies.get(options.strategy, **options.strategy_options), kinds):
         return
     column = kinds[0] if len(kinds) == 1 else SEVERAL
@@ -123,6 +125,20 @@ def refuse_unsupported(options: ProjectOptions, targets: Sequence[Target]) -> No
     based = {cell: [n for n, c in cells.items() if c == cell] for cell in cells.values() if cell not in ("", "yes")}
     also = "".join(f"; with {cell}: {', '.join(names)}" for cell, names in based.items())
     raise UnsupportedConfigError(f"strategy '{options.strategy}' does not work for {column}; choose {plain}{also}")
+
+
+def _refuse_unteachable(options: ProjectOptions, targets: Sequence[Target]) -> None:
+    """Refuse a teacher that has nothing, or nobody, to teach."""
+    if is_served(options.base_model):
+        raise UnsupportedConfigError(
+            f"extra_params.teacher: a teacher needs a base model with weights here, and '{options.base_model}' is on a "
+            "server; name another base_model, or leave teacher out"
+        )
+    if not any(target.kind in prompts.KINDS and prompts.fits(target) for target in targets):
+        raise UnsupportedConfigError(
+            f"extra_params.teacher: it answers with one of {len(prompts.LETTERS)} letters, and no control of the label "
+            "config has choices that fit; leave teacher out"
+        )
 
 
 def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:

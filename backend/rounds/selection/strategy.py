@@ -15,6 +15,7 @@ from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
 from backend.rounds.selection.compatibility import default_strategy
+from backend.rounds.served.teachable import teachable
 from backend.targets import Target, Values, learnable
 from strategies import Strategy
 from strategies.mixed import Mixed
@@ -28,7 +29,8 @@ def strategy_now(run: ProjectRun, *, trained: bool = True) -> Strategy:
     """The strategy for today's labels; trained: whether an adapter has scored the pool."""
     examples, _ = training_examples(run)
     labels, targets = [example.values for example in examples], run.spec.targets
-    named = {target.name for target in targets} <= class_texts(run).keys()
+    taught = {target.name for target in teachable(run.options, run.spec)}
+    named = {target.name for target in targets} <= class_texts(run).keys() | taught
     return strategy_at(run.options, labels, targets, trained=trained, named=named)
 
 
@@ -52,8 +54,8 @@ def strategy_at(
     """The strategy of the options, or the cold-start strategy while the model knows too little for it.
 
     labels: the values of each labeled text. They are few below `cold_start_per_class` times the outcomes of the target
-    with most outcomes. named: the model knows the names of all classes, and so does not need labels, unless the
-    strategy needs a committee, which is trained on labels alone.
+    with most outcomes. named: the model knows the names of all classes, or has a teacher, and so does not need labels,
+    unless the strategy needs a committee, which is trained on labels alone.
     """
     few = len(labels) < options.cold_start_per_class * max(target.outcomes for target in targets)
     strategy = strategies.get(options.strategy or default_strategy(targets), **options.strategy_options)

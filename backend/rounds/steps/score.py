@@ -28,7 +28,7 @@ def score(run: ProjectRun) -> None:
         return
     options, adapter = run.options, adapters.find(run, run.version)
     chosen, targets = strategy.strategy_for(run, run.version), adapters.learned(adapter)
-    if adapter.examples == 0 and strategy.reacts(options, chosen, targets):
+    if not adapter.tuned and strategy.reacts(options, chosen, targets):
         _score_embedded(run, chosen)
         return
     tasks = to_score(run, targets)

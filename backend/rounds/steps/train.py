@@ -20,17 +20,19 @@ from backend.learners.training import parallel
 from backend.learners.training.train import train as train_learner
 from backend.options import ProjectOptions
 from backend.rounds import adapters
-from backend.rounds.answer_cache import cached_answers
 from backend.rounds.class_names import sample_vectors
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
 from backend.rounds.examples import training_examples
-from backend.rounds.llm_meter import LlmMeter
 from backend.rounds.selection import co_training
 from backend.rounds.selection.strategy import strategy_now, training_options
+from backend.rounds.served.answer_cache import cached_answers
+from backend.rounds.served.llm_meter import LlmMeter
+from backend.rounds.served.teachable import teachable
+from backend.rounds.teaching.lesson import Lesson, lesson
 from backend.store.sql.models import Adapter
 from backend.store.texts import LabeledText
-from backend.targets import Target
+from backend.targets import Target, learnable
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +59,35 @@ def train(run: ProjectRun) -> int:
     fingerprint = _fingerprint(examples, targets, options, training, _identity(run))
     if (known := _trained_before(run, fingerprint)) is not None:
         return known
+    taught = None
+    if teachable(options, run.spec):
+        taught = lesson(run, examples)
+        run.rounds.set(run.round.number, taught=taught.record)
+        targets = _able(run, examples, targets, taught)
+        if not targets:
+            return run.project.adapter
     version = _next_version(run)
     # The files may belong to another worker by now, whose files this write would replace.
     run.store.files.adapters(run.id).write(
-        version, _filling(run, examples, targets, training), allowed=run.store.database.require
+        version, _filling(run, examples, targets, training, taught), allowed=run.store.database.require
     )
     trained = Adapter(
         project_id=run.id, number=version, base_model=options.base_model, fingerprint=fingerprint,
-        targets=[target.as_json() for target in targets], examples=len(examples), created_at=time.time(),
+        targets=[target.as_json() for target in targets], examples=len(examples),
+        soft=len(taught.texts) if taught else 0, created_at=time.time(),
     )  # fmt: skip
     run.rounds.put_adapter(trained)  # before sharing: if sharing fails, the next try finds it
     _share(run, trained)
     return version
+
+
+def _able(
+    run: ProjectRun, examples: Sequence[LabeledText], targets: Sequence[Target], taught: Lesson
+) -> tuple[Target, ...]:
+    """The targets that can be learned from labels, class names, or what the teacher answered."""
+    from_labels, named = learnable(targets, [example.values for example in examples]), class_texts(run)
+    soft = {name for values in taught.values for name in values}
+    return tuple(target for target in targets if target in from_labels or target.name in {*named, *soft})
 
 
 def _checked(run: ProjectRun, version: int) -> int:
@@ -110,8 +129,9 @@ def _next_version(run: ProjectRun) -> int:
 
 
 def _filling(
-    run: ProjectRun, examples: Sequence[LabeledText], targets: Sequence[Target], training: TrainingOptions
-) -> Callable[[Path], None]:
+    run: ProjectRun, examples: Sequence[LabeledText], targets: Sequence[Target], training: TrainingOptions,
+    taught: Lesson | None,
+) -> Callable[[Path], None]:  # fmt: skip
     """What trains an adapter into a folder."""
     options = run.options
     to_adapter, to_frozen = co_training.NOTHING, co_training.NOTHING
@@ -132,8 +152,9 @@ def _filling(
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
         unlabeled = sample_vectors(run) if class_texts(run) else None  # before the trainer clears the models
+        soft = (taught.texts, taught.values) if taught is not None else ([], [])
         function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,
-                           unlabeled=unlabeled)  # fmt: skip
+                           unlabeled=unlabeled, soft=soft)  # fmt: skip
 
     def fill(folder: Path) -> None:
         with run.progress(f"training on {len(examples)} labels") as progress:
@@ -174,10 +195,13 @@ def _fingerprint(
 ) -> str:
     """Equal exactly if the same labels would be learned in the same way.
 
-    Pseudo-labels of co-training are left out: they change with each adapter, so every round would train again.
+    Pseudo-labels of co-training and a teacher's soft labels are left out: they change with each adapter, so every round
+    would train again.
     """
     learned_from = [[example.id, example.digest, example.values] for example in examples]
     how = [repr(training), base_model, options.warm_start]
+    if options.teacher is not None:  # absent otherwise, so that adapters of earlier releases are found
+        how.append(options.teacher)
     return sha256(
         json.dumps([learned_from, [target.as_json() for target in targets], how], sort_keys=True).encode()
     ).hexdigest()

@@ -228,6 +228,7 @@ class Round(Base):
     stopping: Mapped[dict[str, Any] | None]  # evidence for and against stopping
     review: Mapped[dict[str, Any] | None]  # label errors, and inter-annotator agreement
     suggestions: Mapped[dict[str, Any] | None]  # by control: whether they are shown, and how many were right
+    taught: Mapped[dict[str, Any] | None]  # what a teacher contributed
     seconds: Mapped[dict[str, Any]] = mapped_column(default=dict)  # duration by step
     progress: Mapped[dict[str, Any] | None]  # of the running step: done, total, start time, update time
     tries: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by step: starts without a finish
@@ -244,10 +245,16 @@ class Adapter(Base):
     base_model: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64))  # of all inputs that determine the training result
     targets: Mapped[list[dict[str, Any]]]  # learned targets, with thresholds tuned on held-out labels
-    examples: Mapped[int]
+    examples: Mapped[int]  # labeled texts
+    soft: Mapped[int] = mapped_column(default=0)  # texts with a soft label of a teacher
     created_at: Mapped[float] = mapped_column(Float)
     digest: Mapped[str | None] = mapped_column(String(64))  # of its checksums file; None if not in shared storage
     given_up: Mapped[bool] = mapped_column(default=False)  # an earlier version was restored in its place
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it learned from texts; otherwise its features are the base model's embeddings."""
+        return self.examples + self.soft > 0
 
 
 class QueueItem(Base):

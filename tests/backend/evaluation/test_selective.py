@@ -32,6 +32,16 @@ def test_so_many_right_labels_prove_an_accuracy() -> None:
     assert of_all < 59
 
 
+@pytest.mark.parametrize("of", [None, 150, 4000])
+@pytest.mark.parametrize("remaining", [1, 2, 40, 333, 2000])
+def test_the_smallest_sample_is_the_first_whose_chances_are_small(remaining: int, of: int | None) -> None:
+    for accuracy, risk in [(0.8, 0.05), (0.95, 0.035), (0.99, 0.01)]:
+        counts = np.arange(1, remaining)
+        allowed = np.floor((1 - accuracy) * (remaining - counts if of is None else np.full(len(counts), of)) + 1e-9)
+        passing = chances(np.full(len(counts), remaining), counts, np.zeros(len(counts)), allowed) <= risk
+        assert least(accuracy, risk, remaining, of) == (int(counts[passing][0]) if passing.any() else None)
+
+
 @given(st.integers(2, 9), st.data())
 def test_chances_are_those_of_all_samples(size: int, data: st.DataObject) -> None:
     """Against counting every possible sample of a group with one wrong answer more than allowed."""

@@ -119,7 +119,7 @@ def test_what_is_proven_and_what_not() -> None:
 
 
 @given(st.lists(st.lists(st.floats(-0.1, 0.1), min_size=5, max_size=5), min_size=1, max_size=8))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_more_strategies_prove_no_more(differences: list[list[float]]) -> None:
     """They share the risk: what is proven among many is proven alone."""
     baseline = runs("random", *[0.5] * 5)

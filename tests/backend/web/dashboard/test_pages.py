@@ -296,6 +296,13 @@ def test_second_opinions_weights_a_minimum_and_calls_are_shown(client: FlaskClie
     assert "Fewer than 21 labels: " in text
     assert lacking in text.split("Fewer than 21 labels: ")[1][:80]
     assert "<dd>120 / 500</dd>" in text
+    assert "Soft labels of the teacher" not in text
+    taught = {"teacher": "openai:a", "soft": 210, "compared": {"topic": [50, 34]}, "error": "it is away", "prompts": []}
+    mine.rounds.set(3, taught=taught)
+    played.projects.set(7, options={**options, "teacher": "openai:a"})
+    text = page(client, "/ui/projects/7")
+    assert "<dd>210; topic: right on 34 of 50 labels</dd>" in text
+    assert "The teacher gave fewer answers than wanted: it is away" in text
     played.projects.set(7, options={**options, "minimum_per_class": 1})
     assert "Labels of every class: at least 1." in page(client, "/ui/projects/7")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.rounds.answer_cache import cached_answers
+from backend.rounds.served.answer_cache import cached_answers
 from backend.store import Store
 
 

@@ -1,0 +1,1 @@
+"""Language models behind a server, as the rounds use them: answers kept, calls counted."""
