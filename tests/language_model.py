@@ -53,6 +53,9 @@ class LanguageModel:
         task, question = messages[0]["content"], messages[-1]["content"]
         options = dict(line.split(". ", 1) for line in task.splitlines() if line[1:2] == ".")
         scores = {letter: self.knows * _about(question).count(name) for letter, name in options.items()}
+        if "number" in task.splitlines()[0]:  # a text is worth two for fruit, two for tools, and one
+            worth = 1 + 2 * ("fruit" in _about(question)) + 2 * ("tool" in _about(question))
+            scores = {letter: -self.knows * abs(float(name) - worth) for letter, name in options.items()}
         if not options:  # which of two answers
             first, second = (part for part in question.split("Answer ")[1:])
             ranks = [min(map(CLASSES.index, _about(part)), default=3) for part in (first, second)]

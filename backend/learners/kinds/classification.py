@@ -35,7 +35,7 @@ class ClassificationHead(TargetHead):
         self._weights = weights * (counts.sum() / (weights * counts).sum())
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Weighted cross-entropy; of a soft label −log of its probability under the head, weighted by its information."""
+        """Weighted cross-entropy; of a soft label −log of its probability, times its information."""
         wanted = hot(self.target, values).to(reading.pooled.device)
         log_probs = torch.log_softmax(self.linear(reading.pooled[list(rows)]).float(), dim=1)
         weights = information(wanted) * (wanted @ self._weights.to(wanted.device))

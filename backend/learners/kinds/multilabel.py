@@ -41,7 +41,7 @@ class MultilabelHead(TargetHead):
         self._weights = ((len(values) - present) / present.clamp(min=1)).sqrt().clamp(1.0, _MAX_WEIGHT)
 
     def losses(self, reading: Reading, rows: Sequence[int], values: Sequence[Any]) -> torch.Tensor:
-        """Binary cross-entropy, summed over the labels; of a soft label as for one class of two, see `ClassificationHead`."""
+        """Binary cross-entropy, summed over the labels; of soft labels as in `ClassificationHead`."""
         logits = self.linear(reading.pooled[list(rows)]).float()
         wanted = hot(self.target, values).to(logits.device)
         present = torch.nn.functional.logsigmoid(logits) + wanted.log()

@@ -98,16 +98,17 @@ class ServedLearner:
                 logits = self.heads[0].linear(reading.pooled)
                 found["gradient_lengths"] = gradients.lengths(logits, reading.pooled, [], of_head)
             if "committee_probs" in wanted:
-                found["committee_probs"] = self._opinions(reading)
+                found["committee_probs"] = torch.softmax(self._opinions(reading), dim=-1)
+            if "predictions" in wanted:
+                found["predictions"] = self._opinions(reading)[:, :, 0]
         return {name: values.numpy()[: len(texts)] for name, values in found.items()}
 
     def _opinions(self, reading: Answered) -> torch.Tensor:
-        """Predictions of the committee members: (B, S, C)."""
+        """Outputs of the committee members: (B, S, C), logits of the classes; of a number itself, C = 1."""
         if self.committee is None:
             raise ModelError(f"adapter {self.folder.name} was trained without a committee; start a round again")
         members = load_file(self.folder / HEADS)
-        logits = torch.einsum("bd,scd->bsc", reading.pooled, members["weights"]) + members["biases"]
-        return torch.softmax(logits, dim=-1)
+        return torch.einsum("bd,scd->bsc", reading.pooled, members["weights"]) + members["biases"]
 
     def _read(self, texts: Sequence[str], progress: Progress) -> Answered:
         return self.base.read(

@@ -147,7 +147,7 @@ class ServedModel:
         """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models."""
         conversations = [prompt.conversations(text)[0] for text in texts]
         answers = self._answers(conversations)
-        if np.median([mass(answer, prompt.width) for answer in answers]) < _ENOUGH:
+        if np.median([mass(answer, len(prompt.options)) for answer in answers]) < _ENOUGH:
             likely = next((max(answer, key=lambda token: answer[token]) for answer in answers if answer), "")
             raise ModelError(
                 f"'{self.served_as}' should answer with an option letter, but begins with {likely[:20]!r}. If it is a "

@@ -21,13 +21,17 @@ from backend.learners.served.server import FirstTokens, Message
 from backend.targets import SIDES, Kind, Target, sides, with_sides
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
-KINDS: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # expressible with option letters
+KINDS: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise", "regression"})  # expressible by letters
+CHOSEN = KINDS - {"regression"}  # where an option is a label
 NONE = "none of these"
+_FINE = 1e-3  # variance that numbers have within one option
+_NUMBERS = 11  # options of a number with more values than letters
 _FLOOR = -20.0  # lower log-probabilities are raised to it
 _WORDING: dict[Kind, tuple[str, str]] = {
     "classification": ("Choose the option that fits the text best.", "the one that fits best"),
     "multilabel": ("Choose an option that fits the text.", "one that fits"),
     "pairwise": ("Choose the better of two answers.", "the better answer"),
+    "regression": ("Choose the number that fits the text best.", "the one that fits best"),
 }
 
 
@@ -46,12 +50,14 @@ class Prompt:
     @property
     def options(self) -> tuple[str, ...]:
         """The options that the letters stand for."""
+        if self.target.kind == "regression":
+            return tuple(f"{number:g}" for number in numbers(self.target))
         return (*self.target.classes, NONE) if self.target.kind == "multilabel" else self.target.classes
 
     @property
     def width(self) -> int:
         """W, the size of the result of `read`."""
-        return len(self.options)
+        return 2 if self.target.kind == "regression" else len(self.options)
 
     @property
     def key(self) -> str:
@@ -73,8 +79,15 @@ class Prompt:
         """First-token log-probabilities of a text's conversations → features, (W,).
 
         Log-probabilities of the options, whose probabilities sum to 1. For pairwise, the log-odds that the left answer
-        is better: in the given order, and in the exchanged one.
+        is better: in the given order, and in the exchanged one. For numbers, their expectation and the logarithm of
+        their variance, in units of half the range, from its middle.
         """
+        if self.target.kind == "regression":
+            probs = np.exp(_normalised(answers[0], len(self.options)))
+            middle, half = middle_of(self.target)
+            values = (numbers(self.target) - middle) / half
+            expected = probs @ values
+            return np.asarray([expected, np.log(_FINE + probs @ (values - expected) ** 2)], np.float32)
         if self.target.kind != "pairwise":
             return _normalised(answers[0], self.width)
         given, exchanged = (_normalised(each, len(SIDES)) for each in answers)
@@ -109,8 +122,26 @@ class Prompt:
 
 
 def fits(target: Target) -> bool:
-    """Whether there are letters enough for the target's options."""
+    """Whether letters can stand for the target's options."""
+    if target.kind == "regression":
+        return target.width is not None
     return len(target.classes) + (target.kind == "multilabel") <= len(LETTERS)
+
+
+def numbers(target: Target) -> NDArray[np.float64]:
+    """The numbers that letters stand for, ascending: those of the control, or of a long or fine scale a part."""
+    assert target.low is not None
+    assert target.high is not None
+    count = round((target.high - target.low) / target.step) + 1 if target.step else len(LETTERS) + 1
+    count = count if count <= len(string.ascii_uppercase) else _NUMBERS
+    return np.linspace(target.low, target.high, count, dtype=np.float64)
+
+
+def middle_of(target: Target) -> tuple[float, float]:
+    """Middle and half width of a number's range."""
+    assert target.low is not None
+    assert target.high is not None
+    return (target.high + target.low) / 2, (target.high - target.low) / 2
 
 
 def mass(answer: FirstTokens, options: int) -> float:

@@ -15,7 +15,7 @@ from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.kinds import head_of
 from backend.learners.served.fitting import fit, fit_members, prior_of
 from backend.learners.served.model import Memory, ServedModel
-from backend.learners.served.prompts import NONE, Prompt
+from backend.learners.served.prompts import NONE, Prompt, numbers
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
@@ -95,7 +95,7 @@ def prompt_for(
     correct: dict[str, set[str]] = defaultdict(set)  # by text; duplicates may have different labels
     for text, each in zip(texts, values, strict=True):
         if target.name in each:
-            correct[text] |= _answers(each[target.name])
+            correct[text] |= _answers(target, each[target.name])
     counts = Counter(answer for answers in correct.values() for answer in answers)
     by_answer: dict[str, list[str]] = defaultdict(list)
     order, rng = list(correct), np.random.default_rng(options.seed)
@@ -125,6 +125,9 @@ def _stays(
     return possible / 2 < len(former.examples) <= options.shots or (possible == 0 and not former.examples)
 
 
-def _answers(value: Any) -> set[str]:
-    """The correct options."""
+def _answers(target: Target, value: Any) -> set[str]:
+    """The correct options; of numbers the nearest one."""
+    if target.kind == "regression":
+        offered = numbers(target)
+        return {f"{offered[np.abs(offered - value).argmin()]:g}"}
     return {value} if isinstance(value, str) else set(value) or {NONE}

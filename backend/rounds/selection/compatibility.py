@@ -134,7 +134,7 @@ def _refuse_unteachable(options: ProjectOptions, targets: Sequence[Target]) -> N
             f"extra_params.teacher: a teacher needs a base model with weights here, and '{options.base_model}' is on a "
             "server; name another base_model, or leave teacher out"
         )
-    if not any(target.kind in prompts.KINDS and prompts.fits(target) for target in targets):
+    if not any(target.kind in prompts.CHOSEN and prompts.fits(target) for target in targets):
         raise UnsupportedConfigError(
             f"extra_params.teacher: it answers with one of {len(prompts.LETTERS)} letters, and no control of the label "
             "config has choices that fit; leave teacher out"
@@ -160,6 +160,12 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
         raise UnsupportedConfigError(
             f"'{many.name}' has {len(many.classes)} choices; base model '{options.base_model}' answers with one of "
             f"{most} letters. Name a base model with weights here"
+        )
+    without = next((target for target in targets if target.kind == "regression" and target.width is None), None)
+    if without is not None:
+        raise UnsupportedConfigError(
+            f"'{without.name}' is a number without a range; base model '{options.base_model}' answers with one of some "
+            "numbers. Give the control min and max, or name a base model with weights here"
         )
     if options.committee not in (None, "bootstrap"):
         raise UnsupportedConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.labelstudio.label_config.task_spec import TaskSpec
-from backend.learners.served.prompts import KINDS, fits
+from backend.learners.served.prompts import CHOSEN, fits
 from backend.options import ProjectOptions
 from backend.targets import Target
 
@@ -17,5 +17,5 @@ def teachable(options: ProjectOptions, spec: TaskSpec) -> Sequence[Target]:
     return [
         control.target
         for control in spec.controls
-        if control.target.kind in KINDS and fits(control.target) and not control.per_region and not control.conditions
+        if control.target.kind in CHOSEN and fits(control.target) and not control.per_region and not control.conditions
     ]

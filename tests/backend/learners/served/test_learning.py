@@ -24,7 +24,7 @@ from tests.conftest import CLASSES, TOPIC, class_probs, labeled_sentences, topic
 from tests.language_model import LanguageModel
 
 OPTIONS = TrainingOptions(max_length=64)
-GOOD = {"classification": 0.95, "multilabel": 0.9, "pairwise": 0.95}
+GOOD = {"classification": 0.95, "multilabel": 0.9, "pairwise": 0.95, "regression": 0.85}
 ASKED = pytest.mark.parametrize("known", list(GOOD), indirect=True)
 
 
@@ -42,7 +42,11 @@ def trained(
 
 
 def accuracy(learner: ServedLearner, unseen: Data) -> float:
+    """Share of right answers; of numbers, that is of half the range which the mean error leaves."""
     name = unseen.target.name
+    if unseen.target.kind == "regression":
+        errors = learner.predict(unseen.texts)[f"{name}/value"] - np.array([value[name] for value in unseen.values])
+        return float(1 - np.abs(errors).mean() / 2)
     probs = learner.predict(unseen.texts)[f"{name}/probs"]
     wanted = [value[name] for value in unseen.values]
     if unseen.target.kind == "multilabel":
@@ -96,9 +100,26 @@ def test_arrays_as_those_of_other_learners(served: ServedModel, known: Data, tmp
     (output,) = output_names([known.target])
     for row in (0, 7):
         np.testing.assert_allclose(learner.predict([known.texts[row]])[output][0], found[output][row], atol=1e-5)
-    assert learner.predict([])[output].shape == (0, found[output].shape[1])
+    assert learner.predict([])[output].shape == (0, *found[output].shape[1:])
     again = trained(served, known, tmp_path / "again").predict(known.texts)[output]
     np.testing.assert_allclose(again, found[output], atol=1e-6)
+
+
+def test_numbers_are_expectations_that_labels_correct(served: ServedModel, toy: LanguageModel, tmp_path: Path) -> None:
+    """The model is one star too generous; members of a committee are in stars, too."""
+    toy.knows = 5.0
+    known, unseen = data("regression", 60), data("regression", 60, seed=1)
+    generous = Data(known.target, known.texts, [{"stars": max(1.0, value["stars"] - 1)} for value in known.values])
+    truth = np.array([max(1.0, value["stars"] - 1) for value in unseen.values])
+    before = trained(served, Data(known.target, [], []), tmp_path / "before").predict(unseen.texts)["stars/value"]
+    options = replace(OPTIONS, committee=CommitteeOptions(kind="bootstrap", members=3))
+    learner = trained(served, generous, tmp_path / "after", options)
+    found = learner.score(unseen.texts, ["predictions"])
+    after = found["stars/value"]
+    assert np.abs(after - truth).mean() < np.abs(before - truth).mean() / 2
+    assert found["predictions"].shape == (60, 3)
+    np.testing.assert_allclose(found["predictions"].mean(axis=1), after, atol=0.7)
+    assert (found["predictions"].std(axis=1) > 1e-4).all()
 
 
 def test_a_committee_and_the_heads_gradients(served: ServedModel, tmp_path: Path) -> None:
@@ -269,7 +290,7 @@ def test_several_targets_each_have_their_prompt(served: ServedModel, tmp_path: P
     assert [prompt.target for prompt in read_prompts(tmp_path)] == [part.target for part in parts]
     for kind in GOOD:
         assert accuracy(learner, data(kind, 40, seed=4)) > 0.8, kind
-    assert learner.score(texts[:3], ["features"])["features"].shape == (3, 3 + 4 + 2 + 64)
+    assert learner.score(texts[:3], ["features"])["features"].shape == (3, 3 + 4 + 2 + 2 + 64)
 
 
 @pytest.mark.parametrize("file", ["prompts.json", "heads.safetensors", "learner.json"])

@@ -15,7 +15,7 @@ from backend.options import ProjectOptions
 from backend.rounds.context import Context
 from backend.rounds.selection.compatibility import SEVERAL, default_strategy, matrix, refuse_unsupported, works
 from backend.store import Store
-from backend.targets import KINDS, Kind
+from backend.targets import KINDS, Kind, Target
 from tests.backend.learners.kinds import data
 from tests.backend.rounds.test_rounds import OPTIONS, run
 
@@ -135,6 +135,15 @@ def test_what_a_model_behind_a_server_cannot_learn_is_refused(
     options = ProjectOptions.from_extra_params({"base_model": "openai:x", **extra})
     with pytest.raises(UnsupportedConfigError, match=said):
         refuse_unsupported(options, parse(config(*kinds)).targets)
+
+
+def test_a_number_behind_a_server_needs_a_range() -> None:
+    options = ProjectOptions.from_extra_params({"base_model": "openai:x"})
+    refuse_unsupported(options, [Target("stars", "regression", low=1, high=5, step=1)])
+    with pytest.raises(
+        UnsupportedConfigError, match=r"'price' is a number without a range; .* Give the control min and"
+    ):
+        refuse_unsupported(options, [Target("price", "regression", low=0)])
 
 
 def test_a_model_behind_a_server_learns_what_has_letters() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from backend.learners.models.cache import BaseModels
 from backend.overview import llm
 from backend.rounds.context import Context
 from backend.store import Store
+from tests.backend.learners.kinds import data
 from tests.backend.played import no_bar, project_of
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import fail, reason
@@ -81,6 +83,24 @@ def test_the_estimate_is_what_a_first_round_sends(context: Context, store: Store
     lines = llm.in_words(after, llm.spent(store, project_of(store)))
     assert lines[0] == f"openai:{MODEL}: a round with a new prompt queries 40 texts in {before.calls} calls"
     assert lines[-1].startswith(f"so far openai:{MODEL}: {len(toy.asked)} calls, input ")
+
+
+def test_a_round_of_ratings(context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path) -> None:
+    """The committee of the default strategy gives numbers, too."""
+    config = '<View><Text name="text" value="$text"/><Rating name="stars" toName="text"/></View>'
+    known = data("regression", 40)
+    store.projects.connect(
+        7, label_config=config, options={"base_model": f"openai:{MODEL}", "cold_start_per_class": 0}, host="b.local"
+    )
+    store.of(7).tasks.put_texts(list(enumerate(known.texts, 1)), seed=0, audit_share=0.2)
+    store.of(7).tasks.put_annotations([(i, value, True, False) for i, value in enumerate(known.values[:24], 1)])
+    assert run(context, 1) == 1
+    done = store.of(7).rounds.get(1)
+    assert done is not None
+    assert done.strategy == "variance"
+    assert done.evaluation is not None
+    assert set(done.evaluation["controls"]) == {"stars"}
+    assert store.of(7).rounds.queue(1)
 
 
 def test_other_models_have_no_price(store: Store, context: Context) -> None:
