@@ -125,9 +125,7 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     edit(changed, wrong=True)
     edit(confirmed, wrong=False)
     wait_for("people's labels to be read", lambda: store.tasks.count_labeled() == labels + 2)
-    assert wait_for("them to be compared", lambda: later if (later := state(team)["later"])["labels"] else None) == {
-        "labels": 2, "wrong": 1
-    }  # fmt: skip
+    wait_for("them to be compared", lambda: state(team)["later"] == {"labels": 2, "wrong": 1})
 
     enough = others[: store.finishes.all()[-1].result["at_most"]]  # to break the guarantee, with the one before
     for task in enough:
