@@ -23,6 +23,7 @@ import torch
 from sklearn.metrics import f1_score
 from transformers.utils import logging as transformers_logging
 
+from backend.demo import tickets
 from backend.labelstudio.controls.class_texts import in_words
 from backend.learners.base import TrainingOptions
 from backend.learners.heads import probe
@@ -73,6 +74,13 @@ class Data:
         return cls(name, rows["train"], rows["test"], target, names)
 
 
+def _tickets() -> Data:
+    """The demo's."""
+    rows = [(ticket.text, ticket.topic) for ticket in tickets.TICKETS.write(1400, seed=1)]
+    target = Target("label", "classification", tuple(sorted(tickets.TOPICS)))
+    return Data("tickets", rows[:400], rows[400:], target, tuple(name.lower() for name in target.classes))
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,6 +96,7 @@ def main() -> None:
     data = {name: Data.read(arguments.data / name, name) for name in ("banking77", "trec6", "sst2")}
     data["trec50"] = Data.read(arguments.data / "trec6", "trec50", "fine")
     data["goemotions"] = Data.read(arguments.data / "goemotions", "goemotions", "labels", several=True)
+    data["tickets"] = _tickets()
     data["zh_waimai"] = Data.read(arguments.data / "zh_waimai", "zh_waimai")
     for part in arguments.part or PARTS:
         print(f"\n## {PARTS[part].__doc__}\n", flush=True)
@@ -160,7 +169,7 @@ def adapters(base: BaseModel, data: dict[str, Data], seeds: int) -> None:
     sizes = (20, 60, 100, 150)
     print("| | | " + " | ".join(f"{size} labels" for size in sizes) + " |")
     print("|---" * (len(sizes) + 2) + "|")
-    for name in filter(data.__contains__, ("zh_waimai", "banking77", "trec6", "sst2", "goemotions")):
+    for name in filter(data.__contains__, ("zh_waimai", "banking77", "trec6", "sst2", "tickets", "goemotions")):
         reader = BaseModel(encoder_for([text for text, _ in data[name].train[:256]])) if name == "zh_waimai" else base
         for kind, options in {"before": BEFORE, "now": replace(NOW, class_texts={"label": data[name].names})}.items():
             cells = []

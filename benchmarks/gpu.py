@@ -151,6 +151,7 @@ def four_bits(machine: Machine, folder: Path) -> str:
     """A decoder in four bits: train and score"""  # noqa: D400, D415
     if machine.device != "cuda":
         return "needs CUDA"
+    torch.cuda.reset_peak_memory_stats()
     base = BaseModel("smollm2:4bit", device=machine.device)
     learner = machine.adapter(folder / "packed", base=base)
     texts = machine.many(1000)
@@ -209,8 +210,8 @@ def out_of_memory(machine: Machine, folder: Path) -> str:
         if name == "train":
             run = replace(run.fresh(), version=version)
         shrunk.append(f"{name}: halved {run.fresh().project.halvings.get(name, 0)} times")
-    if machine.device == "cuda" and not any(run.fresh().project.halvings.values()):
-        raise RuntimeError("memory did not run out, so that nothing was checked; lower _SPARE")
+    if machine.device == "cuda" and not {"train", "score"} <= run.fresh().project.halvings.keys():
+        raise RuntimeError(f"memory did not run out in both ({', '.join(shrunk)}); lower _SPARE")
     return ", ".join(shrunk)
 
 

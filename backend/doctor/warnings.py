@@ -10,6 +10,8 @@ from backend.labelstudio.api.responses import ProjectInfo
 from backend.options import ProjectOptions
 from backend.overview import llm
 from backend.overview.unlearned import MEANINGS, unlearned, without_text
+from backend.rounds.context import options_of, spec_of
+from backend.rounds.served.teachable import teachable
 from backend.store import Store
 from backend.store.sql.models import Project
 
@@ -46,6 +48,12 @@ def of_queue(store: Store, project: Project, options: ProjectOptions, info: Proj
 
 def of_teacher(store: Store, project: Project) -> Iterator[Finding]:
     """Why the last round had too few answers of its teacher."""
+    options = options_of(project)
+    if options.teacher is not None and not teachable(options, spec_of(project)):
+        yield _warning(
+            project, "teacher", "no control has choices that belong to every text, so that nothing is taught",
+            "leave the option teacher out",
+        )  # fmt: skip
     teacher = llm.spent(store, project)["teacher"]
     if teacher is not None and teacher["error"]:
         yield _warning(

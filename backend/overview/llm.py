@@ -20,7 +20,7 @@ from backend.rounds.quality.stability import STOP_SET
 from backend.rounds.selection.compatibility import refuse_unsupported
 from backend.rounds.selection.prefilter import candidates_to_score
 from backend.rounds.served.teachable import teachable
-from backend.rounds.teaching.choice import COMPARED
+from backend.rounds.teaching.choice import COMPARED, MOST
 from backend.rounds.teaching.lesson import Taught
 from backend.store import Store
 from backend.store.sql.models import Project
@@ -146,7 +146,7 @@ def _texts(store: Store, project: Project, options: ProjectOptions) -> int:
     tasks = store.of(project.id).tasks
     waiting = tasks.count_waiting(audit=False)
     if options.teacher is not None:
-        return min(options.teacher_texts, waiting) + min(COMPARED, len(tasks.labeled(audit=False)))
+        return min(options.teacher_texts, waiting, MOST) + min(COMPARED, len(tasks.labeled(audit=False)))
     size = candidates_to_score(options, waiting)
     if size >= waiting:
         return tasks.count()

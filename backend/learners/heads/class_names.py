@@ -32,7 +32,8 @@ Array = NDArray[Any]
 KINDS: frozenset[Kind] = frozenset({"classification", "multilabel"})  # whose heads read one vector per text
 BELIEVED = 0.5  # from this belief on, a class's name is a training example, too
 _RIGHT = 0.5  # share of the labels
-_FEW = 4  # labels per class
+_FEW = 4  # labels per class, at most
+_CLASSES = 20  # from which one label per class is few
 _SCALE = 8.0  # of the cosines
 _BELIEFS = np.linspace(0.0, 2.0, 41)  # candidates
 _PRIOR_SD = 0.5  # of the belief, whose prior mean is 1
@@ -80,10 +81,12 @@ class NamePrior:
     def is_enough(self) -> bool:
         """Whether a head corrected by the labels is better than an adapter: the names are right, the labels few.
 
-        Fine-tuning on few labels per class forgets more of the names than it learns, unless the names know little. 77
-        bank intents: benchmarks/results/few_labels.md.
+        Fine-tuning on few labels for many classes forgets more of the names than it learns, unless the names know
+        little; for few classes it is better from the first dozen labels on. The limit, C/20 labels per class, fits 77
+        bank intents and the demo's 8 topics: benchmarks/results/few_labels.md.
         """
-        return self.labels < _FEW * len(self.weights) and self.right >= _RIGHT
+        classes = len(self.weights)
+        return self.labels < min(_FEW, classes / _CLASSES) * classes and self.right >= _RIGHT
 
     def start(self, head: TargetHead) -> None:
         """Set the head's weights to the prior."""

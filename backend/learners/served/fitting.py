@@ -36,7 +36,7 @@ def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Pr
     the number, and the logarithm of its variance, in units of half the range.
     """
     mean = torch.zeros(head.width(head.target), dimensions)
-    variance = torch.full_like(mean, linear_heads.prior_variance(len(head.target.classes)))
+    variance = torch.full_like(mean, linear_heads.prior_variance(max(1, len(head.target.classes))))
     start = 0
     for prompt in prompts:
         variance[:, start : start + prompt.width] = _OF_ANSWERS

@@ -51,7 +51,7 @@ class Prompt:
     def options(self) -> tuple[str, ...]:
         """The options that the letters stand for."""
         if self.target.kind == "regression":
-            return tuple(f"{number:g}" for number in numbers(self.target))
+            return tuple(map(in_digits, numbers(self.target)))
         return (*self.target.classes, NONE) if self.target.kind == "multilabel" else self.target.classes
 
     @property
@@ -124,7 +124,7 @@ class Prompt:
 def fits(target: Target) -> bool:
     """Whether letters can stand for the target's options."""
     if target.kind == "regression":
-        return target.width is not None
+        return target.width is not None and len(numbers(target)) > 1
     return len(target.classes) + (target.kind == "multilabel") <= len(LETTERS)
 
 
@@ -132,9 +132,16 @@ def numbers(target: Target) -> NDArray[np.float64]:
     """The numbers that letters stand for, ascending: those of the control, or of a long or fine scale a part."""
     assert target.low is not None
     assert target.high is not None
-    count = round((target.high - target.low) / target.step) + 1 if target.step else len(LETTERS) + 1
-    count = count if count <= len(string.ascii_uppercase) else _NUMBERS
-    return np.linspace(target.low, target.high, count, dtype=np.float64)
+    if target.step:
+        stepped = target.low + target.step * np.arange(np.floor((target.high - target.low) / target.step + 1e-9) + 1)
+        if len(stepped) <= len(string.ascii_uppercase):
+            return np.asarray(stepped, np.float64)
+    return np.linspace(target.low, target.high, _NUMBERS, dtype=np.float64)
+
+
+def in_digits(number: float) -> str:
+    """A number as an option."""
+    return f"{number:.10g}"
 
 
 def middle_of(target: Target) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,11 +67,11 @@ class Server:
         Raises `ModelError` with a remedy if the server cannot be reached, returns no log-probabilities, or refuses more
         than half of the requests.
         """
-        done, tokens, counting = 0, Tokens(), threading.Lock()
+        tokens, counting = Tokens(), threading.Lock()
         refused: list[_RefusedError] = []
 
         def request(conversation: Sequence[Message]) -> FirstTokens:
-            nonlocal done, tokens
+            nonlocal tokens
             found: FirstTokens = {}
             took = Tokens()
             try:
@@ -80,14 +80,16 @@ class Server:
             except _RefusedError as error:  # content filter, or text too long for the model
                 refused.append(error)
             with counting:
-                done += 1
                 tokens = Tokens(tokens.input + took.input, tokens.output + took.output)
-                progress(done, len(conversations))
             return found
 
         threads = ThreadPoolExecutor(max(1, min(self.at_once, len(conversations))))
         try:
-            found = list(threads.map(request, conversations))
+            futures = [threads.submit(request, conversation) for conversation in conversations]
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                progress(done, len(conversations))  # in the caller's thread, whose progress shows that it works
+            found = [future.result() for future in futures]
         finally:
             threads.shutdown(cancel_futures=True)  # after a failure, drop requests that have not started
         if 2 * len(refused) > len(conversations):

@@ -9,6 +9,7 @@ most probable (forward correction: Patrini et al., Making Deep Neural Networks R
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -70,10 +71,22 @@ def calibrated(prompt: Prompt, answers: Array, labels: Labels) -> Array:
         variance = torch.full_like(variance, _CORRECTED)
     reading = Answered.of(torch.from_numpy(np.asarray(answers, np.float32)), paired=target.kind == "pairwise")
     set_weights(head, mean, torch.zeros(len(mean)))
-    if given := [(row, value, 1) for row, value in zip(labels.rows, labels.values, strict=True)]:
+    if given := list(zip(labels.rows, labels.values, _balanced(target, labels).tolist(), strict=True)):
         fit_map(head, (mean, variance), reading, given, bias_variance=1.0 if several else _CORRECTED)
     with torch.inference_mode():
         return np.asarray(head.outputs(reading)["probs"].numpy())
+
+
+def _balanced(target: Target, labels: Labels) -> Array:
+    """Weights of the labels, (M,), with which the head's loss gives each class the same: 1/√count, of mean 1.
+
+    The head weighs by the other 1/√count. So a rare class is not thought unlikely, as likelihoods require.
+    """
+    if target.kind != "classification":
+        return np.ones(len(labels.rows))
+    counts = Counter(labels.values)
+    weights = np.array([counts[value] ** -0.5 for value in labels.values])
+    return weights / weights.mean() if len(weights) else weights
 
 
 def _hot(target: Target, labels: Labels) -> Array:

@@ -15,7 +15,7 @@ from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.kinds import head_of
 from backend.learners.served.fitting import fit, fit_members, prior_of
 from backend.learners.served.model import Memory, ServedModel
-from backend.learners.served.prompts import NONE, Prompt, numbers
+from backend.learners.served.prompts import NONE, Prompt, in_digits, numbers
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
@@ -129,5 +129,5 @@ def _answers(target: Target, value: Any) -> set[str]:
     """The correct options; of numbers the nearest one."""
     if target.kind == "regression":
         offered = numbers(target)
-        return {f"{offered[np.abs(offered - value).argmin()]:g}"}
+        return {in_digits(offered[np.abs(offered - value).argmin()])}
     return {value} if isinstance(value, str) else set(value) or {NONE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -126,8 +126,8 @@ def _train_one(
                 start.prior.fit(head, start.labeled, start.values)
             head.linear.to(base.device)
         if tuned:
-            texts, values = _with_names(texts, values, targets, starts)
-            texts, values = _with_soft(texts, values, soft, targets, options)
+            in_words = _names(targets, starts)
+            texts, values = _together((texts, values), in_words, soft, lambda count: steps(options, targets, count))
             for head in heads:
                 given = _labeled(head.target, texts, values)
                 if isinstance(head, SpansHead) and given and (names := options.class_texts.get(head.target.name)):
@@ -182,32 +182,28 @@ def _start(
     return _Start(class_names.name_prior(head.target, embed(names), labeled, own, sample), names, labeled, own)
 
 
-def _with_names(
-    texts: Sequence[str], values: Sequence[Values], targets: Sequence[Target], starts: Sequence[_Start | None]
-) -> Examples:
-    """The examples, and the name of each class as one more, as far as names are believed."""
-    more = [
+def _names(targets: Sequence[Target], starts: Sequence[_Start | None]) -> Examples:
+    """The name of each class as an example, as far as names are believed."""
+    found = [
         (name, {target.name: sorted(target.with_ancestors([label])) if target.kind == "multilabel" else label})
         for target, start in zip(targets, starts, strict=True)
         if start is not None and start.prior.belief >= class_names.BELIEVED
         for name, label in zip(start.names, target.classes, strict=True)
     ]
-    return [*texts, *(text for text, _ in more)], [*values, *(each for _, each in more)]
+    return [text for text, _ in found], [value for _, value in found]
 
 
-def _with_soft(
-    texts: Sequence[str], values: Sequence[Values], soft: Examples, targets: Sequence[Target], options: TrainingOptions
-) -> Examples:
-    """The examples, and those with soft labels; people's labels are repeated to be read as often as without these."""
-    if not soft[0]:
-        return texts, values
+def _together(labeled: Examples, names: Examples, soft: Examples, steps_of: Callable[[int], int]) -> Examples:
+    """All examples. People's labels are repeated, to be read about as often as without soft labels.
+
+    steps_of: number of training steps by the number of examples.
+    """
+    count = len(labeled[0]) + len(names[0])
     times = 1
-    if texts:
-        alone, together = (
-            steps(options, targets, count) / count for count in (len(texts), len(texts) + len(soft[0]))
-        )  # fmt: skip
-        times = max(1, round(alone / together))
-    return [*list(texts) * times, *soft[0]], [*list(values) * times, *soft[1]]
+    if soft[0] and labeled[0]:
+        times = max(1, round(steps_of(count) / count / (steps_of(count + len(soft[0])) / (count + len(soft[0])))))
+    parts = [labeled] * times + [names, soft]
+    return [text for part in parts for text in part[0]], [value for part in parts for value in part[1]]
 
 
 def _features(base: BaseModel, folder: Path, texts: Sequence[str]) -> NDArray[Any]:

@@ -37,7 +37,8 @@ def agreement(run: ProjectRun, before: int) -> dict[str, float]:
     if not names or not all(each.names >= {f"{name}/probs" for name in names} for each in scores):
         return {}
     held_out, others = (run.tasks.listed_waiting(audit=audit).digests for audit in (True, False))
-    digests = np.concatenate([held_out, others])
+    taught = any(adapter is not None and adapter.soft for adapter in adapters)  # of some of the others
+    digests = held_out if taught else np.concatenate([held_out, others])
     shared = digests[np.all([each.rows(digests) >= 0 for each in scores], axis=0)][:STOP_SET]
     if len(shared) < 2:
         return {}

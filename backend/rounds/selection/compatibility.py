@@ -161,7 +161,7 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
             f"'{many.name}' has {len(many.classes)} choices; base model '{options.base_model}' answers with one of "
             f"{most} letters. Name a base model with weights here"
         )
-    without = next((target for target in targets if target.kind == "regression" and target.width is None), None)
+    without = next((t for t in targets if t.kind == "regression" and not prompts.fits(t)), None)
     if without is not None:
         raise UnsupportedConfigError(
             f"'{without.name}' is a number without a range; base model '{options.base_model}' answers with one of some "

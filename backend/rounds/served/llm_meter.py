@@ -37,7 +37,7 @@ class LlmMeter:
         if not granted:
             raise BudgetError(
                 f"project {self._project}: {calls} calls of '{self._model}' {EXCEEDED} ({budget}, of which "
-                f"{self._usage.calls()} are used); raise it in Extra params, or choose another base_model"
+                f"{self._usage.calls()} are used); raise it in Extra params, or choose another model"
             )
 
     def used(self, tokens: Tokens, seconds: float, unsent: int = 0) -> None:

@@ -57,7 +57,8 @@ def train(run: ProjectRun) -> int:
         training_options(options, strategy_now(run)), class_texts=class_texts(run, {*class_names.KINDS, "spans"})
     )
     fingerprint = _fingerprint(examples, targets, options, training, _identity(run))
-    if (known := _trained_before(run, fingerprint)) is not None:
+    taught_before = (run.rounds.last("taught") or {}) if options.teacher is not None else {}
+    if not taught_before.get("error") and (known := _trained_before(run, fingerprint)) is not None:
         return known
     taught = None
     if teachable(options, run.spec):
@@ -66,6 +67,8 @@ def train(run: ProjectRun) -> int:
         targets = _able(run, examples, targets, taught)
         if not targets:
             return run.project.adapter
+        names = {target.name for target in targets}
+        examples = [example for example in examples if names & set(example.values)]
     version = _next_version(run)
     # The files may belong to another worker by now, whose files this write would replace.
     run.store.files.adapters(run.id).write(
@@ -201,7 +204,7 @@ def _fingerprint(
     learned_from = [[example.id, example.digest, example.values] for example in examples]
     how = [repr(training), base_model, options.warm_start]
     if options.teacher is not None:  # absent otherwise, so that adapters of earlier releases are found
-        how.append(options.teacher)
+        how += [options.teacher, options.teacher_texts, options.shots, options.instructions]
     return sha256(
         json.dumps([learned_from, [target.as_json() for target in targets], how], sort_keys=True).encode()
     ).hexdigest()

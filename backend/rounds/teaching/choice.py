@@ -1,6 +1,6 @@
 """Which texts a teacher answers: some with a label, by which its answers are judged, and others at random.
 
-Random texts teach more than those that the local model doubts: benchmarks/results/teacher.md.
+Random texts are like those to predict; no better choice was found (`python -m benchmarks.teacher`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,22 @@ class Chosen(NamedTuple):
     digests: Digests
 
 
+class Choice(NamedTuple):
+    """What the teacher answers, or has answered."""
+
+    labeled: Chosen
+    others: Chosen
+    goal: int  # number of unlabeled texts with an answer, once the new ones have one
+    is_short: bool  # `llm_budget` allows fewer new texts than wanted
+
+
 def choose(
-    run: ProjectRun, teacher: ServedModel, prompts: Sequence[Prompt], labeled: Sequence[LabeledText]
-) -> tuple[Chosen, Chosen]:
+    run: ProjectRun, teacher: ServedModel, prompts: Sequence[Prompt], labeled: Sequence[LabeledText], goal: int | None
+) -> Choice:
     """Labeled texts, of which the first are most useful, and others: all that were answered before, and new ones.
 
-    Held-out tasks are never chosen. New ones are as many as `teacher_texts` and `llm_budget` allow.
+    Texts of held-out tasks are never chosen. New ones are as many as `teacher_texts` and `llm_budget` allow. goal: of
+    an earlier try in the same round, which this one does not exceed.
     """
 
     def answered(digests: Digests) -> NDArray[np.bool_]:
@@ -49,16 +59,21 @@ def choose(
     known = answered(np.array([each.digest for each in of_labels], np.int64))
     sent = np.flatnonzero(~known)[: left // 2]
     of_labels = [of_labels[row] for row in np.union1d(np.flatnonzero(known), sent)]
-    waiting = run.tasks.listed_waiting(audit=False)
+    waiting, held_out = (run.tasks.listed_waiting(audit=audit) for audit in (False, True))
+    known_elsewhere = [*(each.digest for each in labeled), *(each.digest for each in run.tasks.labeled(audit=True))]
     _, first = np.unique(waiting.digests, return_index=True)
-    first = np.sort(first[~np.isin(waiting.digests[first], [each.digest for each in labeled])])
+    first = np.sort(first[~np.isin(waiting.digests[first], [*known_elsewhere, *held_out.digests.tolist()])])
     digests = waiting.digests[first]
     there = answered(digests)
     order = np.random.default_rng([run.options.seed, run.id]).permutation(len(digests))
-    fresh = order[~there[order]][: min(left - len(sent), run.options.teacher_texts)]
-    places = first[np.sort(np.concatenate([fresh, order[there[order]]])[:MOST])]
+    have = min(int(there.sum()), MOST)
+    goal = min(goal if goal is not None else have + run.options.teacher_texts, MOST, len(digests))
+    wanted = max(0, goal - have)
+    fresh = order[~there[order]][: min(wanted, max(0, left - len(sent)))]
+    places = first[np.sort(np.concatenate([fresh, order[there[order]][:MOST]]))]
     others = Chosen(stored(run.store, run.id, waiting).read(places), waiting.digests[places])
-    return Chosen([each.text for each in of_labels], np.array([each.digest for each in of_labels], np.int64)), others
+    chosen = Chosen([each.text for each in of_labels], np.array([each.digest for each in of_labels], np.int64))
+    return Choice(chosen, others, goal, len(fresh) < wanted)
 
 
 def _affordable(run: ProjectRun, prompts: Sequence[Prompt]) -> int:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.learners.heads.class_names import Frame, believe, directions, name_prior
+from backend.learners.heads.class_names import Frame, NamePrior, believe, directions, name_prior
 from backend.learners.heads.map_head import Fixed
 from backend.learners.kinds import head_of
 from backend.targets import Target
@@ -127,12 +127,24 @@ def test_the_belief_is_the_most_probable_of_all(labels: int, seed: int, several:
         assert all(log_probability(other, 0.0) <= ours + 1e-6 for other in np.linspace(0, 2, 41))
 
 
-@pytest.mark.parametrize(("labels", "enough"), [(0, False), (8, True), (15, True), (16, False)])
-def test_names_are_enough_while_labels_are_few_and_names_right(labels: int, enough: bool) -> None:
+@pytest.mark.parametrize(
+    ("classes", "labels", "right", "enough"),
+    [
+        (8, 2, 0.8, True), (8, 12, 0.8, False),  # few classes: an adapter is better early
+        (77, 60, 0.6, True), (77, 296, 0.6, True), (77, 297, 0.6, False), (77, 60, 0.4, False),
+        (150, 599, 0.6, True), (150, 600, 0.6, False),
+    ],
+)  # fmt: skip
+def test_names_are_enough_while_labels_are_few_and_names_right(
+    classes: int, labels: int, right: float, enough: bool
+) -> None:
+    frame = Frame(np.zeros(2, np.float32), 1.0)
+    assert NamePrior(frame, np.zeros((classes, 2)), 0.0, 1.0, labels, right).is_enough is enough
+
+
+def test_the_share_that_names_predict() -> None:
     texts, classes, names = world(400)
-    values = [CLASSES[number] for number in classes[:labels]]
-    assert name_prior(TOPIC, names, texts[:labels], values, texts[labels:]).is_enough is enough
-    shuffled = name_prior(TOPIC, names[[1, 2, 3, 0]], texts[:labels], values, texts[labels:])
-    several = name_prior(TAGS, names, texts[:labels], [[value] for value in values], texts[labels:])
-    assert not shuffled.is_enough
-    assert not several.is_enough
+    values = [CLASSES[number] for number in classes[:8]]
+    assert name_prior(TOPIC, names, texts[:8], values, texts[8:]).right > 0.5
+    assert name_prior(TOPIC, names[[1, 2, 3, 0]], texts[:8], values, texts[8:]).right < 0.5
+    assert name_prior(TAGS, names, texts[:8], [[value] for value in values], texts[8:]).right == 0.0

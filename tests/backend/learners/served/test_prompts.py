@@ -83,6 +83,8 @@ def test_letters_are_single_and_half_a_character_is_no_error() -> None:
         (1, 5, 1, "12345"),
         (0, 1, None, "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1"),
         (0, 100, 1, "0 10 20 30 40 50 60 70 80 90 100"),
+        (0, 10, 3, "0369"),
+        (1e6, 1e6 + 2, 1, "1000000 1000001 1000002"),
     ],
 )
 def test_numbers_have_letters(low: float, high: float, step: float | None, expected: str) -> None:
@@ -90,7 +92,10 @@ def test_numbers_have_letters(low: float, high: float, step: float | None, expec
     assert prompt.options == tuple(expected.split() if " " in expected else expected)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(prompt.options)]
     sure = [{letters[-1]: 0.0, letters[0]: -30.0}]
-    assert prompt.read(sure) == pytest.approx([1.0, np.log(1e-3)], abs=1e-2)
+    last = 2 * (float(prompt.options[-1]) - low) / (high - low) - 1
+    assert prompt.read(sure) == pytest.approx([last, np.log(1e-3)], abs=1e-2)
+    if last < 1:
+        return
     middle, spread = prompt.read([{letters[-1]: -0.693, letters[0]: -0.693, letters[1]: -15.0}])
     assert middle == pytest.approx(0.0, abs=1e-2)
     assert spread == pytest.approx(0.0, abs=1e-2), "half of it at either end"

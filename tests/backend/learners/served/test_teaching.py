@@ -66,6 +66,18 @@ def test_a_teacher_that_guesses_says_nothing() -> None:
     assert found.sum(axis=1) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("count", [50, 200])
+def test_a_rare_class_is_not_thought_unlikely(count: int) -> None:
+    """8 % are b. The teacher is right in 80 % of both classes, so that "b" is four times as likely if it is b."""
+    rng = np.random.default_rng(0)
+    topic = Target("topic", "classification", ("a", "b"))
+    truth = np.array([0, 1, *[0] * 11] * 80)[: count + 500]
+    own = answers(truth, 0.8, rng, classes=2)
+    soft = soft_labels(Prompt(topic, ""), own, Labels(range(count), ["ab"[each] for each in truth[:count]]))
+    rare = soft[own.argmax(axis=1) == 1]
+    assert rare[:, 1].mean() > 0.65
+
+
 def test_a_certain_answer_leaves_some_doubt() -> None:
     sure = np.array([[0.0, -20.0, -20.0]])
     assert soft_labels(Prompt(TOPIC, ""), sure, Labels([], [])).min() > 1e-4

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 
 from backend.doctor import warnings
-from backend.errors import UnsupportedConfigError
+from backend.errors import CancelledError, UnsupportedConfigError
 from backend.learners.models.cache import BaseModels
 from backend.options import ProjectOptions
 from backend.overview import llm
 from backend.overview.card import card
 from backend.rounds.adapters import find
 from backend.rounds.context import Context
+from backend.rounds.events import CANCEL
+from backend.rounds.examples import training_examples
 from backend.rounds.selection.compatibility import refuse_unsupported
+from backend.rounds.teaching.lesson import lesson
 from backend.store import Store
 from backend.targets import Target
 from tests.backend.played import no_bar, project_of
 from tests.backend.rounds.test_rounds import fill
+from tests.backend.steps import do, opened
 from tests.backend.steps import play as run
 from tests.conftest import CLASSES, TOPIC, labeled_sentences
 from tests.language_model import MODEL, LanguageModel, language_model
@@ -97,6 +101,70 @@ def test_calls_stay_within_the_budget(context: Context, store: Store, toy: Langu
     run(context, 1)
     assert len(toy.asked) == store.of(7).llm_usage.calls() <= 30
     assert 0 < record(store)["soft"] < 30
+    assert record(store)["error"] == "llm_budget (30) is used up; raise it in Extra params"
+    assert run(context, 2) == 2, "once more, as answers are lacking"
+    assert record(store, 2)["soft"] == record(store)["soft"]
+    assert len(toy.asked) <= 30
+
+
+def test_a_repeated_try_sends_no_other_texts(
+    context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path
+) -> None:
+    taught(store, tiny_encoder, 12, teacher_texts=10)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 1
+    first = lesson(opened(context, number=1), training_examples(opened(context))[0])
+    asked = len(toy.asked)
+    again = lesson(opened(context, number=1), training_examples(opened(context))[0])
+    assert again.texts == first.texts
+    assert len(toy.asked) == asked
+
+
+def test_answers_to_an_earlier_prompt_are_used_while_the_server_is_away(
+    context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path
+) -> None:
+    taught(store, tiny_encoder, 6, teacher_texts=10)
+    run(context, 1)
+    toy.failures = [400] * 10_000
+    values = [(i, {"topic": CLASSES[(i - 1) % 3]}, True, False) for i in range(7, 37)]
+    store.of(7).tasks.put_annotations(values)  # so many more that the prompt gets other examples
+    run(context, 2)
+    assert "refused a request" in record(store, 2)["error"]
+    assert record(store, 2)["soft"] > 0
+    toy.failures = []
+    assert run(context, 3) == 3
+    assert record(store, 3)["error"] is None
+
+
+def test_a_cancelled_round_ends_while_its_teacher_is_asked(
+    context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught(store, tiny_encoder, 12)
+    monkeypatch.setattr("backend.rounds.context._PROGRESS_EVERY", 0.0)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 1
+    asked = opened(context, number=1)
+    assert asked.round
+    store.events.add(7, CANCEL)
+    with pytest.raises(CancelledError):
+        lesson(asked, training_examples(asked)[0])
+    assert record(store)["error"] is None
+
+
+def test_several_controls_have_a_soft_label_each(
+    context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path
+) -> None:
+    """Another control, without choices, is left to people."""
+    toy.knows = 5.0
+    taught(store, tiny_encoder, 12)
+    project = project_of(store)
+    more = '<Choices name="other" toName="text"><Choice value="fruit"/><Choice value="animal"/></Choices>'
+    more += '<Rating name="stars" toName="text"/></View>'
+    store.projects.set(7, label_config=project.label_config.replace("</View>", more))
+    assert do(context, "decide", actions=["START_TRAINING"]) == 1
+    found = lesson(opened(context, number=1), training_examples(opened(context))[0])
+    assert found.texts
+    assert all(values.keys() == {"topic", "other"} for values in found.values)
+    assert all(sum(values["other"].values()) == pytest.approx(1.0) for values in found.values)
+    assert found.record["compared"]["other"] == (0, 0)
 
 
 def test_a_round_goes_on_without_its_teacher(
