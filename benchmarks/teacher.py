@@ -33,7 +33,7 @@ from backend.learners.models.base_model import BaseModel
 from backend.learners.served.model import ServedModel
 from backend.learners.served.prompts import LETTERS, Prompt
 from backend.learners.served.server import FirstTokens, Message, Tokens
-from backend.learners.served.teaching import Labels, soft_labels
+from backend.learners.served.soft_labels import Labels, soft_labels
 from backend.learners.served.training import prompt_for
 from backend.learners.training.train import train
 from benchmarks.few_labels import Data

@@ -13,7 +13,7 @@ from backend.errors import ModelError
 from backend.learners.base import TrainingOptions
 from backend.learners.served.model import ServedModel
 from backend.learners.served.prompts import Prompt
-from backend.learners.served.teaching import Labels, calibrated, soft_labels
+from backend.learners.served.soft_labels import Labels, calibrated, soft_labels
 from backend.learners.served.training import TRIED, prompt_for
 from backend.rounds.context import ProjectRun
 from backend.rounds.served.answer_cache import cached_answers

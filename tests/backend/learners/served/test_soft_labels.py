@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.learners.served.prompts import Prompt
-from backend.learners.served.teaching import Labels, calibrated, soft_labels
+from backend.learners.served.soft_labels import Labels, calibrated, soft_labels
 from backend.targets import SIDES, Target
 
 CLASSES = ("a", "b", "c")
