@@ -24,7 +24,7 @@ from scipy.special import expit, log_expit, log_softmax
 
 from backend.learners.heads.linear import prior_variance
 from backend.learners.heads.map_head import Fixed, fit_map, set_weights
-from backend.learners.kinds.base import TargetHead
+from backend.learners.kinds.base import TargetHead, hot
 from backend.targets import Kind, Target
 
 Array = NDArray[Any]
@@ -112,14 +112,13 @@ def name_prior(target: Target, names: Array, labeled: Array, values: Sequence[An
     """
     frame = Frame.of(np.concatenate([labeled, unlabeled]))
     weights = directions(names)
-    hot = np.array([[name == value if isinstance(value, str) else name in value for name in target.classes]
-                    for value in values], dtype=bool).reshape(len(values), len(names))  # fmt: skip
+    given = hot(target, values).numpy() > 0
     vectors = np.concatenate([frame(labeled), frame(unlabeled)])
     several = target.kind == "multilabel"
-    belief, bias = believe(weights, vectors, hot, several=several)
-    predicted = (vectors[: len(hot)] @ weights.T).argmax(axis=1)
-    right = 0.0 if several or not len(hot) else float(hot[np.arange(len(hot)), predicted].mean())
-    return NamePrior(frame, np.asarray(belief * weights, np.float32), bias, belief, len(hot), right)
+    belief, bias = believe(weights, vectors, given, several=several)
+    predicted = (vectors[: len(given)] @ weights.T).argmax(axis=1)
+    right = 0.0 if several or not len(given) else float(given[np.arange(len(given)), predicted].mean())
+    return NamePrior(frame, np.asarray(belief * weights, np.float32), bias, belief, len(given), right)
 
 
 def directions(names: Array) -> Array:

@@ -21,6 +21,7 @@ from scipy.special import expit, logit
 from backend.learners.heads.class_names import believe
 from backend.learners.heads.map_head import fit_map, set_weights
 from backend.learners.kinds import head_of
+from backend.learners.kinds.base import hot
 from backend.learners.served.fitting import prior_of
 from backend.learners.served.model import Answered
 from backend.learners.served.prompts import Prompt
@@ -47,7 +48,7 @@ def soft_labels(prompt: Prompt, answers: Array, labels: Labels) -> Array:
     """
     target, found = prompt.target, calibrated(prompt, answers, labels)
     if target.kind == "multilabel":  # by Bayes' rule: from the odds of a label, which are those of the labels
-        frequencies = (_hot(target, labels).sum(axis=0) + 1) / (len(labels.rows) + 2)
+        frequencies = (hot(target, labels.values).numpy().sum(axis=0) + 1) / (len(labels.rows) + 2)
         odds = logit(np.clip(found, _LEAST, 1 - _LEAST)) - logit(frequencies)
         return np.asarray(np.clip(expit(odds), _LEAST, 1 - _LEAST))
     found = np.maximum(found, _LEAST)
@@ -65,7 +66,9 @@ def calibrated(prompt: Prompt, answers: Array, labels: Labels) -> Array:
     mean, variance = prior_of(head, [prompt], prompt.width)
     several = target.kind == "multilabel"
     if target.kind != "pairwise" and len(labels.rows):
-        trust, _ = believe(mean.numpy(), answers[list(labels.rows)], _hot(target, labels), several=several)
+        trust, _ = believe(
+            mean.numpy(), answers[list(labels.rows)], hot(target, labels.values).numpy() > 0, several=several
+        )
         mean = mean * trust
     if not several:
         variance = torch.full_like(variance, _CORRECTED)
@@ -87,11 +90,3 @@ def _balanced(target: Target, labels: Labels) -> Array:
     counts = Counter(labels.values)
     weights = np.array([counts[value] ** -0.5 for value in labels.values])
     return weights / weights.mean() if len(weights) else weights
-
-
-def _hot(target: Target, labels: Labels) -> Array:
-    """(M, C) bool."""
-    return np.array(
-        [[name == value if isinstance(value, str) else name in value for name in target.classes]
-         for value in labels.values], dtype=bool,
-    ).reshape(len(labels.values), len(target.classes))  # fmt: skip

@@ -1,6 +1,6 @@
 """Which texts a teacher answers: some with a label, by which its answers are judged, and others at random.
 
-Random texts are like those to predict; no better choice was found (`python -m benchmarks.teacher`).
+Random texts are like those to predict.
 """
 
 from __future__ import annotations
