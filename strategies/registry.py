@@ -13,6 +13,7 @@ from strategies.base import Strategy, StrategyOptionError, UnknownStrategyError
 from strategies.ranking import Scorer
 
 GROUP = "label_studio_active_learning.strategies"
+MOST = 100_000  # the largest number as an option: options of one project must not hold a machine for days
 
 
 @cache
@@ -29,7 +30,8 @@ def names() -> list[str]:
 def get(name: str, /, **options: Any) -> Strategy:
     """Build a strategy, e.g. `get("typiclust", neighbors=10)`.
 
-    Raises `UnknownStrategyError`, or `StrategyOptionError` for an option that its factory does not take.
+    Raises `UnknownStrategyError`, or `StrategyOptionError` for an option that its factory does not take, or a number
+    above 100,000.
     """
     point = _found().get(name)
     if point is None:
@@ -72,3 +74,5 @@ def _check_type(name: str, option: str, value: Any, default: Any) -> None:
     if not isinstance(value, expected) or (isinstance(value, bool) and not isinstance(default, bool)):
         wanted = type(default).__name__
         raise StrategyOptionError(f"strategy '{name}': option '{option}' must be of type {wanted}, not {value!r}")
+    if isinstance(value, int | float) and value > MOST:
+        raise StrategyOptionError(f"strategy '{name}': option '{option}' must be at most {MOST}")

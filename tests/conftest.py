@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import ssl
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,8 @@ def pytest_configure() -> None:
     os.environ.setdefault("LSAL_LORA_LAYERS", "all")
     os.environ.setdefault("LSAL_REACT", "false")
     torch.set_num_threads(1)
+    # `httpx.get` reads the certificates of all authorities each time, which takes 30 ms of computing.
+    ssl.create_default_context = cache(ssl.create_default_context)
     # The same examples on every machine, however slow it is.
     settings.register_profile("tests", deadline=None, derandomize=True)
     settings.load_profile("tests")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from lxml import etree, html
@@ -30,6 +31,8 @@ _TAG = re.compile(
     r"""(?(1)(.*?)(?=</\1[\s/>]|\Z))""",
     re.IGNORECASE | re.DOTALL,
 )
+_TAG_OR_END = re.compile(r"</?[a-z][^>]*>", re.IGNORECASE)
+_MARKS = re.compile(f"{MARK}+")
 _GONE = frozenset({"script", "iframe", "template"})  # removed by Label Studio, or outside of the body's text nodes
 _UNSEEN = frozenset({"style", "title", "noscript"})  # invisible, but counted
 
@@ -40,10 +43,13 @@ def text_of_markup(markup: str) -> str:
         return ""
     plain = _DECLARATION.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))
     plain = _TAG.sub(_without_long_attributes, plain)
+    parser = html.HTMLParser(huge_tree=True)
     try:
-        body = html.document_fromstring(plain, parser=html.HTMLParser(huge_tree=True)).body
+        body = html.document_fromstring(plain, parser=parser).body
     except (etree.LxmlError, ValueError, AssertionError):
         return markup
+    if parser.error_log.filter_from_fatals():  # more than 2,048 levels: libxml2 drops what is deeper
+        return unescape(_MARKS.sub(MARK, _TAG_OR_END.sub(MARK, _plain(plain)))).strip(MARK)
     if body is None:  # only a head
         return ""
     text = ""

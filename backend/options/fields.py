@@ -288,7 +288,9 @@ class ProjectOptions(BaseSettings):
                 f"not {type(extra_params).__name__}"
             )
         try:
-            return _validated(json.dumps(extra_params), _environment() if environment else None)
+            # No encoding has a lone surrogate: it becomes a question mark.
+            plain = json.dumps(extra_params, ensure_ascii=False).encode("utf-8", "replace").decode()
+            return _validated(plain, _environment() if environment else None)
         except ValidationError as error:
             raise UnsupportedConfigError(sentence(error, cls.model_fields)) from None
         except UnreadableError as error:

@@ -80,7 +80,7 @@ def _restore(archive: Path, folder: Path) -> Path | None:
                 tar.extractall(fresh, filter="data")
         except (tarfile.TarError, OSError, EOFError) as error:
             raise BackendError(f"{archive} cannot be read ({type(error).__name__}: {error})") from None
-        if snapshots.is_empty(fresh / _STATE) or snapshots.damage(fresh / _STATE):
+        if not (fresh / _STATE).is_file() or snapshots.is_empty(fresh / _STATE) or snapshots.damage(fresh / _STATE):
             raise BackendError(f"{archive} holds no intact {_STATE}; was it written by `lsal backup`?")
         store = Store(fresh)
         store.database.migrate(restored=True)

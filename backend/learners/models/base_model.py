@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 
 from backend.errors import ModelError
@@ -17,7 +16,15 @@ from backend.learners.base import Progress, no_progress
 from backend.learners.models import trial
 from backend.learners.models.adapters import Adapters
 from backend.learners.models.batching import TOKENS_A_BATCH, Batch, by_length, shortened, tokenize
-from backend.learners.models.loading import best_device, config_of, is_decoder, path_of, tokenizer_of, weights_of
+from backend.learners.models.loading import (
+    UNREADABLE,
+    best_device,
+    config_of,
+    is_decoder,
+    path_of,
+    tokenizer_of,
+    weights_of,
+)
 from backend.learners.models.usage import usage_of
 
 WRITERS = "to learn from <TextArea>, name a causal language model in extra_params.base_model, such as smollm2"
@@ -42,7 +49,7 @@ class BaseModel:
             self.is_decoder = is_decoder(self.config)
             self.usage = usage_of(path_of(name), is_decoder=self.is_decoder)
             whole = weights_of(name, AutoModelForCausalLM if self.is_decoder else AutoModel, self.device)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except UNREADABLE as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"base model '{name}' cannot be loaded ({reason}); "

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
@@ -19,6 +21,8 @@ from backend.options import AUTO
 FOUR_BITS = ":4bit"  # suffix: load in four bits
 SERVED = "openai:"  # prefix: served through the OpenAI API
 _SAFE = {"use_safetensors": True, "trust_remote_code": False}  # pickles and code from the hub can run anything
+# What reading a model's files raises if they are missing, broken or hostile.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError, StrictDataclassError)
 _PACKING = {"cuda"}  # on CPUs bitsandbytes repacks weights for inference and computes no gradients
 
 
@@ -82,10 +86,10 @@ def can_write(name: str) -> bool:
     plain = name.removesuffix(FOUR_BITS)
     if plain in PACKAGED or plain == AUTO:
         return PACKAGED.get(plain, False)
-    folder = plain if Path(plain).exists() else hub.downloaded(plain)
     try:
+        folder = plain if Path(plain).exists() else hub.downloaded(plain)
         return folder is None or is_decoder(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-    except (OSError, ValueError, KeyError):
+    except UNREADABLE:
         return True
 
 

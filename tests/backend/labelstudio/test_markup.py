@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from backend.labelstudio.label_config.inputs import text_of
@@ -48,13 +50,38 @@ def test_the_text_has_the_characters_that_label_studio_counts(markup: str, text:
         "<p ' " + " ".join(f"a{number}=1" for number in range(90_000)) + ">x</p>",
         '<p x=">" ' + " ".join(f"a{number}=1" for number in range(90_000)) + ">x</p>",
         "<div>" * 2000 + "x" + "</div>" * 2000,
+        "<div>" * 20_000 + "x",
+        "<b>" * 20_000 + "x" + "</b>" * 20_000,
+        "<?xml" + " " * 1_000_000 + "?>x",
         '<img src="data:image/png;base64,' + "A" * 1_000_000 + '">x',
         '<a title="' + ">" * 5000 + '">x</a>',
     ],
 )
 def test_very_many_attributes_and_levels(markup: str) -> None:
-    """libxml2 compares each attribute of a tag with all others: 90,000 take it half a minute."""
+    """libxml2 compares each attribute of a tag with all others: 90,000 take it half a minute of computing."""
+    began = time.process_time()
     assert text_of_markup(markup) == "x"
+    assert time.process_time() - began < 10
+
+
+def test_text_below_thousands_of_levels_is_kept() -> None:
+    deep = "<div title='>'>" * 3000 + "b &amp; c" + "</div>" * 3000
+    assert text_of_markup(f"<p>a</p>{deep}<p>d</p>").split(MARK)[0] == "a"
+    assert text_of_markup(f"<p>a</p>{deep}<p>d</p>").endswith(f"b & c{MARK}d")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("a\0b<p>c", "a\ufffdb|c"),
+        ("a&#0;b<p>c", "a\ufffdb|c"),
+        (" " * 1_000_000, ""),
+        ("<?xml " * 150_000, "<?xml " * 150_000),
+        ('<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><p>&b;</p>', "]>|&b;"),
+    ],
+)
+def test_hostile_markup_is_some_text(markup: str, text: str) -> None:
+    assert text_of_markup(markup) == text.replace("|", MARK)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,9 @@ def test_half_sent_requests_hold_no_thread(port: int, half: str) -> None:
             held = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             held.sendall(HALVES[half])
         assert answers(port)
+        held.setblocking(False)
+        with pytest.raises(BlockingIOError):  # still open: nothing was answered only after it was closed
+            held.recv(1)
 
 
 @pytest.mark.usefixtures("running")

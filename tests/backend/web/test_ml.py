@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import weakref
 from itertools import count
@@ -181,6 +182,36 @@ def test_control_characters_in_a_refusal(client: FlaskClient) -> None:
     answer = client.post("/setup", json={**SETUP, "extra_params": {"strategy": "a\x00\x1b[31m\x7f"}})
     assert answer.status_code == 422
     assert r"strategy 'a\u0000\u001b[31m\u007f' is unknown" in answer.status
+
+
+ELSEWHERE = CONFIG.replace('toName="text"', 'toName="nowhere"')
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        *({"extra_params": {"strategy": name}} for name in ("x\r\nX-Inj: 1", "\ud800", "x" * 100_000, "<>")),
+        {"extra_params": {"a\0b\1": 1}},
+        {"extra_params": {"<script>": 1}},
+        {"extra_params": '"' * 10},
+        {"extra_params": {"strategy": "margin", "strategy_options": {"x": [[[[1]]]]}}},
+        {"schema": ELSEWHERE.replace("topic", "c&#13;&#10;X-Inj: 1")},
+        {"schema": ELSEWHERE.replace("topic", "n" * 10_000)},
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_short_line_of_printable_characters(client: FlaskClient, setup: dict[str, Any]) -> None:
+    answer = client.post("/setup", data=json.dumps({**SETUP, **setup}))
+    assert answer.status_code in (400, 422)
+    assert answer.status.isascii()
+    assert answer.status.isprintable()
+    assert len(answer.status) <= 510
+    assert "X-Inj" not in answer.headers
+
+
+def test_a_path_adds_no_header(client: FlaskClient) -> None:
+    for start in ("api", "ui"):
+        answer = client.get(f"/{start}/projects/%0d%0aX-Inj:%201")
+        assert (answer.status_code in (400, 404), "X-Inj" in answer.headers) == (True, False)
 
 
 def test_bodies_that_are_no_json_objects_are_refused(client: FlaskClient) -> None:

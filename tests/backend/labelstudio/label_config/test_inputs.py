@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from backend.labelstudio.annotations import values_of
 from backend.labelstudio.controls import BY_KIND
@@ -76,8 +77,20 @@ def test_repeated_texts_are_read_for_each_element() -> None:
     assert reading(f'<Text name="t" value="$body"/>{repeated}', {"body": "all", "source": 5}) == "t: all"
 
 
-def test_a_bomb_of_brackets_is_a_text() -> None:
-    assert reading('<Paragraphs name="t" value="$d"/>', {"d": "[" * 100_000}) == "[" * 100_000
+@pytest.mark.parametrize("bomb", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000])
+def test_a_bomb_in_place_of_a_dialogue_is_a_text(bomb: str) -> None:
+    assert reading('<Paragraphs name="t" value="$d"/>', {"d": bomb}) == bomb
+
+
+def test_lists_in_lists_are_no_text() -> None:
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+    assert reading('<Text name="t" value="$d"/>', {"d": deep}) == ""
+
+
+def test_a_character_that_databases_refuse_becomes_a_space() -> None:
+    assert reading('<Text name="t" value="$d"/>', {"d": "a\0b"}) == "a b"
 
 
 def test_the_fields_of_a_task() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from backend.errors import UnsupportedConfigError
@@ -253,3 +256,54 @@ def test_relations_are_left_out_with_a_word() -> None:
     assert parse(config(LABELS + relations)).left_out == (RELATIONS,)
     with pytest.raises(UnsupportedConfigError, match="no control to learn"):
         parse(config(LABELS + relations), ["l"])
+
+
+HA = "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+LAUGHS = f'<!DOCTYPE View [<!ENTITY a "ha">{HA}]>'
+LONG = f'<!DOCTYPE View [<!ENTITY a "{"x" * 50_000}">]>'
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        LAUGHS + config(TWO.replace('"a"', '"&j;"')),
+        LAUGHS + config(f"<Header>&j;</Header>{TWO}"),
+        LONG + config(TWO.replace('"a"', '"' + "&a;" * 2000 + '"')),
+        "<View>" * 5000 + config(TWO) + "</View>" * 5000,
+    ],
+)
+def test_label_configs_that_grow_or_nest_without_end_are_refused_at_once(hostile: str) -> None:
+    began = time.process_time()
+    with pytest.raises(UnsupportedConfigError, match=r"cannot be read: (Maximum entity|Excessive depth)"):
+        parse(hostile)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("place", ['<Text name="t" value="$body &x;"/>', '<Choice value="z">&x;</Choice>'])
+def test_a_label_config_reads_no_file_and_calls_no_host(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def called(*_: object) -> None:
+        raise AssertionError("it called a host")
+
+    monkeypatch.setattr("socket.socket.connect", called)
+    (tmp_path / "secret.txt").write_text("TOPSECRET")
+    inside = config(TWO.replace("</Choices>", f"{place}</Choices>") if "Choice" in place else TWO + place)
+    for outside in (f"[<!ENTITY x SYSTEM 'file://{tmp_path}/secret.txt'>]", "SYSTEM 'http://192.0.2.1/x.dtd'"):
+        try:
+            found = repr(parse(f"<!DOCTYPE View {outside}>{inside}"))
+        except UnsupportedConfigError as refused:
+            found = str(refused)
+        assert "TOPSECRET" not in found
+
+
+def test_very_large_label_configs_take_time_in_proportion() -> None:
+    began = time.process_time()
+    many = "".join(f'<Choice value="class {number}"/>' for number in range(10_000))
+    assert len(parse(config(f'<Choices name="c" toName="t">{many}</Choices>')).targets[0].classes) == 10_000
+    controls = "".join(TWO.replace('"c"', f'"c{number}"') for number in range(400))
+    assert len(parse(config(controls)).controls) == 400
+    deep = "".join(f'<Choice value="v{number}">' for number in range(240)) + '<Choice value="x"/>' + "</Choice>" * 240
+    assert len(parse(config(f'<Taxonomy name="c" toName="t">{deep}</Taxonomy>')).targets[0].classes) == 241
+    parse(config("<!-- a comment -->" * 20_000 + "<?python exec?>" + TWO))
+    assert time.process_time() - began < 30

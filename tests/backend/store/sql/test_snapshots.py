@@ -291,14 +291,70 @@ def test_records_of_workflows_that_are_damaged_are_noticed(tmp_path: Path) -> No
         notify(rounds, store, lambda: None, sync_interval=3600.0, stop=threading.Event())  # type: ignore[arg-type]
 
 
-def test_an_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
-    evil = tmp_path / "evil.tar.gz"
-    (tmp_path / "text").write_text("x")
-    with tarfile.open(evil, "w:gz") as tar:
-        tar.add(tmp_path / "text", "../outside.txt")
-    with pytest.raises(BackendError, match="cannot be read"):
-        restore(evil, tmp_path / "state")
-    assert not (tmp_path / "outside.txt").exists()
+def file(name: str, content: bytes = b"x", mode: int = 0o644) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    return member, content
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+# Members beside the state, and whether the archive is refused for them.
+HOSTILE = {
+    "a folder up": ([file("../outside.txt")], True),
+    "a link to the outside": ([link("projects", "/tmp"), file("projects/outside.txt")], True),
+    "a link to the folder itself": ([link("projects", "."), file("projects/workflows.sqlite3")], False),
+    "a hard link to the outside": ([link("projects/h", "../victim.txt", tarfile.LNKTYPE)], True),
+    "a device": ([link("projects/device", "", tarfile.CHRTYPE)], True),
+    "a pipe": ([link("projects/pipe", "", tarfile.FIFOTYPE)], True),
+    "a program of somebody else": ([file("projects/1/adapters/1/x", mode=0o4755)], False),
+    "a file that nobody may read": ([file("projects/1/x", mode=0)], False),
+    "files of others": ([file("lost+found/x"), file("evil.py")], False),
+    "damaged records of workflows": ([file("workflows.sqlite3", b"no database")], False),
+    "the state once more": ([file("state.sqlite3", b"x" * 100)], True),
+    "a log of changes": ([file("state.sqlite3-wal", b"x" * 100)], False),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_archive_writes_nothing_but_ours(tmp_path: Path, case: str) -> None:
+    filled(tmp_path / "source").database.close()
+    backup(tmp_path / "source", tmp_path / "good.tar.gz")
+    (tmp_path / "victim.txt").write_text("mine")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    members, is_refused = HOSTILE[case]
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as evil:
+        with tarfile.open(tmp_path / "good.tar.gz") as good:
+            evil.addfile(good.getmember("state.sqlite3"), good.extractfile("state.sqlite3"))
+        for member, content in members:
+            evil.addfile(member, io.BytesIO(content))
+    beside = {"evil.tar.gz", "good.tar.gz", "source", "state", "victim.txt"}
+    if is_refused:
+        with pytest.raises(BackendError, match=r"cannot be read|holds no intact"):
+            restore(tmp_path / "evil.tar.gz", folder)
+        assert {path.name for path in folder.iterdir()} == {"web.lock", "worker.lock"}
+    else:
+        restore(tmp_path / "evil.tar.gz", folder)
+        assert Store(folder).of(7).tasks.count() == 399
+        ours = {"projects", "state.sqlite3", "state.sqlite3.lock", "web.lock", "worker.lock", "workflows.sqlite3"}
+        assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in folder.iterdir()} <= ours
+        assert not any(path.stat().st_mode & 0o7000 for path in folder.rglob("*") if path.is_file())
+    assert (tmp_path / "victim.txt").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == beside
+    assert not Path("/tmp/outside.txt").exists()
+
+
+def test_a_folder_in_place_of_the_state_is_no_backup(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as evil:
+        member, content = file("state.sqlite3/x")
+        evil.addfile(member, io.BytesIO(content))
+    with pytest.raises(BackendError, match=r"holds no intact state\.sqlite3"):
+        restore(tmp_path / "evil.tar.gz", tmp_path / "state")
 
 
 def test_a_start_that_was_killed_in_the_middle_of_a_recovery_is_made_up_for(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
+import tracemalloc
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +20,7 @@ from backend.learners.models.cache import BaseModels
 from backend.settings import Settings
 from backend.store import Store
 from backend.web.guards import load
+from backend.web.guards.auth import OPEN
 from backend.web.serving import Serving
 from tests.backend.web.test_ml import CONFIG, SETUP
 from tests.real import wait_for
@@ -86,6 +90,53 @@ class TestSecrets:
         public = app(store, basic_auth_user=AUTH[0], basic_auth_pass=AUTH[1], metrics_public=True)
         assert (public.get("/metrics").status_code, public.get("/ready").status_code) == (200, 503)
         assert public.get("/versions").status_code == 401
+
+
+SPELLINGS = [
+    "//api/projects", "/./api/projects", "/health/../api/projects", "/health/..%2fapi/projects", "/%61pi/projects",
+    "/API/projects", "/api/projects;x=/health", "/api/projects%00", "/api%2fprojects", "//webhook", "/nonexistent",
+    "/ui/static/..%2f..%2fpages.py",
+]  # fmt: skip
+TRICKS = [
+    ("X-Forwarded-User", AUTH[0]), ("Remote-User", AUTH[0]), ("X-Original-URL", "/health"),
+    ("X-Rewrite-URL", "/health"), ("X-Forwarded-Prefix", "/health"), ("X-HTTP-Method-Override", "GET"),
+    ("X-Forwarded-For", "127.0.0.1"), ("Script-Name", "/api"), ("Path-Info", "/health"),
+    *(("Authorization", value) for value in (
+        "Basic", "Basic !!!", "Bearer x", "Negotiate " + "A" * 100, 'Digest username="label-studio", password=""',
+        "Digest username*=UTF-8''%ff%fe, password=x",
+        *("Basic " + b64encode(sent).decode() for sent in (
+            b":", b"label-studio", b"label-studio:", b":a password", b"\xff\xfe:\xff", b"label-studio:a password ",
+            b"label-studio:a p\xe4ssword", b"label-studio\0:a password",
+        )),
+    )),
+]  # fmt: skip
+
+
+class TestEveryRoute:
+    """Who may call what, for each method and spelling: nobody without the password, but probes of health."""
+
+    @pytest.mark.parametrize("headers", [{}, {"X-Webhook-Secret": SECRET}], ids=["nothing", "a webhook's secret"])
+    def test_no_route_is_open_but_health(self, guarded: FlaskClient, headers: dict[str, str]) -> None:
+        rules = list(guarded.application.url_map.iter_rules())
+        assert len(rules) > 50
+        for rule in rules:
+            path = re.sub("<[^>]*>", "7", rule.rule)
+            for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE"):
+                answer = guarded.open(path, method=method, headers=headers)
+                if headers and (method, path) in {("POST", "/webhook"), ("OPTIONS", "/webhook")}:
+                    assert (answer.status_code, answer.text) in {(400, answer.text), (200, "")}
+                elif rule.endpoint not in OPEN:
+                    assert answer.status_code == 401, (method, path)
+
+    @pytest.mark.parametrize("path", SPELLINGS)
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_no_spelling_of_a_path_opens_it(self, guarded: FlaskClient, path: str, method: str) -> None:
+        answer = guarded.open(path, method=method, headers={"X-Webhook-Secret": SECRET})
+        assert answer.status_code == 401 or (answer.status_code == 308 and answer.location.endswith(path[1:]))
+
+    @pytest.mark.parametrize(("header", "value"), TRICKS)
+    def test_no_header_stands_for_the_password(self, guarded: FlaskClient, header: str, value: str) -> None:
+        assert guarded.get("/versions", headers={header: value}).status_code == 401
 
 
 class TestSignIns:
@@ -187,8 +238,12 @@ class TestLimits:
 
     def test_a_body_of_very_many_objects(self, served: FlaskClient) -> None:
         body = b'{"project": 7, "tasks": [' + b"{}," * 1_000_000 + b"{}]}"
+        tracemalloc.start()
         answer = served.post("/predict", data=body)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
         assert (answer.status_code, "more than 1000000 objects and lists" in answer.status) == (413, True)
+        assert most < 10 * len(body), "parsed, it would take 25 times its size"
 
     @pytest.mark.parametrize("path", ["/setup", "/webhook", "/api/projects/7/pause"])
     def test_only_predictions_need_large_bodies(self, served: FlaskClient, path: str) -> None:
@@ -257,6 +312,10 @@ class TestLimits:
         monkeypatch.setattr("socket.socket.connect", refuse)
         evil = "http://evil.example/text.txt"
         assert served.post("/setup", json={**SETUP, "hostname": evil, "access_token": "x"}).status_code == 200
+        named = {**SETUP, "extra_params": '{"base_model": "attacker/huge"}'}
+        assert served.post("/setup", json=named).status_code == 422
+        outside = "<!DOCTYPE View SYSTEM 'http://evil.example/x.dtd'>" + CONFIG
+        assert served.post("/setup", json={**SETUP, "schema": outside}).status_code < 500
         assert self.predict(served, [{"id": 1, "data": {"text": evil}}]).status_code == 200
         assert served.post("/webhook", json={**EVENT, "task": {"data": {"text": evil}}}).status_code == 201
 
