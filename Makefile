@@ -11,7 +11,7 @@ PARALLEL ?= --numprocesses 4 --dist loadscope --no-loadscope-reorder
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One at a time.
 APT := flock Makefile $(SUDO) apt-get
-MAKEFLAGS += --jobs=2
+MAKEFLAGS += --jobs=3
 # Without compiling: Python compiles at first use what it imports, which is a fraction of what is installed. Many
 # images forbid it to keep the result; each of the tests' many processes would compile again.
 INSTALL := -m pip install --quiet --no-compile
@@ -36,7 +36,8 @@ prepared: develop label-studio
 test-browser: develop label-studio chromium
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m 'pictures or not pictures' tests/browser
 
-# faults: minutes of kills, refusals and floods. soak: half an hour of random faults. Both print figures.
+# faults: minutes of kills, refusals and floods, with a tiny model or FAULTS_BASE_MODEL=minilm. soak: half an hour of
+# random faults, with MiniLM. Both print figures.
 faults: develop label-studio postgresql
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m faults -s tests
 

@@ -19,7 +19,6 @@ from label_studio_ml.model import LabelStudioMLBase
 from werkzeug.wrappers import Response
 
 from backend.cli.build import application, open_store
-from backend.web.ml import note
 from backend.web.request_bodies import Event, checked
 
 
@@ -42,7 +41,8 @@ class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml
 
     def process_event(self, event: str, data: dict[str, Any], *_: Any) -> dict[str, Any]:
         """Record an event, in the process that 1.0.9 starts for each. The inherited method ignores events of tasks."""
-        note(open_store(), checked(Event, {**data, "action": event}))
+        known = checked(Event, {**data, "action": event})
+        open_store().events.note(known.project, known.action)
         return {}
 
 

@@ -2,9 +2,11 @@
 
     python -m benchmarks.abuse [--print]
 
-A project with an adapter that knows its class names (MiniLM), served by the real `lsal web`. `/health` is called ten
-times a second, alone, beside half-sent requests, and beside slow predictions as well. Then large bodies, each once,
-and their memory: the peak beyond that of the process before. Writes results/abuse.md, or only prints. Linux only.
+A project with an adapter that knows its class names (MiniLM), served by the real `lsal web`. `/health`, `/ready` and
+`/webhook` are called in turn, ten times a second, alone, beside half-sent requests, and beside slow predictions as
+well. Then large bodies, each once, and their memory: the peak beyond that of the process before. Last, what a round of
+150 tasks of a megabyte takes of a worker, beside a real Label Studio (LABEL_STUDIO: its program). Writes
+results/abuse.md, or only prints. Linux only.
 """
 
 from __future__ import annotations
@@ -32,14 +34,18 @@ from backend.rounds.context import Context
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
 from backend.store import Store
+from benchmarks import large_tasks
 from benchmarks.rounds import one_round
 
 _RESULT = Path(__file__).parent / "results" / "abuse.md"
 _PORT = 9193
 _URL = f"http://127.0.0.1:{_PORT}"
+_HTTP = httpx.Client(base_url=_URL, timeout=6, headers={"Connection": "close"})  # as Label Studio: one call each
 _HALVES = 9
 _SLOW = 8  # calls of /predict at a time
-_CALLS = 100  # of /health
+_CALLS = 100  # of each route
+_ROUTES = ("/health", "/ready", "/webhook")
+_LARGE = 150  # tasks of a megabyte
 _CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'
     '<Choice value="billing"/><Choice value="delivery"/></Choices></View>'
@@ -53,6 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as process:
         lines = [*_answers(), "", *_memory(process), "", *_markup()]
+    lines += ["", large_tasks.measure(_LARGE)]
     text = "\n".join(["# Load and hostile input", "", "`python -m benchmarks.abuse`, MiniLM, 2 cores.", "", *lines, ""])
     print(text)
     if not arguments.print:
@@ -90,13 +97,13 @@ def _predict(texts: list[str]) -> httpx.Response:
 
 
 def _answers() -> list[str]:
-    rows = [_row("alone", _latencies())]
+    rows = _rows("alone")
     with ExitStack() as stack:
         for _ in range(_HALVES):
             held = stack.enter_context(socket.create_connection(("127.0.0.1", _PORT)))
             held.sendall(b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
         time.sleep(0.5)
-        rows.append(_row(f"{_HALVES} half-sent requests", _latencies()))
+        rows += _rows(f"{_HALVES} half-sent requests")
         stop = threading.Event()
 
         def slow(number: int) -> None:
@@ -107,30 +114,34 @@ def _answers() -> list[str]:
             for number in range(_SLOW):
                 pool.submit(slow, number)
             time.sleep(1.0)
-            rows.append(_row(f"the same, and {_SLOW} slow predictions at a time", _latencies()))
+            rows += _rows(f"the same, and {_SLOW} slow predictions at a time")
             stop.set()
-    return ["| /health | p50 ms | p99 ms | no answer in 6 s |", "|---|---|---|---|", *rows]
+    return ["| beside | route | p50 ms | p99 ms | no answer in 6 s |", "|---|---|---|---|---|", *rows]
 
 
-def _latencies() -> list[float]:
-    found = []
+def _rows(beside: str) -> list[str]:
+    """The latencies of each route, called in turn."""
+    found: dict[str, list[float]] = {route: [] for route in _ROUTES}
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 1}}
     for _ in range(_CALLS):
-        began = time.perf_counter()
-        with suppress(httpx.HTTPError):
-            httpx.get(f"{_URL}/health", timeout=6).raise_for_status()
-            found.append(time.perf_counter() - began)
-        if not found and time.perf_counter() - began > 5:
-            break  # nothing is answered
-        time.sleep(0.1)
-    return found
+        for route, seconds in found.items():
+            began = time.perf_counter()
+            with suppress(httpx.HTTPError):
+                if route == "/webhook":
+                    _HTTP.post(route, json=event).raise_for_status()
+                else:
+                    _HTTP.get(route)  # without a worker /ready answers 503
+                seconds.append(time.perf_counter() - began)
+            time.sleep(0.1 / len(_ROUTES))
+    return [_row(beside, route, seconds) for route, seconds in found.items()]
 
 
-def _row(name: str, seconds: list[float]) -> str:
+def _row(beside: str, route: str, seconds: list[float]) -> str:
     lost = _CALLS - len(seconds)
     if not seconds:
-        return f"| {name} | – | – | all |"
+        return f"| {beside} | {route} | – | – | all |"
     p99 = sorted(seconds)[int(0.99 * len(seconds)) - 1]
-    return f"| {name} | {1e3 * statistics.median(seconds):.0f} | {1e3 * p99:.0f} | {lost} |"
+    return f"| {beside} | {route} | {1e3 * statistics.median(seconds):.0f} | {1e3 * p99:.0f} | {lost} |"
 
 
 def _memory(process: subprocess.Popen[bytes]) -> list[str]:

@@ -29,7 +29,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=150)
-    count = parser.parse_args().tasks
+    print(measure(parser.parse_args().tasks))
+
+
+def measure(count: int) -> str:
+    """One sentence about a project of `count` such tasks."""
     with running(_PORT) as both:
         project = _project(both, count)
         worker = next(each for each in psutil.Process(both.backend.pid).children() if each.name() == "lsal worker")
@@ -52,7 +56,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
         stop.set()
         watching.join()
-    print(
+    return (
         f"{count} tasks of 1 MB: the first queue after {seconds:.0f} s ({first.state}); the worker's memory went from "
         f"{before / 2**30:.2f} to {most[0] / 2**30:.2f} GiB, the base model included"
     )

@@ -37,6 +37,7 @@ STRICT = {
     "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "false",
     "USE_DEFAULT_BANNED_SUBNETS": "true",
     "USER_ADDITIONAL_BANNED_SUBNETS": "",
+    "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
 }
 CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="topic" toName="text">'

@@ -7,6 +7,7 @@ simulated along each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -72,8 +73,8 @@ class _Curve(NamedTuple):
     power: float
     start: float  # examples of the first point
 
-    def score(self, examples: Array | float) -> Array:
-        return np.asarray(1.0 - self.floor - self.first * (np.asarray(examples) / self.start) ** -self.power)
+    def score(self, examples: float) -> float:
+        return 1.0 - self.floor - self.first * (examples / self.start) ** -self.power  # float: called 100,000 times
 
 
 def _drawn_curves(points: Sequence[Point], rng: np.random.Generator) -> list[_Curve]:
@@ -89,18 +90,18 @@ def _drawn_curves(points: Sequence[Point], rng: np.random.Generator) -> list[_Cu
     surprise = -(weights * ((1 - scores) * np.log(errors) + scores * np.log1p(-errors))).sum(axis=1)
     likely = np.exp(surprise.min() - surprise)
     drawn = rng.choice(len(likely), _CURVES, p=likely / likely.sum())
-    return [_Curve(floors[i], firsts[i], powers[i], float(examples[0])) for i in drawn]
+    return [_Curve(float(floors[i]), float(firsts[i]), float(powers[i]), float(examples[0])) for i in drawn]
 
 
 def _labels_needed(curve: _Curve, now: Point, plan: Plan, rng: np.random.Generator) -> float:
     """Labels until the lower bound reaches the target if this is the curve; infinite if the tasks run out before."""
     examples, measured, last_look = float(now.examples), float(now.labels), plan.last_look
-    excess = now.score * now.labels - float(curve.score(examples)) * now.labels  # constant for the measured texts
+    excess = now.score * now.labels - curve.score(examples) * now.labels  # constant for the measured texts
     right_of_new, new = 0.0, 0.0
     left, to_measure = float(plan.candidates), float(plan.held_out)
     total = 0.0
     while left > 0 or to_measure > 0:
-        score = float(curve.score(examples))
+        score = curve.score(examples)
         near = excess + score * measured + right_of_new >= plan.target * (measured + new)
         step = max(plan.batch, _STEP * (examples + new))  # several rounds at once where many labels are needed
         fresh = min(to_measure, step * (plan.near if near else plan.share))
@@ -109,8 +110,8 @@ def _labels_needed(curve: _Curve, now: Point, plan: Plan, rng: np.random.Generat
             break
         examples, new = examples + learned, new + fresh
         left, to_measure, total = left - learned, to_measure - fresh, total + fresh + learned
-        score = float(curve.score(examples))
-        right_of_new += score * fresh + rng.normal() * np.sqrt(max(0.0, score * (1 - score)) * fresh)
+        score = curve.score(examples)
+        right_of_new += score * fresh + rng.normal() * math.sqrt(max(0.0, score * (1 - score)) * fresh)
         labels = int(measured + new)
         if due(labels, last_look):
             found = min(1.0, max(0.0, (excess + score * measured + right_of_new) / (measured + new)))

@@ -150,7 +150,12 @@ def blueprint(store: Store, serving: Serving, allowed: AllowedBaseModels) -> Blu
 
         The secret of the project's webhook replaces user and password. The worker reads the details from Label Studio.
         """
-        if note(store, body, only=g.get("only_project")):
+        only = g.get("only_project")  # the secret is that of its webhook
+        if only not in (None, body.project):
+            raise _ForbiddenError(
+                f"The webhook secret is that of project {only}, the event is of project {body.project}"
+            )
+        if store.events.note(body.project, body.action):  # webhooks remain after the model is disconnected
             return {"status": "noted"}, 201
         return {"status": "ignored", "reason": "the project is not connected to this backend"}, 200
 
@@ -193,13 +198,3 @@ def _predicted(
 def _is_held_out(task_id: Any, project: Project, options: ProjectOptions) -> bool:
     """Whether a task measures the model, so that no suggestion may reach its annotator."""
     return isinstance(task_id, int) and held_out(options.seed, task_id, project.held_out_share or 0.0)
-
-
-def note(store: Store, event: Event, *, only: int | None = None) -> bool:
-    """Store an event. False if its project is not connected: webhooks remain after the model is disconnected.
-
-    only: the project that the caller may send events of; None: all.
-    """
-    if only not in (None, event.project):
-        raise _ForbiddenError(f"The webhook secret is that of project {only}, the event is of project {event.project}")
-    return store.events.note(event.project, event.action)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import pytest
 
@@ -72,6 +73,33 @@ def several_folder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory)
 def several(several_folder: Path, tmp_path: Path) -> Store:
     """A copy of it to change."""
     return _copy(several_folder, tmp_path)
+
+
+# Class names and a control's, as somebody would choose who wants scripts to run or links to be followed.
+HOSTILE = {
+    "fruit": "</script><script>document.title='evil'</script>",
+    "tool": '<a href="javascript:document.title=\'evil\'">x</a> <a href="https://evil.example/">Sign in again</a>',
+    "animal": "<img src=x onerror=\"document.title='evil'\">",
+}
+HOSTILE_CONTROL = "{{7*7}} [/b] `code` <b>bold</b><br>x"
+
+
+@pytest.fixture
+def hostile(tiny_encoder: Path, tmp_path: Path) -> Store:
+    """Project 7 with such names, after two rounds; title and texts are of the same kind."""
+    config = CONFIG.replace('"topic"', quoteattr(HOSTILE_CONTROL))
+    for name, evil in HOSTILE.items():
+        config = config.replace(f'"{name}"', quoteattr(evil))
+    title = "<svg onload=\"document.title='evil'\">"
+    context, data = _new(tmp_path / "hostile", config, title, 60, base_model=str(tiny_encoder))
+    tasks = context.store.of(7).tasks
+    evil = " ".join(HOSTILE.values())
+    tasks.put_texts([(task, f"{text} {evil}") for task, (text, _) in enumerate(data, 1)], seed=0, audit_share=0.3)
+    for number, labeled in enumerate((0, 40), 1):
+        for task, (_, label) in enumerate(data[:labeled], 1):
+            tasks.put_annotations([(task, {HOSTILE_CONTROL: HOSTILE[label]}, True, False)])
+        _round(context, number)
+    return _copy(context.store.files.root, tmp_path)
 
 
 def _new(folder: Path, config: str, title: str, count: int, **options: Any) -> tuple[Context, list[tuple[str, str]]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from annotated_types import Le, Lt
 
+from backend.errors import UnsupportedConfigError
 from backend.options import ProjectOptions, old_names
 from backend.settings import SettingsError, load_settings
 
@@ -230,3 +233,18 @@ def test_readers_of_the_environment_are_known() -> None:
 
 def _code(path: Path) -> str:
     return re.sub(r"request\.environ", "", path.read_text("utf-8"))
+
+
+def test_every_number_of_a_project_has_a_largest_value() -> None:
+    """One project's options must not hold a machine for days."""
+    unbounded = {
+        name
+        for name, field in ProjectOptions.model_fields.items()
+        if {int, float} & {field.annotation, *get_args(field.annotation)}
+        and not any(isinstance(each, Le | Lt) for each in field.metadata)
+    }
+    assert unbounded == set()
+    huge = {"min_steps": 10**12, "learning_rate": 1e300, "lora_alpha": 10**9, "budget": 10**30, "shots": 10**3}
+    for name, value in huge.items():
+        with pytest.raises(UnsupportedConfigError, match=name):
+            ProjectOptions.from_extra_params({name: value})

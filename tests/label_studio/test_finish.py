@@ -12,7 +12,7 @@ from backend.overview.tasks.finish import FinishState, finish_state
 from tests.conftest import labeled_sentences
 from tests.real import Team, truth, wait_for
 
-TEXTS = 220
+TEXTS = 160
 
 
 def state(team: Team) -> FinishState:
@@ -42,10 +42,10 @@ def lsal(team: Team, *words: str) -> str:
 def certified(team: Team) -> Team:
     """A project whose model is proven right on the rest."""
     team.create([text for text, _ in labeled_sentences(TEXTS)])
-    team.connect(batch_size=24, min_steps=200, max_steps=200)
+    team.connect(batch_size=16, min_steps=200, max_steps=200)
     team.wait_for_round(1)
     for number in (2, 3):
-        team.label_batch(24)
+        team.label_batch(16)
         team.wait_for_round(number)
     assert "sample" not in lsal(team)
     assert "drawn as soon as" in lsal(team, "--accuracy", "0.8")
@@ -72,7 +72,7 @@ def test_a_sample_comes_first_and_blank_and_then_labels_are_taken_written_and_ta
     assert set(served) == sample, "people get the sample first"
     found = wait_until(team, "certified")
     assert found["decided"] is not None
-    assert found["decided"]["taken"] > 50
+    assert found["decided"]["taken"] > 40
     assert "With 95 % confidence at least 80% of the labels" in lsal(team)
 
     people = {task for task, of_task in annotated(team).items() if of_task}

@@ -37,6 +37,11 @@ def test_personal_access_tokens_work_and_a_dead_legacy_token_is_named(
         Client(strict_server.url, strict_server.owner.token).project(project_id)
 
 
+def test_strangers_cannot_sign_up_where_compose_forbids_it(strict_server: LabelStudioServer) -> None:
+    with pytest.raises(LabelStudioError, match=r"sign-up of 'stranger@evil\.example' in Label Studio failed"):
+        strict_server.sign_up("stranger@evil.example")
+
+
 def test_a_large_project_is_published_one_by_one_with_the_same_result(team: Team) -> None:
     team.create([text for text, _ in labeled_sentences(120)])
     team.connect(batch_size=2, queue_size=4)

@@ -55,12 +55,12 @@ def test_a_round_through_label_studio_ml(team: Team, theirs: str) -> None:
     refused = team.http.post("/api/ml/", json={**model, "basic_auth_user": "x", "basic_auth_pass": "y"})
     assert refused.status_code == 400
     assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in refused.text
-    options = {"batch_size": 1}  # each event is a process of label-studio-ml, which takes seconds to start
+    options = {"batch_size": 2}  # each event is a process of label-studio-ml, which takes seconds to start
     team.connect_to({**model, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1], "extra_params": options})
     team.wait_for_round(1)
     before = team.backend.store.events.newest().get(team.id, 0)
-    served = team.label_batch(1)
-    assert served == [item.task_id for item in team.published()[:1]]
+    served = team.label_batch(2)
+    assert served == [item.task_id for item in team.published()[:2]]
     wait_for("its events", lambda: team.backend.store.events.newest().get(team.id, 0) > before)
     team.wait_for_round(2)
 

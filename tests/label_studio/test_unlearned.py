@@ -25,6 +25,7 @@ def test_bad_labels_and_empty_texts(team: Team) -> None:
     data: list[Any] = [{"meta": {"text": text}} for text, _ in sentences] + [
         {"meta": {"text": " "}, "other": "field"}
     ] * 3
+    data[4]["meta"]["text"] += "\0 and more"  # which Label Studio takes, and PostgreSQL does not
     team.create(data, CONFIG)
     found = team.call("GET", f"/api/tasks?project={team.id}&page_size=100&fields=all")["tasks"]
     tasks = [task["id"] for task in sorted(found, key=lambda task: int(task["id"]))]
@@ -48,6 +49,7 @@ def test_bad_labels_and_empty_texts(team: Team) -> None:
     learned = team.backend.store.of(team.id).tasks
     labeled = [each for audit in (False, True) for each in learned.labeled(audit=audit)]
     assert sorted(each.id for each in labeled) == tasks[4:20]
+    assert next(each.text for each in labeled if each.id == tasks[4]).endswith("\N{REPLACEMENT CHARACTER} and more")
     assert team.backend.store.projects.get(team.id).adapter == 1
     assert not {item.task_id for item in team.published()} & set(tasks[-3:]), "nobody is served a task without text"
     answer = httpx.get(f"{team.backend.url}/api/projects/{team.id}/unlearned", auth=AUTH, timeout=300).json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import strategies
 from strategies import Pool, PoolError, StrategyOptionError, UnknownStrategyError
 from strategies.base import CANDIDATE_AXIS, subset
 from strategies.ranking import Scorer
+from strategies.registry import _found
 
 NAMES = strategies.names()
 RANKING = [name for name in NAMES if isinstance(strategies.get(name), Scorer)]
@@ -128,3 +130,13 @@ def test_unknown_names_and_options_are_refused_with_the_choices() -> None:
         strategies.get("typiclust", neighbors="many")
     with pytest.raises(StrategyOptionError, match="max_clusters must be at least 1"):
         strategies.get("typiclust", max_clusters=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_a_largest_value(name: str) -> None:
+    """One project's options must not hold a machine for days."""
+    for option, parameter in inspect.signature(_found()[name].load()).parameters.items():
+        if isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool):
+            for huge in (10**12, 10**400, 1e300):
+                with pytest.raises(StrategyOptionError, match=f"'{option}' must be"):
+                    strategies.get(name, **{option: huge})

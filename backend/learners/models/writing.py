@@ -92,7 +92,7 @@ def sample(base: BaseModel, prompt_ids: Sequence[list[int]], most: int, times: i
     return [found[row * times : (row + 1) * times] for row in range(len(prompt_ids))]
 
 
-class _Recorder(LogitsProcessor):
+class _Recorder(LogitsProcessor):  # type: ignore[misc] # mypy does not read transformers
     """Record log-probability and entropy of each generated token's distribution, which stays unchanged."""
 
     def __init__(self) -> None:

@@ -31,6 +31,18 @@ def test_a_paused_project_waits_until_somebody_asks(context: Context, store: Sto
     assert reason(context, {RESUMED}) == "8 newly labeled tasks"
 
 
+def test_stored_options_above_their_bounds_are_used_at_the_bounds_and_logged(
+    context: Context, store: Store, tiny_encoder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Earlier releases had no upper bounds: training could take days."""
+    fill(store, tiny_encoder, labeled=12, max_steps=10**8, min_steps="100000000")
+    options = options_of(project_of(store))
+    assert (options.max_steps, options.min_steps) == (20_000, 20_000)
+    assert do(context, "decide", actions=["START_TRAINING"]) == 1
+    assert "project 7: the option max_steps is 100000000, used as 20000, its largest value" in caplog.text
+    assert "the option min_steps is 100000000, used as 20000" in caplog.text
+
+
 def test_what_changed_during_a_pause_starts_a_round_after_it(
     context: Context, store: Store, tiny_encoder: Path
 ) -> None:

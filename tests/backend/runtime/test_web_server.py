@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,10 @@ import psutil
 import pytest
 from waitress.adjustments import Adjustments
 
-from backend.errors import RefusedStartError
+from backend.errors import BackendError, RefusedStartError
 from backend.runtime.web_server import _Request, _tend, listen
 from backend.settings import Settings
+from backend.store.backup import restore
 from tests.real import wait_for
 from tests.servers import free_port
 
@@ -52,6 +53,29 @@ def slow():
 settings = Settings()
 web_server.run(app, web_server.listen(settings), settings)
 """
+BUSY = """
+import os, pathlib, time, uuid
+from backend.app import create_app
+from backend.learners.models.cache import BaseModels
+from backend.runtime import web_server
+from backend.settings import Settings
+from backend.store import Store
+from backend.web.serving import Serving
+
+folder = pathlib.Path(os.environ["BEGUN"])
+folder.mkdir()
+
+def project(*_):
+    (folder / uuid.uuid4().hex).touch()
+    while not (folder / "end").exists():
+        time.sleep(0.05)
+
+Serving.project = project
+settings = Settings()
+store = Store(settings.model_dir)
+store.database.migrate()
+web_server.run(create_app(settings, store, Serving(store, BaseModels())), web_server.listen(settings), settings)
+"""
 HEAD = b"POST /echo HTTP/1.1\r\nHost: localhost\r\n"
 HALVES = {"headers": HEAD, "body": HEAD + b"Content-Length: 1000\r\n\r\n{", "nothing": b""}
 
@@ -73,22 +97,30 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log.txt"
 
 
-@pytest.fixture
-def running(port: int, begun: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {"PORT": str(port), "BEGUN": str(begun), "PYTHONPATH": ":".join(sys.path)}
+@contextmanager
+def started(program: str, port: int, begun: Path, log: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {"PORT": str(port), "BEGUN": str(begun), "PYTHONPATH": ":".join(sys.path), **more}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], env=environment, stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, "-c", program], env=environment, stdout=file, stderr=subprocess.STDOUT
         )
-    wait_for("the server", lambda: answers(port))
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        wait_for("the server", lambda: answers(port))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def running(port: int, begun: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with started(PROGRAM, port, begun, log) as process:
+        yield process
 
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=300).text == "up"
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=300).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -104,6 +136,29 @@ def test_half_sent_requests_hold_no_thread(port: int, half: str) -> None:
         held.setblocking(False)
         with pytest.raises(BlockingIOError):  # still open: nothing was answered only after it was closed
             held.recv(1)
+
+
+def test_others_are_answered_beside_slow_predictions_and_half_sent_requests(
+    port: int, tmp_path: Path, begun: Path, log: Path
+) -> None:
+    url, places = f"http://127.0.0.1:{port}", 8
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 7}}
+    more = {"THREADS": str(places), "MODEL_DIR": str(tmp_path / "state")}
+    with started(BUSY, port, begun, log, **more), ThreadPoolExecutor(places) as pool, ExitStack() as stack:
+        tasks = {"project": 7, "tasks": [{"id": 1, "data": {"text": "x"}}]}
+        slow = [pool.submit(httpx.post, f"{url}/predict", json=tasks, timeout=300) for _ in range(places)]
+        try:
+            wait_for("the predictions", lambda: len(list(begun.iterdir())) == places)
+            for _ in range(9):
+                held = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                held.sendall(b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+            found = [httpx.get(f"{url}/{path}", timeout=300).status_code for path in ("health", "ready")]
+            found.append(httpx.post(f"{url}/webhook", json=event, timeout=300).status_code)
+            assert found == [200, 503, 200], "no worker runs, so that it is not ready"
+            assert not any(each.done() for each in slow)
+        finally:
+            (begun / "end").touch()
+        assert [each.result().status_code for each in slow] == [200] * places
 
 
 @pytest.mark.usefixtures("running")
@@ -212,6 +267,8 @@ def test_several_processes_share_a_port(tmp_path: Path, port: int) -> None:
 
     try:
         wait_for("the web servers", lambda: up() and len(parent.children()) == 2)
+        with pytest.raises(BackendError, match="a web server runs on"):
+            restore(tmp_path / "backup.tar.gz", tmp_path)
         first, second = (each.pid for each in parent.children())
         os.kill(first, signal.SIGKILL)
         wait_for("the other one", up)

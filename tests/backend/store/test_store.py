@@ -226,6 +226,10 @@ def test_text_of_any_kind_comes_back(store: Store) -> None:
     store.projects.set(1, title="a\0b", error="c\0")
     store.events.add(1, "a\0b")
     assert store.events.count() == 1
+    store.projects.set(1, options={"instructions": "a\0"})
+    spans = {"s": [[0, 10**30, "a\0"]]}
+    store.of(1).tasks.put_annotations([(9, spans, True, False)])
+    assert store.of(1).tasks.labels() == [spans]
 
 
 def test_events_from_many_threads_are_all_there(store: Store) -> None:

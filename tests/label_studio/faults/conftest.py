@@ -25,6 +25,15 @@ from tests.label_studio.faults.proxy import FaultyProxy
 from tests.real import CONFIG, Backend, Team, wait_for
 
 _WORKER = "tests.label_studio.faults.worker"
+_TINY = {"LSAL_MIN_STEPS": "60", "LSAL_EPOCHS": "1"}
+# An ordinary model with its defaults but fewer training steps: FAULTS_BASE_MODEL=minilm make faults.
+_REAL = {
+    "LSAL_LEARNING_RATE": "",
+    "LSAL_MAX_LENGTH": "",
+    "LSAL_EPOCHS": "",
+    "LSAL_MIN_STEPS": "",
+    "LSAL_MAX_STEPS": "8",
+}
 
 
 class Pair(Backend):
@@ -97,9 +106,11 @@ def start(
         ) -> Team:  # fmt: skip
             from tests.conftest import labeled_sentences
 
+            model = os.environ.get("FAULTS_BASE_MODEL")
+            steps = {**_REAL, "LSAL_BASE_MODEL": model} if model else _TINY
             pair = Pair(
                 label_studio, tmp_path / f"backend-{len(list(tmp_path.iterdir()))}", tiny_encoder,
-                **{"LSAL_MIN_STEPS": "60", "LSAL_EPOCHS": "1", "SYNC_INTERVAL": "3", **environment},
+                **{**steps, "SYNC_INTERVAL": "3", **environment},
             )  # fmt: skip
             team = Team(label_studio, pair, annotators)
             stack.callback(team.http.close)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, label, plan
+from tests.label_studio.faults.conftest import check_nothing_twice_nothing_lost, known_labels, label, plan
 from tests.label_studio.faults.worker import STEPS
-from tests.real import BATCH, Team
+from tests.real import BATCH, Team, wait_for
 
 
 def done(team: Team, number: int) -> Callable[[], Any]:
@@ -144,3 +144,34 @@ def test_a_folder_that_was_moved_goes_on_elsewhere(start: Callable[..., Team]) -
     finished = team.wait_for_round(3)
     assert (finished.adapter, finished.queue) == (2, 3)
     check_nothing_twice_nothing_lost(team, labels)
+
+
+@pytest.mark.faults
+def test_a_database_that_lost_its_last_commits_follows_label_studio(start: Callable[..., Team]) -> None:
+    """As after a power cut with a disk that lies, or a file that was put back: the records of workflows are newer."""
+    team = start()
+    pair: Any = team.backend
+    lost = pair.folder.with_name("lost")
+    lost.mkdir()
+    for file in pair.folder.glob("state.sqlite3*"):
+        shutil.copy2(file, lost)
+    labels = label(team, BATCH)
+    team.wait_for_round(2)
+    pair.kill()
+    for file in pair.folder.glob("state.sqlite3*"):
+        file.unlink()
+    for file in lost.iterdir():
+        shutil.copy2(file, pair.folder)
+    labels |= label(team, 3)  # of the queue in force, meanwhile
+    pair.start()
+    wait_for("all labels", lambda: known_labels(team) == labels)
+    team.wait_for_round(2)
+    check_nothing_twice_nothing_lost(team, labels)
+    served = [
+        prediction["task"] for prediction in sorted(team.predictions(team.project()["model_version"]), key=by_score)
+    ]
+    assert served == [item.task_id for item in team.published()], "Label Studio serves the order that was chosen"
+
+
+def by_score(prediction: dict[str, Any]) -> float:
+    return float(prediction["score"])

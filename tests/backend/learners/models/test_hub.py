@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.cli.build import new_models
+from backend.learners.models import hub as hub_
+from backend.settings import Settings
 from tests.servers import http_server
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
@@ -136,3 +139,9 @@ def test_what_cannot_be_had_is_refused_in_one_way(hub: Hub, tmp_path: Path) -> N
     for name, refusal in zip([*names, "org/small"], refusals, strict=True):
         assert refusal.startswith(f"refused: base model '{name}' cannot be loaded (")
         assert "it is no folder here, and the hub does not provide it; check the name" in refusal
+
+
+def test_the_operators_limit_is_the_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_, "_most_gb", 0.0)
+    new_models(Settings(max_base_model_gb=3.5))  # type: ignore[call-arg]
+    assert hub_._most_gb == 3.5

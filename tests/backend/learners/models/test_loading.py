@@ -1,4 +1,4 @@
-"""Base models in four bits."""
+"""Base models in four bits, and those that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from backend.errors import ModelError
 from backend.learners.base import GradientOptions, TrainingOptions
 from backend.learners.learner import LoraLearner
 from backend.learners.models.base_model import BaseModel
+from backend.learners.models.loading import can_write
 from backend.learners.training.train import train
 from tests.backend.learners.kinds import data
 
@@ -67,3 +68,30 @@ def test_what_four_bits_need_is_named(tiny_decoder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("backend.learners.models.loading.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="needs bitsandbytes, which the extra 'quantization' installs"):
         BaseModel(f"{tiny_decoder}:4bit", device="cpu")
+
+
+BROKEN = {
+    "deep": b"[" * 100_000,
+    "list": b"[1]",
+    "type": b'{"model_type": 5}',
+    "size": b'{"model_type": "bert", "hidden_size": "x"}',
+    "negative": b'{"model_type": "bert", "hidden_size": -1}',
+    "bytes": b"\xff\xfe",
+    "empty": b"",
+}
+NAMES = ["a\0b", "x\n2026-01-01 00:00:00,000 INFO backend: FORGED", "a" * 5000, "/dev/null", "-h", "\ud800", "[/red]"]
+
+
+@pytest.mark.parametrize("config", BROKEN)
+def test_a_model_whose_config_is_broken_is_named(config: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(BROKEN[config])
+    assert can_write(str(tmp_path)) in (True, False)
+    with pytest.raises(ModelError, match=f"base model '{tmp_path}' cannot be loaded"):
+        BaseModel(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names_are_names_of_no_model(name: str) -> None:
+    assert can_write(name) is True
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        BaseModel(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from backend.errors import RefusedStartError
 from backend.rounds.context import options_of, spec_of
 from backend.store import Store
 from backend.store.sql.models import Base
+from tests import forked
+from tests.servers import free_port
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*.sql"))
 
@@ -74,3 +77,17 @@ def test_a_state_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     made.close()
     with pytest.raises(RefusedStartError, match=r"was written by a newer release; install that release, or restore"):
         Store(tmp_path).database.migrate()
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "serve"])
+def test_a_program_on_a_state_of_a_newer_release_ends_with_one_sentence(tmp_path: Path, command: str) -> None:
+    """And with a code that tells an operator's restarts to stop."""
+    store_of(RELEASES[-1], tmp_path).database.migrate()
+    with sqlite3.connect(tmp_path / "state.sqlite3") as made:
+        made.execute("UPDATE alembic_version SET version_num = '9999'")
+    made.close()
+    log = tmp_path / "log.txt"
+    environment = {**os.environ, "MODEL_DIR": str(tmp_path), "PORT": str(free_port())}
+    assert forked.started("backend", [command], environment, log).wait(300) == 78
+    assert "was written by a newer release; install that release, or restore" in log.read_text()
+    assert "Traceback" not in log.read_text()

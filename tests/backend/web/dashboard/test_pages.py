@@ -109,9 +109,15 @@ def test_texts_and_names_are_only_text(client: FlaskClient, played: Store) -> No
     assert "&lt;script&gt;alert(1)" in text
 
 
+LINK = '<a href="https://evil.example">Sign in</a> & go'
+
+
 def test_charts_draw_no_links_in_names() -> None:
-    (drawn,) = charts.bars({'<a href="https://evil.example">Sign in</a> & go': 3}, Language("en"))["data"]
-    assert drawn["y"] == ['&lt;a href="https://evil.example"&gt;Sign in&lt;/a&gt; &amp; go']
+    (drawn,) = charts.bars({LINK: 3}, Language("en"))["data"]
+    shown = '&lt;a href="https://evil.example"&gt;Sign in&lt;/a&gt; &amp; go'
+    assert drawn["y"] == [shown]
+    (drawn,) = charts.matrix({"names": [LINK, "b"], "matrix": [[1, 0], [0, 1]]}, Language("en"))["data"]  # type: ignore[typeddict-item]
+    assert drawn["x"] == drawn["y"] == [shown, "b"]
 
 
 def test_what_changes_all_the_time_comes_by_itself(client: FlaskClient, played: Store) -> None:
