@@ -31,7 +31,7 @@ from backend.learners.models.base_model import BaseModel
 from backend.learners.models.packaged import resolve
 from backend.learners.served.learner import ServedLearner
 from backend.learners.served.model import ServedModel
-from backend.learners.served.server import FirstTokens, Message
+from backend.learners.served.server import FirstTokens, Message, Tokens
 from backend.learners.served.training import train as train_served
 from backend.learners.training.train import train
 from backend.rounds.served.answer_cache import cached_answers
@@ -69,7 +69,7 @@ class _InProcess:
     @torch.inference_mode()
     def first_tokens(
         self, model: str, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
-    ) -> list[FirstTokens]:
+    ) -> tuple[list[FirstTokens], Tokens]:
         """The twenty most probable first tokens of each conversation, with log probabilities."""
         ids = [
             self._tokenizer.encode(
@@ -99,7 +99,7 @@ class _InProcess:
             for row, values, tokens in zip(rows, tops.values.tolist(), tops.indices.tolist(), strict=True):
                 found[row] = {self._tokenizer.decode([t]): v for v, t in zip(values, tokens, strict=True)}
             progress(min(start + _BATCH, len(order)), len(order))
-        return found
+        return found, Tokens()
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ class LanguageModel:
     knows: float = 1.0  # how much it makes of a word whose meaning it knows
     begins: str | None = None  # what it says instead of a letter
     tells: bool = True  # log-probabilities
+    thinks: dict[str, tuple[str, float]] = field(default_factory=dict)  # what it takes words for, how surely
     page: str | None = None  # what it answers to everything instead
     failures: list[int] = field(default_factory=list)  # statuses to answer with first
     asked: list[dict[str, Any]] = field(default_factory=list)  # bodies
@@ -72,6 +73,32 @@ class LanguageModel:
             **{f" {letter}": value + math.log(0.2 / 0.7) for letter, value in likely.items()},
             "The": -2.4,
         }
+
+    def written(self, messages: Sequence[dict[str, str]]) -> list[tuple[str, float]]:
+        """The tokens of its answer that quotes the words that mean one of the options."""
+        if self.begins is not None:
+            return [(self.begins, -0.1)]
+        task, text = messages[0]["content"], messages[-1]["content"].partition("Text:\n")[2].partition("\n\nParts:")[0]
+        letters = {name: line[0] for line in task.splitlines() if line[1:2] == "." for name in [line[3:]]}
+        tokens: list[tuple[str, float]] = []
+        for word in text.split():
+            meaning, log = self.thinks.get(word, (_MEANS.get(word), -0.1))
+            if meaning in letters:
+                tokens += [(f"{letters[meaning]}:", log), (f" {word}", log), ("\n", 0.0)]
+        return tokens or [("none", -0.2)]
+
+
+def _completion(body: dict[str, Any], tokens: Sequence[tuple[str, float]], model: LanguageModel) -> dict[str, Any]:
+    content = [{"token": token, "logprob": value, "bytes": None, "top_logprobs": []} for token, value in tokens]
+    return {
+        "id": "x", "object": "chat.completion", "created": 0, "model": MODEL,
+        "usage": {"prompt_tokens": words_of(body["messages"]), "completion_tokens": len(tokens), "total_tokens": 0},
+        "choices": [{
+            "index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "".join(token for token, _ in tokens)},
+            "logprobs": {"content": content} if model.tells else None,
+        }],
+    }  # fmt: skip
 
 
 def words_of(messages: Sequence[dict[str, str]]) -> int:
@@ -118,7 +145,10 @@ def language_model() -> Iterator[LanguageModel]:
                 model.asked.append(body)
             if status != 200:
                 return self._answer(status, {"error": {"message": f"about {body['messages'][-1]['content']}"}})
-            assert (body["max_tokens"], body["logprobs"]) == (1, True)
+            assert body["logprobs"] is True
+            if body["max_tokens"] > 1:
+                return self._answer(200, _completion(body, model.written(body["messages"]), model))
+            assert body["max_tokens"] == 1
             likely = dict(list(model.likely(body["messages"]).items())[: body["top_logprobs"]])
             tops = [{"token": token, "logprob": value, "bytes": None} for token, value in likely.items()]
             return self._answer(200, {

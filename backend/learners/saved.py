@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,15 @@ def require_usage(folder: Path, usage: Usage, *, is_decoder: bool) -> None:
         raise ValueError(f"it was trained for another usage of its base model: {trained}, not {usage}")
 
 
-def read_heads(folder: Path, dimensions: int, device: torch.device) -> tuple[TargetHead, ...]:
+def read_heads(
+    folder: Path, dimensions: int, device: torch.device, make: Callable[..., TargetHead] = head_of
+) -> tuple[TargetHead, ...]:
     """Load the heads from an adapter's folder, for D-dimensional vectors, in evaluation mode."""
     layers = load_file(folder / _HEADS)
     heads = []
     for number, values in enumerate(_description(folder)["targets"]):
         state = values.pop("state")
-        head = head_of(Target.from_json(values), dimensions, state)
+        head = make(Target.from_json(values), dimensions, state)
         own = f"{number}."
         head.linear.load_state_dict({k.removeprefix(own): v for k, v in layers.items() if k.startswith(own)})
         head.linear.to(device).eval()

@@ -28,6 +28,7 @@ from backend.targets import Target
 
 _SAMPLE = 200  # texts, for their mean length
 _CHARACTERS = 4.0  # of a token, on average, in English with the tokenizers of most models
+_QUOTES = 30.0  # tokens of an answer that quotes spans, before any was given
 Prices = Mapping[str, Sequence[float]]  # by model: of a million input and a million output tokens
 
 
@@ -130,7 +131,8 @@ def estimate(
     if row is not None and measured:
         each_in, each_out = row.input_tokens / row.calls, row.output_tokens / row.calls
     else:
-        each_in, each_out = _tokens(store, project, options, targets), 1.0
+        each_in = _tokens(store, project, options, targets)
+        each_out = float(np.mean([_QUOTES if target.kind == "spans" else 1.0 for target in targets]))
     price = prices.get(name.removeprefix(SERVED))
     tokens = round(calls * each_in), round(calls * each_out)
     return Estimate(

@@ -20,7 +20,9 @@ _CHARACTER = regex.compile(r"\X")  # as readers see it: a letter with its accent
 _MAX_WEIGHT = 10.0  # upper bound of the weight of tokens in spans
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """A span that is predicted."""
+
     start: int  # first character
     end: int  # exclusive
     row: int  # index of the class
@@ -112,7 +114,7 @@ class SpansHead(TargetHead):
     def _probs(self, reading: Reading) -> torch.Tensor:
         return torch.softmax(self.linear(reading.hidden).float(), dim=-1)
 
-    def _decoded(self, reading: Reading) -> list[list[_Found]]:
+    def _decoded(self, reading: Reading) -> list[list[Found]]:
         best, tags = (each.cpu() for each in self._probs(reading).max(dim=-1))
         offsets = reading.offsets
         return [
@@ -121,12 +123,12 @@ class SpansHead(TargetHead):
         ]
 
 
-def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequence[int]], text: str) -> list[_Found]:
+def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequence[int]], text: str) -> list[Found]:
     """Tags of L tokens → spans. An inside tag without a beginning starts a span.
 
     Outer white space is removed, and characters as readers see them stay whole.
     """
-    spans: list[_Found] = []
+    spans: list[Found] = []
     open_class = -1
     tokens: list[int] = []
 
@@ -136,10 +138,10 @@ def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequen
         start, end = offsets[tokens[0]][0], offsets[tokens[-1]][1]
         inner = text[start:end]
         start, end = start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
-        start, end = _whole(text, start, end)
+        start, end = whole(text, start, end)
         if start < end and (not spans or spans[-1].end <= start):  # tokens of one character may have the same offsets
             logs = torch.tensor([probs[token] for token in tokens]).clamp(min=1e-30).log()
-            spans.append(_Found(start, end, open_class, float(logs.mean().exp())))
+            spans.append(Found(start, end, open_class, float(logs.mean().exp())))
 
     for token, tag in enumerate(tags):
         if offsets[token][0] >= offsets[token][1]:
@@ -154,7 +156,7 @@ def decode(tags: Sequence[int], probs: Sequence[float], offsets: Sequence[Sequen
     return spans
 
 
-def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+def whole(text: str, start: int, end: int) -> tuple[int, int]:
     """The range extended to whole characters."""
     if not text.isascii():
         for found in _CHARACTER.finditer(text):

@@ -17,7 +17,7 @@ from backend.learners.heads import linear as linear_heads
 from backend.learners.heads.map_head import Prior, fit_map, set_weights
 from backend.learners.kinds import head_of
 from backend.learners.kinds.base import TargetHead
-from backend.learners.served.model import Answered
+from backend.learners.served.model import Answered, features_of
 from backend.learners.served.prompts import Prompt, middle_of
 
 _OF_ANSWERS = 0.25  # prior variance of the weights on answers, whose prior means are 1, 0.5, −1 or 0
@@ -38,7 +38,7 @@ def prior_of(head: TargetHead, prompts: Sequence[Prompt], dimensions: int) -> Pr
     mean = torch.zeros(head.width(head.target), dimensions)
     variance = torch.full_like(mean, linear_heads.prior_variance(max(1, len(head.target.classes))))
     start = 0
-    for prompt in prompts:
+    for prompt in features_of(prompts):
         variance[:, start : start + prompt.width] = _OF_ANSWERS
         if prompt.target == head.target:
             if prompt.target.kind == "pairwise":

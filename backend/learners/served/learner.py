@@ -27,6 +27,7 @@ from backend.learners.learner import outputs_of
 from backend.learners.models.memory import ran_out
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
+from backend.learners.served.quoted_spans import head_of
 from backend.learners.served.training import read_prompts
 from backend.targets import Target
 
@@ -59,7 +60,7 @@ class ServedLearner:
         """Load a folder written by `train`. Raises `DamagedError` on failure."""
         try:
             prompts = read_prompts(folder)
-            heads = saved.read_heads(folder, base.dimensions(prompts), base.device)
+            heads = saved.read_heads(folder, base.dimensions(prompts), base.device, head_of)
             max_length, committee = saved.describe(folder)
         except ModelError:
             raise

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,17 +18,25 @@ from backend.learners.heads.map_head import NO_BATCH, Fixed
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import TOKENS_A_BATCH
 from backend.learners.models.loading import SERVED
+from backend.learners.served import quotes
 from backend.learners.served.prompts import Prompt, mass
-from backend.learners.served.server import FirstTokens, Message, Server, Tokens
+from backend.learners.served.server import FirstTokens, Message, Server, Tokens, Written
 from backend.targets import sides, with_sides
 
 EMBEDDER = "minilm"  # local model for the embeddings of texts
 _QUERIED_AT_ONCE = 1024  # texts per cache write, the most that a failure loses
 _EMBEDDED_AT_ONCE = 16_384  # texts per cache write of embeddings
 _CHARACTERS = 16  # per token, assumed as maximum on average: the rest is cut before tokenization
+_MOST_TOKENS = 300  # of an answer that quotes spans
 _ENOUGH = 0.01  # least median probability of the option letters, below which the model is refused
 
+_REASONING = (
+    "If it is a reasoning model, turn reasoning off, for many models with OPENAI_EXTRA_BODY="
+    '{"chat_template_kwargs": {"enable_thinking": false}}; or choose another model'
+)
+
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 class Kept(Protocol):
@@ -59,12 +67,15 @@ class Answered(Fixed):
     """Features of texts for the heads: D numbers each, the answers to all prompts followed by the embedding."""
 
     of_sides: torch.Tensor  # (2, B, D)
+    quoted: Mapping[str, torch.Tensor]  # by target of spans: (B, quotes.WIDTH)
 
     @classmethod
-    def of(cls, vectors: torch.Tensor, *, paired: torch.Tensor | bool) -> Answered:  # type: ignore[override]
+    def of(  # type: ignore[override]
+        cls, vectors: torch.Tensor, *, paired: torch.Tensor | bool, quoted: Mapping[str, torch.Tensor] | None = None
+    ) -> Answered:
         """paired: of each of the D columns, whether it compares two answers; or of all."""
         halves = vectors * paired / 2
-        return cls(None, NO_BATCH, (), 0, vectors=vectors, of_sides=torch.stack([halves, -halves]))  # type: ignore[arg-type] # no model is needed
+        return cls(None, NO_BATCH, (), 0, vectors=vectors, of_sides=torch.stack([halves, -halves]), quoted=quoted or {})  # type: ignore[arg-type] # no model is needed
 
     @cached_property
     def sides(self) -> torch.Tensor:
@@ -97,7 +108,7 @@ class ServedModel:
 
     def dimensions(self, prompts: Sequence[Prompt]) -> int:
         """D, the number of features."""
-        return sum(prompt.width for prompt in prompts) + self._embedder().dimensions
+        return sum(prompt.width for prompt in features_of(prompts)) + self._embedder().dimensions
 
     def read(
         self,
@@ -124,10 +135,18 @@ class ServedModel:
             _part(progress, len(prompts) * len(texts), total), _EMBEDDED_AT_ONCE,
         )  # fmt: skip
         embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-        vectors = torch.from_numpy(np.concatenate([*parts, embedding], axis=1))
-        paired = [np.full(prompt.width, prompt.target.kind == "pairwise") for prompt in prompts]
+        by_target = {prompt.target.name: part for prompt, part in zip(prompts, parts, strict=True)}
+        lettered = features_of(prompts)
+        columns = [by_target[prompt.target.name] for prompt in lettered]
+        vectors = torch.from_numpy(np.concatenate([*columns, embedding], axis=1))
+        paired = [np.full(prompt.width, prompt.target.kind == "pairwise") for prompt in lettered]
         only = torch.from_numpy(np.concatenate([*paired, np.zeros(base.dimensions, np.bool_)]))
-        return Answered.of(vectors, paired=only)
+        quoted = {
+            prompt.target.name: torch.from_numpy(by_target[prompt.target.name])
+            for prompt in prompts
+            if prompt not in lettered
+        }
+        return Answered.of(vectors, paired=only, quoted=quoted)
 
     def answers(
         self, prompt: Prompt, texts: Sequence[str], max_length: int, kept: Memory | None,
@@ -144,15 +163,24 @@ class ServedModel:
         return f"{self.identity}-{max_length}-{prompt.key}"
 
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
-        """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models."""
+        """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models.
+
+        For spans, if no answer has a line with a letter and a quote, and none says that there is nothing.
+        """
         conversations = [prompt.conversations(text)[0] for text in texts]
+        if prompt.target.kind == "spans":
+            written = self._texts(conversations)
+            if not any(map(quotes.is_answer, written)):
+                raise ModelError(
+                    f"'{self.served_as}' should answer with a letter, a colon and a quote, but begins with "
+                    f"{written[0].text[:20]!r}. {_REASONING}"
+                )
+            return
         answers = self._answers(conversations)
         if np.median([mass(answer, len(prompt.options)) for answer in answers]) < _ENOUGH:
             likely = next((max(answer, key=lambda token: answer[token]) for answer in answers if answer), "")
             raise ModelError(
-                f"'{self.served_as}' should answer with an option letter, but begins with {likely[:20]!r}. If it is a "
-                "reasoning model, turn reasoning off, for many models with OPENAI_EXTRA_BODY="
-                '{"chat_template_kwargs": {"enable_thinking": false}}; or choose another model'
+                f"'{self.served_as}' should answer with an option letter, but begins with {likely[:20]!r}. {_REASONING}"
             )
 
     def cut(self, text: str, max_length: int) -> str:
@@ -167,7 +195,11 @@ class ServedModel:
 
     def _query(self, prompt: Prompt, max_length: int, texts: Sequence[str], progress: Progress) -> Array:
         """The model's answers to one prompt for N texts: (N, W)."""
-        several = [prompt.conversations(self.cut(text, max_length)) for text in texts]
+        short = [self.cut(text, max_length) for text in texts]
+        several = [prompt.conversations(text) for text in short]
+        if prompt.target.kind == "spans":
+            written = self._texts([conversation for (conversation,) in several], progress)
+            return np.stack([prompt.read_quotes(*each) for each in zip(written, short, strict=True)])
         each = len(several[0])
         answers = self._answers(
             [conversation for of_text in several for conversation in of_text],
@@ -178,23 +210,40 @@ class ServedModel:
     def _answers(
         self, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress
     ) -> list[FirstTokens]:
+        def ask(note: Progress) -> tuple[list[FirstTokens], Tokens]:
+            return self.server.first_tokens(self.served_as, conversations, note)
+
+        return self._metered(ask, len(conversations), progress)
+
+    def _texts(self, conversations: Sequence[Sequence[Message]], progress: Progress = no_progress) -> list[Written]:
+        def ask(note: Progress) -> tuple[list[Written], Tokens]:
+            return self.server.texts(self.served_as, conversations, _MOST_TOKENS, note)
+
+        return self._metered(ask, len(conversations), progress)
+
+    def _metered(self, ask: Callable[[Progress], tuple[list[T], Tokens]], calls: int, progress: Progress) -> list[T]:
         meter, began, answered = self._meter, time.monotonic(), 0
         if meter is None:
-            return self.server.first_tokens(self.served_as, conversations, progress)[0]
+            return ask(progress)[0]
 
         def note(done: int, total: int) -> None:
             nonlocal answered
             answered = done
             progress(done, total)
 
-        meter.reserve(len(conversations))
+        meter.reserve(calls)
         try:
-            answers, tokens = self.server.first_tokens(self.served_as, conversations, note)
+            answers, tokens = ask(note)
         except BaseException:  # those under way may have been sent
-            meter.used(Tokens(), 0.0, max(0, len(conversations) - answered - self.server.at_once))
+            meter.used(Tokens(), 0.0, max(0, calls - answered - self.server.at_once))
             raise
         meter.used(tokens, time.monotonic() - began)
         return answers
+
+
+def features_of(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts whose answers are features of the heads: all but those for spans."""
+    return [prompt for prompt in prompts if prompt.target.kind != "spans"]
 
 
 def _cached(

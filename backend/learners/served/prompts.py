@@ -17,12 +17,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learners.served.server import FirstTokens, Message
-from backend.targets import SIDES, Kind, Target, sides, with_sides
+from backend.learners.served import quotes
+from backend.learners.served.server import FirstTokens, Message, Written
+from backend.targets import MARK, SIDES, Kind, Target, sides, unmarked, with_sides, without_context
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
-KINDS: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise", "regression"})  # expressible by letters
-CHOSEN = KINDS - {"regression"}  # where an option is a label
+CHOSEN: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # where an option is a label
+LETTERED: frozenset[Kind] = CHOSEN | {"regression"}  # answered with one letter
+KINDS: frozenset[Kind] = LETTERED | {"spans"}  # what a served model learns
 NONE = "none of these"
 _FINE = 1e-3  # variance that numbers have within one option
 _NUMBERS = 11  # options of a number with more values than letters
@@ -32,15 +34,20 @@ _WORDING: dict[Kind, tuple[str, str]] = {
     "multilabel": ("Choose an option that fits the text.", "one that fits"),
     "pairwise": ("Choose the better of two answers.", "the better answer"),
     "regression": ("Choose the number that fits the text best.", "the one that fits best"),
+    "spans": ("Find every part of the text that is one of the options.", ""),
 }
+_QUOTE = (
+    "Answer with one line for each part, in the order of the text: its letter, a colon, and the part exactly as it "
+    f"stands in the text. Answer {quotes.NOTHING} if there is no such part."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """The prompt of one target.
 
-    examples: few-shot examples (text, class); for multilabel, one of its classes. instructions: a task description,
-    from `extra_params`.
+    examples: few-shot examples (text, class); for multilabel, one of its classes; for spans, the lines of the answer.
+    instructions: a task description, from `extra_params`.
     """
 
     target: Target
@@ -57,7 +64,7 @@ class Prompt:
     @property
     def width(self) -> int:
         """W, the size of the result of `read`."""
-        return 2 if self.target.kind == "regression" else len(self.options)
+        return {"regression": 2, "spans": quotes.WIDTH}.get(self.target.kind, len(self.options))
 
     @property
     def key(self) -> str:
@@ -71,8 +78,8 @@ class Prompt:
         texts = [text, with_sides(context, right, left)] if self.target.kind == "pairwise" else [text]
         before = [{"role": "system", "content": self._task()}]
         for example, answer in self.examples:
-            letter = LETTERS[self.options.index(answer)]
-            before += [{"role": "user", "content": self._shown(example)}, {"role": "assistant", "content": letter}]
+            given = answer if self.target.kind == "spans" else LETTERS[self.options.index(answer)]
+            before += [{"role": "user", "content": self._shown(example)}, {"role": "assistant", "content": given}]
         return [[*before, {"role": "user", "content": self._shown(each)}] for each in texts]
 
     def read(self, answers: Sequence[FirstTokens]) -> NDArray[np.float32]:
@@ -93,6 +100,10 @@ class Prompt:
         given, exchanged = (_normalised(each, len(SIDES)) for each in answers)
         return np.stack([given[0] - given[1], exchanged[1] - exchanged[0]])
 
+    def read_quotes(self, answer: Written, text: str) -> NDArray[np.float32]:
+        """The spans that an answer quotes from a text, as `quotes.read`: (W,)."""
+        return quotes.read(answer, unmarked(without_context(text)), LETTERS[: len(self.options)])
+
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "target": self.target.as_json()}
@@ -110,10 +121,14 @@ class Prompt:
             lines.append(self.instructions)
         if self.target.kind != "pairwise":
             lines += [f"{letter}. {option}" for letter, option in zip(LETTERS, self.options, strict=False)]
-        return "\n".join([*lines, f"Answer with the letter of {which}, and nothing else."])
+        end = _QUOTE if self.target.kind == "spans" else f"Answer with the letter of {which}, and nothing else."
+        return "\n".join([*lines, end])
 
     def _shown(self, text: str) -> str:
         text = text.encode("utf-8", "replace").decode()  # lone surrogates cannot be sent
+        if self.target.kind == "spans":
+            inner, context, _ = sides(text)
+            return (f"{context}\n\n" if context else "") + f"Text:\n{inner.replace(MARK, chr(10))}\n\nParts:"
         if self.target.kind != "pairwise":
             return f"Text:\n{text}\n\nLetter:"
         context, first, second = sides(text)
@@ -149,6 +164,12 @@ def middle_of(target: Target) -> tuple[float, float]:
     assert target.low is not None
     assert target.high is not None
     return (target.high + target.low) / 2, (target.high - target.low) / 2
+
+
+def quoted(target: Target, spans: Sequence[Sequence[Any]], text: str) -> str:
+    """The right answer to a prompt for spans, [start, end, class], of a text."""
+    letters = dict(zip(target.classes, LETTERS, strict=False))
+    return quotes.lines(spans, unmarked(without_context(text)), letters)
 
 
 def mass(answer: FirstTokens, options: int) -> float:

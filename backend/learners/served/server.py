@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from backend.errors import ModelError
 from backend.learners.base import Progress, no_progress
 
 Message = Mapping[str, str]  # role, content
 FirstTokens = Mapping[str, float]  # most probable first tokens of an answer → natural log-probabilities
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,13 @@ class Tokens(NamedTuple):
 
     input: int = 0
     output: int = 0
+
+
+class Written(NamedTuple):
+    """An answer of several tokens, each with its natural log-probability; no tokens if the server tells none."""
+
+    text: str = ""
+    tokens: tuple[tuple[str, float], ...] = ()
 
 
 _TOP_LOGPROBS = 20  # maximum of the API
@@ -67,16 +75,27 @@ class Server:
         Raises `ModelError` with a remedy if the server cannot be reached, returns no log-probabilities, or refuses more
         than half of the requests.
         """
+        return self._each(partial(self._first_tokens_of, model), {}, conversations, progress)
+
+    def texts(
+        self, model: str, conversations: Sequence[Sequence[Message]], most: int, progress: Progress = no_progress
+    ) -> tuple[list[Written], Tokens]:
+        """As `first_tokens`, the most probable answers of up to `most` tokens, also without log-probabilities."""
+        return self._each(partial(self._text_of, model, most), Written(), conversations, progress)
+
+    def _each(
+        self, ask: Callable[[Sequence[Message]], tuple[T, Tokens]], refusal: T,
+        conversations: Sequence[Sequence[Message]], progress: Progress,
+    ) -> tuple[list[T], Tokens]:  # fmt: skip
         tokens, counting = Tokens(), threading.Lock()
         refused: list[_RefusedError] = []
 
-        def request(conversation: Sequence[Message]) -> FirstTokens:
+        def request(conversation: Sequence[Message]) -> T:
             nonlocal tokens
-            found: FirstTokens = {}
-            took = Tokens()
+            found, took = refusal, Tokens()
             try:
                 with self._turns:
-                    found, took = self._first_tokens_of(model, conversation)
+                    found, took = ask(conversation)
             except _RefusedError as error:  # content filter, or text too long for the model
                 refused.append(error)
             with counting:
@@ -113,16 +132,27 @@ class Server:
             logprobs = answer.choices[0].logprobs
             tops = logprobs.content[0].top_logprobs if logprobs is not None and logprobs.content else None
             found: dict[str, float] = {}
-            usage = getattr(answer, "usage", None)
-            tokens = Tokens() if usage is None else Tokens(usage.prompt_tokens or 0, usage.completion_tokens or 0)
             for each in tops or ():
                 found[each.token] = max(each.logprob, found.get(each.token, each.logprob))
+            tokens = _tokens(answer)
         if not found:
             raise ModelError(
                 f"'{model}' at {self.address} returns no log-probabilities (top_logprobs), which this backend needs; "
                 "choose a model or server that does, such as vLLM"
             )
         return found, tokens
+
+    def _text_of(self, model: str, most: int, conversation: Sequence[Message]) -> tuple[Written, Tokens]:
+        messages: Any = list(conversation)
+        with self._with_remedy(model):
+            answer = self._client.chat.completions.create(
+                model=model, messages=messages, max_tokens=most, logprobs=True, temperature=0.0, top_p=1.0,
+                extra_body=dict(self.extra),
+            )  # fmt: skip
+            choice = answer.choices[0]
+            told = choice.logprobs.content if choice.logprobs is not None else None
+            pairs = tuple((each.token, float(each.logprob)) for each in told or ())
+            return Written(choice.message.content or "", pairs), _tokens(answer)
 
     @contextmanager
     def _with_remedy(self, model: str) -> Iterator[None]:
@@ -184,6 +214,11 @@ class Server:
             return f"; it serves {', '.join(self.models()[:10])}"
         except (ModelError, ValueError):
             return ""
+
+
+def _tokens(answer: Any) -> Tokens:
+    usage = getattr(answer, "usage", None)
+    return Tokens() if usage is None else Tokens(usage.prompt_tokens or 0, usage.completion_tokens or 0)
 
 
 def _library() -> Any:

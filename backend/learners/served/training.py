@@ -12,10 +12,11 @@ import numpy as np
 
 from backend.learners import saved
 from backend.learners.base import Progress, TrainingOptions, no_progress
-from backend.learners.kinds import head_of
+from backend.learners.served import quoted_spans
 from backend.learners.served.fitting import fit, fit_members, prior_of
 from backend.learners.served.model import Memory, ServedModel
-from backend.learners.served.prompts import NONE, Prompt, in_digits, numbers
+from backend.learners.served.prompts import NONE, Prompt, in_digits, numbers, quoted
+from backend.learners.served.quoted_spans import QuotedSpansHead, head_of
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
@@ -57,10 +58,13 @@ def train(
     heads = []
     for target in targets:
         head = head_of(target, reading.vectors.shape[1])
+        heads.append(head)
         given = [(place, values[row][target.name]) for place, row in enumerate(rest) if target.name in values[row]]
+        if isinstance(head, QuotedSpansHead):
+            quoted_spans.fit(head, reading, given)
+            continue
         prior = prior_of(head, prompts, reading.vectors.shape[1])
         fit(head, prior, reading, given)
-        heads.append(head)
         if options.committee is not None:
             fit_members(head, prior, reading, given, options.committee.members, options.seed, folder)
     written = {"asked_of": base.identity, "prompts": [prompt.as_json() for prompt in prompts]}
@@ -90,21 +94,22 @@ def prompt_for(
     """The target's prompt: the former one, if `_stays` allows it, else one with newly drawn examples.
 
     At most half of the texts of a class become examples, to leave others for the head. Classes are balanced as far as
-    possible. A text with several labels is an example of the rarest one.
+    possible. A text with several labels is an example of the rarest one, one with spans of the first one's class.
     """
     correct: dict[str, set[str]] = defaultdict(set)  # by text; duplicates may have different labels
     for text, each in zip(texts, values, strict=True):
         if target.name in each:
-            correct[text] |= _answers(target, each[target.name])
-    counts = Counter(answer for answers in correct.values() for answer in answers)
-    by_answer: dict[str, list[str]] = defaultdict(list)
+            correct[text] |= _answers(target, each[target.name], text)
+    counts = Counter(_group(target, answer) for answers in correct.values() for answer in answers)
+    by_group: dict[str, list[tuple[str, str]]] = defaultdict(list)
     order, rng = list(correct), np.random.default_rng(options.seed)
     for row in rng.permutation(len(order)):
-        by_answer[min(sorted(correct[order[row]]), key=lambda answer: counts[answer])].append(order[row])
+        rarest = min(sorted(correct[order[row]]), key=lambda answer: counts[_group(target, answer)])
+        by_group[_group(target, rarest)].append((rarest, order[row]))
     candidates = [
-        (turn, answer, text)
-        for answer, some in by_answer.items()
-        for turn, text in enumerate(some[: len(some) // 2])
+        (turn, *example)
+        for some in by_group.values()
+        for turn, example in enumerate(some[: len(some) // 2])
     ]  # fmt: skip
     possible = min(options.shots, len(candidates))
     if former is not None and _stays(former, target, options, correct, possible):
@@ -125,8 +130,15 @@ def _stays(
     return possible / 2 < len(former.examples) <= options.shots or (possible == 0 and not former.examples)
 
 
-def _answers(target: Target, value: Any) -> set[str]:
-    """The correct options; of numbers the nearest one."""
+def _group(target: Target, answer: str) -> str:
+    """What examples are balanced by: the answer; of spans, the class of the first one, or that there is none."""
+    return answer[:1] if target.kind == "spans" else answer
+
+
+def _answers(target: Target, value: Any, text: str) -> set[str]:
+    """The correct options; of numbers the nearest one; of spans the lines of the answer."""
+    if target.kind == "spans":
+        return {quoted(target, value, text)}
     if target.kind == "regression":
         offered = numbers(target)
         return {in_digits(offered[np.abs(offered - value).argmin()])}

@@ -142,7 +142,7 @@ def _refuse_unteachable(options: ProjectOptions, targets: Sequence[Target]) -> N
 
 
 def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:
-    """Refuse what a served model cannot learn: it answers with one letter, and its weights are not here."""
+    """Refuse what a served model cannot learn: it answers with letters and quotes, and its weights are not here."""
     if options.base_model == SERVED:
         raise UnsupportedConfigError(
             f"extra_params.base_model: '{SERVED}' lacks the model's name on the server, as in {SERVED}Qwen/Qwen3-32B"
@@ -150,9 +150,9 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
     others = [target for target in targets if target.kind not in prompts.KINDS]
     if others:
         raise UnsupportedConfigError(
-            f"'{others[0].name}' ({others[0].kind}) cannot be learned with base model '{options.base_model}', whose "
-            f"answers are letters; it learns {', '.join(sorted(prompts.KINDS))}. Name a base model with weights here, "
-            f'or set {{"ignore_controls": ["{others[0].name}"]}}'
+            f"'{others[0].name}' ({others[0].kind}) cannot be learned with base model '{options.base_model}', which "
+            f"answers with letters and quotes; it learns {', '.join(sorted(prompts.KINDS))}. Name a base model with "
+            f'weights here, or set {{"ignore_controls": ["{others[0].name}"]}}'
         )
     most = len(prompts.LETTERS) - 1  # one for none of them
     many = next((target for target in targets if len(target.classes) > most), None)

@@ -124,7 +124,7 @@ def test_a_model_that_only_reads_is_refused_for_answers(tiny_encoder: Path) -> N
     ("kinds", "extra", "said"),
     [
         (["generation", "classification"], {}, "'answer' .generation. cannot be learned .* classification, multilabel"),
-        (["spans"], {}, "'things' .spans. cannot be learned"),
+        (["generation"], {}, "answers with letters and quotes; it learns .*, spans. Name a base model"),
         (["classification"], {"committee": "lora", "strategy": "bald"}, "committee 'lora' needs weights"),
         (["classification"], {"strategy": "co_training"}, "'co_training' needs weights"),
     ],
@@ -147,6 +147,7 @@ def test_a_number_behind_a_server_needs_a_range() -> None:
 
 
 def test_a_model_behind_a_server_learns_what_has_letters() -> None:
+    refuse_unsupported(ProjectOptions.from_extra_params({"base_model": "openai:x"}), parse(config("spans")).targets)
     options = ProjectOptions.from_extra_params({"base_model": "openai:x", "strategy": "badge"})
     refuse_unsupported(options, parse(config("classification")).targets)
     refuse_unsupported(ProjectOptions.from_extra_params({"base_model": "openai:x"}), parse(config("pairwise")).targets)

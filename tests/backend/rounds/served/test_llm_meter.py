@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from backend.errors import BackendError, BudgetError
+from backend.labelstudio.controls import BY_KIND
 from backend.learners.models.cache import BaseModels
 from backend.overview import llm
+from backend.rounds.adapters import load
 from backend.rounds.context import Context
 from backend.store import Store
 from tests.backend.learners.kinds import data
@@ -18,6 +20,7 @@ from tests.backend.played import no_bar, project_of
 from tests.backend.rounds.test_rounds import fill
 from tests.backend.steps import fail, reason
 from tests.backend.steps import play as run
+from tests.conftest import CLASSES
 from tests.language_model import MODEL, LanguageModel, language_model
 
 
@@ -109,3 +112,27 @@ def test_other_models_have_no_price(store: Store, context: Context) -> None:
         llm.estimate(store, project_of(store), "minilm", {})
     store.projects.set(7, options={**project_of(store).options, "base_model": "minilm"})
     assert llm.estimate(store, project_of(store), "openai:big", {}).texts == 40
+
+
+def test_a_round_of_spans(context: Context, store: Store, toy: LanguageModel) -> None:
+    """What the model quotes is there before the first label, and the strategy asks for doubtful texts."""
+    labels = "".join(f'<Label value="{name}"/>' for name in CLASSES)
+    config = f'<View><Text name="text" value="$text"/><Labels name="things" toName="text">{labels}</Labels></View>'
+    toy.thinks["old"] = ("fruit", -0.6)
+    known = data("spans", 40)
+    options = {"base_model": f"openai:{MODEL}", "batch_size": 8, "shots": 3, "audit_share": 0.0}
+    store.projects.connect(7, label_config=config, host="b.local:9090", options=options)
+    store.of(7).tasks.put_texts(list(enumerate(known.texts, 1)), seed=0, audit_share=0.0)
+    run(context, 1)
+    labeled = [item.task_id for item in store.of(7).rounds.queue(1)[:12]]
+    store.of(7).tasks.put_annotations([(task, known.values[task - 1], True, False) for task in labeled])
+    version = run(context, 2)
+    run_of = context.open(7)
+    learned = load(run_of, version)
+    found = learned.predict(known.texts)
+    (control,) = run_of.spec.controls
+    for row, (text, values) in enumerate(zip(known.texts, known.values, strict=True)):
+        output = {name: found[f"things/{name}"][row] for name in ("spans", "span_probs")}
+        spans, _ = BY_KIND["spans"].predicted(control, learned.targets[0], output, text)
+        assert spans == sorted(values["things"])
+    assert store.of(7).rounds.get(2).strategy == "uncertainty"  # type: ignore[union-attr]
