@@ -82,16 +82,26 @@ def review(
     from rich.markup import escape
     from rich.table import Table
 
+    from backend.overview.labels import errors
     from backend.rounds.insights.label_errors import TAB, into_tab
+    from backend.web.dashboard.language import Language
+    from backend.web.dashboard.quality_sentences import errors as how_many
 
     settings, store = start()
     run = new_context(settings, store).open(project)
     found, tab = into_tab(run, most)
+    for name, each in errors(store, run.project).items():
+        typer.echo(f"{name}: {how_many(each, Language('en'))}.")
+    if not found:
+        typer.echo(
+            "No label to check: none is rather wrong than right, or none could be compared (single choices are)."
+        )
+        return
     table = Table("task", "control", "label", "suggested label", "probability that the label is right")
     for each in found:
         names = (escape(each[name]) for name in ("control", "given", "instead"))  # in brackets: markup of rich
         table.add_row(str(each["task"]), *names, f"{each['quality']:.3f}")
-    Console().print(table if found else f"Project {project}: no label seems to be wrong.")
+    Console().print(table)
     typer.echo(f"They are in the tab '{TAB}': {run.client.url}/projects/{project}/data?tab={tab}")
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from huggingface_hub import ModelCard, ModelCardData
 
 from backend.errors import BackendError
+from backend.evaluation.bounds import ENOUGH
 from backend.labelstudio.predictions import adapter_version
 from backend.learners.models.loading import FOUR_BITS, SERVED, config_of, is_decoder, is_served
 from backend.learners.models.merging import merge
@@ -178,11 +180,15 @@ def _measured_on(measured: Round | None) -> str:
     return f", measured on {(measured.evaluation or {})['labels']} held-out labels" if measured is not None else ""
 
 
+def _score(found: Mapping[str, Any]) -> str:
+    return f"{found['score']:.3f}" if found["labels"] >= ENOUGH else "too few labels"
+
+
 def _scores(measured: Round | None) -> str:
     if measured is None:
         return "Not measured: there were no held-out labels."
     rows = [
-        f"| `{name}` | {found['metric'].replace('_', ' ')} | {found['score']:.3f} | {found['low']:.3f} to "
+        f"| `{name}` | {found['metric'].replace('_', ' ')} | {_score(found)} | {found['low']:.3f} to "
         f"{found['high']:.3f} | {found['labels']} |"
         for name, found in (measured.evaluation or {})["controls"].items()
     ]

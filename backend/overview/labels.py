@@ -73,7 +73,7 @@ class Suspect(TypedDict):
     task: int
     control: str
     given: Annotated[str, Field(description="Class given by annotators")]
-    instead: Annotated[str, Field(description="Most probable class")]
+    instead: Annotated[str | None, Field(description="Most probable class. Null: held out")]
     quality: Annotated[float, Field(description="Probability that the label is right")]
     text: Annotated[str, Field(description="Start of the text")]
 
@@ -137,13 +137,14 @@ def annotators(store: Store, project: Project) -> Annotators:
 def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
     """Labels to check, the worst first, without labels changed since. Empty before the first review."""
     found = still_suspect(store, project.id, most)
-    texts = store.of(project.id).tasks.texts([each["task"] for each in found])
+    ids = [each["task"] for each in found]
+    texts, placed = store.of(project.id).tasks.texts(ids), store.of(project.id).tasks.placed(ids)
     return [
         {
             "task": each["task"],
             "control": each["control"],
             "given": each["given"],
-            "instead": each["instead"],
+            "instead": None if placed[each["task"]].audit else each["instead"],
             "quality": each["quality"],
             "text": excerpt(texts[each["task"]].text),
         }
@@ -153,9 +154,9 @@ def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
 
 
 def errors(store: Store, project: Project) -> dict[str, Errors]:
-    """The estimated number of wrong labels at the last review, by control."""
-    last = store.of(project.id).rounds.last("review") or {}
-    return {name: each["errors"] for name, each in last.items() if "errors" in each}
+    """The estimated number of wrong labels at the last review, by control that the label config still has."""
+    last, names = store.of(project.id).rounds.last("review") or {}, {target.name for target in spec_of(project).targets}
+    return {name: each["errors"] for name, each in last.items() if "errors" in each and name in names}
 
 
 def lines(store: Store, project: Project) -> Iterator[str]:

@@ -87,6 +87,12 @@ class Quality(TypedDict):
     settled: Annotated[bool | None, Field(description="Whether predictions stopped changing. Null: unknown")]
     reached: Annotated[bool, Field(description="Whether every target is surely reached")]
     held_out_left: Annotated[int, Field(description="Held-out tasks that can still be labeled")]
+    held_out: Annotated[int, Field(description="Held-out tasks that are labeled or can be")]
+    tasks: Annotated[int, Field(description="All tasks of the project")]
+    least: Annotated[
+        int | None,
+        Field(description="Held-out labels that would confirm the target if all were right. Null: none, or an error's"),
+    ]
 
 
 def _needed(found: Mapping[str, Any], target: float | None, risk: float) -> int | None:
@@ -153,10 +159,17 @@ def quality(store: Store, project: Project) -> Quality:
     for name, found in check.get("found", {}).items():
         if name in controls:
             controls[name]["sure"] = found["sure"]
+    shares = [
+        goal for target in targets if (goal := goals.get(target.name)) is not None and target.kind != "regression"
+    ]
+    tasks = store.of(project.id).tasks
     return {
         "controls": controls,
+        "least": needed(1.0, max(shares), options.target_risk) if shares else None,
+        "held_out": tasks.count_held_out(),
+        "tasks": tasks.count(),
         "reached": bool(check.get("reached")),
         "forecast": stopping.get("forecast"),
         "settled": stopping.get("settled"),
-        "held_out_left": store.of(project.id).tasks.count_waiting(audit=True),
+        "held_out_left": tasks.count_waiting(audit=True),
     }

@@ -160,8 +160,10 @@ def details(store: Store, project: Project) -> ProjectState:
 def suggestions(store: Store, project: Project) -> dict[str, Suggestions]:
     """By control: whether its suggestions are shown, and why; empty where they always are, or never."""
     adapter = store.of(project.id).rounds.adapter(project.adapter)
-    if adapter is None or not adapter.examples or options_of(project).pre_annotate != "auto":
+    if adapter is None or options_of(project).pre_annotate != "auto":
         return {}
+    if not adapter.examples:
+        return {target.name: {"shown": True, "right": 0, "given": 0} for target in learned(adapter)}
     last = store.of(project.id).rounds.last("suggestions", done=True) or {}
     return {
         target.name: {

@@ -100,3 +100,10 @@ class Annotations:
         query = select(func.sum(Annotation.seconds)).where(Annotation.project_id == self._id)
         with self._database.read() as session:
             return float(session.scalar(query) or 0.0) / 3600.0
+
+    def count_timed(self) -> int:
+        """Number of labeled tasks whose time Label Studio recorded."""
+        timed = (Annotation.skipped.is_(False), Annotation.seconds.is_not(None))
+        query = select(func.count(Annotation.task_id.distinct())).where(Annotation.project_id == self._id, *timed)
+        with self._database.read() as session:
+            return int(session.scalar(query) or 0)

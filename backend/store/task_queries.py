@@ -60,6 +60,11 @@ class TaskQueries:
         mine = (Task.project_id == self._id, Task.audit.is_(audit))
         return self._count(*mine, Task.skipped.is_(True), Task.annotated.is_(False))
 
+    def count_held_out(self) -> int:
+        """Number of held-out tasks that are labeled, or open."""
+        mine = (Task.project_id == self._id, Task.audit.is_(True), HAS_TEXT)
+        return self._count(*mine, Task.labeled.is_(True)) + self.count_waiting(audit=True)
+
     def count_new_labels(self) -> int:
         """Number of labeled tasks that no round has seen yet."""
         mine = (Task.project_id == self._id, Task.labeled.is_(True), HAS_TEXT, FREE)

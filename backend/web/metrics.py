@@ -43,16 +43,18 @@ class _Rounds(Collector):
             queued.add_metric(name, len(self._store.of(project.id).tasks.to_label([item.task_id for item in items])))
         number = GaugeMetricFamily("lsal_round", "Number of the last round", labels=labels)
         score = GaugeMetricFamily("lsal_held_out_score", "Held-out score", labels=["project", "control", "metric"])
+        held_out = GaugeMetricFamily("lsal_held_out_labels", "Labels of that score", labels=["project", "control"])
         seconds = GaugeMetricFamily("lsal_round_step_seconds", "Step times, last round", labels=["project", "step"])
         for last in self._store.rounds.newest():
             number.add_metric([str(last.project_id)], last.number)
             for name, found in (last.evaluation or {}).get("controls", {}).items():
                 score.add_metric([str(last.project_id), name, found["metric"]], found["score"])
+                held_out.add_metric([str(last.project_id), name], found["labels"])
             for step, spent in last.seconds.items():
                 seconds.add_metric([str(last.project_id), step], spent)
         events = GaugeMetricFamily("lsal_events_waiting", "Webhook events not yet processed")
         events.add_metric([], self._store.events.count())
-        yield from (labeled, adapter, failing, stopped, queued, number, score, seconds, events)
+        yield from (labeled, adapter, failing, stopped, queued, number, score, held_out, seconds, events)
 
 
 def blueprint(app: Flask, store: Store) -> Blueprint:

@@ -41,16 +41,20 @@ def drawn(page: Page, name: str) -> None:
         page.wait_for_selector("#map[data-drawn]")
 
 
+def for_everybody(page: Page) -> None:
+    """Nothing keeps anybody from reading it, and nothing sticks out to the right."""
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+    assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_keeps_anybody_out(url: str, open_page: Callable[..., Page], look: str, name: str) -> None:
     page = open_page(**LOOKS[look])
     page.goto(url + PAGES[name])
     drawn(page, name)
-    found = Axe().run(page).response["violations"]
-    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
-    wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, "nothing sticks out to the right"
+    for_everybody(page)
 
 
 def test_it_tells_what_happens_without_being_loaded_again(
@@ -165,3 +169,17 @@ def test_names_and_texts_that_look_like_markup_do_nothing(
         assert found == [], name
         assert page.title() != "evil"
         expect(page.locator("body")).to_contain_text("<svg onload=")
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_no_table_is_cut_beside_free_room(url: str, played: Store, open_page: Callable[..., Page], width: int) -> None:
+    people = {str(who): f"annotator.number.{who}.of.a.long.name@example.com" for who in (1, 2)}
+    played.projects.set(7, people=people, trust={"topic": {"1": 0.98, "2": 0.77}})
+    page = open_page(viewport={"width": width, "height": 900})
+    page.goto(f"{url}/ui/projects/7")
+    drawn(page, "project")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".scroll")].filter((each) => !each.closest("details, .chart")
+        && each.scrollWidth > each.clientWidth).map((each) => each.getAttribute("aria-labelledby"))"""
+    )
+    assert cut == []

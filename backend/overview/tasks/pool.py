@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
@@ -59,7 +60,10 @@ class Text(TypedDict):
     text: Annotated[str, Field(description="Start of the text")]
     held_out: bool
     labels: dict[str, str | None]
-    says: Annotated[dict[str, Said], Field(description="Predictions. Empty unless the text is scored")]
+    says: Annotated[
+        dict[str, Said],
+        Field(description="Predictions. Empty unless the text is scored, and where the label must not follow them"),
+    ]
 
 
 def chart(store: Store, project: Project) -> Map:
@@ -79,6 +83,8 @@ def chart(store: Store, project: Project) -> Map:
     queued = {item.task_id for item in store.of(project.id).rounds.queue(project.queue)}
     digests = [known[task].digest for task in tasks]
     predicted, uncertainty = _predicted(store, project, target, digests)
+    blank = _blank(store, project, known)
+    predicted = [-1 if task in blank else found for task, found in zip(tasks, predicted, strict=True)]
     return {
         "tasks": tasks,
         "x": np.round(places[:, 0], _DIGITS).tolist(),
@@ -104,7 +110,7 @@ def task(store: Store, project: Project, task_id: int) -> Text | None:
     given = {name: in_words(value, text) for name, value in (labels or {}).items()}
     found: Text = {"task": task_id, "text": excerpt(text), "held_out": held_out, "labels": given, "says": {}}
     adapter = store.of(project.id).rounds.adapter(project.adapter)
-    if adapter is None:
+    if adapter is None or _blank(store, project, {task_id: known}):
         return found
     scores = store.files.scores(project.id, project.adapter, project.head)
     there, arrays = scores.found(output_names(learned(adapter)), [digest])
@@ -154,6 +160,12 @@ def _decided(trained: Target, probs: NDArray[Any]) -> tuple[NDArray[np.int64], N
     return np.where(shown.any(axis=1), likeliest, -1), np.where(shown, there, absent).min(axis=1)
 
 
+def _blank(store: Store, project: Project, known: Mapping[int, Placed]) -> set[int]:
+    """The tasks without a label whose label must not follow the model: held-out ones, and those of a sample."""
+    sampled = set(store.of(project.id).tasks.sampled())
+    return {task for task, each in known.items() if not each.labels and (each.audit or task in sampled)}
+
+
 def _state(known: Placed, *, queued: bool) -> TaskState:
     if known.labels:
         return "labeled"
@@ -161,7 +173,7 @@ def _state(known: Placed, *, queued: bool) -> TaskState:
         return "skipped"
     if known.taken:
         return "taken"
-    return "held out" if known.audit else "queue" if queued else "open"
+    return "queue" if queued else "held out" if known.audit else "open"
 
 
 def _place(target: Target | None, labels: dict[str, Any]) -> int:

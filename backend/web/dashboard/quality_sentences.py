@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from backend.evaluation.control_arm import ENOUGH as COMPARED
-from backend.overview.effort import Effort
+from backend.overview.effort import Effort, Efforts
 from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality
 from backend.web.dashboard.language import Language
 
 _MORE = 10  # held-out labels
 _WORTH = 1.05  # factor of held-out labels
+_MOST_HELD_OUT = 0.5  # of all tasks: the largest `audit_share`
 
 
 def worth(point: Point, t: Language) -> str | None:
@@ -64,26 +67,30 @@ def errors(found: Errors, t: Language) -> str:
     )  # fmt: skip
 
 
-def saved(curve: Curve, left: int, t: Language) -> str | None:
-    """Comparison with random labeling, as far as the held-out labels support it. None except for single choices.
-
-    left: held-out tasks without a label.
-    """
+def saved(curve: Curve, measured: Quality, t: Language) -> str | None:
+    """Comparison with random labeling, as far as the held-out labels support it. None except for single choices."""
     control_arm, last = curve["saved"], curve["points"][-1]
     if last["metric"] != "accuracy":
         return None
     if control_arm is None:
         if last["held_out"] >= COMPARED:
             return t.gettext("Not yet known: more selected labels are needed")
-        if (most := last["held_out"] + left) < COMPARED:
+        if measured["held_out"] < COMPARED:
             return t.gettext(
-                "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks",
-                n=t.number(COMPARED), most=t.number(most),
+                "Cannot be known here: it takes %(n)s held-out labels, and there are %(most)s held-out tasks. "
+                "%(advice)s",
+                n=t.number(COMPARED), most=t.number(measured["held_out"]), advice=_advice(COMPARED, measured, t),
             )  # fmt: skip
         return t.gettext("Not yet known: %(n)s held-out labels are needed", n=t.number(COMPARED))
     labels = control_arm["labels"]
     if "needed" not in control_arm:
         low, high = (t.number(100 * each, 1) for each in control_arm["better"])
+        if control_arm["better"][1] < 0:
+            return t.gettext(
+                "Worse than random labeling at %(labels)s labels "
+                "(95 %% interval: %(low)s to %(high)s percentage points); try another strategy",
+                labels=t.number(labels), low=low, high=high,
+            )  # fmt: skip
         return t.gettext(
             "No significant gain over random labeling at %(labels)s labels "
             "(95 %% interval: %(low)s to %(high)s percentage points)",
@@ -104,30 +111,34 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
         return t.gettext("No target is set")
     if measured["reached"]:
         return t.gettext("The target is reached, statistically confirmed")
+    least = measured["least"]
+    if least is not None and least > measured["held_out"]:
+        return t.gettext(
+            "This target cannot be confirmed here: it takes %(n)s held-out labels even if all are right, and there are "
+            "%(most)s held-out tasks. %(advice)s",
+            n=t.number(least), most=t.number(measured["held_out"]), advice=_advice(least, measured, t),
+        )  # fmt: skip
     if not measured["held_out_left"]:
         return t.gettext(
             "No held-out task is left, so the target stays uncertain. A larger `audit_share` in Extra params holds out "
             "more"
         )
-    takes, there = max(
-        ((each["needed"] or 0, each["points"][-1]["held_out"]) for each in measured["controls"].values()),
-        default=(0, 0),
-    )
-    if (found is None or found["high"] is None) and takes > (most := there + measured["held_out_left"]):
+    takes = max((each["needed"] or 0 for each in measured["controls"].values()), default=0)
+    if (found is None or found["high"] is None) and takes > measured["held_out"]:
         return t.gettext(
             "With this score it takes about %(n)s held-out labels to be certain of the target, and there are %(most)s "
-            "held-out tasks. A larger `audit_share` in Extra params holds out more, and a lower `target` takes fewer",
-            n=t.number(takes), most=t.number(most),
+            "held-out tasks. %(advice)s",
+            n=t.number(takes), most=t.number(measured["held_out"]), advice=_advice(takes, measured, t),
         )  # fmt: skip
     if found is None:
         return t.gettext("Labels still needed: not yet known")
     if found["high"] is None:
         return t.gettext(
-            "About %(n)s more labels for the target (at least %(low)s)", n=t.number(found["labels"]),
+            "About %(n)s more labels for the target (in 9 of 10 cases at least %(low)s)", n=t.number(found["labels"]),
             low=t.number(found["low"]),
         )  # fmt: skip
     return t.gettext(
-        "About %(n)s more labels for the target (%(low)s to %(high)s)", n=t.number(found["labels"]),
+        "About %(n)s more labels for the target (in 8 of 10 cases %(low)s to %(high)s)", n=t.number(found["labels"]),
         low=t.number(found["low"]), high=t.number(found["high"]),
     )  # fmt: skip
 
@@ -141,6 +152,31 @@ def metric(name: str, t: Language) -> str:
         "micro_f1": t.gettext("micro F1"),
         "span_f1": t.gettext("span F1"),
     }.get(name, name.replace("_", " "))
+
+
+def _advice(wanted: int, measured: Quality, t: Language) -> str:
+    """How so many tasks come to be held out."""
+    share = math.ceil(100 * wanted / max(1, measured["tasks"])) / 100
+    if share > _MOST_HELD_OUT:
+        return t.gettext("The project has too few tasks for that: add some, or lower `target`")
+    return t.gettext("`audit_share` %(share)s in Extra params would hold out enough", share=t.number(share, 2))
+
+
+def spent(found: Efforts, t: Language) -> str:
+    """All labels so far, in hours and money, and how many have a time."""
+    total = effort(found["spent"], t)
+    if found["spent"]["hours"] is None or found["timed"] >= found["spent"]["labels"]:
+        return total
+    return t.gettext("%(total)s (times are known of %(n)s)", total=total, n=t.number(found["timed"]))
+
+
+def still_needed(found: Efforts, t: Language) -> str | None:
+    """The median, and the interval of 8 in 10 cases."""
+    if found["needed"] is None or found["needed_between"] is None:
+        return None
+    low, high = (effort(each, t) for each in found["needed_between"])
+    middle = effort(found["needed"], t)
+    return t.gettext("%(middle)s (in 8 of 10 cases between %(low)s and %(high)s)", middle=middle, low=low, high=high)
 
 
 def effort(found: Effort, t: Language) -> str:

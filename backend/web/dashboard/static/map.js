@@ -34,7 +34,7 @@ function groups() {
     return [group(words.unknown, all.filter((i) => found.uncertainty[i] === null), UNKNOWN, SIZES), trace];
   }
   if (by.value === "state") {
-    return STATES.map((state, n) => group(words[state], all.filter((i) => found.state[i] === state), [UNKNOWN, "#7c3aed", "#d97706", "#2563eb", "#db2777"][n], SIZES));
+    return STATES.map((state, n) => group(words[state], all.filter((i) => found.state[i] === state), [UNKNOWN, "#7c3aed", "#d97706", "#2563eb", "#db2777", "#059669"][n], SIZES));
   }
   const classes = found[by.value];
   return [group(words.unknown, all.filter((i) => classes[i] < 0), UNKNOWN, SIZES),

@@ -13,6 +13,8 @@ from backend.rounds.adapters import learned
 from backend.rounds.context import Context
 from backend.rounds.steps.publish import predictions
 from backend.store import Store
+from backend.web.dashboard import sentences
+from backend.web.dashboard.language import Language
 from tests.backend.steps import opened, play
 from tests.conftest import CLASSES, WORDS, labeled_sentences
 
@@ -118,3 +120,22 @@ def test_class_names_alone_are_suggested(context: Context, store: Store, tiny_en
     assert adapter is not None
     assert adapter.examples == 0
     assert not held_back(store, 1)
+    store.projects.set(7, adapter=1)
+    found = suggestions(store, store.projects.get(7))  # type: ignore[arg-type]
+    assert sentences.suggestions("topics", found["topics"], Language("en")) == (
+        "Suggestions of topics are shown, from the names of its classes alone: no label has confirmed them yet"
+    )
+
+
+def test_the_page_says_which_are_shown_and_why() -> None:
+    def said(*, shown: bool, right: float, given: int) -> str:
+        return sentences.suggestions("words", {"shown": shown, "right": right, "given": given}, Language("en"))
+
+    assert said(shown=True, right=30, given=40) == (
+        "Suggestions of words are shown: of 40 compared with labels, 75.0% were right"
+    )
+    assert said(shown=False, right=14, given=355) == (
+        "Suggestions of words are held back until at least half of them are right: of 355 compared with labels, "
+        "3.9% were"
+    )
+    assert "until new labels show that at least half of them are right" in said(shown=False, right=0, given=0)

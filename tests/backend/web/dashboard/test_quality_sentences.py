@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from backend.overview.quality import Curve, Point, Quality
+from backend.overview.effort import Effort, Efforts
+from backend.overview.quality import Curve, Point, Quality, quality
 from backend.store import Store
 from backend.web.dashboard import quality_sentences
 from backend.web.dashboard.language import Language
+from tests.backend.played import project_of
 from tests.backend.web.dashboard.test_pages import client, page  # noqa: F401
+from tests.backend.web.test_ml import CONFIG
 
 ENGLISH = Language("en")
 
@@ -22,7 +25,8 @@ def point(held_out: int, effective: float | None = None) -> Point:
 
 
 def measured(**values: Any) -> Quality:
-    empty: Quality = {"controls": {}, "forecast": None, "settled": None, "reached": False, "held_out_left": 10}
+    empty: Quality = {"controls": {}, "forecast": None, "settled": None, "reached": False, "held_out_left": 10,
+                      "held_out": 500, "tasks": 600, "least": None}  # fmt: skip
     return empty | values  # type: ignore[return-value]
 
 
@@ -82,11 +86,64 @@ def curve(held_out: int, needed: int | None = None) -> Curve:
 
 
 def test_what_can_never_be_known_is_said_early() -> None:
-    few = quality_sentences.saved(curve(20), 40, ENGLISH)
-    assert few == "Cannot be known here: it takes 100 held-out labels, and there are 60 held-out tasks"
-    assert quality_sentences.saved(curve(20), 80, ENGLISH) == "Not yet known: 100 held-out labels are needed"
-    short = measured(controls={"topic": curve(38, 1000)}, held_out_left=22)
-    assert quality_sentences.forecast(short, asked=True, t=ENGLISH).startswith(
-        "With this score it takes about 1,000 held-out labels to be certain of the target, and there are 60 held-out"
+    few = quality_sentences.saved(curve(20), measured(held_out=60), ENGLISH)
+    assert few == (
+        "Cannot be known here: it takes 100 held-out labels, and there are 60 held-out tasks. "
+        "`audit_share` 0.17 in Extra params would hold out enough"
     )
-    assert "not yet known" in quality_sentences.forecast(short | {"held_out_left": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]
+    none = quality_sentences.saved(curve(20), measured(held_out=60, tasks=150), ENGLISH)
+    assert none is not None
+    assert none.endswith("The project has too few tasks for that: add some, or lower `target`")
+    assert quality_sentences.saved(curve(20), measured(), ENGLISH) == "Not yet known: 100 held-out labels are needed"
+    short = measured(controls={"topic": curve(38, 1000)}, held_out=60, tasks=3000)
+    assert quality_sentences.forecast(short, asked=True, t=ENGLISH) == (
+        "With this score it takes about 1,000 held-out labels to be certain of the target, and there are 60 held-out "
+        "tasks. `audit_share` 0.34 in Extra params would hold out enough"
+    )
+    assert "not yet known" in quality_sentences.forecast(short | {"held_out": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]
+    never = quality_sentences.forecast(measured(least=155, held_out=150, tasks=500), asked=True, t=ENGLISH)
+    assert never == (
+        "This target cannot be confirmed here: it takes 155 held-out labels even if all are right, and there are 150 "
+        "held-out tasks. `audit_share` 0.31 in Extra params would hold out enough"
+    )
+
+
+def test_a_target_out_of_reach_is_named_before_the_first_label(client: FlaskClient, played: Store) -> None:  # noqa: F811
+    played.projects.connect(8, label_config=CONFIG, options={"target": 0.98, "audit_share": 0.3}, host="b.local")
+    played.of(8).tasks.put_texts([(n, f"text {n}") for n in range(500)], seed=0, audit_share=0.3)
+    assert "This target cannot be confirmed here: it takes 304 held-out labels" in page(client, "/ui/projects/8")
+
+
+def test_labels_since_the_last_round_change_no_total(client: FlaskClient, played: Store) -> None:  # noqa: F811
+    before = quality(played, project_of(played))["held_out"]
+    waiting = [each.id for each in played.of(7).tasks.waiting(audit=True)][:3]
+    played.of(7).tasks.put_annotations([(task, {"topic": "fruit"}, True, False) for task in waiting])
+    assert quality(played, project_of(played))["held_out"] == before
+
+
+def test_selection_that_is_worse_is_called_so() -> None:
+    arm = {"labels": 100, "chosen": 0.6, "random": 0.7, "better": [-0.15, -0.05]}
+    worse = quality_sentences.saved(curve(120) | {"saved": arm}, measured(), ENGLISH)  # type: ignore[arg-type]
+    assert worse is not None
+    assert worse.startswith("Worse than random labeling at 100 labels (95 % interval: -15.0 to -5.0 percentage points)")
+
+
+def test_how_many_labels_seem_wrong() -> None:
+    def told(number: float, low: float, high: float) -> str:
+        return quality_sentences.errors({"labels": 200, "number": number, "low": low, "high": high}, ENGLISH)
+
+    assert told(0.2, 0.0, 6.0) == "It is not certain that any of 200 labels is wrong; at most 6 may be"
+    assert told(5.0, 0.0, 12.0) == "It is not certain that any of 200 labels is wrong; about 5 may be, at most 12"
+    assert told(18.0, 9.0, 30.0) == "About 18 of 200 labels seem wrong (9 to 30)"
+
+
+def test_effort_with_few_times_and_in_a_range() -> None:
+    def of(labels: int) -> Effort:
+        return {"labels": labels, "hours": labels / 100, "money": None}
+
+    found: Efforts = {"spent": {"labels": 320, "hours": 0.5, "money": None}, "timed": 20, "saved": None,
+                      "needed": of(200), "needed_between": [of(100), of(400)]}  # fmt: skip
+    assert quality_sentences.spent(found, ENGLISH) == "320 labels, 0.5 hours (times are known of 20)"
+    assert quality_sentences.still_needed(found, ENGLISH) == (
+        "200 labels, 2.0 hours (in 8 of 10 cases between 100 labels, 1.0 hours and 400 labels, 4.0 hours)"
+    )
