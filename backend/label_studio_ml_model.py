@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from functools import cache
 from io import BytesIO
+from multiprocessing import parent_process
 from typing import Any
 
 from flask import Flask, after_this_request, has_request_context, request
@@ -20,6 +21,9 @@ from werkzeug.wrappers import Response
 
 from backend.cli.build import application, open_store
 from backend.web.request_bodies import Event, checked
+
+if parent_process() is None:  # in the server: Label Studio waits seconds only. The processes for events need it not
+    import backend.app  # noqa: F401
 
 
 class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml has no types

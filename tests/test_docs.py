@@ -86,7 +86,8 @@ def test_the_matrix_of_strategies_and_labels_is_that_of_the_code() -> None:
 
 
 def test_every_guarantee_of_operations_names_existing_tests() -> None:
-    rows = re.findall(r"^\| (.+) \|$", OPERATIONS, re.MULTILINE)[2:]
+    rows = [row for row in re.findall(r"^\| (.+) \|$", OPERATIONS, re.MULTILINE) if not row.endswith("| test")]
+    assert len(rows) > 40
     existing = {path.name for path in (REPOSITORY / "tests").rglob("test_*.py")}
     for row in rows:
         named = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", row)]

@@ -88,7 +88,10 @@ def export(
 @app.command()
 def predict(
     project: Number,
-    file: Annotated[Path, typer.Argument(help="JSONL, CSV or TSV, with the fields of the project's tasks.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="JSONL, CSV or TSV, with the fields of the project's tasks."),
+    ],
     output: Annotated[Path | None, typer.Option(help="File to write, as JSONL. Default: standard output.")] = None,
 ) -> None:
     """Label new texts with the adapter in service, without Label Studio."""

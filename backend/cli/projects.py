@@ -90,8 +90,8 @@ def review(
     settings, store = start()
     run = new_context(settings, store).open(project)
     found, tab = into_tab(run, most)
-    for name, each in errors(store, run.project).items():
-        typer.echo(f"{name}: {how_many(each, Language('en'))}.")
+    for name, wrong in errors(store, run.project).items():
+        typer.echo(f"{name}: {how_many(wrong, Language('en'))}.")
     if not found:
         typer.echo(
             "No label to check: none is rather wrong than right, or none could be compared (single choices are)."

@@ -165,7 +165,7 @@ class ServedModel:
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
         """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models.
 
-        For spans, if no answer has a line with a letter and a quote, and none says that there is nothing.
+        For spans, if no answer has a line with a letter and a quote, or is that there is nothing.
         """
         conversations = [prompt.conversations(text)[0] for text in texts]
         if prompt.target.kind == "spans":

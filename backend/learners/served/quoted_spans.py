@@ -85,8 +85,9 @@ class QuotedSpansHead(SpansHead):
         shown = real & (probs >= _SHOWN)
         return [
             sorted(
-                Found(*places[row, column].tolist(), float(probs[row, column]))
+                Found(start, end, index, float(probs[row, column]))
                 for column in torch.nonzero(shown[row]).flatten().tolist()
+                for start, end, index in [places[row, column].tolist()]
             )
             for row in range(len(shown))
         ]

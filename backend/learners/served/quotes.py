@@ -1,6 +1,6 @@
 """Spans that a language model quotes: the lines of its answer, and where their quotes stand in the text.
 
-A line is a letter, a colon and a quote. Models repeat, shorten and misspell what they quote, so a quote is looked for
+A line is a letter, a colon and a quote. Models repeat, shorten and misspell what they quote, so a quote is searched
 exactly, then without regard to case and white space, then with a few wrong characters.
 """
 
@@ -24,7 +24,7 @@ NOTHING = "none"
 _LINE = re.compile(r"^[ \t*-]*([A-Za-z])[ \t]*[.:)\]][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _QUOTED = re.compile("^([\"'`“”„«‘])(.*)([\"'`”“»’])$", re.DOTALL)
 _FUZZY = 6  # characters from which on a quote may have wrong ones, one in eight
-_SECONDS = 0.5  # for looking for one quote
+_SECONDS = 0.5  # for finding one quote
 
 
 def lines(spans: Sequence[Sequence[Any]], text: str, letters: dict[str, str]) -> str:
@@ -34,7 +34,7 @@ def lines(spans: Sequence[Sequence[Any]], text: str, letters: dict[str, str]) ->
 
 
 def is_answer(answer: Written) -> bool:
-    """Whether an answer has the form that was asked for."""
+    """Whether an answer has the form that the prompt requires."""
     return bool(_LINE.search(answer.text)) or answer.text.strip().lower().startswith(NOTHING)
 
 

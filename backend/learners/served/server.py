@@ -31,7 +31,7 @@ class Tokens(NamedTuple):
 
 
 class Written(NamedTuple):
-    """An answer of several tokens, each with its natural log-probability; no tokens if the server tells none."""
+    """An answer of several tokens, each with its natural log-probability; no tokens if the server returns none."""
 
     text: str = ""
     tokens: tuple[tuple[str, float], ...] = ()
