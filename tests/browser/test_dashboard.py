@@ -173,7 +173,8 @@ def test_names_and_texts_that_look_like_markup_do_nothing(
 
 @pytest.mark.parametrize("width", [1280, 1440])
 def test_no_table_is_cut_beside_free_room(url: str, played: Store, open_page: Callable[..., Page], width: int) -> None:
-    played.projects.set(7, trust={"topic": {"1": 0.98, "2": 0.77}})
+    names = {str(who): f"annotator.number.{who}.of.a.long.name@example.com" for who in (1, 2)}
+    played.projects.set(7, annotators=names, trust={"topic": {"1": 0.98, "2": 0.77}})
     page = open_page(viewport={"width": width, "height": 900})
     page.goto(f"{url}/ui/projects/7")
     drawn(page, "project")
