@@ -338,7 +338,7 @@ def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, stor
     store.of(7).tasks.put_texts([(1, "a"), (2, "b")], seed=0, audit_share=0.0)
     store.of(7).tasks.put_annotations([(1, "fruit", True, False)])
     store.of(7).rounds.begin(1, reason="x", labels=1, tasks=2, targets=[])
-    store.of(7).rounds.set(1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75}}})
+    store.of(7).rounds.set(1, evaluation={"controls": {"topic": {"metric": "accuracy", "score": 0.75, "labels": 12}}})
     store.of(7).rounds.took(1, "train", 2.5)
     store.of(7).rounds.put_queue(1, [Place(1, score=0.1), Place(2, score=0.2)])
     store.projects.set(7, queue=1)
@@ -348,6 +348,7 @@ def test_metrics_tell_the_state_of_projects_and_rounds(client: FlaskClient, stor
         'lsal_labeled_tasks{project="7"} 1.0',
         'lsal_queue_open_tasks{project="7"} 1.0',
         'lsal_held_out_score{control="topic",metric="accuracy",project="7"} 0.75',
+        'lsal_held_out_labels{control="topic",project="7"} 12.0',
         'lsal_round_step_seconds{project="7",step="train"} 2.5',
         "lsal_events_waiting 1.0",
         'lsal_request_seconds_count{endpoint="ml.setup",status="200"} 1.0',
