@@ -23,7 +23,7 @@ from backend.cli.build import application, open_store
 from backend.web.request_bodies import Event, checked
 
 if parent_process() is None:  # in the server: Label Studio waits seconds only. The processes for events need it not
-    import backend.app  # noqa: F401
+    import backend.app  # noqa: F401 (`application` imports it with the first request, which takes seconds)
 
 
 class ActiveLearning(LabelStudioMLBase):  # type: ignore[misc] # label-studio-ml has no types

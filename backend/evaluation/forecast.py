@@ -74,7 +74,7 @@ class _Curve(NamedTuple):
     start: float  # examples of the first point
 
     def score(self, examples: float) -> float:
-        return 1.0 - self.floor - self.first * math.pow(examples / self.start, -self.power)  # called 100,000 times
+        return 1.0 - self.floor - self.first * math.pow(examples / self.start, -self.power)
 
 
 def _drawn_curves(points: Sequence[Point], rng: np.random.Generator) -> list[_Curve]:

@@ -144,7 +144,7 @@ class ServedModel:
         quoted = {
             prompt.target.name: torch.from_numpy(by_target[prompt.target.name])
             for prompt in prompts
-            if prompt not in lettered
+            if prompt.target.kind == "spans"
         }
         return Answered.of(vectors, paired=only, quoted=quoted)
 

@@ -23,8 +23,7 @@ from backend.targets import MARK, SIDES, Kind, Target, sides, unmarked, with_sid
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 CHOSEN: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # where an option is a label
-LETTERED: frozenset[Kind] = CHOSEN | {"regression"}  # answered with one letter
-KINDS: frozenset[Kind] = LETTERED | {"spans"}  # what a served model learns
+KINDS: frozenset[Kind] = CHOSEN | {"regression", "spans"}  # what a served model learns
 NONE = "none of these"
 _FINE = 1e-3  # variance that numbers have within one option
 _NUMBERS = 11  # options of a number with more values than letters

@@ -120,9 +120,7 @@ def suggestions(control: str, found: Suggestions, t: Language) -> str:
     """Whether annotators see the suggestions of a control, and why."""
     if found["shown"] and not found["given"]:
         return t.gettext(
-            "Suggestions of %(control)s are shown, from the names of its classes alone: no label has confirmed them "
-            "yet",
-            control=control,
+            "Suggestions of %(control)s are shown from the start: no label has confirmed them yet", control=control
         )
     if found["shown"]:
         return t.gettext(

@@ -123,7 +123,7 @@ def test_class_names_alone_are_suggested(context: Context, store: Store, tiny_en
     store.projects.set(7, adapter=1)
     found = suggestions(store, store.projects.get(7))  # type: ignore[arg-type]
     assert sentences.suggestions("topics", found["topics"], Language("en")) == (
-        "Suggestions of topics are shown, from the names of its classes alone: no label has confirmed them yet"
+        "Suggestions of topics are shown from the start: no label has confirmed them yet"
     )
 
 
