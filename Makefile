@@ -17,7 +17,7 @@ MAKEFLAGS += --jobs=3
 INSTALL := -m pip install --quiet --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: postgresql demo test prepared gpu test-browser faults soak image coverage unit lint types format label-studio install develop \
+.PHONY: postgresql demo test prepared gpu test-browser faults soak image hashes coverage unit lint types format label-studio install develop \
 	docs chromium smollm2 translations reference bench audit clean
 
 demo: install label-studio $(if $(filter answers,$(KIND)),smollm2)
@@ -47,6 +47,12 @@ soak: develop label-studio postgresql
 # The steps of the Dockerfile without a Docker engine, and what they make beside a Label Studio.
 image: develop label-studio
 	LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest -m image tests/docker
+
+# The wheels that the image may install, after a change of constraints.txt.
+hashes: install
+	mkdir -p build
+	$(BIN)/python docker/known_wheels.py > build/known-wheels.txt
+	mv build/known-wheels.txt docker/known-wheels.txt
 
 # Adds new sentences of the dashboard to the translations.
 translations: install

@@ -104,6 +104,16 @@ def test_health_and_index(client: FlaskClient) -> None:
         assert client.get(path).get_json()["status"] == "UP"
 
 
+def test_projects_that_nobody_confirms_are_few_and_keep_no_other_out(client: FlaskClient, store: Store) -> None:
+    client.post("/setup", json=SETUP)
+    store.projects.set(7, title="Reviews")  # as its sync does
+    answers = [client.post("/setup", json={**SETUP, "project": str(1_000_000 + number)}) for number in range(60)]
+    assert [answer.status_code for answer in answers] == [200] * 50 + [503] * 10
+    assert "50 projects wait until Label Studio confirms" in answers[-1].text
+    assert len(store.projects.all(connected=False)) == 51
+    assert client.post("/setup", json=SETUP).status_code == 200
+
+
 def test_setup_remembers_once_and_answers_with_the_version(client: FlaskClient, store: Store) -> None:
     for _ in range(3):
         answer = client.post("/setup", json={**SETUP, "extra_params": {"batch_size": 5}})

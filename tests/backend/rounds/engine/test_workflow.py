@@ -132,6 +132,30 @@ def test_a_turn_that_could_not_even_begin_does_not_block_the_next(
     until(lambda: project(store).adapter == 1)
 
 
+def test_many_projects_run_in_a_bounded_number_of_threads(
+    store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a stranger invents projects and Label Studio is slow to refuse them."""
+    goes_on, ended = threading.Event(), set()
+
+    def turn(context: Context, project_id: int, turn: int) -> int:
+        goes_on.wait(60)
+        ended.add(project_id)
+        return turn
+
+    monkeypatch.setattr(workflow, "_turn", turn)
+    before = threading.active_count()
+    for project_id in range(100, 160):
+        store.projects.connect(project_id, label_config=CONFIG, options={}, host="b.local:9090")
+    rounds = start()
+    until(lambda: len(rounds.projects) >= 32)
+    time.sleep(2.0)  # the queue is polled twice a second
+    assert len(rounds.projects) == 32
+    assert threading.active_count() - before < 60
+    goes_on.set()
+    until(lambda: len(ended) == 61)
+
+
 @pytest.mark.parametrize("former", ["an earlier worker", "worker-1"])
 def test_what_another_version_or_worker_left_is_not_waited_for(
     store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch, former: str
