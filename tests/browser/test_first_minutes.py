@@ -33,6 +33,9 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
     expect(dashboard.locator("#now")).to_contain_text(f"Waiting for {BATCH} more labels; queue published")
     expect(dashboard.locator("#quality")).to_contain_text("the first score needs held-out labels")
 
+    step = dashboard.locator(".first-steps [aria-current=step]")
+    expect(step).to_contain_text(f"Label All Tasks: 0 of {BATCH} labels")
+
     queue = [item.task_id for item in team.published()]
     person.start_labeling(project)
     served = []
@@ -43,6 +46,8 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
         if number == 1:
             expect(dashboard.locator("#now")).to_contain_text(f"Waiting for {BATCH - 1} more")
         person.submit()
+        if number + 1 < BATCH:
+            expect(step).to_contain_text(f"{number + 1} of {BATCH}")
     assert served == queue[:BATCH], "in the order that was published"
 
     # Nobody touches the dashboard: it tells by itself.
@@ -52,6 +57,7 @@ def test_from_an_empty_label_studio_to_a_queue_that_the_model_ordered(
     expect(dashboard.locator("#queue tbody tr").first).to_contain_text(
         re.compile("unsure between|Held out|chosen by entropy")
     )
+    expect(step.filter(has_text="Label All Tasks")).to_have_count(0)
     expect(dashboard.locator("#seconds .main-svg").first).to_be_visible()
 
     items = team.published()
@@ -88,3 +94,8 @@ def test_without_a_password_and_without_options(
     dashboard = open_page()
     dashboard.goto(f"{url}/ui/")
     expect(dashboard.locator(".card")).to_contain_text("No worker has been started")
+    dashboard.get_by_role("link", name=str(team.id)).click()
+    step = dashboard.locator(".first-steps [aria-current=step]")
+    expect(step).to_contain_text("Label Studio is being connected")
+    store.projects.set(team.id, webhook_ready=True)  # as the first sync does
+    expect(step).to_contain_text("Import tasks")

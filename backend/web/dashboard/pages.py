@@ -188,7 +188,8 @@ def _stamp(store: Store, project: Project, current: Summary) -> str:
     """A value that changes with the panels: by a round, a user's action, or data read from Label Studio."""
     skipped = [store.of(project.id).tasks.count_skipped(audit=audit) for audit in (False, True)]
     wishes = (project.paused, project.chosen_strategy, project.connected, project.encoder)
-    read = (project.title, project.change_mark, project.task_mark, current["labels"], current["tasks"], *skipped)
+    marks = (project.webhook_ready, project.title, project.change_mark, project.task_mark)
+    read = (*marks, current["labels"], current["tasks"], *skipped)
     seen = (project.round, project.queue, project.adapter, current["state"]["name"], *wishes, *read)
     return blake2b(repr(seen).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
