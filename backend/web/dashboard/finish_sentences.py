@@ -17,6 +17,7 @@ from backend.store.finishes import (
     WRITTEN,
 )
 from backend.web.dashboard.language import Language
+from backend.web.dashboard.reasons import translated
 
 
 def summary(found: FinishState, t: Language) -> list[str]:
@@ -29,7 +30,9 @@ def summary(found: FinishState, t: Language) -> list[str]:
             t.ngettext("%(n)s task has a label of the model.", "%(n)s tasks have a label of the model.", found["taken"])
         )
     if found["obstacle"] is not None:
-        sentences.append(t.gettext("The model cannot label the rest of this project: %(why)s", why=found["obstacle"]))
+        sentences.append(
+            t.gettext("The model cannot label the rest of this project: %(why)s", why=translated(found["obstacle"], t))
+        )
     if found["pending"] is not None:
         sentences.append(t.gettext("A request waits for the worker."))
     proven = found["state"] in (CERTIFIED, TAKEN, WRITTEN)
@@ -47,9 +50,9 @@ def _state(found: FinishState, t: Language) -> str | None:
             "decided when all are.", labeled=t.number(sample["labeled"]), labels=t.number(sample["labels"]),
         )  # fmt: skip
     if error is not None and found["state"] == REFUSED:
-        return t.gettext("No label of the model can be taken: %(why)s", why=error)
+        return t.gettext("No label of the model can be taken: %(why)s", why=translated(error, t))
     if error is not None:
-        return t.gettext("Not everything could be done: %(why)s", why=error)
+        return t.gettext("Not everything could be done: %(why)s", why=translated(error, t))
     return {
         CERTIFIED: t.gettext("Nothing is taken yet. Take the labels, or go on labeling."),
         TAKEN: t.gettext("The labels are kept here and in the export; Label Studio does not have them."),

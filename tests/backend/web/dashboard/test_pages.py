@@ -49,6 +49,27 @@ class _Balance(HTMLParser):
         assert self.open.pop() == tag, self.getpos()
 
 
+class _Sentences(HTMLParser):
+    """Finds what reads like an English sentence, but for texts of tasks, code, and what is marked as English."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[tuple[str, bool]] = []
+        self.english: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _Balance._VOID:
+            hidden = tag in ("script", "style", "code", "option") or {("lang", "en"), ("class", "text")} & set(attrs)
+            self.inside.append((tag, bool(hidden)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.inside.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        if not any(hidden for _, hidden in self.inside):
+            self.english += re.findall(r"[A-Za-z']+(?:[ ,.;:]+[A-Za-z']+){2,}", data)
+
+
 def page(client: FlaskClient, path: str, language: str = "en") -> str:
     answer = client.get(path, headers={"Accept-Language": language})
     assert answer.status_code == 200, answer.text
@@ -86,6 +107,9 @@ def test_simplified_chinese_where_the_browser_asks_for_it(client: FlaskClient) -
     assert "模型有多好？" in text
     assert "还差 8 个标注；队列发布于" in text
     assert "How good" not in text
+    reader = _Sentences()
+    reader.feed(text)
+    assert reader.english == []
     assert '<html lang="en">' in page(client, "/ui/", "de-AT,fr")
 
 
@@ -333,6 +357,16 @@ def test_second_opinions_weights_a_minimum_and_calls_are_shown(client: FlaskClie
     [
         ("20 newly labeled tasks", "新标注了 20 个任务"),
         ("20 newly labeled tasks, the last ones", "新标注了 20 个任务，是最后一批"),
+        (
+            "'note' is written text, of which no comparison proves that it is right",
+            "“note” 是书写的文本，无法通过比较证明其正确",
+        ),
+        (
+            "the model was wrong on 3 of the 59 tasks of the sample, so no part of its labels is proven 95.0% right; "
+            "label more, or accept a lower accuracy",
+            "模型在样本的 59 个任务中答错了 3 个，因此不能证明其任何一部分标签有 95.0% 正确；"
+            "请标注更多，或接受较低的准确率",
+        ),
         ("of a later release", "of a later release"),
     ],
 )
