@@ -57,6 +57,10 @@ def repair(run: ProjectRun) -> None:
         log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", run.id, error)
         run.set(webhook_ready=False, error=str(error))
     if run.options.manage_queue and (instead := switched_away(run.client, run.store, run.project)):
+        if _is_outdated(run):
+            log.warning("project %d: Label Studio has a newer queue of ours than this state; going on from there", run.id)
+            skip_used_numbers(run)
+            return
         log.warning(
             "project %d: %s; switching back. To order the queue yourselves, set the option manage_queue to false",
             run.id,
@@ -85,14 +89,25 @@ def skip_used_numbers(run: ProjectRun) -> None:
     For the first sync after connecting or a restore. Queues found by this are recorded as ours, to be deleted when the
     next one is published.
     """
-    found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
-    used = {name: numbers for name, numbers in found.items() if numbers is not None}
+    used = _used_numbers(run)
     if used:
         adapters, queues = zip(*used.values(), strict=True)
         run.store.projects.set(run.id, adapter_floor=max(adapters), queue=max(queues))
     for name, (_, queue) in used.items():
         if queue:
             run.store.projects.add_published(run.id, queue, name)
+
+
+def _is_outdated(run: ProjectRun) -> bool:
+    """Whether Label Studio has a queue of ours that is not recorded, as after a power cut that lost the last commits."""
+    recorded = {each.version for each in run.store.projects.published(run.id)}
+    return any(queue and name not in recorded for name, (_, queue) in _used_numbers(run).items())
+
+
+def _used_numbers(run: ProjectRun) -> dict[str, tuple[int, int]]:
+    """Adapter and queue number of each version of ours in Label Studio."""
+    found = {name: parse_version(name, run.id) for name in run.client.versions(run.id)}
+    return {name: numbers for name, numbers in found.items() if numbers is not None}
 
 
 def secret_of(store: Store, project_id: int) -> str:
