@@ -58,7 +58,7 @@ def repair(run: ProjectRun) -> None:
         run.set(webhook_ready=False, error=str(error))
     if run.options.manage_queue and (instead := switched_away(run.client, run.store, run.project)):
         if _is_outdated(run):
-            log.warning("project %d: Label Studio has a newer queue of ours than this state; going on from there", run.id)
+            log.warning("project %d: Label Studio has a newer queue of ours than this state; it is kept", run.id)
             skip_used_numbers(run)
             return
         log.warning(
@@ -99,7 +99,7 @@ def skip_used_numbers(run: ProjectRun) -> None:
 
 
 def _is_outdated(run: ProjectRun) -> bool:
-    """Whether Label Studio has a queue of ours that is not recorded, as after a power cut that lost the last commits."""
+    """Whether Label Studio has a queue of ours that is not recorded: this state lost its last commits."""
     recorded = {each.version for each in run.store.projects.published(run.id)}
     return any(queue and name not in recorded for name, (_, queue) in _used_numbers(run).items())
 
