@@ -21,6 +21,12 @@ class InvalidRequestError(BackendError):
     status = 400
 
 
+class UnknownError(InvalidRequestError):
+    """The project, task, adapter or action does not exist."""
+
+    status = 404
+
+
 class UnsupportedConfigError(InvalidRequestError):
     """The label config or the extra params need something unsupported. Label Studio shows the message."""
 

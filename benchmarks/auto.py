@@ -15,6 +15,7 @@ from pathlib import Path
 
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
+from backend.simulation.plan import read_plan
 from backend.simulation.report import report
 from benchmarks.simulations import SETUPS
 
@@ -33,11 +34,11 @@ def main() -> None:
     quiet_libraries()
     for name in [] if arguments.table else _DATA:
         setup, folder = SETUPS[name], arguments.data / SETUPS[name].data
-        report(
-            folder / "train.jsonl", folder / "test.jsonl", ["auto", *_FIXED], _RESULTS / name, rounds=setup.rounds,
+        plan = read_plan(
+            folder / "train.jsonl", folder / "test.jsonl", ["auto", *_FIXED], rounds=setup.rounds,
             batch=setup.batch, seeds=_SEEDS, learner="probe", text="text", label=setup.label, extra_params="{}",
-            bar=bar,
         )  # fmt: skip
+        report(plan, _RESULTS / name, bar)
     written = _table()
     print(written)
     (_RESULTS / "README.md").write_text(written, "utf-8")

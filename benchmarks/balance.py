@@ -15,6 +15,7 @@ from pathlib import Path
 
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
+from backend.simulation.plan import read_plan
 from backend.simulation.report import report
 
 _RESULT = Path(__file__).parent / "results" / "balance.md"
@@ -40,11 +41,12 @@ def main() -> None:
     first: dict[str, list[float]] | None = None
     for balance in _BALANCES:
         with tempfile.TemporaryDirectory() as out:
-            report(
-                folder / "train.jsonl", folder / "test.jsonl", ["default"], Path(out), rounds=_ROUNDS, batch=_BATCH,
+            plan = read_plan(
+                folder / "train.jsonl", folder / "test.jsonl", ["default"], rounds=_ROUNDS, batch=_BATCH,
                 seeds=_SEEDS, learner="probe", text="text", label="fine",
-                extra_params=json.dumps({"balance": balance}), bar=bar,
+                extra_params=json.dumps({"balance": balance}),
             )  # fmt: skip
+            report(plan, Path(out), bar)
             found = json.loads((Path(out) / "results.json").read_text("utf-8"))
         curves = [
             run["curve"] for run in sorted(found["runs"], key=lambda r: r["seed"]) if run["strategy"] == "default"

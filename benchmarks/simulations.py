@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from backend.runtime.libraries import quiet_libraries
 from backend.runtime.progress import bar
 from backend.simulation.comparison import summary
+from backend.simulation.plan import read_plan
 from backend.simulation.report import report
 from backend.simulation.runs import Run
 
@@ -60,11 +61,12 @@ def main() -> None:
         setup = SETUPS[name]
         if arguments.learner in (None, setup.learner):
             folder = arguments.data / setup.data
-            report(
-                folder / "train.jsonl", folder / "test.jsonl", setup.strategies, _RESULTS / name, rounds=setup.rounds,
+            plan = read_plan(
+                folder / "train.jsonl", folder / "test.jsonl", setup.strategies, rounds=setup.rounds,
                 batch=setup.batch, seeds=setup.seeds, learner=setup.learner, text="text", label=setup.label,
-                extra_params="{}", bar=bar,
+                extra_params="{}",
             )  # fmt: skip
+            report(plan, _RESULTS / name, bar)
     (_RESULTS / "README.md").write_text(_table(), "utf-8")
     print(_table())
 

@@ -121,6 +121,38 @@ def test_help_and_mistakes_do_not_wait_for_libraries() -> None:
     assert {"numpy", "pydantic", "sqlalchemy", "torch"}.isdisjoint(done.stdout.split())
 
 
+def test_mistakes_show_before_the_libraries_that_train_are_imported(tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("text,label\na pear,fruit\na saw,tool\n")
+    simulate = "simulate --train texts.csv --out out --strategy"
+    expected = {
+        "finish 7": "project 7 is not known here",
+        "export 7": "project 7 is not known here",
+        "export 7 --format xml": "'xml' is not one of",
+        "predict 7 texts.csv": "project 7 is not known here",
+        "estimate 7": "project 7 is not known here",
+        "find 7 --text pear": "project 7 is not known here",
+        "review 7": "project 7 is not known here",
+        "first 7 1": "project 7 is not known here",
+        f"{simulate} best --test texts.csv --rounds 1 --batch 1": "strategy 'best' is unknown",
+        f"{simulate} margin --test texts.csv": "10 rounds of 50 labels need 500 texts; there are 2",
+        f"{simulate} margin --extra-params margin": "--extra-params is not JSON",
+    }
+    code = (
+        "import sys; from typer.testing import CliRunner; from backend.cli import app\n"
+        "for each in sys.argv[1:]:\n"
+        "    done = CliRunner().invoke(app, each.split()); print(repr(f'{done.output} {done.exception}'))\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *expected], cwd=tmp_path, check=True, capture_output=True, text=True,
+        env={**os.environ, "MODEL_DIR": str(tmp_path / "models"), "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
+    )  # fmt: skip
+    *answers, heavy = done.stdout.splitlines()
+    for answer, (command, message) in zip(answers, expected.items(), strict=True):
+        assert message in answer, command
+    assert heavy == "False"
+
+
 def test_the_strategy_of_contributing_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = [block for page, block in blocks("python") if page == "CONTRIBUTING.md"]
     (entry,) = [block for page, block in blocks("toml") if page == "CONTRIBUTING.md"]

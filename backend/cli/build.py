@@ -29,8 +29,11 @@ def open_store() -> Store:
     return new_store(load_settings())
 
 
-def start() -> tuple[Settings, Store]:
-    """Load the settings, set up logging, and open the store with its tables migrated."""
+def start(project: int | None = None) -> tuple[Settings, Store]:
+    """Load the settings, set up logging, and open the store with its tables migrated.
+
+    project: must be known. Commands call this before they import what takes seconds, so that mistakes show at once.
+    """
     from backend.options import ProjectOptions, old_names
     from backend.runtime import logs
     from backend.settings import load_settings
@@ -38,7 +41,10 @@ def start() -> tuple[Settings, Store]:
     settings = load_settings()
     logs.set_up(settings.log_level)
     old_names.report(ProjectOptions)
-    return settings, new_store(settings)
+    store = new_store(settings)
+    if project is not None:
+        store.projects.known(project)
+    return settings, store
 
 
 def new_store(settings: Settings) -> Store:

@@ -70,19 +70,23 @@ def simulate(
 ) -> None:
     """Replay the rounds on labeled texts, to compare how many labels each strategy saves."""
     from backend.options import ProjectOptions, old_names
-    from backend.runtime.libraries import quiet_libraries, use_cores
     from backend.runtime.progress import bar
-    from backend.simulation.report import report
+    from backend.simulation.plan import read_plan
 
-    quiet_libraries()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     old_names.report(ProjectOptions)
     ProjectOptions.check_environment()
-    use_cores(spare=0)
-    report(
-        train, test, strategy.split(","), out, rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
-        label=label, extra_params=extra_params, bar=bar,
+    plan = read_plan(
+        train, test, strategy.split(","), rounds=rounds, batch=batch, seeds=seeds, learner=learner, text=text,
+        label=label, extra_params=extra_params,
     )  # fmt: skip
+
+    from backend.runtime.libraries import quiet_libraries, use_cores
+    from backend.simulation.report import report
+
+    quiet_libraries()
+    use_cores(spare=0)
+    report(plan, out, bar)
 
 
 def _examination(project: int | None, url: str | None, fix: bool) -> Iterator[Finding]:

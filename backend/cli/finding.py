@@ -31,18 +31,18 @@ def find(
     tab: Annotated[bool, typer.Option("--tab", help=f"Show them in the tab '{_TAB}' of the Data Manager.")] = False,
 ) -> None:
     """Look for open tasks: similar to a text or a task, or probably of a class."""
+    settings, store = start(project)
+
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from backend.overview.tasks.find import Query
     from backend.overview.tasks.find import find as look_for
-    from backend.rounds import commands
     from backend.runtime.libraries import quiet_libraries
 
-    settings, store = start()
     quiet_libraries()
-    known = commands.known(store, project)
+    known = store.projects.known(project)
     found = look_for(store, new_models(settings), known, Query(text, task, name, control), most)
     tasks = [each["task"] for each in found["tasks"]]
     table = Table("task", "probability" if name is not None else "similarity", "text")
@@ -63,12 +63,9 @@ def first(
     none: Annotated[bool, typer.Option("--none", help="No task comes first any more.")] = False,
 ) -> None:
     """Put tasks at the head of the queue, until they are labeled. Without any: show which come first."""
-    from backend.rounds import commands
-
     if none and tasks:
         raise typer.BadParameter("give numbers of tasks, or --none")
-    _, store = start()
-    commands.known(store, project)
+    _, store = start(project)
     if none or tasks:
         _put_first(store, project, tasks or [])
         return
@@ -86,17 +83,17 @@ def duplicates(
     ] = False,
 ) -> None:
     """List tasks whose texts nearly repeat each other, those with different labels first."""
+    settings, store = start(project)
+
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from backend.overview.tasks.duplicates import duplicates as look_for
-    from backend.rounds import commands
     from backend.runtime.libraries import quiet_libraries
 
-    settings, store = start()
     quiet_libraries()
-    known = commands.known(store, project)
+    known = store.projects.known(project)
     found = look_for(store, new_models(settings), known, similarity, most)
     table = Table("task", "label", "text")
     for group in found["groups"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,11 +35,6 @@ def finish(
     cancel: Annotated[bool, typer.Option("--cancel", help="Give up the sample.")] = False,
 ) -> None:
     """Let the model label the rest, as far as a random sample proves it right. Without options: show the state."""
-    from backend.overview.tasks.finish import finish_state
-    from backend.rounds import commands
-    from backend.web.dashboard.finish_sentences import summary
-    from backend.web.dashboard.language import Language
-
     requests = {"take": take, "write": write, "take_back": take_back, "cancel": cancel}
     wanted = [name for name, given in requests.items() if given]
     if len(wanted) + (accuracy is not None) > 1:
@@ -48,7 +43,13 @@ def finish(
         raise typer.BadParameter("--whole, --by-class, --tolerance and --sample need --accuracy")
     if whole and by_class:
         raise typer.BadParameter("give one of --whole and --by-class")
-    _, store = start()
+    _, store = start(project)
+
+    from backend.overview.tasks.finish import finish_state
+    from backend.rounds import commands
+    from backend.web.dashboard.finish_sentences import summary
+    from backend.web.dashboard.language import Language
+
     if accuracy is not None:
         scope = "whole" if whole else "class" if by_class else "machine"
         commands.finish(store, project, accuracy=accuracy, scope=scope, tolerance=tolerance, labels=sample)
@@ -56,27 +57,26 @@ def finish(
     elif wanted:
         commands.finish_with(store, project, wanted[0])
         record(store, "finish labels", project, wanted[0])
-    for sentence in summary(finish_state(store, commands.known(store, project)), Language("en")):
+    for sentence in summary(finish_state(store, store.projects.known(project)), Language("en")):
         typer.echo(sentence)
 
 
 @app.command()
 def export(
     project: Number,
-    form: Annotated[str, typer.Option("--format", help="jsonl, csv, parquet or label-studio.")] = "jsonl",
+    form: Annotated[
+        Literal["jsonl", "csv", "parquet", "label-studio"], typer.Option("--format", help="Format of the file.")
+    ] = "jsonl",
     output: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Write all labels of a project: those of people, and those of the model that were taken."""
+    _, store = start(project)
+
     import sys
 
-    from backend.overview.export import FORMATS
     from backend.overview.export import export as write
-    from backend.rounds.commands import known
 
-    if form not in FORMATS:
-        raise typer.BadParameter(f"'{form}' is unknown; use {', '.join(FORMATS)}", param_hint="--format")
-    _, store = start()
-    parts = write(store, known(store, project), form)
+    parts = write(store, store.projects.known(project), form)
     record(store, "labels downloaded", project, form)
     if output is None:
         sys.stdout.buffer.writelines(parts)
@@ -95,18 +95,18 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="File to write, as JSONL. Default: standard output.")] = None,
 ) -> None:
     """Label new texts with the adapter in service, without Label Studio."""
+    settings, store = start(project)
+
     import sys
 
     from backend.overview.tasks.new_texts import predicted
-    from backend.rounds.commands import known
     from backend.runtime.libraries import quiet_libraries
     from backend.runtime.progress import bar
     from backend.text_files import read_rows
     from backend.web.serving import Serving
 
-    settings, store = start()
     quiet_libraries()
-    rows, found = read_rows(file), known(store, project)
+    rows, found = read_rows(file), store.projects.known(project)
     with bar(f"labeling {len(rows)} texts") as progress:
         serving = Serving(store, new_models(settings))
         lines = list(predicted(serving.predict, found, rows, progress))
@@ -126,13 +126,14 @@ def merge(
     ] = None,
 ) -> None:
     """Write the base model with an adapter merged into it, which transformers loads without peft."""
+    _, store = start(project)
+
     from backend.overview.card import write_merged
-    from backend.rounds.commands import CommandError, known
+    from backend.rounds.commands import CommandError
     from backend.runtime.libraries import quiet_libraries
 
-    _, store = start()
     quiet_libraries()
-    found = known(store, project)
+    found = store.projects.known(project)
     record_of = store.of(project).rounds.adapter(found.adapter if adapter is None else adapter)
     if record_of is None:
         raise CommandError(f"project {project} has no adapter {adapter or 'yet'}; see its page on the dashboard")

@@ -20,11 +20,11 @@ def estimate(
     ] = None,
 ) -> None:
     """Calls, tokens, money and hours of a round with a language model behind a server. Sends nothing."""
-    from backend.overview import llm
-    from backend.rounds import commands
+    settings, store = start(project)
 
-    settings, store = start()
-    known = commands.known(store, project)
+    from backend.overview import llm
+
+    known = store.projects.known(project)
     for line in llm.in_words(
         llm.estimate(store, known, model, settings.llm_prices, teacher=teacher), llm.spent(store, known)
     ):

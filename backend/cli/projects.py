@@ -16,9 +16,10 @@ Number = Annotated[int, typer.Argument(help="Number of the project in Label Stud
 @app.command("round")
 def round_(project: Number) -> None:
     """Start a round now, whatever the number of new labels."""
+    _, store = start(project)
+
     from backend.rounds.commands import start_round
 
-    _, store = start()
     start_round(store, project)
     record(store, "round", project)
     typer.echo(f"A round of project {project} starts as soon as the worker is free.")
@@ -27,9 +28,10 @@ def round_(project: Number) -> None:
 @app.command()
 def cancel(project: Number) -> None:
     """End the running round soon. The next one begins after another batch of labels, or on request."""
+    _, store = start(project)
+
     from backend.rounds.commands import cancel as request
 
-    _, store = start()
     request(store, project)
     record(store, "cancel", project)
     typer.echo(f"The round of project {project} ends soon: within a step of training or a batch of scoring.")
@@ -41,9 +43,10 @@ def rollback(
     version: Annotated[int, typer.Argument(help="Number of the adapter to restore: 12 for p7-a12.")],
 ) -> None:
     """Restore an earlier adapter, and publish the queue that it selects. New labels train a new adapter."""
+    _, store = start(project)
+
     from backend.rounds.commands import rollback as request
 
-    _, store = start()
     request(store, project, version)
     record(store, "rollback", project, f"adapter {version}")
     typer.echo(f"Project {project} returns to adapter {version} as soon as the worker is free.")
@@ -52,9 +55,10 @@ def rollback(
 @app.command("rotate-secret")
 def rotate_secret(project: Number) -> None:
     """Replace the secret of the project's webhook, here and in Label Studio."""
+    settings, store = start(project)
+
     from backend.rounds.connection.repair import rotate_secret as rotate
 
-    settings, store = start()
     rotate(new_context(settings, store).open(project))
     record(store, "rotate-secret", project)
     typer.echo(f"The webhook of project {project} has a new secret.")
@@ -63,9 +67,10 @@ def rotate_secret(project: Number) -> None:
 @app.command()
 def reconcile(project: Number) -> None:
     """Compare all tasks and labels with Label Studio's, and read those that differ again. Exit code 1 if any did."""
+    settings, store = start(project)
+
     from backend.rounds.connection.reconcile import reconcile as compare
 
-    settings, store = start()
     differences = compare(new_context(settings, store).open(project))
     record(store, "reconcile", project)
     typer.echo(f"Project {project}: {differences or 'no differences'}")
@@ -78,6 +83,8 @@ def review(
     most: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of labels.")] = 50,
 ) -> None:
     """Put labels to check into a tab of the Data Manager, and print them, the worst first."""
+    settings, store = start(project)
+
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -87,7 +94,6 @@ def review(
     from backend.web.dashboard.language import Language
     from backend.web.dashboard.quality_sentences import errors as how_many
 
-    settings, store = start()
     run = new_context(settings, store).open(project)
     found, tab = into_tab(run, most)
     for name, wrong in errors(store, run.project).items():
@@ -108,9 +114,10 @@ def review(
 @app.command()
 def disconnect(project: Number) -> None:
     """Disconnect a project: restore its former sampling and model version, remove queue, webhook and connection."""
+    settings, store = start(project)
+
     from backend.rounds.connection.disconnect import disconnect as leave
 
-    settings, store = start()
     leave(new_context(settings, store).open(project))
     record(store, "disconnect", project)
     typer.echo(
@@ -121,9 +128,10 @@ def disconnect(project: Number) -> None:
 @app.command()
 def forget(project: Number) -> None:
     """Delete all texts, labels, adapters and rounds that are kept of a disconnected project."""
+    _, store = start(project)
+
     from backend.rounds.commands import forget as delete
 
-    _, store = start()
     delete(store, project)
     record(store, "forget", project)
     typer.echo(f"Nothing is kept of project {project} but its audit trail. Label Studio's project is unchanged.")

@@ -160,17 +160,9 @@ def put_first(store: Store, project_id: int, task_ids: Sequence[int]) -> None:
     store.events.add(project_id, FIRST)
 
 
-def known(store: Store, project_id: int) -> Project:
-    """The project. Raises `CommandError` if it is unknown."""
-    project = store.projects.get(project_id)
-    if project is None:
-        raise CommandError(f"project {project_id} is not known here")
-    return project
-
-
 def forget(store: Store, project_id: int) -> None:
-    """Delete all that is kept of a project. Raises `CommandError` if it is unknown or still connected."""
-    project = known(store, project_id)
+    """Delete all that is kept of a project. Raises `UnknownError`, or `CommandError` if it is still connected."""
+    project = store.projects.known(project_id)
     if project.connected:
         raise CommandError(f"project {project_id} is connected; disconnect it first: lsal disconnect {project_id}")
     store.projects.forget(project_id)

@@ -89,11 +89,8 @@ class ProjectRun(Context):
 
     @cached_property
     def project(self) -> Project:
-        """The project's row. Raises `BackendError` if it never connected."""
-        found = self.store.projects.get(self.id)
-        if found is None:
-            raise BackendError(f"project {self.id} is not known here; connect this backend to it in Settings → Model")
-        return found
+        """The project's row. Raises `UnknownError` if it never connected."""
+        return self.store.projects.known(self.id)
 
     @cached_property
     def options(self) -> ProjectOptions:

@@ -16,12 +16,12 @@ from backend.pool import fields, shortlist
 from backend.rounds.selection.strategy import COMMITTEE, balanced, strategy_at
 from backend.simulation.auto import adapted, held_out
 from backend.simulation.learners import Learner
+from backend.simulation.plan import DEFAULT
 from backend.simulation.runs import Rows, Run, Task
 from backend.targets import Target, learnable
 from strategies import Pool, Strategy, StrategyError
 from strategies.mixed import Mixed
 
-DEFAULT = "default"  # the product's defaults: cold start, then default strategy
 AUTO = "auto"  # same cold start
 
 

@@ -1,78 +1,40 @@
-"""`lsal simulate`: read the data, simulate, write the results, and print the table."""
+"""`lsal simulate`: simulate, write the results, and print the table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.simulation.charts import draw
-from backend.simulation.data import read, split
-from backend.simulation.simulate import Plan, simulate
+from backend.simulation.plan import Plan
+from backend.simulation.simulate import simulate
 
 _LITTLE_LEFT = 0.5  # share of the texts that is labeled at the end
 
 
-def report(
-    train: Path,
-    test: Path | None,
-    strategies: Sequence[str],
-    out: Path,
-    *,
-    rounds: int,
-    batch: int,
-    seeds: int,
-    learner: Literal["probe", "lora"],
-    text: str,
-    label: str,
-    extra_params: str,
-    bar: Callable[[str], AbstractContextManager[Progress]],
-) -> None:
-    """Simulate, and write results.json, results.csv, table.md, curves.html and curves.png to `out`.
-
-    test: None for a fifth of the texts of `train`.
-    """
-    to_choose = read(train, text, label)
-    to_choose, to_test = split(to_choose) if test is None else (to_choose, read(test, text, label))
-    plan = Plan(
-        train=to_choose, test=to_test, strategies=[s.strip() for s in strategies],
-        rounds=rounds, batch=batch, seeds=seeds, learner=learner,
-        extra_params=_parsed(extra_params),
-    )  # fmt: skip
+def report(plan: Plan, out: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> None:
+    """Simulate, and write results.json, results.csv, table.md, curves.html and curves.png to `out`."""
     results = simulate(plan, out, bar)
     summary = results.summary()
-    title = (
-        f"{train.parent.name or train.stem}, {learner}: {rounds} rounds of {batch} labels, {summary[0]['seeds']} seeds"
-    )
+    title = f"{plan.title}, {plan.learner}: {plan.rounds} rounds of {plan.batch} labels, {summary[0]['seeds']} seeds"
     draw(results.curves(), summary, out, title)
     head, *lines = _cells(summary)
     shown = Table(*head, title=title)
     for line in lines:
         shown.add_row(*line)
     Console().print(shown)
-    notes = [verdict(summary), *used_up(rounds * batch, len(plan.train.texts))]
+    notes = [verdict(summary), *used_up(plan.rounds * plan.batch, len(plan.train.texts))]
     print(*notes, sep="\n")
     markdown = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
     written = "\n\n".join([title, markdown, *notes])
     (out / "table.md").write_text(f"{written}\n", "utf-8")
     print(f"results.json, results.csv, table.md, curves.html and curves.png are in {out}")
-
-
-def _parsed(extra_params: str) -> dict[str, Any]:
-    try:
-        found = json.loads(extra_params)
-    except json.JSONDecodeError as error:
-        raise BackendError(f"--extra-params is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise BackendError('--extra-params must be a JSON object such as {"committee": "lora"}')
-    return found
 
 
 def verdict(summary: Sequence[dict[str, Any]]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,9 @@ from backend.learners.models.loading import is_served
 from backend.options import AUTO, ProjectOptions
 from backend.rounds.selection.compatibility import works
 from backend.rounds.selection.strategy import committee_options
-from backend.simulation.data import Labeled
 from backend.simulation.learners import Learner, Lora, Probe
-from backend.simulation.replay import DEFAULT, replay
+from backend.simulation.plan import ALL, DEFAULT, Plan
+from backend.simulation.replay import replay
 from backend.simulation.results import Results
 from backend.simulation.runs import Run, Task
 
@@ -31,27 +30,9 @@ _SAMPLE = 256  # texts that decide on the base model
 _LIVE = {"seed", "warm_start", "pre_annotate", "ground_truth", "target", "target_risk", "budget", "budget_hours"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Settings of a simulation."""
-
-    train: Labeled
-    test: Labeled
-    strategies: Sequence[str]
-    rounds: int
-    batch: int
-    seeds: int
-    learner: Literal["probe", "lora"]
-    extra_params: dict[str, Any]  # project options; `strategy` is replaced by each of `strategies`
-
-
 def simulate(plan: Plan, folder: Path, bar: Callable[[str], AbstractContextManager[Progress]]) -> Results:
     """Run what `folder` lacks, seed by seed, so that early results compare all strategies. Raises `BackendError`."""
-    if plan.rounds * plan.batch > len(plan.train.texts):
-        raise BackendError(
-            f"{plan.rounds} rounds of {plan.batch} labels need {plan.rounds * plan.batch} texts; there are "
-            f"{len(plan.train.texts)} to choose from"
-        )
+    plan.check()
     options = {name: _options(plan, name) for name in _names(plan)}
     results = Results(folder, _shared(plan))
     classes = sorted({*plan.train.labels, *plan.test.labels})
@@ -78,7 +59,7 @@ def _names(plan: Plan) -> list[str]:
     """Strategy names in the given order, `random` first; `all` expands to all that the learner supports."""
     names = ["random"]
     for name in plan.strategies:
-        names += [*_served(plan), DEFAULT] if name == "all" else [name]
+        names += [*_served(plan), DEFAULT] if name == ALL else [name]
     return list(dict.fromkeys(names))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from backend.errors import UnknownError
 from backend.store.sql.database import Database, Fence
 from backend.store.sql.models import MOST_ID, AuditEntry, Base, Project, PublishedQueue
 
@@ -18,6 +19,13 @@ class Projects:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def known(self, project_id: int) -> Project:
+        """The project, detached. Raises `UnknownError` if it never connected."""
+        found = self.get(project_id)
+        if found is None:
+            raise UnknownError(f"project {project_id} is not known here; connect this backend in its Settings → Model")
+        return found
 
     def get(self, project_id: int) -> Project | None:
         """The project, detached; None if it never connected."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from flask import Blueprint, Response, send_file
 
-from backend.errors import DamagedError
+from backend.errors import DamagedError, UnknownError
 from backend.learners.models.cache import BaseModels
 from backend.overview import audit, card, confusion, effort, history, labels, llm, quality, unlearned
 from backend.overview.export import FORMATS, ExportError
@@ -25,7 +25,7 @@ from backend.store import Store
 from backend.store.sql.models import Project
 from backend.web.action_bodies import Find
 from backend.web.openapi import Media, operation
-from backend.web.parameters import AdapterNumber, ExportFormat, ProjectId, TaskId, UnknownError, number_of, project_of
+from backend.web.parameters import AdapterNumber, ExportFormat, ProjectId, TaskId, number_of, project_of
 from backend.web.responses import Adapters, AuditTrail, NotLearned, Projects, Rounds, Suspects
 
 MOST = 100  # rows of a list

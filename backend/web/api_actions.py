@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from flask import Blueprint
 
+from backend.errors import UnknownError
 from backend.rounds import commands
 from backend.store import Store
 from backend.web.action_bodies import BaseModelChoice, Finish, FinishLabels, First, Pause, Rollback, Strategy
 from backend.web.openapi import operation
-from backend.web.parameters import ProjectId, UnknownError, project_of
+from backend.web.parameters import ProjectId, project_of
 from backend.web.request_bodies import checked
 from backend.web.responses import Accepted
 

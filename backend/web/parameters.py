@@ -34,18 +34,9 @@ AdapterNumber = Annotated[
 ExportFormat = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
 
 
-class UnknownError(InvalidRequestError):
-    """The project, task, adapter or action does not exist."""
-
-    status = 404
-
-
 def project_of(store: Store, project_id: str) -> Project:
     """The project with this ID. Raises `InvalidRequestError` if there is none."""
-    found = store.projects.get(number_of(project_id))
-    if found is None:
-        raise UnknownError(f"project {project_id} is not known here; connect this backend in its Settings → Model")
-    return found
+    return store.projects.known(number_of(project_id))
 
 
 def number_of(value: str) -> int:

@@ -21,7 +21,7 @@ def review(monkeypatch: pytest.MonkeyPatch) -> Review:
 
     def run(suspects: list[dict[str, Any]], errors: dict[str, Any]) -> Result:
         opened = SimpleNamespace(client=SimpleNamespace(url="http://localhost"), project=None)
-        monkeypatch.setattr("backend.cli.projects.start", lambda: (None, None))
+        monkeypatch.setattr("backend.cli.projects.start", lambda *_: (None, None))
         monkeypatch.setattr("backend.cli.projects.new_context", lambda *_: SimpleNamespace(open=lambda _: opened))
         monkeypatch.setattr("backend.rounds.insights.label_errors.into_tab", lambda *_: (suspects, 3))
         monkeypatch.setattr("backend.overview.labels.errors", lambda *_: errors)

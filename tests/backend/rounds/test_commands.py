@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from backend.errors import UnsupportedConfigError
+from backend.errors import UnknownError, UnsupportedConfigError
 from backend.rounds import commands
 from backend.rounds.context import Context, options_of
 from backend.rounds.events import DAMAGED, RESUMED, ROUND_REQUESTED
@@ -146,7 +146,7 @@ def test_nothing_is_kept_of_a_forgotten_project(played: Store) -> None:
     assert {table: count for table, count in count_rows(played).items() if count} == {"audit": 1}
     assert played.of(8).tasks.count() == 1
     assert [path.name for path in (played.files.root / "projects").iterdir()] == []
-    with pytest.raises(commands.CommandError, match="project 7 is not known here"):
+    with pytest.raises(UnknownError, match="project 7 is not known here"):
         commands.forget(played, 7)
 
 

@@ -16,7 +16,8 @@ from backend.cli import app
 from backend.errors import BackendError
 from backend.learners.base import Progress
 from backend.simulation.data import Labeled
-from backend.simulation.simulate import Plan, simulate
+from backend.simulation.plan import Plan
+from backend.simulation.simulate import simulate
 from tests.conftest import labeled_sentences
 
 
