@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from strategies.base import Array, Pool, Selection, StrategyOptionError, check
 from strategies.distances import unit_rows
@@ -16,6 +15,8 @@ _MAX_EXACT = 50  # exact k-means up to this many clusters, then mini-batches, as
 
 def cluster(embeddings: Array, clusters: int, rng: np.random.Generator) -> Array:
     """Cluster index of each row: (n, D) → (n,). At most `clusters` clusters, and no more than distinct rows."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans  # takes a second, for options that only name this strategy
+
     seed = int(rng.integers(2**31 - 1))
     distinct: set[bytes] = set()
     for row in embeddings:  # stops once there are enough distinct rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from strategies.base import Array
 
@@ -32,5 +31,7 @@ def to_nearest(rows: Array, centers: Array) -> Array:
 
 def unit_rows(*parts: Array) -> Array:
     """Rows of all parts, scaled to unit length, in one new array of the last part's precision."""
+    from sklearn.preprocessing import normalize  # as in clusters.py
+
     rows = np.concatenate(parts, dtype=np.result_type(parts[-1], np.float32))
     return np.asarray(normalize(rows, copy=False)) if len(rows) else rows
