@@ -65,11 +65,11 @@ def draw(curves: Curves, summary: Sequence[dict[str, Any]], folder: Path, title:
 
 def _draw_saved(axes: Axes, summary: Sequence[dict[str, Any]]) -> None:
     """The share of labels saved by each strategy that reaches random's final accuracy, with its interval."""
-    reached = [row for row in reversed(summary) if row["saved"] is not None and row["strategy"] != "random"]
+    with_interval = [row for row in summary if None not in (row["saved"], row["saved_high"])]
+    reached = [row for row in reversed(with_interval) if row["strategy"] != "random"]
     for place, row in enumerate(reached):
-        if row["saved_high"] is not None:
-            low = _AXIS if row["saved_low"] is None else 100 * row["saved_low"]
-            axes.plot([low, 100 * row["saved_high"]], [place, place], color="tab:gray", linewidth=2)
+        low = _AXIS if row["saved_low"] is None else 100 * row["saved_low"]
+        axes.plot([low, 100 * row["saved_high"]], [place, place], color="tab:gray", linewidth=2)
         axes.plot(100 * row["saved"], place, "o", color="tab:blue")
     axes.axvline(0, color="k", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(reached)), [row["strategy"] for row in reached])

@@ -80,7 +80,7 @@ def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
                 f"{row['last_accuracy']:.3f}",
                 f"{row['last_macro_f1']:.3f}",
                 "not reached" if never else f"{row['labels_to_random']:.0f}",
-                "" if never else f"{row['saved']:.0%}{_range(row)}",
+                "" if never else _saved(row),
                 f"{row['seconds_scoring']:.1f}",
                 f"{row['seconds_choosing']:.2f}",
             ]
@@ -88,12 +88,17 @@ def _cells(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _range(row: dict[str, Any]) -> str:
-    """The interval of the share saved; open where random's final accuracy may not be reached at all."""
-    if row["strategy"] == "random" or row["saved_high"] is None:
+def _saved(row: dict[str, Any]) -> str:
+    """The share saved with its interval, which is open where random's final accuracy may not be reached at all.
+
+    Too few seeds for an interval leave it blank.
+    """
+    if row["strategy"] == "random":
+        return f"{row['saved']:.0%}"
+    if row["saved_high"] is None:
         return ""
     low = "none" if row["saved_low"] is None else f"{row['saved_low']:.0%}"
-    return f" ({low} to {row['saved_high']:.0%})"
+    return f"{row['saved']:.0%} ({low} to {row['saved_high']:.0%})"
 
 
 def _interval(half: float | None) -> str:

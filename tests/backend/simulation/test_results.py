@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from backend.errors import BackendError
+from backend.simulation.charts import _draw_saved
 from backend.simulation.comparison import aulc, labels_to_reach, summary
-from backend.simulation.report import used_up, verdict
+from backend.simulation.report import _cells, used_up, verdict
 from backend.simulation.results import Results
 from backend.simulation.runs import Run
 
@@ -116,6 +118,23 @@ def test_what_is_proven_and_what_not() -> None:
     assert summary([*runs("random", 0.75, 0.75), *runs("margin", 0.8, 0.8)])[0]["proven"] == 0, "ties prove nothing"
     assert verdict(summary(baseline)).startswith("Name other strategies")
     assert "single seed" in verdict(summary([baseline[0], better[0]]))
+
+
+@pytest.mark.parametrize(
+    ("last", "seeds", "shown"),
+    [
+        ((0.75, 0.76, 0.74, 0.77, 0.75), 5, True),
+        ((0.75, 0.76, 0.74, 0.77, 0.75), 2, False),  # no interval
+        ((0.7, 0.75, 0.6, 0.72, 0.65), 5, False),  # some draws of the seeds reach random's last accuracy, not the mean
+    ],
+)
+def test_what_is_saved_is_shown_with_its_interval_only(last: tuple[float, ...], seeds: int, shown: bool) -> None:
+    rows = summary([*runs("random", *[0.7] * seeds), *runs("margin", *last[:seeds])])
+    axes = Figure().subplots()
+    _draw_saved(axes, rows)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["margin"] * shown
+    cells = {row[0]: row[6] for row in _cells(rows)}
+    assert ("(" in cells["margin"]) == shown
 
 
 @given(st.lists(st.lists(st.floats(-0.1, 0.1), min_size=5, max_size=5), min_size=1, max_size=8))
