@@ -89,7 +89,7 @@ def test_what_can_never_be_known_is_said_early() -> None:
     few = quality_sentences.saved(curve(20), measured(held_out=60), ENGLISH)
     assert few == (
         "Cannot be known here: it takes 100 held-out labels, and there are 60 held-out tasks. "
-        "`audit_share` 0.17 in Extra params would hold out enough"
+        "`audit_share` 0.17 in Extra params would hold out enough; labels of these tasks then leave the training"
     )
     none = quality_sentences.saved(curve(20), measured(held_out=60, tasks=150), ENGLISH)
     assert none is not None
@@ -98,13 +98,13 @@ def test_what_can_never_be_known_is_said_early() -> None:
     short = measured(controls={"topic": curve(38, 1000)}, held_out=60, tasks=3000)
     assert quality_sentences.forecast(short, asked=True, t=ENGLISH) == (
         "With this score it takes about 1,000 held-out labels to be certain of the target, and there are 60 held-out "
-        "tasks. `audit_share` 0.34 in Extra params would hold out enough"
+        "tasks. `audit_share` 0.34 in Extra params would hold out enough; labels of these tasks then leave the training"
     )
     assert "not yet known" in quality_sentences.forecast(short | {"held_out": 2000}, asked=True, t=ENGLISH)  # type: ignore[arg-type]
     never = quality_sentences.forecast(measured(least=155, held_out=150, tasks=500), asked=True, t=ENGLISH)
     assert never == (
         "This target cannot be confirmed here: it takes 155 held-out labels even if all are right, and there are 150 "
-        "held-out tasks. `audit_share` 0.31 in Extra params would hold out enough"
+        "held-out tasks. `audit_share` 0.31 in Extra params would hold out enough; labels of these tasks then leave the training"
     )
 
 
