@@ -1,8 +1,9 @@
 """Finishing projects: whether the guarantee holds, and how many labels people give until everything is labeled.
 
-    python -m benchmarks.finish --data FOLDER [--projects 1000] [--pools 3]
+    python -m benchmarks.finish --data FOLDER [--projects 1000] [--pools 3] [--part guarantee] …
 
-FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. A project labels batches by margins and
+FOLDER holds trec6/, banking77/, sst2/ and goemotions/ with train.jsonl and test.jsonl each. A part that is not named
+keeps its former table. A project labels batches by margins and
 holds out a tenth of its labels; then a random sample decides which of the model's labels are taken, as `lsal finish`
 does. Models are heads on the base model's embeddings; for the second table also adapters, trained at three shares.
 """
@@ -10,7 +11,7 @@ does. Models are heads on the base model's embeddings; for the second table also
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +29,14 @@ from backend.rounds.finishing.sample import default_labels
 from backend.runtime.libraries import quiet_libraries
 from backend.simulation.data import read
 from backend.simulation.learners import Lora
-from benchmarks.projects import embedded, played
+from benchmarks.projects import embedded, embedded_sets, played
 from strategies import Pool
 
 Array = NDArray[Any]
+Texts = dict[str, tuple[Array, Array]]  # embeddings and labels by data set
 _RESULT = Path(__file__).parent / "results" / "finish.md"
 _DATA = ("trec6", "banking77", "sst2")
+_SETS = "goemotions"  # several labels a text: all must be right
 _ACCURACIES = (0.9, 0.95)
 _SCOPES = ("machine", "whole")
 _SMALL, _LABELED = 1500, 0.3  # texts of a project that tests the guarantee, and the share that is labeled before
@@ -58,18 +61,38 @@ class Finished(NamedTuple):
 
 def _labeling(vectors: Array, targets: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array, Any]]:
     """Label by margins, a twentieth of the pool at a time: the tasks that remain, those trained on, and the model."""
-    size, classes = len(vectors), int(targets.max()) + 1
+    size = len(vectors)
     order = rng.permutation(size)
     trained, remaining = order[: size // 20], order[size // 20 :]
     strategy = strategies.get("margin")
     while True:
-        head = linear.fit(vectors[trained], targets[trained], classes)
+        head = _fitted(vectors[trained], targets[trained], targets)
         yield remaining, trained, head
         held_out = rng.permutation(len(remaining))[: round(_HELD_OUT * size / 20)]
         remaining = np.delete(remaining, held_out)
-        pool = Pool(size=len(remaining), probs=head.alone(vectors[remaining]))
+        pool = Pool(size=len(remaining), probs=_most_doubtful(head(vectors[remaining])))
         chosen = strategy.select(pool, round((1 - _HELD_OUT) * size / 20), rng).indices
         trained, remaining = np.concatenate([trained, remaining[chosen]]), np.delete(remaining, chosen)
+
+
+def _fitted(vectors: Array, targets: Array, every: Array) -> Callable[[Array], Array]:
+    """A head; of class indices it gives (n, C), of sets of labels (n, L, 2)."""
+    if targets.ndim == 1:
+        return linear.fit(vectors, targets, int(every.max()) + 1).alone
+    heads = [linear.fit(vectors, column.astype(np.int64), 2) for column in targets.T]
+    return lambda others: np.stack([head.alone(others) for head in heads], axis=1)
+
+
+def _most_doubtful(probs: Array) -> Array:
+    """Probabilities of the classes, or of the label that is least certain: (n, C) or (n, 2)."""
+    if probs.ndim == 2:
+        return probs
+    return probs[np.arange(len(probs)), probs.max(axis=2).argmin(axis=1)]
+
+
+def _is_wrong(probs: Array, truth: Array) -> Array:
+    wrong = probs.argmax(axis=-1) != truth
+    return wrong if wrong.ndim == 1 else wrong.any(axis=1)
 
 
 def finish(
@@ -77,8 +100,8 @@ def finish(
 ) -> Finished:
     """Draw a sample of the remaining texts, decide, and compare with the truth. size: of the pool."""
     rng, risk = np.random.default_rng([seed, len(probs)]), risk_of(1)
-    confidence = tempered(probs, _CALIBRATIONS[calibration]).max(axis=1)
-    wrong = probs.argmax(axis=1) != truth
+    confidence = tempered(_most_doubtful(probs), _CALIBRATIONS[calibration]).max(axis=1)
+    wrong = _is_wrong(probs, truth)
     of = size if scope == "whole" else None
     fewest = least(accuracy, risk, len(probs), of)
     assert fewest is not None
@@ -96,12 +119,12 @@ def finish(
 
 def guaranteed(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]:
     """Every kind of finish of one small project."""
-    rng = np.random.default_rng([seed, _DATA.index(data)])
+    rng = np.random.default_rng([seed, [*_DATA, _SETS].index(data)])
     rows = rng.permutation(len(vectors))[:_SMALL]
     vectors, targets = vectors[rows], targets[rows]
     for remaining, _, head in _labeling(vectors, targets, rng):
         if 1 - len(remaining) / _SMALL >= _LABELED:
-            probs = head.alone(vectors[remaining])
+            probs = head(vectors[remaining])
             return [
                 finish(data, probs, targets[remaining], _SMALL, accuracy, scope, calibration, seed)
                 for accuracy in _ACCURACIES
@@ -118,7 +141,7 @@ def pool(data: str, vectors: Array, targets: Array, seed: int) -> list[Finished]
         share = 1 - len(remaining) / len(vectors)
         if share > max(_SHARES) + 0.01:
             return found
-        probs = head.alone(vectors[remaining])
+        probs = head(vectors[remaining])
         found += [
             finish(data, probs, targets[remaining], len(vectors), accuracy, scope, "as they are", seed)
             for accuracy in _ACCURACIES
@@ -156,31 +179,34 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--projects", type=int, default=1000)
     parser.add_argument("--pools", type=int, default=5)
+    parser.add_argument("--part", choices=["guarantee", "labels", "adapters"], action="append")
     arguments = parser.parse_args()
     quiet_libraries()
     texts = embedded(arguments.data, _DATA, "minilm")
-    small = played(guaranteed, [
-        (name, *texts[name], seed) for seed in range(arguments.projects) for name in [_DATA[seed % len(_DATA)]]
-    ])  # fmt: skip
-    large = played(pool, [(name, *texts[name], seed) for seed in range(arguments.pools) for name in _DATA])
-    trained = [each for name in _DATA[:2] for each in adapters(name, arguments.data, *texts[name])]
-    lines = [
-        "# Finishing projects\n",
-        "`python -m benchmarks.finish`. The model labels the rest as far as a random sample proves it right.\n",
-        *_guarantee([each for of in small for each in of], arguments.projects),
-        *_effort([each for of in large for each in of], arguments.pools),
-        *_of_adapters(trained),
-    ]
-    written = "\n".join(lines) + "\n"
+    parts = {"guarantee": _guarantee, "labels": _effort, "adapters": _of_adapters}
+    kept = dict(zip(parts, _RESULT.read_text("utf-8").split("\n## ")[1:], strict=True))
+    for part in arguments.part or parts:
+        kept[part] = "\n".join(parts[part](arguments, texts)) + "\n"
+    head = (
+        "# Finishing projects\n\n`python -m benchmarks.finish`. The model labels the rest as far as a random sample "
+        "proves it right.\n"
+    )
+    written = "\n## ".join([head, *kept.values()])
     print(written)
     _RESULT.write_text(written, "utf-8")
-    _draw([each for of in large for each in of])
 
 
-def _guarantee(found: list[Finished], projects: int) -> list[str]:
+def _guarantee(arguments: argparse.Namespace, texts: Texts) -> list[str]:
+    texts = {**texts, _SETS: embedded_sets(arguments.data, _SETS, "minilm")}
+    names = list(texts)
+    played_out = played(guaranteed, [
+        (name, *texts[name], seed) for seed in range(arguments.projects) for name in [names[seed % len(names)]]
+    ])  # fmt: skip
+    found = [each for of in played_out for each in of]
     lines = [
-        f"## Does the guarantee hold?\n\n{projects} projects of {_SMALL:,} texts of {', '.join(_DATA)}, "
-        f"{_LABELED:.0%} labeled before; the first sample of a project has a risk of {risk_of(1):.1%}.\n",
+        f"Does the guarantee hold?\n\n{arguments.projects} projects of {_SMALL:,} texts of {', '.join(names)}, "
+        f"{_LABELED:.0%} labeled before; the first sample of a project has a risk of {risk_of(1):.1%}. Of {_SETS}, "
+        "whose texts have several of 28 labels, all must be right.\n",
         "| accuracy | of | confidences | fewer right than that | of the pool taken (mean) |",
         "|---|---|---|---|---|",
     ]
@@ -194,10 +220,13 @@ def _guarantee(found: list[Finished], projects: int) -> list[str]:
     return lines
 
 
-def _effort(found: list[Finished], pools: int) -> list[str]:
+def _effort(arguments: argparse.Namespace, texts: Texts) -> list[str]:
+    played_out = played(pool, [(name, *texts[name], seed) for seed in range(arguments.pools) for name in _DATA])
+    found = [each for of in played_out for each in of]
+    _draw(found)
     lines = [
-        "\n## How many labels do people give?\n\nUntil every text is labeled, in % of the pool: those before, the "
-        f"sample and the texts that the model may not label. Mean of {pools} draws; in brackets the share of "
+        "How many labels do people give?\n\nUntil every text is labeled, in % of the pool: those before, the "
+        f"sample and the texts that the model may not label. Mean of {arguments.pools} draws; in brackets the share of "
         "wrong labels in the end.\n",
         "| data | accuracy | of | " + " | ".join(f"{share:.0%} labeled before" for share in _SHARES) + " |",
         "|---|---|---|" + "---|" * len(_SHARES),
@@ -214,9 +243,10 @@ def _effort(found: list[Finished], pools: int) -> list[str]:
     return lines
 
 
-def _of_adapters(found: list[Finished]) -> list[str]:
+def _of_adapters(arguments: argparse.Namespace, texts: Texts) -> list[str]:
+    found = [each for name in _DATA[:2] for each in adapters(name, arguments.data, *texts[name])]
     lines = [
-        f"\n## The same with adapters\n\nOne project each, whose texts are selected as above; adapters with "
+        f"The same with adapters\n\nOne project each, whose texts are selected as above; adapters with "
         f"default options, {_REDRAWN} samples of each. In brackets how often fewer are right than that.\n",
         "| data | accuracy | of | " + " | ".join(f"{share:.0%} labeled before" for share in _TRAINED) + " |",
         "|---|---|---|" + "---|" * len(_TRAINED),

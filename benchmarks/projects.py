@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.preprocessing import MultiLabelBinarizer
 from threadpoolctl import threadpool_limits
 
 from backend.learners.models.base_model import BaseModel
 from backend.runtime.progress import bar
 from backend.simulation.data import read
+from backend.text_files import read_rows
 
 _T = TypeVar("_T")
 _KEPT = Path(__file__).parents[1] / "build" / "embeddings"
@@ -29,14 +31,26 @@ def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, t
     for name in names:
         parts = [read(folder / name / f"{part}.jsonl") for part in ("train", "test")]
         texts, labels = ([each for part in parts for each in getattr(part, of)] for of in ("texts", "labels"))
-        file = _KEPT / f"{base_model.replace('/', '_')}-{name}-{'-'.join(part.fingerprint[:12] for part in parts)}.npy"
-        if not file.exists():
-            with bar(f"embedding {len(texts)} texts of {name}") as progress:
-                vectors = BaseModel(base_model).embed(texts, max_length=64, progress=progress)
-            _KEPT.mkdir(parents=True, exist_ok=True)
-            np.save(file, vectors)
-        found[name] = np.load(file), np.unique(labels, return_inverse=True)[1]
+        vectors = _vectors(f"{name}-{'-'.join(part.fingerprint[:12] for part in parts)}", texts, base_model)
+        found[name] = vectors, np.unique(labels, return_inverse=True)[1]
     return found
+
+
+def embedded_sets(folder: Path, name: str, base_model: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Embedding of every text of a data set with several labels a text, and whether it has each label: (N, L)."""
+    rows = [row for part in ("train", "test") for row in read_rows(folder / name / f"{part}.jsonl")]
+    vectors = _vectors(f"{name}-{len(rows)}", [row["text"] for row in rows], base_model)
+    return vectors, np.asarray(MultiLabelBinarizer().fit_transform([row["labels"] for row in rows]), bool)
+
+
+def _vectors(name: str, texts: Sequence[str], base_model: str) -> NDArray[Any]:
+    file = _KEPT / f"{base_model.replace('/', '_')}-{name}.npy"
+    if not file.exists():
+        with bar(f"embedding {len(texts)} texts") as progress:
+            vectors = BaseModel(base_model).embed(texts, max_length=64, progress=progress)
+        _KEPT.mkdir(parents=True, exist_ok=True)
+        np.save(file, vectors)
+    return np.load(file)
 
 
 def played(project: Callable[..., _T], arguments: Sequence[tuple[Any, ...]]) -> list[_T]:
