@@ -131,11 +131,17 @@ def test_the_map_shows_the_text_under_the_pointer(url: str, played: Store, open_
     found = chart(played, project_of(played))
     for colour in ("given", "uncertainty", "state", "predicted"):
         page.get_by_label("Colour by").select_option(colour)
+        assert page.locator("#map .legend").count() == (colour != "uncertainty"), "which has a scale instead"
     order = sorted(range(90), key=lambda row: -found["uncertainty"][row])
     for button, place in (("Next text", 0), ("Next text", 1), ("Previous text", 0)):
         page.get_by_role("button", name=button).press("Enter")
         number = found["tasks"][order[place]]
         expect(page.locator("#text")).to_contain_text(played.of(7).tasks.texts([number])[number].text)
+        ring = page.evaluate(
+            """() => { const ring = document.getElementById("map").data.at(-1);
+            return [ring.marker.symbol, ring.x[0], ring.y[0]]; }"""
+        )
+        assert ring == ["circle-open", found["x"][order[place]], found["y"][order[place]]], "the text is marked"
     expect(page.locator("#open")).to_have_attribute("href", re.compile(rf"data\?task={number}$"))
     box = page.locator("#map .nsewdrag").bounding_box()
     assert box is not None
