@@ -72,6 +72,9 @@ def test_the_queue_says_what_is_predicted_and_why(played: Store) -> None:
 
 def test_classes_annotators_and_suspects(played: Store) -> None:
     assert labels.classes(played, project_of(played)) == {"topic": {"fruit": 17, "tool": 23, "animal": 20}}
+    config = project_of(played).label_config.replace("</Choices>", '<Choice value="plant"/></Choices>')
+    played.projects.set(7, label_config=config)
+    assert labels.classes(played, project_of(played))["topic"]["plant"] == 0, "classes without a label are listed"
     found = labels.annotators(played, project_of(played))
     assert [(each["annotator"], each["annotations"], each["seconds_each"]) for each in found["annotators"]] == [
         (1, 60, 6.0), (2, 60, 12.0)

@@ -349,6 +349,25 @@ def test_annotations_that_label_studio_does_not_count_are_found(
     assert project_of(store).miscount == {"accepted": 0}, "not for ever"
 
 
+def test_labels_that_label_studio_no_longer_counts_are_read_again(
+    store: Store, there: Memory, look: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the two counts, never a negative difference."""
+    for i in range(1, 5):
+        there.put(i, "fruit")
+    look()
+    there.clock += timedelta(minutes=5)
+    there.put(5, "tool")
+    look()
+    for i in (2, 3):
+        data, _, time = there.tasks[i]
+        there.tasks[i] = (data, None, time)
+    for _ in range(3):
+        look()
+    assert "project 7: Label Studio counts 3 annotated tasks, 5 were read; all are read again" in caplog.text
+    assert "-2" not in caplog.text
+
+
 def test_a_difference_that_stays_is_not_read_for_ever(
     store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
