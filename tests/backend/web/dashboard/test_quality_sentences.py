@@ -104,8 +104,8 @@ def test_what_can_never_be_known_is_said_early() -> None:
     never = quality_sentences.forecast(measured(least=155, held_out=150, tasks=500), asked=True, t=ENGLISH)
     assert never == (
         "This target cannot be confirmed here: it takes 155 held-out labels even if all are right, and there are 150 "
-        "held-out tasks. `audit_share` 0.31 in Extra params would hold out enough; labels of these tasks then leave the "
-        "training"
+        "held-out tasks. `audit_share` 0.31 in Extra params would hold out enough; labels of these tasks then leave "
+        "the training"
     )
 
 
