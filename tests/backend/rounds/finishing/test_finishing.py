@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,12 +12,15 @@ from backend.evaluation.selective import risk_of
 from backend.labelstudio.annotations import read
 from backend.labelstudio.label_config.parse import parse
 from backend.options import ProjectOptions
+from backend.overview.export import export
 from backend.overview.tasks.finish import finish_state
 from backend.rounds.context import spec_of
 from backend.rounds.finishing.answers import obstacle, right
 from backend.rounds.selection.strategy import strategy_for
 from backend.rounds.steps.select import choose
+from backend.store import Store
 from backend.store.finishes import CANCELLED, CERTIFIED, REFUSED, SAMPLING, TAKEN, TAKEN_BACK, WITHDRAWN, WRITTEN
+from backend.store.sql.moving import move
 from tests.backend.finishing import COUNT, LABELED, Finishing
 from tests.backend.steps import opened
 from tests.backend.web.test_ml import CONFIG
@@ -372,3 +377,24 @@ def test_numbers_are_right_within_the_tolerance() -> None:
     assert right(spec, {"r": 3.0}, {"r": 4.0}, 1.0)
     assert not right(spec, {"r": 3.0}, {"r": 4.0}, 0.5)
     assert not right(spec, {"r": 3.0}, {}, 5.0), "a task without the label is not right"
+
+
+def test_all_of_it_on_postgresql(finishing: Finishing, new_database: Callable[[], str]) -> None:
+    folder, url = finishing.store.files.root, new_database()
+    finishing.store.database.close()
+    move(folder, url)
+    store = Store(folder, url)
+    finishing.context = replace(finishing.context, store=store)
+    certified(finishing)
+    finishing.wants("take")
+    finishing.wants("write")
+    given = store.of(7).finishes.given()
+    assert len(given) == len(finishing.there.given) > 200
+    assert finish_state(store, store.projects.known(7))["taken"] == len(given)
+    labels = [json.loads(line) for line in b"".join(export(store, store.projects.known(7), "jsonl")).splitlines()]
+    assert sum(each["by"] == "model" for each in labels) == len(given)
+    finishing.wants("take_back")
+    assert finishing.state() == TAKEN_BACK
+    assert finishing.there.given == {}
+    assert store.of(7).finishes.count_given() == 0
+    store.database.close()
