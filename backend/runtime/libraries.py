@@ -1,9 +1,13 @@
-"""Threads of torch and log output of transformers."""
+"""Threads of torch, memory of threads, and log output of transformers."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import warnings
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
 def use_cores(*, spare: int) -> None:
@@ -23,3 +27,14 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
     # At each training peft uses a name that transformers has deprecated.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
+def share_arenas() -> None:
+    """Let all threads allocate from two arenas of glibc. Call before threads start.
+
+    By default there are eight per core, and each keeps freed memory: a web server with many threads grows until each
+    of them has read long texts, from 0.67 to 1.4 GB in a hundred calls; to 0.77 GB with this and `memory.trim`.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # not in other libraries
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, 2)

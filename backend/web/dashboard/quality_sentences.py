@@ -159,7 +159,10 @@ def _advice(wanted: int, measured: Quality, t: Language) -> str:
     share = math.ceil(100 * wanted / max(1, measured["tasks"])) / 100
     if share > _MOST_HELD_OUT:
         return t.gettext("The project has too few tasks for that: add some, or lower `target`")
-    return t.gettext("`audit_share` %(share)s in Extra params would hold out enough; labels of these tasks then leave the training", share=t.number(share, 2))
+    return t.gettext(
+        "`audit_share` %(share)s in Extra params would hold out enough; labels of these tasks then leave the training",
+        share=t.number(share, 2),
+    )
 
 
 def spent(found: Efforts, t: Language) -> str:
