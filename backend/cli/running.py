@@ -11,7 +11,7 @@ import typer
 from backend.cli.build import new_app, new_context, start
 from backend.cli.group import app
 from backend.demo.kinds import KINDS, Name
-from backend.runtime.libraries import use_cores
+from backend.runtime.libraries import share_arenas, use_cores
 
 
 @app.command()
@@ -47,6 +47,7 @@ def _serve(listening: socket.socket | None) -> None:
     """Answer requests in this process. listening: the socket that several processes share."""
     from backend.runtime import web_server
 
+    share_arenas()
     settings, _ = start()
     listening = listening or web_server.listen(settings)  # first: it refuses a port that is taken
     web_server.run(new_app(settings), listening, settings)

@@ -84,6 +84,12 @@ def beyond_chance(bins: list[dict[str, float]]) -> bool:
     return bool(calibration_error(bins) > np.quantile(errors, 0.95) / sum(each["labels"] for each in bins))
 
 
+def overconfidence(bins: list[dict[str, float]]) -> float:
+    """Mean confidence − share of right answers: above 0 if confidences are too high."""
+    total = sum(each["labels"] for each in bins)
+    return sum(each["labels"] * (each["confidence"] - each["accuracy"]) for each in bins) / total
+
+
 def calibration_error(bins: list[dict[str, float]]) -> float:
     """Expected calibration error (ECE): |confidence − accuracy|, averaged over the labels."""
     total = sum(each["labels"] for each in bins)

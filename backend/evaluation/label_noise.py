@@ -38,7 +38,7 @@ class Suspect(NamedTuple):
     """A label that is rather wrong than right."""
 
     row: int
-    quality: float  # probability that the label is right, at least
+    quality: float  # probability that the label is right, at most
     instead: int  # the class that the model predicts
 
 

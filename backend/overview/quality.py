@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from backend.evaluation.bounds import ENOUGH, needed
-from backend.evaluation.calibration import beyond_chance
+from backend.evaluation.calibration import beyond_chance, overconfidence
 from backend.rounds.context import options_of, spec_of
 from backend.rounds.quality.goals import goals_of, score_of_labels
 from backend.store import Store
@@ -67,6 +67,9 @@ class Curve(TypedDict):
     ]
     calibration_error: NotRequired[
         Annotated[float | None, Field(description="Mean difference between confidence and share of right answers")]
+    ]
+    overconfidence: NotRequired[
+        Annotated[float | None, Field(description="Mean confidence − share of right answers, at the last round")]
     ]
     miscalibrated: NotRequired[Annotated[bool, Field(description="Whether that is more than chance makes")]]
 
@@ -153,6 +156,7 @@ def quality(store: Store, project: Project) -> Quality:
             control["calibration_error"] = found.get("calibration_error")
             bins = found.get("reliability")  # not of rounds of earlier releases
             enough = "correct" in found and found["labels"] >= ENOUGH
+            control["overconfidence"] = overconfidence(bins) if bins else None
             control["miscalibrated"] = bool(bins) and enough and beyond_chance(bins)
     stopping = store.of(project.id).rounds.last("stopping") or {}
     check = stopping.get("look") or {}

@@ -20,7 +20,6 @@ from waitress.server import create_server
 from waitress.utilities import RequestEntityTooLarge
 
 from backend.errors import RefusedStartError
-from backend.runtime.libraries import share_arenas
 from backend.settings import LARGE, Settings
 
 log = logging.getLogger(__name__)
@@ -97,7 +96,6 @@ def listen(settings: Settings) -> socket.socket:
 
 def run(app: Flask, listening: socket.socket, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish the requests in progress."""
-    share_arenas()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -28,6 +28,7 @@ class SampleSize(TypedDict):
     accuracy: float
     fewest: Annotated[int | None, Field(description="Enough if the model is right on each; null: too few tasks remain")]
     labels: Annotated[int | None, Field(description="By default, so that a few may be wrong")]
+    whole: Annotated[int | None, Field(description="The same for an accuracy of all tasks, where people are right")]
 
 
 class Sample(TypedDict):
@@ -124,7 +125,7 @@ def finish_state(store: Store, project: Project) -> FinishState:
         "by_class": obstacle_to_classes(spec_of(project), CLASS) is None,
         "remaining": remaining,
         "taken": mine.finishes.count_given(),
-        "sizes": _sizes(next_risk(mine.finishes), remaining),
+        "sizes": _sizes(next_risk(mine.finishes), remaining, mine.tasks.count_labelable()),
         "accuracy": last.accuracy if last else None,
         "scope": last.scope if last else None,
         "tolerance": last.tolerance if last else 0.0,
@@ -164,12 +165,13 @@ def doubtful(store: Store, project: Project) -> list[Example]:
     ]
 
 
-def _sizes(risk: float, remaining: int) -> list[SampleSize]:
+def _sizes(risk: float, remaining: int, of: int) -> list[SampleSize]:
+    """of: tasks with a label or without, of which an accuracy of the whole is meant."""
     found: list[SampleSize] = []
     for each in ACCURACIES:
-        fewest = least(each, risk, remaining)
-        labels = None if fewest is None else default_labels(fewest, remaining)
-        found.append({"accuracy": each, "fewest": fewest, "labels": labels})
+        fewest, of_whole = least(each, risk, remaining), least(each, risk, remaining, of)
+        labels, whole = (few and default_labels(few, remaining) for few in (fewest, of_whole))
+        found.append({"accuracy": each, "fewest": fewest, "labels": labels, "whole": whole})
     return found
 
 

@@ -97,8 +97,9 @@ def matrix(found: Confusion, t: Language) -> Chart:
         [
             {
                 "type": "heatmap", "x": names, "y": names, "z": found["matrix"], "zmin": 0, "zmax": max(1, highest),
-                "colorscale": [[0, "var(--card)"], [1, "var(--first)"]], "showscale": False, "xgap": 1, "ygap": 1,
+                "colorscale": [[0, "var(--card)"], [1, "var(--cell)"]], "showscale": False, "xgap": 1, "ygap": 1,
                 "text": [[str(count) if count else "" for count in row] for row in found["matrix"]],
+                "textfont": {"color": "var(--ink)"},
                 "texttemplate": "%{text}" if len(names) <= _READABLE else "",
                 "hovertemplate": t.gettext("label %{y}, prediction %{x}: %{z}") + "<extra></extra>",
             }

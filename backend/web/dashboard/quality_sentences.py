@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from backend.evaluation.control_arm import ENOUGH as COMPARED
+from backend.evaluation.forecast import ENOUGH as CURVE
 from backend.overview.effort import Effort, Efforts
 from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality
@@ -16,55 +17,70 @@ _MOST_HELD_OUT = 0.5  # of all tasks: the largest `audit_share`
 
 
 def worth(point: Point, t: Language) -> str | None:
-    """What the model's confidences add to the held-out labels; None if next to nothing."""
+    """What the model's confidences add to the held-out labels; None if they have no part in the score."""
     held_out, effective = point["held_out"], point["effective"]
-    if effective is None or effective < _WORTH * held_out:
+    if effective is None or effective <= held_out:
         return None
+    if effective < _WORTH * held_out:
+        return t.gettext("adjusted by the model's confidences")
     return t.gettext("as precise as %(n)s without the model's confidences", n=t.number(round(effective)))
 
 
 def more(point: Point, left: int, t: Language) -> str | None:
     """By how much further held-out labels narrow the interval: its width falls with the root of their number.
 
-    left: held-out tasks without a label; None for fewer than that many.
+    left: held-out tasks without a label; None for fewer than that many, or if the difference is below a hundredth.
     """
-    if left < _MORE:
-        return None
     width, held_out = point["high"] - point["low"], point["held_out"]
     then = width * (held_out / (held_out + _MORE)) ** 0.5
+    now_shown, then_shown = t.number(width, 2), t.number(then, 2)
+    if left < _MORE or now_shown == then_shown:
+        return None
     return t.gettext(
-        "%(n)s more narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE), now=t.number(width, 2),
-        then=t.number(then, 2),
+        "%(n)s more held-out labels narrow the interval from %(now)s to about %(then)s", n=t.number(_MORE),
+        now=now_shown, then=then_shown,
     )  # fmt: skip
 
 
 def calibration(curve: Curve, t: Language) -> str | None:
     """How far confidences are from the share of right answers; None if chance may have made it."""
-    error = curve.get("calibration_error")
-    if error is None or not curve.get("miscalibrated"):
+    error, too_high = curve.get("calibration_error"), curve.get("overconfidence")
+    if error is None or too_high is None or not curve.get("miscalibrated"):
         return None
-    return t.gettext("%(error)s percentage points on average", error=t.number(100 * error, 1))
+    shown = t.number(100 * error, 1)
+    if too_high > 0:
+        return t.gettext("%(error)s percentage points on average, mostly too high", error=shown)
+    return t.gettext("%(error)s percentage points on average, mostly too low", error=shown)
 
 
 def errors(found: Errors, t: Language) -> str:
-    """How many labels seem wrong, as far as is known."""
-    number, low, high = (t.number(round(found[name])) for name in ("number", "low", "high"))
-    labels = t.number(found["labels"])
+    """How many labels seem wrong, as far as is known. The ends of the interval are rounded outwards."""
+    number, labels = t.number(round(found["number"])), t.number(found["labels"])
+    low, high = t.number(math.floor(found["low"])), t.number(math.ceil(found["high"]))
     if round(found["number"]) == 0:
         return t.gettext(
-            "It is not certain that any of %(labels)s labels is wrong; at most %(high)s may be",
-            labels=labels,
-            high=high,
-        )
+            "Of %(labels)s compared labels at most %(high)s are wrong, with 95 %% confidence; perhaps none is",
+            labels=labels, high=high,
+        )  # fmt: skip
     if found["low"] == 0.0:
         return t.gettext(
-            "It is not certain that any of %(labels)s labels is wrong; about %(number)s may be, at most %(high)s",
-            labels=labels, number=number, high=high,
+            "Of %(labels)s compared labels about %(number)s may be wrong, at most %(high)s with 95 %% confidence; "
+            "perhaps none is", labels=labels, number=number, high=high,
         )  # fmt: skip
     return t.gettext(
-        "About %(number)s of %(labels)s labels seem wrong (%(low)s to %(high)s)", labels=labels, number=number,
-        low=low, high=high,
+        "About %(number)s of %(labels)s compared labels seem wrong (95 %% interval: %(low)s to %(high)s)",
+        number=number, labels=labels, low=low, high=high,
     )  # fmt: skip
+
+
+def blamed(found: Errors | None, t: Language) -> str | None:
+    """That wrong labels count as the model's errors, once some surely are; None before."""
+    if found is None or found["low"] <= 0.0:
+        return None
+    return t.gettext(
+        "About %(share)s of the labels seem wrong; held-out ones of these count as errors of the model",
+        share=t.percent(found["number"] / found["labels"]),
+    )
 
 
 def saved(curve: Curve, measured: Quality, t: Language) -> str | None:
@@ -87,12 +103,12 @@ def saved(curve: Curve, measured: Quality, t: Language) -> str | None:
         low, high = (t.number(100 * each, 1) for each in control_arm["better"])
         if control_arm["better"][1] < 0:
             return t.gettext(
-                "Worse than random labeling at %(labels)s labels "
+                "The first %(labels)s chosen labels are worse than random ones, for a simple model "
                 "(95 %% interval: %(low)s to %(high)s percentage points); try another strategy",
                 labels=t.number(labels), low=low, high=high,
             )  # fmt: skip
         return t.gettext(
-            "No significant gain over random labeling at %(labels)s labels "
+            "The first %(labels)s chosen labels are not proven better than random ones, for a simple model "
             "(95 %% interval: %(low)s to %(high)s percentage points)",
             labels=t.number(labels), low=low, high=high,
         )  # fmt: skip
@@ -130,6 +146,9 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
             "held-out tasks. %(advice)s",
             n=t.number(takes), most=t.number(measured["held_out"]), advice=_advice(takes, measured, t),
         )  # fmt: skip
+    curves = measured["controls"].values()
+    if found is None and curves and all(_has_curve(each) for each in curves):
+        return t.gettext("By the learning curve so far, more labels alone may not reach the target")
     if found is None:
         return t.gettext("Labels still needed: not yet known")
     if found["high"] is None:
@@ -141,6 +160,11 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
         "About %(n)s more labels for the target (in 8 of 10 cases %(low)s to %(high)s)", n=t.number(found["labels"]),
         low=t.number(found["low"]), high=t.number(found["high"]),
     )  # fmt: skip
+
+
+def _has_curve(curve: Curve) -> bool:
+    """Whether there are points enough to extrapolate. An error in the labels' own unit is not."""
+    return len(curve["points"]) >= CURVE and curve["points"][-1]["metric"] != "mae"
 
 
 def metric(name: str, t: Language) -> str:

@@ -45,4 +45,7 @@ def test_nothing_is_called_right_that_was_not_compared(review: Review) -> None:
         "No label to check: none is rather wrong than right, or none could be compared (single choices are).\n"
     )
     few = review([], {"topic": {"labels": 200, "number": 5.0, "low": 0.0, "high": 12.0}})
-    assert "topic: It is not certain that any of 200 labels is wrong; about 5 may be, at most 12." in few.output
+    assert (
+        "topic: Of 200 compared labels about 5 may be wrong, at most 12 with 95 % confidence; perhaps none is."
+        in few.output
+    )

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend.overview.effort import Effort, Efforts
+from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality, quality
 from backend.store import Store
 from backend.web.dashboard import quality_sentences
@@ -63,14 +64,54 @@ def test_confidences_are_called_wrong_only_beyond_chance(
     assert ("37.0 percentage points on average" in page(client, "/ui/projects/7")) == shown
 
 
-@pytest.mark.parametrize("effective", [None, 100.0, 104.0])
-def test_confidences_that_add_nothing_are_not_mentioned(effective: float | None) -> None:
-    assert quality_sentences.worth(point(100, effective), ENGLISH) is None
+@pytest.mark.parametrize(
+    ("effective", "expected"),
+    [
+        (None, None),
+        (100.0, None),
+        (104.0, "adjusted by the model's confidences"),  # the score is no share of the held-out labels then
+        (130.0, "as precise as 130 without the model's confidences"),
+    ],
+)
+def test_the_part_of_the_confidences_in_the_score(effective: float | None, expected: str | None) -> None:
+    assert quality_sentences.worth(point(100, effective), ENGLISH) == expected
 
 
 def test_what_ten_more_held_out_labels_bring() -> None:
-    assert quality_sentences.more(point(30), 10, ENGLISH) == "10 more narrow the interval from 0.40 to about 0.35"
+    assert quality_sentences.more(point(30), 10, ENGLISH) == (
+        "10 more held-out labels narrow the interval from 0.40 to about 0.35"
+    )
     assert quality_sentences.more(point(30), 9, ENGLISH) is None
+    assert quality_sentences.more(point(800), 10, ENGLISH) is None, "which nobody would notice"
+
+
+def test_a_curve_that_does_not_lead_to_the_target() -> None:
+    flat = curve(120) | {"points": [point(120)] * 4}
+    found = quality_sentences.forecast(measured(controls={"topic": flat}), asked=True, t=ENGLISH)
+    assert found == "By the learning curve so far, more labels alone may not reach the target"
+    short = curve(120) | {"points": [point(120)] * 3}
+    assert "not yet known" in quality_sentences.forecast(measured(controls={"topic": short}), asked=True, t=ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("too_high", "expected"),
+    [
+        (0.1, "10.0 percentage points on average, mostly too high"),
+        (-0.1, "10.0 percentage points on average, mostly too low"),
+    ],
+)
+def test_the_direction_in_which_confidences_are_off(too_high: float, expected: str) -> None:
+    found: Any = curve(120) | {"calibration_error": 0.1, "miscalibrated": True, "overconfidence": too_high}
+    assert quality_sentences.calibration(found, ENGLISH) == expected
+
+
+def test_wrong_labels_are_named_beside_the_score() -> None:
+    assert quality_sentences.blamed(None, ENGLISH) is None
+    unsure: Errors = {"labels": 200, "number": 5.0, "low": 0.0, "high": 12.0}
+    assert quality_sentences.blamed(unsure, ENGLISH) is None
+    assert quality_sentences.blamed({**unsure, "low": 2.0, "number": 12.0}, ENGLISH) == (
+        "About 6% of the labels seem wrong; held-out ones of these count as errors of the model"
+    )
 
 
 def test_a_target_without_held_out_tasks_is_reported_as_uncertain() -> None:
@@ -126,16 +167,20 @@ def test_selection_that_is_worse_is_called_so() -> None:
     arm = {"labels": 100, "chosen": 0.6, "random": 0.7, "better": [-0.15, -0.05]}
     worse = quality_sentences.saved(curve(120) | {"saved": arm}, measured(), ENGLISH)  # type: ignore[arg-type]
     assert worse is not None
-    assert worse.startswith("Worse than random labeling at 100 labels (95 % interval: -15.0 to -5.0 percentage points)")
+    assert worse.startswith(
+        "The first 100 chosen labels are worse than random ones, for a simple model (95 % interval: -15.0 to -5.0 "
+    )
 
 
 def test_how_many_labels_seem_wrong() -> None:
     def told(number: float, low: float, high: float) -> str:
         return quality_sentences.errors({"labels": 200, "number": number, "low": low, "high": high}, ENGLISH)
 
-    assert told(0.2, 0.0, 6.0) == "It is not certain that any of 200 labels is wrong; at most 6 may be"
-    assert told(5.0, 0.0, 12.0) == "It is not certain that any of 200 labels is wrong; about 5 may be, at most 12"
-    assert told(18.0, 9.0, 30.0) == "About 18 of 200 labels seem wrong (9 to 30)"
+    assert told(0.2, 0.0, 5.4) == ("Of 200 compared labels at most 6 are wrong, with 95 % confidence; perhaps none is")
+    assert told(5.0, 0.0, 12.0) == (
+        "Of 200 compared labels about 5 may be wrong, at most 12 with 95 % confidence; perhaps none is"
+    )
+    assert told(18.0, 9.6, 29.2) == "About 18 of 200 compared labels seem wrong (95 % interval: 9 to 30)"
 
 
 def test_effort_with_few_times_and_in_a_range() -> None:

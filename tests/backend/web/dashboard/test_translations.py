@@ -47,5 +47,5 @@ def test_numbers_and_times_are_those_of_the_language(monkeypatch: pytest.MonkeyP
     english, chinese = Language("en"), Language("zh_Hans")
     assert (english.number(1234.56, 1), english.percent(0.126), english.lasting(130)) == ("1,234.6", "13%", "2 minutes")
     assert (english.ago(820), chinese.ago(820), chinese.lasting(130)) == ("3 minutes ago", "3分钟前", "2分钟")
-    assert chinese.ngettext("%(n)s open task", "%(n)s open tasks", 1200) == "1,200 个待标注任务"
-    assert english.ngettext("%(n)s open task", "%(n)s open tasks", 1) == "1 open task"
+    assert chinese.ngettext("%(n)s task in the queue", "%(n)s tasks in the queue", 1200) == "队列中有 1,200 个任务"
+    assert english.ngettext("%(n)s task in the queue", "%(n)s tasks in the queue", 1) == "1 task in the queue"
