@@ -153,6 +153,11 @@ def suspects(store: Store, project: Project, most: int) -> list[Suspect]:
     ]
 
 
+def count_suspects(store: Store, project: Project) -> int:
+    """All labels to check, without labels changed since."""
+    return len(still_suspect(store, project.id, None))
+
+
 def errors(store: Store, project: Project) -> dict[str, Errors]:
     """The estimated number of wrong labels at the last review, by control that the label config still has."""
     last, names = store.of(project.id).rounds.last("review") or {}, {target.name for target in spec_of(project).targets}

@@ -106,7 +106,7 @@ def _instead(run: ProjectRun, suspects: Sequence[Mapping[str, Any]], version: st
     ]
 
 
-def still_suspect(store: Store, project_id: int, most: int) -> list[dict[str, Any]]:
+def still_suspect(store: Store, project_id: int, most: int | None) -> list[dict[str, Any]]:
     """The suspects of all controls with the `control` of each, the worst first, without labels that changed since."""
     last, tasks = store.of(project_id).rounds.last("review") or {}, store.of(project_id).tasks
     now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(audit=audit)}

@@ -171,6 +171,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "llm": llm.spent(store, project),
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
+        "suspects_in_all": labels.count_suspects(store, project),
         "found_errors": labels.errors(store, project),
         "errors": {name: quality_sentences.errors(each, t) for name, each in labels.errors(store, project).items()},
         "left_out": spec_of(project).left_out,

@@ -115,7 +115,7 @@ async function start() {
     shown.textContent = words.none;
     return;
   }
-  shown.textContent = words.shown.replace("{n}", found.tasks.length.toLocaleString()).replace("{all}", found.all.toLocaleString());
+  shown.textContent = (found.tasks.length < found.all ? words.shown : words.every).replace("{n}", found.tasks.length.toLocaleString()).replace("{all}", found.all.toLocaleString());
   if (found.predicted.every((each) => each < 0)) by.value = "state";
   await plotly;
   await draw();
