@@ -184,8 +184,11 @@ def main() -> None:
     quiet_libraries()
     texts = embedded(arguments.data, _DATA, "minilm")
     parts = {"guarantee": _guarantee, "labels": _effort, "adapters": _of_adapters}
-    kept = dict(zip(parts, _RESULT.read_text("utf-8").split("\n## ")[1:], strict=True))
-    for part in arguments.part or parts:
+    wanted = arguments.part or list(parts)
+    kept = dict.fromkeys(parts, "")
+    if set(wanted) != set(parts):
+        kept = dict(zip(parts, _RESULT.read_text("utf-8").split("\n## ")[1:], strict=True))
+    for part in wanted:
         kept[part] = "\n".join(parts[part](arguments, texts)) + "\n"
     head = (
         "# Finishing projects\n\n`python -m benchmarks.finish`. The model labels the rest as far as a random sample "

@@ -87,6 +87,7 @@ class Quality(TypedDict):
 
     controls: Annotated[dict[str, Curve], Field(description="By name of the control")]
     forecast: Annotated[Forecast | None, Field(description="Null: unknown, no target, or reached")]
+    out_of_reach: Annotated[bool, Field(description="Whether most plausible learning curves never lead to the target")]
     settled: Annotated[bool | None, Field(description="Whether predictions stopped changing. Null: unknown")]
     reached: Annotated[bool, Field(description="Whether every target is surely reached")]
     held_out_left: Annotated[int, Field(description="Held-out tasks that can still be labeled")]
@@ -174,6 +175,7 @@ def quality(store: Store, project: Project) -> Quality:
         "tasks": tasks.count(),
         "reached": bool(check.get("reached")),
         "forecast": stopping.get("forecast"),
+        "out_of_reach": bool(stopping.get("out_of_reach")),  # not in rounds of earlier releases
         "settled": stopping.get("settled"),
         "held_out_left": tasks.count_waiting(audit=True),
     }

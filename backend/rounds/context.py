@@ -63,7 +63,7 @@ class Context:
     watch: Callable[[Any], Callable[[], None]] | None = None  # of a `ProjectRun`: what a long computation calls often
     max_hours: float = 6.0  # that one computation of a round may take
     computing: Computing = field(default_factory=Computing)  # of this process
-    repaired: set[int] = field(default_factory=set)  # projects whose connection this process has checked
+    compared: set[int] = field(default_factory=set)  # projects whose queues this process compared with Label Studio
 
     def open(self, project_id: int) -> ProjectRun:
         """A `ProjectRun` for one project. Nothing is read before it is needed."""

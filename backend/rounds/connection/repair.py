@@ -57,10 +57,6 @@ def repair(run: ProjectRun) -> None:
         log.warning("project %d: no webhook, so new annotations are seen by the timer only: %s", run.id, error)
         run.set(webhook_ready=False, error=str(error))
     if run.options.manage_queue and (instead := switched_away(run.client, run.store, run.project)):
-        if _is_outdated(run):
-            log.warning("project %d: Label Studio has a newer queue of ours than this state; it is kept", run.id)
-            skip_used_numbers(run)
-            return
         log.warning(
             "project %d: %s; switching back. To order the queue yourselves, set the option manage_queue to false",
             run.id,
@@ -98,10 +94,25 @@ def skip_used_numbers(run: ProjectRun) -> None:
             run.store.projects.add_published(run.id, queue, name)
 
 
-def _is_outdated(run: ProjectRun) -> bool:
-    """Whether Label Studio has a queue of ours that is not recorded: this state lost its last commits."""
-    recorded = {each.version for each in run.store.projects.published(run.id)}
-    return any(queue and name not in recorded for name, (_, queue) in _used_numbers(run).items())
+def follow_newer_queues(run: ProjectRun) -> None:
+    """Continue from queues of ours in Label Studio that are newer than this state, and read the labels again.
+
+    For the first sync of a process: a power cut may have lost the last commits, or an older file was put back. The
+    round that published such a queue is not known any more; the next one replaces it.
+    """
+    recorded = run.store.projects.published(run.id)
+    newest = max([run.project.queue, *(each.queue for each in recorded)])
+    lost = {name: numbers for name, numbers in _used_numbers(run).items() if numbers[1] > newest}
+    if not lost:
+        return
+    log.warning("project %d: Label Studio has newer queues of ours than this state; going on from there", run.id)
+    for name, (_, queue) in lost.items():
+        run.store.projects.add_published(run.id, queue, name)
+    adapters = [adapter for adapter, _ in lost.values()]
+    run.set(adapter_floor=max(run.project.adapter_floor, *adapters), reread=True)
+    in_force = run.client.project(run.id).model_version
+    if in_force in lost:
+        run.set(queue=lost[in_force][1])
 
 
 def _used_numbers(run: ProjectRun) -> dict[str, tuple[int, int]]:

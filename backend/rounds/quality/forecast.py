@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.evaluation.forecast import Plan, Point, forecast
+from backend.evaluation.forecast import ENOUGH, Plan, Point, forecast
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality.goals import equivalent_labels, score_of_labels
 from backend.rounds.quality.held_out import queue_share
 from backend.store.sql.models import Round
 
 
-def labels_needed(run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def labels_needed(
+    run: ProjectRun, rounds: Sequence[Round], test: Mapping[str, Any] | None
+) -> tuple[dict[str, Any] | None, bool]:
     """Labels needed until every target is certainly reached; None if unknown, without a target, or if it is reached.
 
-    test: the latest result of `goals.check`.
+    Also whether most plausible learning curves of a control never lead there. test: the latest result of `goals.check`.
     """
     if test is None or test["reached"]:
-        return None
+        return None, False
     options, tasks, forecasts = run.options, run.tasks, []
     left = [tasks.count_waiting(audit=audit) for audit in (False, True)]
     for name, goal in test["goals"].items():
         points = _points(run, name, rounds)
         plan = Plan(goal, test["risk"], test["looked"], options.batch_size,
                     queue_share(options), queue_share(options, near=True), *left)  # fmt: skip
-        if points is None or (found := forecast(points, plan)) is None:
-            return None
+        if points is None:
+            return None, False
+        if (found := forecast(points, plan)) is None:
+            return None, len(points) >= ENOUGH
         forecasts.append(found)
-    return max(forecasts, key=lambda each: each.labels)._asdict()
+    return max(forecasts, key=lambda each: each.labels)._asdict(), False
 
 
 def _points(run: ProjectRun, name: str, rounds: Sequence[Round]) -> list[Point] | None:

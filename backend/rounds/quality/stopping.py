@@ -33,9 +33,9 @@ def judge(run: ProjectRun) -> None:
         "agreement": run.attempt("whether predictions are stable", lambda: agreement(run, this.adapter)) or {},
     }
     found["settled"] = is_stable([*(each.stopping for each in former if each.stopping), found])
-    found["forecast"] = run.attempt(
+    found["forecast"], found["out_of_reach"] = run.attempt(
         "how many labels are still needed", lambda: labels_needed(run, [*former, this], found["look"])
-    )
+    ) or (None, False)
     run.rounds.set(this.number, stopping=found)
     why, stopped = _why(options, found["look"], this.labels, hours), stopped_by(run.project, options)
     if stopped is None and why is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.api.client import UNCERTAINTY_SAMPLING
-from backend.labelstudio.predictions import prediction, queue_version
+from backend.labelstudio.predictions import parse_version, prediction, queue_version
 from backend.learners.kinds import output_names
 from backend.rounds.adapters import learned
 from backend.rounds.connection import second_opinions
@@ -98,8 +98,11 @@ def _existing(run: ProjectRun, items: Sequence[QueueItem]) -> list[QueueItem]:
 def _record_former(run: ProjectRun, sampling: str | None, model_version: str) -> None:
     """Record the project's settings before the first queue, which `lsal disconnect` restores."""
     if run.project.former_sampling is None:
+        ours = parse_version(model_version, run.id) is not None  # of a state that was lost
         run.store.projects.set(
-            run.id, former_sampling=sampling or "Sequential sampling", former_model_version=model_version
+            run.id,
+            former_sampling=sampling or "Sequential sampling",
+            former_model_version="" if ours else model_version,
         )
 
 

@@ -61,9 +61,12 @@ def _sync(run: ProjectRun, *, check_connection: bool) -> None:
     if run.project.split is None:
         repair.skip_used_numbers(run)
     run = held_out.assign(run)
-    if check_connection or not run.project.webhook_ready or run.id not in run.repaired:
+    if run.id not in run.compared:
+        repair.follow_newer_queues(run)
+        run = run.fresh()
+        run.compared.add(run.id)
+    if check_connection or not run.project.webhook_ready:
         repair.repair(run)
-        run.repaired.add(run.id)
         run = run.fresh()
         if not run.project.connected:
             return

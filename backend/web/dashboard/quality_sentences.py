@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from backend.evaluation.control_arm import ENOUGH as COMPARED
-from backend.evaluation.forecast import ENOUGH as CURVE
 from backend.overview.effort import Effort, Efforts
 from backend.overview.labels import Errors
 from backend.overview.quality import Curve, Point, Quality
@@ -54,9 +53,9 @@ def calibration(curve: Curve, t: Language) -> str | None:
 
 
 def errors(found: Errors, t: Language) -> str:
-    """How many labels seem wrong, as far as is known. The ends of the interval are rounded outwards."""
+    """How many labels seem wrong, as far as is known. The ends of the interval are the whole numbers in it."""
     number, labels = t.number(round(found["number"])), t.number(found["labels"])
-    low, high = t.number(math.floor(found["low"])), t.number(math.ceil(found["high"]))
+    low, high = t.number(math.ceil(found["low"])), t.number(math.floor(found["high"]))
     if round(found["number"]) == 0:
         return t.gettext(
             "Of %(labels)s compared labels at most %(high)s are wrong, with 95 %% confidence; perhaps none is",
@@ -78,7 +77,7 @@ def blamed(found: Errors | None, t: Language) -> str | None:
     if found is None or found["low"] <= 0.0:
         return None
     return t.gettext(
-        "About %(share)s of the labels seem wrong; held-out ones of these count as errors of the model",
+        "About %(share)s of the compared labels seem wrong; held-out ones of these count as errors of the model",
         share=t.percent(found["number"] / found["labels"]),
     )
 
@@ -146,8 +145,7 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
             "held-out tasks. %(advice)s",
             n=t.number(takes), most=t.number(measured["held_out"]), advice=_advice(takes, measured, t),
         )  # fmt: skip
-    curves = measured["controls"].values()
-    if found is None and curves and all(_has_curve(each) for each in curves):
+    if measured["out_of_reach"]:
         return t.gettext("By the learning curve so far, more labels alone may not reach the target")
     if found is None:
         return t.gettext("Labels still needed: not yet known")
@@ -160,11 +158,6 @@ def forecast(measured: Quality, *, asked: bool, t: Language) -> str:
         "About %(n)s more labels for the target (in 8 of 10 cases %(low)s to %(high)s)", n=t.number(found["labels"]),
         low=t.number(found["low"]), high=t.number(found["high"]),
     )  # fmt: skip
-
-
-def _has_curve(curve: Curve) -> bool:
-    """Whether there are points enough to extrapolate. An error in the labels' own unit is not."""
-    return len(curve["points"]) >= CURVE and curve["points"][-1]["metric"] != "mae"
 
 
 def metric(name: str, t: Language) -> str:

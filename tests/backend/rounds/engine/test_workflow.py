@@ -136,24 +136,29 @@ def test_many_projects_run_in_a_bounded_number_of_threads(
     store: Store, start: Callable[..., RoundExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a stranger invents projects and Label Studio is slow to refuse them."""
-    goes_on, ended = threading.Event(), set()
+    goes_on, counting, ended = threading.Event(), threading.Lock(), set()
+    running: list[int] = []
+    most = 0
 
     def turn(context: Context, project_id: int, turn: int) -> int:
+        nonlocal most
+        with counting:
+            running.append(project_id)
+            most = max(most, len(running))
         goes_on.wait(60)
-        ended.add(project_id)
+        with counting:
+            running.remove(project_id)
+            ended.add(project_id)
         return turn
 
     monkeypatch.setattr(workflow, "_turn", turn)
-    before = threading.active_count()
     for project_id in range(100, 160):
         store.projects.connect(project_id, label_config=CONFIG, options={}, host="b.local:9090")
-    rounds = start()
-    until(lambda: len(rounds.projects) >= 32)
-    time.sleep(2.0)  # the queue is polled twice a second
-    assert len(rounds.projects) == 32
-    assert threading.active_count() - before < 60
+    start()
+    until(lambda: len(running) == 32)
     goes_on.set()
     until(lambda: len(ended) == 61)
+    assert most == 32
 
 
 @pytest.mark.parametrize("former", ["an earlier worker", "worker-1"])

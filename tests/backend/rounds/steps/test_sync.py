@@ -368,6 +368,28 @@ def test_labels_that_label_studio_no_longer_counts_are_read_again(
     assert "-2" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("there_is", "in_force", "expected"),
+    [
+        ({"p7-a3-q5"}, "p7-a3-q5", (3, 5, 6)),  # the last commits are lost
+        ({"p7-a1-q2", "p7-a3-q5"}, "p7-a1-q2", (3, 2, 6)),  # and it was not in force yet
+        ({"p7-a1-q1", "p7-a1-q2"}, "p7-a1-q2", (0, 2, 3)),  # older ones of another backend are none of these
+        ({"p7-a3", "theirs"}, "theirs", (0, 2, 3)),
+    ],
+)
+def test_a_database_that_is_older_than_label_studio_goes_on_with_higher_numbers(
+    store: Store, there: Memory, look: Callable[[], None], there_is: set[str], in_force: str, expected: tuple[int, ...]
+) -> None:
+    look()
+    store.projects.set(7, queue=2)
+    store.projects.add_published(7, 2, "p7-a1-q2")
+    there.existing, there.queue = there_is, ("Uncertainty sampling", in_force)
+    context = Context(store=store, client=there, models=BaseModels(), bar=_no_bar)  # type: ignore[arg-type]
+    sync(opened(context, ["ANNOTATION_CREATED"]))
+    project = project_of(store)
+    assert (project.adapter_floor, project.queue, store.projects.next_queue(7)) == expected
+
+
 def test_a_difference_that_stays_is_not_read_for_ever(
     store: Store, there: Memory, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
