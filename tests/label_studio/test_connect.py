@@ -83,4 +83,4 @@ def test_disconnect_gives_back_what_the_project_had(team: Team) -> None:
 def test_a_project_that_never_connected_is_named_by_the_command_line(team: Team) -> None:
     done = team.backend.lsal("round", "999999")
     assert done.code == 1
-    assert "project 999999 is not connected to this backend" in done.err
+    assert "project 999999 is not known here; connect this backend in its Settings" in done.err
