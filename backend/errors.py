@@ -22,7 +22,7 @@ class InvalidRequestError(BackendError):
 
 
 class UnknownError(InvalidRequestError):
-    """The project, task, adapter or action does not exist."""
+    """The project, task, adapter, format or action does not exist."""
 
     status = 404
 

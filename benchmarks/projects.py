@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +41,8 @@ def embedded(folder: Path, names: Sequence[str], base_model: str) -> dict[str, t
 def embedded_sets(folder: Path, name: str, base_model: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Embedding of every text of a data set with several labels a text, and whether it has each label: (N, L)."""
     rows = [row for part in ("train", "test") for row in read_rows(folder / name / f"{part}.jsonl")]
-    vectors = _vectors(f"{name}-{len(rows)}", [row["text"] for row in rows], base_model)
+    texts = [row["text"] for row in rows]
+    vectors = _vectors(f"{name}-{sha256(json.dumps(texts).encode()).hexdigest()[:12]}", texts, base_model)
     return vectors, np.asarray(MultiLabelBinarizer().fit_transform([row["labels"] for row in rows]), bool)
 
 

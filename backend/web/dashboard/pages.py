@@ -146,6 +146,7 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
     kinds = [target.kind for target in targets]
     goals = [each["target"] for each in measured["controls"].values() if each["target"] is not None]
     ahead = measured["forecast"] if len(goals) == 1 else None  # with several targets it belongs to no single control
+    errors = labels.errors(store, project)
     return {
         "project": project,
         "now": current,
@@ -172,8 +173,8 @@ def _panels(store: Store, project: Project) -> dict[str, Any]:
         "annotators": labels.annotators(store, project),
         "suspects": labels.suspects(store, project, _SUSPECTS),
         "suspects_in_all": labels.count_suspects(store, project),
-        "found_errors": labels.errors(store, project),
-        "errors": {name: quality_sentences.errors(each, t) for name, each in labels.errors(store, project).items()},
+        "found_errors": errors,
+        "errors": {name: quality_sentences.errors(each, t) for name, each in errors.items()},
         "left_out": spec_of(project).left_out,
         "unlearned": unlearned.unlearned(store, project),
         "meanings": unlearned.MEANINGS,
