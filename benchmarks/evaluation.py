@@ -1,10 +1,11 @@
 """Validity of the estimates: coverage of the 95 % intervals over many simulated projects.
 
-    python -m benchmarks.evaluation --data FOLDER [--projects 1000]
+    python -m benchmarks.evaluation --data FOLDER [--projects 1000] [--redraws 20]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project draws 2,000 texts of one
 data set, holds out three tenths of them as the backend does for a target, and labels the rest in batches selected by
-`sampled` margins. The true accuracy is measured on all texts that the project did not draw.
+`sampled` margins. The true accuracy is measured on all texts that the project did not draw. Projects with the same
+model differ in the texts that are held out.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ class Look(NamedTuple):
     tempered: list[dict[str, float]]  # the same after temperature scaling on held-out labels
 
 
-def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) -> Look:
-    """Simulate one project, and compute every estimate."""
+def projects(data: str, vectors: Array, targets: Array, seed: int, batches: int, redraws: int) -> list[Look]:
+    """Train one model, and compute every estimate with so many draws of held-out texts."""
     rng = np.random.default_rng([seed, _DATA.index(data), batches])
     order = rng.permutation(len(vectors))
-    pool, world = order[:_POOL], order[_POOL:]
+    pool = order[:_POOL]
     audit = np.array([held_out(seed, int(row), _SHARE) for row in pool])
     candidates, chosen = pool[~audit], np.empty(0, np.int64)
     classes = int(targets.max()) + 1
@@ -83,26 +84,32 @@ def project(data: str, vectors: Array, targets: Array, seed: int, batches: int) 
         head = linear.fit(vectors[chosen], targets[chosen], classes)
     assert head is not None
 
-    def probabilities(rows: Array) -> Array:
-        return head.alone(vectors[rows])
-
-    measured = rng.permutation(pool[audit])[: round(len(chosen) / 9)]  # a tenth of all labels
-    of_audit, of_world = probabilities(measured), probabilities(world)
-    right = int((of_audit.argmax(axis=1) == targets[measured]).sum())
-    correct = of_world.argmax(axis=1) == targets[world]
-    temperature = best_temperature(of_audit, targets[measured])
-    raw, scaled = (reliability(probs.max(axis=1), correct) for probs in (of_world, tempered(of_world, temperature)))
     found = risk(drawn_before[-_QUEUES:])
     assert found is not None
     corrected = 1.0 - found.mean, 1.0 - found.interval[1], 1.0 - found.interval[0]
     former = statistics.mean(truths[-_QUEUES:])
     naive = _cross_validated(vectors, targets, chosen, classes, seed)
-    held_out_score = right / len(measured), *interval(right / len(measured), len(measured))
-    powered = _powered(probabilities(pool[audit]), targets[pool[audit]])
-    return Look(
-        data, len(chosen) + len(measured), float(correct.mean()), held_out_score, powered, naive, corrected, former,
-        raw, scaled,
-    )  # fmt: skip
+    others = np.concatenate([pool[audit], order[_POOL:]])
+    probs, truth = head.alone(vectors[others]), targets[others]
+
+    def look() -> Look:
+        redrawn = rng.permutation(len(others))
+        reserve, world = redrawn[: audit.sum()], redrawn[audit.sum() :]
+        measured = reserve[: round(len(chosen) / 9)]  # a tenth of all labels
+        right = int((probs[measured].argmax(axis=1) == truth[measured]).sum())
+        correct = probs[world].argmax(axis=1) == truth[world]
+        temperature = best_temperature(probs[measured], truth[measured])
+        raw, scaled = (
+            reliability(each.max(axis=1), correct) for each in (probs[world], tempered(probs[world], temperature))
+        )
+        held_out_score = right / len(measured), *interval(right / len(measured), len(measured))
+        powered = _powered(probs[reserve], truth[reserve])
+        return Look(
+            data, len(chosen) + len(measured), float(correct.mean()), held_out_score, powered, naive, corrected, former,
+            raw, scaled,
+        )  # fmt: skip
+
+    return [look() for _ in range(redraws)]
 
 
 def _powered(probs: Array, truth: Array) -> dict[str, list[tuple[float, float, float]]]:
@@ -136,20 +143,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--projects", type=int, default=1000)
+    parser.add_argument("--redraws", type=int, default=20, help="projects with the same model")
     parser.add_argument("--base-model", default="minilm")
     arguments = parser.parse_args()
     quiet_libraries()
     read_ones = embedded(arguments.data, _DATA, arguments.base_model)
-    settings = [(_DATA[n % 3], _BATCHES[n // 3 % 3], n) for n in range(arguments.projects)]
-    looks = played(project, [(d, *read_ones[d], seed, batches) for d, batches, seed in settings])
-    written = _table(looks)
+    models = -(-arguments.projects // arguments.redraws)
+    settings = [(_DATA[n % 3], _BATCHES[n // 3 % 3], n) for n in range(models)]
+    looks_of = played(projects, [(d, *read_ones[d], seed, batches, arguments.redraws) for d, batches, seed in settings])
+    looks = [each for of in looks_of for each in of]
+    written = _table(looks, models)
     print(written)
     _RESULT.write_text(written, "utf-8")
     _draw_intervals(looks)
     _draw_reliability(looks)
 
 
-def _table(looks: list[Look]) -> str:
+def _table(looks: list[Look], models: int) -> str:
     def share(held: list[bool]) -> str:
         return f"{100 * statistics.mean(held):.1f} %"
 
@@ -158,9 +168,9 @@ def _table(looks: list[Look]) -> str:
 
     lines = [
         "# Validity of the estimates\n",
-        f"`python -m benchmarks.evaluation`: {len(looks)} simulated projects of 2,000 texts, a linear head on MiniLM's "
-        "embeddings, texts selected by `sampled` margins. The truth is the accuracy on the thousands of texts outside "
-        "the project; for the correction, that of the last three models on the candidates at the time. Biases are in "
+        f"`python -m benchmarks.evaluation`: {len(looks)} simulated projects of 2,000 texts with {models} models, each "
+        "with several draws of the held-out texts; a linear head on MiniLM's embeddings, texts selected by `sampled` "
+        "margins. The truth is the accuracy on the thousands of texts outside the project; for the correction, that of the last three models on the candidates at the time. Biases are in "
         "points of accuracy; the calibration error is of the predicted class's confidence.\n",
         "| data, labels | projects | accuracy | audit: truth in the interval | its width | audit: bias "
         "| cross-validation on the selected labels: bias | correction (R_LURE): truth in the interval | bias "

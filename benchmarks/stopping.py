@@ -1,11 +1,11 @@
 """The stopping rule: how often it stops too early, and how many labels after the target was reached.
 
-    python -m benchmarks.stopping --data FOLDER [--projects 1000]
+    python -m benchmarks.stopping --data FOLDER [--projects 1000] [--redraws 20]
 
 FOLDER holds trec6/, banking77/ and sst2/ with train.jsonl and test.jsonl each. Each project selects texts by `margin`
 and trains a linear head on MiniLM's embeddings whenever its labels have grown by a seventh. Its targets are 95 and 90 %
-of the accuracy with all its texts labeled; the truth is measured on thousands of other texts. About a minute of one
-core a project.
+of the accuracy with all its texts labeled; the truth is measured on thousands of other texts. Projects with the same
+models differ in the texts that are held out. About a minute of one core for each series of models.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
 import strategies
-from backend.evaluation.bounds import RISK, due, level, lower_end
+from backend.evaluation.bounds import RISK, due, interval, level, lower_end
 from backend.evaluation.estimators import Estimator, Sample, held_out, prediction_powered
 from backend.evaluation.forecast import Forecast, Plan, Point, forecast
 from backend.evaluation.measures import wilson
@@ -53,6 +53,16 @@ _DATA = {
 }
 
 
+class Models(NamedTuple):
+    """A project's J successive models, and what they predict for all O texts that none was trained on."""
+
+    sizes: list[int]  # training labels of each
+    right: Array  # whether each is correct: (J, O)
+    confidence: Array  # of these predictions: (J, O)
+    stable_at: int  # index of the first model with stable predictions; −1: none
+    full: float  # accuracy with all candidates labeled
+
+
 class Played(NamedTuple):
     """Quality of a project's J successive models."""
 
@@ -72,6 +82,8 @@ class Stop(NamedTuple):
     held_out: int
     reached: float  # labels at which the truth reached the target
     oracle: float  # labels at which the rule's interval around the truth lay above the target
+    earliest: float  # labels at which one with the whole risk did
+    held: list[bool]  # whether the interval of each model contained the truth, when it was first measured
     half_way: tuple[float, Forecast | None] | None  # labels when the forecast was made, and the forecast
 
 
@@ -91,18 +103,17 @@ class Rule(NamedTuple):
         return lower_end(score, effective, level(labels, last, self.risk)) if due(labels, last) else None
 
 
-def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
+def train(data: str, vectors: Array, targets: Array, seed: int) -> Models:
     """Train one project's models."""
     plan = _DATA[data]
     rng = np.random.default_rng([seed, list(_DATA).index(data)])
     order = rng.permutation(len(vectors))
-    candidates, reserve = order[: plan.candidates], order[plan.candidates : plan.candidates + plan.held_out]
-    world = order[plan.candidates + plan.held_out :]
+    candidates, others = order[: plan.candidates], order[plan.candidates :]
     classes, margin = int(targets.max()) + 1, strategies.get("margin")
     everything = linear.fit(vectors[candidates], targets[candidates], classes)
-    full = float((_predicted(everything, vectors[world]) == targets[world]).mean())
+    full = float((everything.alone(vectors[others]).argmax(axis=1) == targets[others]).mean())
     chosen, head, size = np.empty(0, np.int64), None, 2 * plan.batch
-    sizes, truth, right, confidence, agreed = [], [], [], [], []
+    sizes, right, confidence, agreed = [], [], [], []
     before: Array | None = None
     while size <= plan.most:
         wanted = size - len(chosen)
@@ -113,31 +124,42 @@ def path(data: str, vectors: Array, targets: Array, seed: int) -> Played:
             drawn = margin.select(Pool(size=len(candidates), probs=probs), wanted, rng).indices
         chosen, candidates = np.concatenate([chosen, candidates[drawn]]), np.delete(candidates, drawn)
         head = linear.fit(vectors[chosen], targets[chosen], classes)
-        found = head.alone(vectors[reserve])
+        found = head.alone(vectors[others])
         predictions = found.argmax(axis=1)
         if before is not None:
             agreed.append(cohen_kappa_score(before, predictions))
         before = predictions
         sizes.append(size)
-        truth.append((_predicted(head, vectors[world]) == targets[world]).mean())
-        right.append(predictions == targets[reserve])
+        right.append(predictions == targets[others])
         confidence.append(found.max(axis=1).astype(np.float64))
         size = max(size + plan.batch, round(size * _GROWTH))
     settled = [k for k in range(_WINDOW, len(sizes)) if np.mean(agreed[k - _WINDOW : k]) >= _STABLE]
-    last = settled[0] if settled else -1
-    return Played(sizes, np.array(truth), np.array(right), np.array(confidence), last, full)
+    return Models(sizes, np.array(right), np.array(confidence), settled[0] if settled else -1, full)
 
 
-def _predicted(head: Any, vectors: Array) -> Array:
-    return np.asarray(head.alone(vectors).argmax(axis=1))
+def held_out_of(models: Models, texts: int, rng: np.random.Generator) -> Played:
+    """Hold out so many of the texts that no model was trained on; the others are the truth."""
+    order = rng.permutation(models.right.shape[1])
+    reserve, world = order[:texts], order[texts:]
+    return Played(
+        models.sizes, models.right[:, world].mean(axis=1), models.right[:, reserve], models.confidence[:, reserve],
+        models.stable_at, models.full,
+    )  # fmt: skip
+
+
+def distorted(played: Played, rng: np.random.Generator) -> Played:
+    """The same models with confidences that are far too high or too low, each in another way."""
+    odds = np.log(np.clip(played.confidence, 1e-6, 1 - 1e-6) / np.clip(1 - played.confidence, 1e-6, 1))
+    temperatures = np.exp(rng.uniform(-np.log(20), np.log(20), len(odds)))[:, None]
+    return played._replace(confidence=1 / (1 + np.exp(-odds / temperatures)))
 
 
 def stop(played: Played, plan: Data, target: float, rule: Rule, *, forecast_at: float | None = None) -> Stop:
     """Label until the rule stops. forecast_at: number of labels at which to make a forecast."""
     most = plan.held_out if rule.reserve is None else round(rule.reserve * (plan.candidates + plan.held_out))
     learned, measured, last = 0.0, 0.0, 0
-    reached, oracle, stopped, early, labels_held_out = np.inf, np.inf, np.inf, False, 0
-    score, half_way, points = 0.0, None, []
+    reached, oracle, earliest, stopped, early, labels_held_out = np.inf, np.inf, np.inf, np.inf, False, 0
+    score, half_way, points, held = 0.0, None, [], []
     seen = -1
     while learned < played.sizes[-1] and not (np.isfinite(stopped) and np.isfinite(oracle)):
         fresh = min(plan.batch * (rule.near if score >= target else _SHARE), most - measured)
@@ -150,9 +172,13 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, *, forecast_at: 
         score, effective = rule.estimator(Sample(right[:labels], confidence[:labels], confidence[labels:most]))
         if place != seen:
             seen = place
+            low, high = interval(score, effective)
+            held.append(low <= truth <= high)
             points.append(Point(played.sizes[place], effective, score))
         if truth >= target:
             reached = min(reached, total)
+        if lower_end(truth, effective, rule.risk) >= target:
+            earliest = min(earliest, total)
         low, knowing = rule.bound(score, effective, labels, last), rule.bound(truth, effective, labels, last)
         if low is not None and knowing is not None:
             last = labels
@@ -166,7 +192,7 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, *, forecast_at: 
                 total,
                 forecast(points, Plan(target, RISK, last, plan.batch, _SHARE, rule.near, int(left[0]), int(left[1]))),
             )
-    return Stop(stopped, early, labels_held_out, reached, oracle, half_way)
+    return Stop(stopped, early, labels_held_out, reached, oracle, earliest, held, half_way)
 
 
 class Project(NamedTuple):
@@ -175,24 +201,31 @@ class Project(NamedTuple):
     data: str
     stops: dict[tuple[float, str], Stop]  # by share of the full accuracy that is the target, and rule
     never: dict[str, bool]  # whether the rule stops although the target is just above the best accuracy
+    held: dict[str, list[bool]]  # by estimate, whether the interval of each model contained the truth
     stable: tuple[float, float]  # labels at which predictions became stable, and accuracy / target then
     full: float
 
 
 _GOALS = (0.95, 0.9)
 _OURS = "the backend"
+_POWERED = "the same with the model's confidences, not exact"
 _RULES: dict[str, Rule] = {
     "usual interval, a tenth held out": Rule(reserve=0.1, near=_SHARE, usual=True),
     "valid interval, a tenth held out": Rule(reserve=0.1),
     _OURS: Rule(),
-    "the same with the model's confidences, not exact": Rule(prediction_powered),
+    _POWERED: Rule(prediction_powered),
     "the same with a risk of 20 %": Rule(risk=0.2),
 }
 
 
-def project(data: str, vectors: Array, targets: Array, seed: int) -> Project:
-    """Simulate one project, and apply every rule to it."""
-    plan, played = _DATA[data], path(data, vectors, targets, seed)
+def projects(data: str, vectors: Array, targets: Array, seed: int, redraws: int) -> list[Project]:
+    """Train one series of models, and apply every rule to it with so many draws of held-out texts."""
+    models, rng = train(data, vectors, targets, seed), np.random.default_rng([seed, 1])
+    return [_project(data, held_out_of(models, _DATA[data].held_out, rng), rng) for _ in range(redraws)]
+
+
+def _project(data: str, played: Played, rng: np.random.Generator) -> Project:
+    plan = _DATA[data]
     stops = {(share, name): stop(played, plan, share * played.full, rule)
              for share in _GOALS for name, rule in _RULES.items()}  # fmt: skip
     first = stops[_GOALS[0], _OURS].labels
@@ -200,11 +233,17 @@ def project(data: str, vectors: Array, targets: Array, seed: int) -> Project:
     if np.isfinite(first):
         stops[_GOALS[0], _OURS] = stop(played, plan, target, _RULES[_OURS], forecast_at=first / 2)
     out_of_reach = float(played.truth.max()) + 1e-6
-    never = {name: bool(np.isfinite(stop(played, plan, out_of_reach, rule).labels)) for name, rule in _RULES.items()}
+    whole = {name: stop(played, plan, out_of_reach, rule) for name, rule in _RULES.items()}
+    held = {
+        "labels alone": whole[_OURS].held,
+        "with confidences": whole[_POWERED].held,
+        "with distorted confidences": stop(distorted(played, rng), plan, out_of_reach, _RULES[_POWERED]).held,
+    }
     settled = (np.inf, np.nan)
     if played.stable_at >= 0:
         settled = played.sizes[played.stable_at] / (1 - _SHARE), float(played.truth[played.stable_at]) / target
-    return Project(data, stops, never, settled, played.full)
+    never = {name: bool(np.isfinite(each.labels)) for name, each in whole.items()}
+    return Project(data, stops, never, held, settled, played.full)
 
 
 def main() -> None:
@@ -212,34 +251,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--projects", type=int, default=1000)
+    parser.add_argument("--redraws", type=int, default=20, help="projects with the same models")
     parser.add_argument("--base-model", default="minilm")
     arguments = parser.parse_args()
     quiet_libraries()
     vectors = embedded(arguments.data, list(_DATA), arguments.base_model)
-    settings = [(list(_DATA)[n % len(_DATA)], n) for n in range(arguments.projects)]
-    done = played(project, [(data, *vectors[data], seed) for data, seed in settings])
-    written = _table(done)
+    series = -(-arguments.projects // arguments.redraws)
+    settings = [(list(_DATA)[n % len(_DATA)], n) for n in range(series)]
+    played_out = played(projects, [(data, *vectors[data], seed, arguments.redraws) for data, seed in settings])
+    done = [each for of in played_out for each in of]
+    written = _table(done, series)
     print(written)
     _RESULT.write_text(written, "utf-8")
     _draw(done)
 
 
-def _table(projects: list[Project]) -> str:
+def _table(projects: list[Project], series: int) -> str:
     lines = [
         "# When to stop\n",
-        f"`python -m benchmarks.stopping --projects {len(projects)}`: {len(projects)} simulated projects, a linear "
-        "head on MiniLM's embeddings, texts selected by `margin`; half of the labels are held out once the score "
+        f"`python -m benchmarks.stopping`: {len(projects)} simulated projects with {series} series of models, each "
+        "with several draws of the held-out texts; a linear head on MiniLM's embeddings, texts selected by `margin`; "
+        "half of the labels are held out once the score "
         "reaches the target. The target is a share of the accuracy with all texts labeled, so that it lies below that "
         "by the points in brackets; the truth is measured on thousands of others. `oracle` knows the truth and stops "
-        "as soon as the rule's interval around it lies above the target. A project that its rule does not stop counts "
-        "as infinitely many labels; all label counts are medians.\n",
+        "as soon as the rule's interval around it lies above the target. `earliest` also knows the best moment, checks "
+        "only then, and so with the whole risk: no exact rule stops half of the projects earlier with these held-out "
+        "labels. A project that its rule does not stop counts as infinitely many labels; all label counts are medians, "
+        "and ratios medians of ratios.\n",
     ]
     for share in _GOALS:
         lines.append(
             f"\n## Target: {share:.0%} of the accuracy with all texts labeled\n\n"
             "| data | rule | stops before the target is reached | stops though the target is just out of reach "
             "| does not stop | labels at the stop | of them held out | target reached at | oracle | stop / oracle "
-            "| stop / reached |\n|---|---|---|---|---|---|---|---|---|---|---|"
+            "| stop / reached | earliest / reached |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
         )
         for data in [*_DATA, None]:
             of = [each for each in projects if data in (None, each.data)]
@@ -251,8 +296,19 @@ def _table(projects: list[Project]) -> str:
                          _median([s.labels for s in stops]), _median([s.held_out for s in stops if s.held_out]),
                          _median([s.reached for s in stops]), _median([s.oracle for s in stops]),
                          _ratio([(s.labels, s.oracle) for s in stops]),
-                         _ratio([(s.labels, s.reached) for s in stops])]  # fmt: skip
+                         _ratio([(s.labels, s.reached) for s in stops]),
+                         _ratio([(s.earliest, s.reached) for s in stops])]  # fmt: skip
                 lines.append(f"| {' | '.join(cells)} |")
+    lines.append(
+        "\n## Intervals of successive models\n\nShare of the models, each when it is first measured, whose 95 % "
+        "interval contains the truth. *Distorted*: the confidences of each model are far too high or too low, each in "
+        "another way.\n\n"
+        "| data | " + " | ".join(projects[0].held) + " |\n|---|" + "---|" * len(projects[0].held)
+    )
+    for data in [*_DATA, None]:
+        of = [each for each in projects if data in (None, each.data)]
+        shares = [_share([held for each in of for held in each.held[name]]) for name in projects[0].held]
+        lines.append(f"| {data or '**all**'} | {' | '.join(shares)} |")
     lines.append(
         "\n## Forecasts\n\nOf the labels still needed, after half of those that the backend needs; and the point "
         "where predictions became stable (mean kappa of three models in a row at least 0.99, Bloodgood & Vijay-Shanker "

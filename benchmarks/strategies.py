@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import normalize
 
+from backend.options.strategy_rules import COMPARE_VIEWS
 from benchmarks.measure import Cost, measure
 from benchmarks.peers import CHOSEN, DIMENSIONS, LABELED, hands, prepare, probabilities, vectors
 
@@ -108,7 +109,7 @@ def prepare_strategy(name: str, options: dict[str, Any], size: int) -> Callable[
     import strategies
 
     strategy = strategies.get(name, **options)
-    members = 2 if name == "co_training" else _MEMBERS
+    members = 2 if name in COMPARE_VIEWS else _MEMBERS
     strategy.select(_pool(strategy.requires, 300, members), 10, np.random.default_rng(0))
     pool = _pool(strategy.requires, size, members)
     held = max(sum(getattr(pool, field).nbytes for field in strategy.requires), 8 * size)

@@ -24,7 +24,7 @@ def create(members: list[str] | None = None) -> Mixed:
             f"auto: members must be 2 to {_MAX_MEMBERS} different strategy names, such as {list(MEMBERS)}, "
             f"not {names!r}"
         )
-    if {"auto", "co_training"} & set(names):
-        raise StrategyOptionError("auto: neither 'auto' nor 'co_training' can be a member")
+    if unable := {"auto", "co_training", "disagreement"} & set(names):
+        raise StrategyOptionError(f"auto: '{min(unable)}' cannot be a member")
     rest = (1 - _FIRST_SHARE) / (len(names) - 1)
     return Mixed(tuple(get(name) for name in names), (_FIRST_SHARE, *[rest] * (len(names) - 1)), "auto")

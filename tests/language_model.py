@@ -33,6 +33,7 @@ class LanguageModel:
     knows: float = 1.0  # how much it makes of a word whose meaning it knows
     begins: str | None = None  # what it says instead of a letter
     tells: bool = True  # log-probabilities
+    confuses: dict[str, str] = field(default_factory=dict)  # meanings that it takes for others, of single choices
     thinks: dict[str, tuple[str, float]] = field(default_factory=dict)  # what it takes words for, how surely
     page: str | None = None  # what it answers to everything instead
     failures: list[int] = field(default_factory=list)  # statuses to answer with first
@@ -53,7 +54,8 @@ class LanguageModel:
             return {self.begins: math.log(0.999), "A": math.log(1e-6)}
         task, question = messages[0]["content"], messages[-1]["content"]
         options = dict(line.split(". ", 1) for line in task.splitlines() if line[1:2] == ".")
-        scores = {letter: self.knows * _about(question).count(name) for letter, name in options.items()}
+        about = [self.confuses.get(each, each) for each in _about(question)]
+        scores = {letter: self.knows * about.count(name) for letter, name in options.items()}
         if "number" in task.splitlines()[0]:  # a text is worth two for fruit, two for tools, and one
             worth = 1 + 2 * ("fruit" in _about(question)) + 2 * ("tool" in _about(question))
             scores = {letter: -self.knows * abs(float(name) - worth) for letter, name in options.items()}

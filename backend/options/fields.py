@@ -12,14 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
-import strategies
 from backend.errors import UnsupportedConfigError
 from backend.options.messages import field_of, message, not_json, sentence
 from backend.options.old_names import OldNames
+from backend.options.strategy_rules import check_cold_start, check_committee, check_strategy
 
 AUTO = "auto"  # value of base_model
 PREFIX = "LSAL_"  # of the environment variables
-_MOST_LEVELS = 5  # of strategies that have others as base, in strategy_options
 _NO_ENVIRONMENT = "no environment "  # in place of the prefix: no variable has a space in its name
 
 
@@ -44,7 +43,7 @@ class ProjectOptions(BaseSettings):
     """labels per class, on average, from which `strategy` selects. 0: from the first trained adapter on"""
     committee: Literal["bootstrap", "lora", "dropout", "views"] | None = None
     """how committee members of `bald`, `vote_entropy` and [similar strategies](strategies.md#options) are made.
-    Default: `views` for `co_training`, otherwise `bootstrap`"""
+    Default: `views` for `co_training` and `disagreement`, otherwise `bootstrap`"""
     members: int | None = Field(None, ge=2, le=64)
     """number of committee members. Default: 10, for `lora` 5, for `views` 2"""
     egl_label: Literal["pseudo", "expected"] = "pseudo"
@@ -190,25 +189,9 @@ class ProjectOptions(BaseSettings):
 
     @model_validator(mode="after")
     def _strategies_exist(self) -> Self:
-        if self.strategy is None and self.strategy_options:
-            raise ValueError("strategy_options need a strategy: set the option strategy too")
-        if self.strategy is not None:
-            if _levels(self.strategy_options) > _MOST_LEVELS:
-                raise ValueError(f"strategy_options are nested too deeply: {_MOST_LEVELS} levels are enough")
-            strategies.get(self.strategy, **self.strategy_options)
-        views = self.committee == "views"
-        if self.committee is not None and views != (self.strategy == "co_training"):
-            raise ValueError(
-                "committee 'views' and strategy 'co_training' belong together: "
-                + ("choose that strategy" if views else "leave committee out")
-            )
-        if "co_training" in str(self.strategy_options):
-            raise ValueError("strategy 'co_training' cannot be the base of another strategy: it trains its own views")
-        if self.strategy == "co_training" and self.members not in (None, 2):
-            raise ValueError(f"strategy 'co_training' has 2 members, its views, not {self.members}")
-        needs = strategies.get(self.cold_start).requires - {"embeddings", "labeled_embeddings"}
-        if needs:
-            raise ValueError(f"cold_start '{self.cold_start}' needs a trained model ({', '.join(sorted(needs))})")
+        check_strategy(self.strategy, self.strategy_options)
+        check_committee(self.strategy, self.committee, self.members, self.teacher)
+        check_cold_start(self.cold_start)
         return self
 
     @classmethod
@@ -322,12 +305,3 @@ def _number(value: object) -> float | None:
         return float(value) if isinstance(value, int | float | str) else None
     except (ValueError, OverflowError):
         return None
-
-
-def _levels(options: object) -> int:
-    """Levels of objects and lists in each other."""
-    level, inside = 0, [options]
-    while inside := [each for each in inside if isinstance(each, dict | list)]:
-        level += 1
-        inside = [value for each in inside for value in (each.values() if isinstance(each, dict) else each)]
-    return level

@@ -16,6 +16,9 @@ SIMILAR = 0.95  # cosine without the mean, from which texts nearly repeat each o
 MOST = 20_000  # texts that are compared with each other: some seconds on two cores
 _ALIKE = 0.1  # of the distance of texts that are not alike: texts that are closer count once in the mean
 _SAMPLE = 500  # texts of which that distance is taken
+_OF_MEAN = 4000  # texts of which the mean is taken
+_COMPONENTS = 64  # principal ones, in which most texts differ
+_ROUNDING = 1e-4  # of cosines in single precision
 _BLOCK = 512
 
 Array = NDArray[Any]
@@ -29,23 +32,41 @@ def leaders(vectors: Array, similarity: float) -> NDArray[np.int64]:
     """
     if not len(vectors):
         return np.empty(0, np.int64)
-    _, first, same = np.unique(vectors, axis=0, return_index=True, return_inverse=True)
-    distinct = np.sort(first)  # each text once, in their order
+    first: dict[bytes, int] = {}
+    same = np.array([first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)])
+    distinct = np.unique(same)  # each text once, in their order
     found = _leaders(normalize(vectors[distinct] - _mean(vectors[distinct])), similarity)
-    return np.asarray(distinct[found][np.searchsorted(distinct, first[same.ravel()])], np.int64)
+    return np.asarray(distinct[found][np.searchsorted(distinct, same)], np.int64)
 
 
 def _mean(vectors: Array) -> Array:
     """The mean of texts that are not alike, since a frequent template would be the mean of all: (D,)."""
+    rng = np.random.default_rng(0)
+    vectors = vectors[np.sort(rng.permutation(len(vectors))[:_OF_MEAN])]
     unit = normalize(vectors)
-    some = unit[np.random.default_rng(0).permutation(len(unit))[:_SAMPLE]]
+    some = unit[rng.permutation(len(unit))[:_SAMPLE]]
     far = 1 - np.quantile((some @ some.T)[np.triu_indices(len(some), 1)], 0.01) if len(some) > 1 else 0.0
     return np.asarray(vectors[np.unique(_leaders(unit, 1 - _ALIKE * far))].mean(axis=0))
+
+
+def _shortened(unit: Array) -> Array:
+    """Vectors of which every product is at least that of `unit`, but with fewer components: (N, D) → (N, K).
+
+    The principal components, and the length of the rest: the product of the rests is at most that of their lengths
+    (Cauchy and Schwarz).
+    """
+    if unit.shape[1] <= _COMPONENTS:
+        return unit
+    axes = np.linalg.eigh(unit.T @ unit)[1][:, -_COMPONENTS:]
+    main = unit @ axes
+    rest = np.sqrt(np.maximum(0, 1 - np.einsum("nk,nk->n", main, main)))
+    return np.column_stack([main, rest]).astype(np.float32)
 
 
 def _leaders(unit: Array, similarity: float) -> NDArray[np.int64]:
     """As `leaders`, for vectors of length one."""
     unit = unit.astype(np.float32)
+    short = _shortened(unit)
     found = np.arange(len(unit), dtype=np.int64)
     leads = np.zeros(len(unit), np.bool_)
     for start in range(0, len(unit), _BLOCK):
@@ -53,16 +74,19 @@ def _leaders(unit: Array, similarity: float) -> NDArray[np.int64]:
         rows = np.arange(start, start + len(block))
         earlier = np.flatnonzero(leads[:start])
         most: NDArray[Any] = np.full(len(block), -np.inf, np.float32)  # similarity to the most similar that leads
-        which: NDArray[Any] = rows
+        which: NDArray[Any] = rows.copy()
         if len(earlier):
-            cosines = block @ unit[earlier].T
-            most, which = cosines.max(axis=1), earlier[cosines.argmax(axis=1)]
+            at_most = (short[start : start + _BLOCK] @ short[earlier].T).max(axis=1)
+            near = np.flatnonzero(at_most >= similarity - _ROUNDING)
+            if len(near):
+                cosines = block[near] @ unit[earlier].T
+                most[near], which[near] = cosines.max(axis=1), earlier[cosines.argmax(axis=1)]
+        leads[rows], found[rows] = most < similarity, np.where(most < similarity, rows, which)
         within = block @ block.T
-        for place, row in enumerate(rows):  # in their order, since a text that repeats another leads none
-            if most[place] >= similarity:
-                found[row] = which[place]
-            else:
-                leads[row] = True
-                better = within[place] > most
-                most, which = np.where(better, within[place], most), np.where(better, row, which)
+        alike = np.tril(within >= similarity, -1)
+        for place in np.flatnonzero(alike.any(axis=1)):  # in their order: a text that repeats another leads none
+            leading = np.flatnonzero(alike[place] & leads[rows])
+            if len(leading) and within[place, leading].max() > most[place]:
+                found[rows[place]] = rows[leading[within[place, leading].argmax()]]
+                leads[rows[place]] = False
     return found

@@ -65,7 +65,8 @@ def _names(plan: Plan) -> list[str]:
 
 def _served(plan: Plan) -> list[str]:
     alone = plan.learner == "probe" or {"committee", "members"} & set(plan.extra_params)  # no committee of two views
-    found = [name for name in strategies.names() if not (alone and name == "co_training")]
+    left_out = {"disagreement"} | ({"co_training"} if alone else set())  # there is no teacher
+    found = [name for name in strategies.names() if name not in left_out]
     return [name for name in found if works(strategies.get(name), ["classification"]) and name != "uncertainty"]
 
 
@@ -80,6 +81,8 @@ def _options(plan: Plan, name: str) -> ProjectOptions:
     if options.warm_start or "seed" in params:
         raise BackendError("a simulation trains from the base model each round, with its own seeds: leave out seed "
                            "and warm_start")  # fmt: skip
+    if options.teacher is not None:
+        raise BackendError("a simulation has no teacher, whose answers cost money: leave out teacher")
     strategy = strategies.get(options.strategy or "margin", **options.strategy_options)
     committee = committee_options(options, strategy)
     if plan.learner == "probe" and committee is not None and committee.kind != "bootstrap":

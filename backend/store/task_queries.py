@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from backend.store.sql.database import CHUNK, Database
 from backend.store.sql.models import SecondOpinion, Task
 from backend.store.texts import LabeledText, Listed, Placed, TaskText, digest
 
-READ_AT_ONCE = 50_000  # rows
+READ_AT_ONCE = 5_000  # rows: of more, the garbage collector would visit each
 _TEACHES = Task.truth.is_(False)
 HAS_TEXT = Task.digest != digest("")  # without one there is nothing to learn, to suggest or to select
 OPEN = (Task.annotated.is_(False), Task.skipped.is_(False), Task.taken.is_(False))
@@ -218,10 +219,8 @@ class TaskQueries:
         query = select(Task.id, Task.digest).where(*conditions).order_by(Task.id)
         with self._database.read() as session:
             found = session.connection().execute(query.execution_options(yield_per=READ_AT_ONCE))
-            columns = [[np.fromiter(column, np.int64, len(rows)) for column in zip(*rows, strict=True)]
-                       for rows in found.partitions()]  # fmt: skip
-        nothing = np.empty(0, np.int64)
-        return Listed(*(np.concatenate([nothing, *parts]) for parts in zip((nothing, nothing), *columns, strict=True)))
+            parts = [np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2) for rows in found.partitions()]
+        return Listed(*np.concatenate([np.empty((0, 2), np.int64), *parts]).T.copy())
 
     def _waiting(self, *, audit: bool) -> tuple[ColumnElement[bool], ...]:
         return (

@@ -15,6 +15,7 @@ from strategies.bald import mutual_information
 from strategies.co_training import contention
 from strategies.consensus_entropy import consensus_entropy
 from strategies.consensus_kl import consensus_kl
+from strategies.disagreement import divergence
 from strategies.epig import expected_information
 from strategies.variance import variance
 from strategies.vote_entropy import vote_entropy
@@ -82,6 +83,23 @@ def test_unlike_bald_it_ignores_what_no_other_text_depends_on() -> None:
     found = expected_information(committee, committee[:, 2:])
     assert found[0] == pytest.approx(0.0, abs=1e-9)
     assert found[1] > 0.1
+
+
+@given(members.filter(lambda rows: len(rows) == 2))
+def test_disagreement_of_two_views_against_a_plain_loop(weights: list[list[float]]) -> None:
+    one, other = normalised(weights)
+    total = 0.0
+    for p, q in zip(one, other, strict=True):
+        for each in (p, q):
+            total += each / 2 * math.log(each / ((p + q) / 2)) if each > 0 else 0.0
+    found = divergence(np.array([one, other])[:, None, :])[0]
+    assert found == pytest.approx(total, abs=1e-9)
+    assert 0 <= found <= math.log(2) + 1e-9
+
+
+def test_disagreement_compares_two_views() -> None:
+    with pytest.raises(strategies.PoolError, match="compares 2 views; the committee has 3 members"):
+        divergence(np.full((3, 1, 2), 0.5))
 
 
 @given(members)

@@ -59,11 +59,12 @@ def duplicates(store: Store, models: BaseModels, project: Project, similarity: f
     leader = leaders(known.take("embeddings", digests[order]), similarity)
     place = np.full(len(digests), -1)
     place[order] = leader
+    group_of = place[of_each]
+    repeated = (group_of >= 0) & (np.bincount(group_of + 1)[group_of + 1] > 1)
     groups: dict[int, list[int]] = {}
-    for task, group in zip(listed.ids[rows].tolist(), place[of_each].tolist(), strict=True):
-        if group >= 0:
-            groups.setdefault(group, []).append(task)
-    several = [each for each in groups.values() if len(each) > 1]
+    for task, group in zip(listed.ids[rows[repeated]].tolist(), group_of[repeated].tolist(), strict=True):
+        groups.setdefault(group, []).append(task)
+    several = list(groups.values())
     labels = tasks.placed([task for each in several for task in each])
     compared = {each.name for each in spec_of(project).targets if each.kind not in _OF_ONE_TEXT}
 
@@ -92,7 +93,7 @@ def duplicates(store: Store, models: BaseModels, project: Project, similarity: f
             for each in shown[:most]
         ],
         "tasks": sum(len(each) - 1 for each in several),
-        "compared": int((place[of_each] >= 0).sum()),
+        "compared": int((group_of >= 0).sum()),
         "all": len(listed.ids),
     }
 

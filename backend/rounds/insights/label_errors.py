@@ -108,15 +108,12 @@ def _instead(run: ProjectRun, suspects: Sequence[Mapping[str, Any]], version: st
 
 def still_suspect(store: Store, project_id: int, most: int | None) -> list[dict[str, Any]]:
     """The suspects of all controls with the `control` of each, the worst first, without labels that changed since."""
-    last, tasks = store.of(project_id).rounds.last("review") or {}, store.of(project_id).tasks
-    now = {e.id: e.values for audit in (False, True) for e in tasks.labeled(audit=audit)}
-    found = [
-        {"control": name, **each}
-        for name, of_target in last.items()
-        for each in of_target.get("suspects", [])
-        if now.get(each["task"], {}).get(name) == each["given"]
-    ]
-    return sorted(found, key=lambda each: each["quality"])[:most]
+    last = store.of(project_id).rounds.last("review") or {}
+    found = [{"control": name, **each} for name, of_target in last.items() for each in of_target.get("suspects", [])]
+    now = store.of(project_id).tasks.placed(list({each["task"] for each in found}))
+    labels = {task: each.labels or {} for task, each in now.items()}
+    still = [each for each in found if labels.get(each["task"], {}).get(each["control"]) == each["given"]]
+    return sorted(still, key=lambda each: each["quality"])[:most]
 
 
 def _label_errors(run: ProjectRun, target: Target, examples: list[LabeledText]) -> dict[str, Any]:

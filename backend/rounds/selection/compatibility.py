@@ -13,6 +13,7 @@ from backend.learners.models.base_model import WRITERS
 from backend.learners.models.loading import SERVED, can_write, is_served
 from backend.learners.served import prompts
 from backend.options import ProjectOptions
+from backend.options.strategy_rules import COMPARE_VIEWS
 from backend.targets import Kind, Target
 from strategies import Strategy
 
@@ -172,8 +173,8 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
             f"committee '{options.committee}' needs weights, which base model '{options.base_model}' has on its server "
             "only; choose bootstrap"
         )
-    if options.strategy == "co_training":
+    if options.strategy in COMPARE_VIEWS:
         raise UnsupportedConfigError(
-            f"strategy 'co_training' needs weights, which base model '{options.base_model}' has on its server only; "
-            "choose another"
+            f"strategy '{options.strategy}' needs weights, which base model '{options.base_model}' has on its server "
+            "only; choose another"
         )

@@ -10,6 +10,7 @@ from backend.learners.heads import class_names
 from backend.learners.models.loading import is_served
 from backend.learners.saved import describe
 from backend.options import ProjectOptions
+from backend.options.strategy_rules import COMPARE_VIEWS
 from backend.pool import fields
 from backend.rounds.class_texts import class_texts
 from backend.rounds.context import ProjectRun
@@ -80,7 +81,7 @@ def committee_options(options: ProjectOptions, strategy: Strategy) -> CommitteeO
     """The committee to train with the adapter; None if the strategy needs none."""
     if not COMMITTEE & strategy.requires:
         return None
-    kind = options.committee or ("views" if options.strategy == "co_training" else "bootstrap")
+    kind = options.committee or ("views" if options.strategy in COMPARE_VIEWS else "bootstrap")
     return CommitteeOptions(kind=kind, members=options.members or _MEMBERS[kind])
 
 

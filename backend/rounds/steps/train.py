@@ -154,6 +154,8 @@ def _filling(
             [*(example.text for example in examples), *to_frozen[0]],
             [*(example.values for example in examples), *({name: label} for label in to_frozen[1])],
         )
+        if options.strategy == "disagreement" and taught is not None and taught.texts:
+            frozen_view = taught.texts, [{name: max(each[name], key=each[name].__getitem__)} for each in taught.values]
         unlabeled = sample_vectors(run) if class_texts(run) else None  # before the trainer clears the models
         soft = (taught.texts, taught.values) if taught is not None else ([], [])
         function = partial(_trainer(run), warm_start=_in_service(run) if warm else None, frozen_view=frozen_view,

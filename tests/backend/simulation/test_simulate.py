@@ -113,6 +113,10 @@ def test_what_cannot_be_simulated_is_named(tiny_encoder: Path, tmp_path: Path) -
     warm.extra_params["warm_start"] = True
     with pytest.raises(BackendError, match="leave out seed and warm_start"):
         simulate(warm, tmp_path, silent)
+    taught = plan(tiny_encoder, "margin")
+    taught.extra_params["teacher"] = "openai:some-70b"
+    with pytest.raises(BackendError, match="leave out teacher"):
+        simulate(taught, tmp_path, silent)
     served = plan(tiny_encoder, "margin")
     served.extra_params["base_model"] = "openai:some-70b"
     with pytest.raises(BackendError, match="'openai:some-70b' is behind a server"):

@@ -211,6 +211,24 @@ def test_a_teacher_that_guesses_does_no_harm(
     assert right(store, run(context, 1)) > 0.8
 
 
+def test_people_label_texts_on_which_teacher_and_model_differ(
+    context: Context, store: Store, toy: LanguageModel, tiny_encoder: Path
+) -> None:
+    """The teacher takes animals for fruit, and so tells neither. On tools both are right."""
+    toy.knows = 5.0
+    toy.confuses = {"animal": "fruit"}
+    taught(store, tiny_encoder, 30, strategy="disagreement", shots=0, batch_size=5)
+    run(context, 1)
+    row = store.of(7).rounds.get(1)
+    assert row is not None
+    assert row.strategy == "disagreement"
+    truth = dict(labeled_sentences(60))
+    texts = {task.id: task.text for task in store.of(7).tasks.every()}
+    queue = [truth[texts[item.task_id]] for item in store.of(7).rounds.queue(1) if not item.audit]
+    assert queue[:5]
+    assert "tool" not in queue[:5]
+
+
 def test_what_cannot_be_taught_is_refused() -> None:
     options = ProjectOptions.from_extra_params({"teacher": TEACHER})
     refuse_unsupported(options, [TOPIC])
