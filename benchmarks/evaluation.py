@@ -40,6 +40,8 @@ _BATCHES = (5, 10, 20)  # batches of labels after which a project is measured
 _DATA = ("trec6", "sst2", "banking77")
 _SHARE = 0.3  # of the texts that is held out
 _MEASURED = (20, 60, 200)  # held-out labels with which the last model is measured, one after the other
+_WAYS = ("equal chances", "by doubt")
+_DRAWS = 20  # of the held-out texts of a project, by each way
 _CALIBRATIONS = {"as they are": 1.0, "far too sure": 0.05, "far too unsure": 10.0}  # temperature of the confidences
 
 
@@ -53,6 +55,7 @@ class Look(NamedTuple):
     powered: dict[str, list[tuple[float, float, float]]]  # by calibration, low, high and width / width of labels alone
     naive: float  # cross-validation accuracy on the selected labels
     corrected: tuple[float, float, float]  # R_LURE of the last models, each on the batch that it selected
+    drawn: dict[tuple[str, int], float]  # by way and labels: mean squared error of the accuracy of the held-out texts
     former: float  # the truth of those models on the candidates at that time
     raw: list[dict[str, float]]  # reliability on the texts outside the project
     tempered: list[dict[str, float]]  # the same after temperature scaling on held-out labels
@@ -105,8 +108,8 @@ def projects(data: str, vectors: Array, targets: Array, seed: int, batches: int,
         held_out_score = right / len(measured), *interval(right / len(measured), len(measured))
         powered = _powered(probs[reserve], truth[reserve])
         return Look(
-            data, len(chosen) + len(measured), float(correct.mean()), held_out_score, powered, naive, corrected, former,
-            raw, scaled,
+            data, len(chosen) + len(measured), float(correct.mean()), held_out_score, powered, naive, corrected,
+            _drawn(probs[reserve], truth[reserve], rng), former, raw, scaled,
         )  # fmt: skip
 
     return [look() for _ in range(redraws)]
@@ -125,6 +128,34 @@ def _powered(probs: Array, truth: Array) -> dict[str, list[tuple[float, float, f
                 *interval(*ESTIMATORS["prediction_powered"](sample), number),
             )
             found[name].append((low, high, (high - low) / (alone[1] - alone[0])))
+    return found
+
+
+def _drawn(probs: Array, truth: Array, rng: np.random.Generator) -> dict[tuple[str, int], float]:
+    """Held-out texts that are drawn by doubt, with perfect calibration: what such draws could bring at best.
+
+    The optimal probability of a text is proportional to the standard deviation of being right (Kossen et al., Active
+    Testing, ICML 2021), here mixed with an equal one. Pareto sampling (Rosén 1997) draws so many without replacement.
+    """
+    right = (probs.argmax(axis=1) == truth).astype(np.float64)
+    confidence = tempered(probs, best_temperature(probs, truth)).max(axis=1)
+    found = {}
+    for labels in _MEASURED:
+        equal = np.full(len(right), labels / len(right))
+        doubt = np.sqrt(confidence * (1 - confidence))
+        doubtful = np.minimum((equal + labels * doubt / doubt.sum()) / 2, 1.0)
+        for way, chances in (("equal chances", equal), ("by doubt", doubtful)):
+            errors = []
+            for _ in range(_DRAWS):
+                random = rng.random(len(right))
+                order = np.argsort(random * (1 - chances) / ((1 - random) * np.maximum(chances, 1e-12)))[:labels]
+                weights = 1 / chances[order]
+                added = weights @ (right - confidence)[order] / weights.sum()
+                errors.append([right[order].mean() - right.mean(), confidence.mean() + added - right.mean()])
+            alone, powered = np.mean(np.square(errors), axis=0)
+            found[way, labels] = float(powered)
+            if way == "equal chances":
+                found["labels alone", labels] = float(alone)
     return found
 
 
@@ -170,8 +201,9 @@ def _table(looks: list[Look], models: int) -> str:
         "# Validity of the estimates\n",
         f"`python -m benchmarks.evaluation`: {len(looks)} simulated projects of 2,000 texts with {models} models, each "
         "with several draws of the held-out texts; a linear head on MiniLM's embeddings, texts selected by `sampled` "
-        "margins. The truth is the accuracy on the thousands of texts outside the project; for the correction, that of the last three models on the candidates at the time. Biases are in "
-        "points of accuracy; the calibration error is of the predicted class's confidence.\n",
+        "margins. The truth is the accuracy on the thousands of texts outside the project; for the correction, that of "
+        "the last three models on the candidates at the time. Biases are in points of accuracy; the calibration error "
+        "is of the predicted class's confidence.\n",
         "| data, labels | projects | accuracy | audit: truth in the interval | its width | audit: bias "
         "| cross-validation on the selected labels: bias | correction (R_LURE): truth in the interval | bias "
         "| calibration error | after temperature scaling |",
@@ -194,7 +226,7 @@ def _table(looks: list[Look], models: int) -> str:
             f"{statistics.mean(calibration_error(each.tempered) for each in of):.3f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, *_powered_table(looks)]) + "\n"
+    return "\n".join([*lines, *_powered_table(looks), *_drawn_table(looks)]) + "\n"
 
 
 def _powered_table(looks: list[Look]) -> list[str]:
@@ -216,6 +248,25 @@ def _powered_table(looks: list[Look]) -> list[str]:
             cells = [f"{mean:.3f} ({most:.3f})" for mean, most in zip(
                 ratios.mean(axis=0), np.quantile(ratios, 0.99, axis=0), strict=True)]  # fmt: skip
             lines.append(f"| {data or '**all**'} | {name} | {100 * np.mean(held):.1f} % | {' | '.join(cells)} |")
+    return lines
+
+
+def _drawn_table(looks: list[Look]) -> list[str]:
+    """What draws by doubt could bring."""
+    lines = [
+        "\n## Held-out texts drawn by doubt\n",
+        "Root mean squared error of the accuracy of all held-out texts, as a ratio to that of the labels alone. The "
+        "confidences are perfectly calibrated, with all true labels. *Equal chances*: confidences and labels. *By "
+        "doubt*: half of the chance of a text is proportional to the standard deviation of being right, and labels are "
+        "weighted by it (active testing). The backend does not draw so.\n",
+        "| data | " + " | ".join(f"{way}, {labels}" for way in _WAYS for labels in _MEASURED) + " |",
+        "|---|" + "---|" * (len(_WAYS) * len(_MEASURED)),
+    ]
+    for data in [*_DATA, None]:
+        of = [each for each in looks if data in (None, each.data)]
+        error = {key: float(np.sqrt(np.mean([each.drawn[key] for each in of]))) for key in of[0].drawn}
+        cells = [f"{error[way, labels] / error['labels alone', labels]:.3f}" for way in _WAYS for labels in _MEASURED]
+        lines.append(f"| {data or '**all**'} | {' | '.join(cells)} |")
     return lines
 
 

@@ -172,8 +172,8 @@ def stop(played: Played, plan: Data, target: float, rule: Rule, *, forecast_at: 
         score, effective = rule.estimator(Sample(right[:labels], confidence[:labels], confidence[labels:most]))
         if place != seen:
             seen = place
-            low, high = interval(score, effective)
-            held.append(low <= truth <= high)
+            ends = interval(score, effective)
+            held.append(ends[0] <= truth <= ends[1])
             points.append(Point(played.sizes[place], effective, score))
         if truth >= target:
             reached = min(reached, total)
