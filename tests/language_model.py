@@ -81,6 +81,11 @@ class LanguageModel:
         if self.begins is not None:
             return [(self.begins, -0.1)]
         task, text = messages[0]["content"], messages[-1]["content"].partition("Text:\n")[2].partition("\n\nParts:")[0]
+        if "Write what is wanted" in task:
+            log = -0.1 if _about(messages[-1]["content"]) else -2.0
+            words = [f" {WORDS[name][0]}" for name in _about(messages[-1]["content"])]
+            return [(messages[-2]["content"].split()[0] if len(messages) > 2 else "well", log),
+                    *((word, log) for word in words)]  # fmt: skip
         letters = {name: line[0] for line in task.splitlines() if line[1:2] == "." for name in [line[3:]]}
         tokens: list[tuple[str, float]] = []
         for word in text.split():

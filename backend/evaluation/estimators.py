@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from backend.evaluation.bounds import ENOUGH
 
 Array = NDArray[np.float64]
 
 _OF_EACH = 5  # right and wrong predictions among them
-_CAUTION = 0.7  # standard errors to subtract from the correlation of confidence and being right (Fisher 1921)
+_CAUTION = 0.3  # standard errors to subtract from the correlation of confidence and being right (Fisher 1921)
 _MOST_EXPLAINED = 0.5  # share of the variance: at most twice the effective labels
 
 
@@ -61,14 +62,16 @@ def prediction_powered(sample: Sample) -> Estimate:
     of_each = min(int(sample.right.sum()), labels - int(sample.right.sum()))
     if labels < ENOUGH or of_each < _OF_EACH or not len(sample.others):
         return plain
-    right, confidence = sample.right - plain.score, sample.confidence - sample.confidence.mean()
+    ranks = rankdata(np.concatenate([sample.confidence, sample.others]))
+    known, others = ranks[:labels], ranks[labels:]
+    right, confidence = sample.right - plain.score, known - known.mean()
     shared, spread = float(right @ confidence), float(confidence @ confidence)
     if shared <= 0 or spread <= 0:
         return plain
     correlation = min(1 - 1e-9, shared / np.sqrt(spread * float(right @ right)))
     cautious = float(np.tanh(np.arctanh(correlation) - _CAUTION / np.sqrt(labels - 3)))
     unlabeled = len(sample.others) / (labels + len(sample.others))
-    easier = float(sample.confidence.mean() - sample.others.mean())
+    easier = float(known.mean() - others.mean())
     score = plain.score - shared / spread * unlabeled * easier
     if cautious <= 0 or not 0 < score < 1:
         return plain

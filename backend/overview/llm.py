@@ -28,7 +28,7 @@ from backend.targets import Target
 
 _SAMPLE = 200  # texts, for their mean length
 _CHARACTERS = 4.0  # of a token, on average, in English with the tokenizers of most models
-_QUOTES = 30.0  # tokens of an answer that quotes spans, before any was given
+_WRITTEN = {"spans": 30.0, "generation": 60.0}  # tokens of an answer that is a text, before any was given
 Prices = Mapping[str, Sequence[float]]  # by model: of a million input and a million output tokens
 
 
@@ -132,7 +132,7 @@ def estimate(
         each_in, each_out = row.input_tokens / row.calls, row.output_tokens / row.calls
     else:
         each_in = _tokens(store, project, options, targets)
-        each_out = float(np.mean([_QUOTES if target.kind == "spans" else 1.0 for target in targets]))
+        each_out = float(np.mean([_WRITTEN.get(target.kind, 1.0) for target in targets]))
     price = prices.get(name.removeprefix(SERVED))
     tokens = round(calls * each_in), round(calls * each_out)
     return Estimate(

@@ -25,9 +25,9 @@ from backend.learners.committee import HEADS
 from backend.learners.kinds.base import TargetHead
 from backend.learners.learner import outputs_of
 from backend.learners.models.memory import ran_out
+from backend.learners.served.heads import head_of
 from backend.learners.served.model import Answered, Memory, ServedModel
 from backend.learners.served.prompts import Prompt
-from backend.learners.served.quoted_spans import head_of
 from backend.learners.served.training import read_prompts
 from backend.targets import Target
 
@@ -74,8 +74,8 @@ class ServedLearner:
         """Do nothing: no weights are in memory."""
 
     def nll(self, target: Target, texts: Sequence[str], answers: Sequence[str]) -> Array:  # noqa: ARG002 (protocol)
-        """Raise `ModelError`: served models learn no written answers."""
-        raise ModelError(f"'{target.name}' is written, which served models do not learn")
+        """Raise `ModelError`: servers do not return the likelihood of given answers."""
+        raise ModelError(f"'{target.name}': the server does not return the likelihood of a given answer")
 
     def predict(self, texts: Sequence[str]) -> Arrays:
         """The outputs of each text, in input order."""

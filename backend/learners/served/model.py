@@ -18,8 +18,7 @@ from backend.learners.heads.map_head import NO_BATCH, Fixed
 from backend.learners.models.base_model import BaseModel
 from backend.learners.models.batching import TOKENS_A_BATCH
 from backend.learners.models.loading import SERVED
-from backend.learners.served import quotes
-from backend.learners.served.prompts import Prompt, mass
+from backend.learners.served.prompts import WRITTEN, Prompt, mass
 from backend.learners.served.server import FirstTokens, Message, Server, Tokens, Written
 from backend.targets import sides, with_sides
 
@@ -27,7 +26,7 @@ EMBEDDER = "minilm"  # local model for the embeddings of texts
 _QUERIED_AT_ONCE = 1024  # texts per cache write, the most that a failure loses
 _EMBEDDED_AT_ONCE = 16_384  # texts per cache write of embeddings
 _CHARACTERS = 16  # per token, assumed as maximum on average: the rest is cut before tokenization
-_MOST_TOKENS = 300  # of an answer that quotes spans
+_MOST_TOKENS = 300  # of an answer that is a text
 _ENOUGH = 0.01  # least median probability of the option letters, below which the model is refused
 
 _REASONING = (
@@ -67,15 +66,16 @@ class Answered(Fixed):
     """Features of texts for the heads: D numbers each, the answers to all prompts followed by the embedding."""
 
     of_sides: torch.Tensor  # (2, B, D)
-    quoted: Mapping[str, torch.Tensor]  # by target of spans: (B, quotes.WIDTH)
+    written: Mapping[str, torch.Tensor]  # by target of spans or written answers: (B, `Prompt.width`)
 
     @classmethod
     def of(  # type: ignore[override]
-        cls, vectors: torch.Tensor, *, paired: torch.Tensor | bool, quoted: Mapping[str, torch.Tensor] | None = None
+        cls, vectors: torch.Tensor, *, paired: torch.Tensor | bool, written: Mapping[str, torch.Tensor] | None = None
     ) -> Answered:
         """paired: of each of the D columns, whether it compares two answers; or of all."""
         halves = vectors * paired / 2
-        return cls(None, NO_BATCH, (), 0, vectors=vectors, of_sides=torch.stack([halves, -halves]), quoted=quoted or {})  # type: ignore[arg-type] # no model is needed
+        both = torch.stack([halves, -halves])
+        return cls(None, NO_BATCH, (), 0, vectors=vectors, of_sides=both, written=written or {})  # type: ignore[arg-type] # no model is needed
 
     @cached_property
     def sides(self) -> torch.Tensor:
@@ -141,12 +141,12 @@ class ServedModel:
         vectors = torch.from_numpy(np.concatenate([*columns, embedding], axis=1))
         paired = [np.full(prompt.width, prompt.target.kind == "pairwise") for prompt in lettered]
         only = torch.from_numpy(np.concatenate([*paired, np.zeros(base.dimensions, np.bool_)]))
-        quoted = {
+        written = {
             prompt.target.name: torch.from_numpy(by_target[prompt.target.name])
             for prompt in prompts
-            if prompt.target.kind == "spans"
+            if prompt.target.kind in WRITTEN
         }
-        return Answered.of(vectors, paired=only, quoted=quoted)
+        return Answered.of(vectors, paired=only, written=written)
 
     def answers(
         self, prompt: Prompt, texts: Sequence[str], max_length: int, kept: Memory | None,
@@ -165,15 +165,17 @@ class ServedModel:
     def require_letters(self, prompt: Prompt, texts: Sequence[str]) -> None:
         """Raise `ModelError` if answers do not begin with an option letter, as with reasoning models.
 
-        For spans, if no answer has a line with a letter and a quote, or is that there is nothing.
+        For spans, if no answer has a line with a letter and a quote, or is that there is nothing. For written answers,
+        if all are empty or thoughts.
         """
         conversations = [prompt.conversations(text)[0] for text in texts]
-        if prompt.target.kind == "spans":
+        if prompt.target.kind in WRITTEN:
             written = self._texts(conversations)
-            if not any(map(quotes.is_answer, written)):
+            if not any(map(prompt.is_answer, written)):
+                form = "a letter, a colon and a quote" if prompt.target.kind == "spans" else "a text"
                 raise ModelError(
-                    f"'{self.served_as}' should answer with a letter, a colon and a quote, but begins with "
-                    f"{written[0].text[:20]!r}. {_REASONING}"
+                    f"'{self.served_as}' should answer with {form}, but begins with {written[0].text[:20]!r}. "
+                    f"{_REASONING}"
                 )
             return
         answers = self._answers(conversations)
@@ -197,9 +199,9 @@ class ServedModel:
         """The model's answers to one prompt for N texts: (N, W)."""
         short = [self.cut(text, max_length) for text in texts]
         several = [prompt.conversations(text) for text in short]
-        if prompt.target.kind == "spans":
+        if prompt.target.kind in WRITTEN:
             written = self._texts([conversation for (conversation,) in several], progress)
-            return np.stack([prompt.read_quotes(*each) for each in zip(written, short, strict=True)])
+            return np.stack([prompt.read_written(*each) for each in zip(written, short, strict=True)])
         each = len(several[0])
         answers = self._answers(
             [conversation for of_text in several for conversation in of_text],
@@ -242,8 +244,8 @@ class ServedModel:
 
 
 def features_of(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The prompts whose answers are features of the heads: all but those for spans."""
-    return [prompt for prompt in prompts if prompt.target.kind != "spans"]
+    """The prompts whose answers are features of the heads: those that are answered with a letter."""
+    return [prompt for prompt in prompts if prompt.target.kind not in WRITTEN]
 
 
 def _cached(

@@ -17,13 +17,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.learners.served import quotes
+from backend.learners.served import answers, quotes
 from backend.learners.served.server import FirstTokens, Message, Written
 from backend.targets import MARK, SIDES, Kind, Target, sides, unmarked, with_sides, without_context
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 CHOSEN: frozenset[Kind] = frozenset({"classification", "multilabel", "pairwise"})  # where an option is a label
-KINDS: frozenset[Kind] = CHOSEN | {"regression", "spans"}  # what a served model learns
+WRITTEN: frozenset[Kind] = frozenset({"spans", "generation"})  # what is answered with a text instead of a letter
 NONE = "none of these"
 _FINE = 1e-3  # variance that numbers have within one option
 _NUMBERS = 11  # options of a number with more values than letters
@@ -34,6 +34,7 @@ _WORDING: dict[Kind, tuple[str, str]] = {
     "pairwise": ("Choose the better of two answers.", "the better answer"),
     "regression": ("Choose the number that fits the text best.", "the one that fits best"),
     "spans": ("Find every part of the text that is one of the options.", ""),
+    "generation": ("Write what is wanted for the text.", ""),
 }
 _QUOTE = (
     "Answer with one line for each part, in the order of the text: its letter, a colon, and the part exactly as it "
@@ -45,7 +46,8 @@ _QUOTE = (
 class Prompt:
     """The prompt of one target.
 
-    examples: few-shot examples (text, class); for multilabel, one of its classes; for spans, the lines of the answer.
+    examples: few-shot examples (text, class); for multilabel, one of its classes; for spans, the lines of the answer;
+    for written answers, the answer.
     instructions: a task description, from `extra_params`.
     """
 
@@ -63,7 +65,8 @@ class Prompt:
     @property
     def width(self) -> int:
         """W, the size of the result of `read`."""
-        return {"regression": 2, "spans": quotes.WIDTH}.get(self.target.kind, len(self.options))
+        widths = {"regression": 2, "spans": quotes.WIDTH, "generation": answers.WIDTH}
+        return widths.get(self.target.kind, len(self.options))
 
     @property
     def key(self) -> str:
@@ -77,7 +80,7 @@ class Prompt:
         texts = [text, with_sides(context, right, left)] if self.target.kind == "pairwise" else [text]
         before = [{"role": "system", "content": self._task()}]
         for example, answer in self.examples:
-            given = answer if self.target.kind == "spans" else LETTERS[self.options.index(answer)]
+            given = answer if self.target.kind in WRITTEN else LETTERS[self.options.index(answer)]
             before += [{"role": "user", "content": self._shown(example)}, {"role": "assistant", "content": given}]
         return [[*before, {"role": "user", "content": self._shown(each)}] for each in texts]
 
@@ -99,8 +102,14 @@ class Prompt:
         given, exchanged = (_normalised(each, len(SIDES)) for each in answers)
         return np.stack([given[0] - given[1], exchanged[1] - exchanged[0]])
 
-    def read_quotes(self, answer: Written, text: str) -> NDArray[np.float32]:
-        """The spans that an answer quotes from a text, as `quotes.read`: (W,)."""
+    def is_answer(self, answer: Written) -> bool:
+        """Whether a written answer has the form that the prompt requires."""
+        return quotes.is_answer(answer) if self.target.kind == "spans" else answers.is_answer(answer)
+
+    def read_written(self, answer: Written, text: str) -> NDArray[np.float32]:
+        """A written answer as `answers.encoded`, or the spans that it quotes from a text as `quotes.read`: (W,)."""
+        if self.target.kind == "generation":
+            return answers.encoded(answer)
         return quotes.read(answer, unmarked(without_context(text)), LETTERS[: len(self.options)])
 
     def as_json(self) -> dict[str, Any]:
@@ -120,6 +129,8 @@ class Prompt:
             lines.append(self.instructions)
         if self.target.kind != "pairwise":
             lines += [f"{letter}. {option}" for letter, option in zip(LETTERS, self.options, strict=False)]
+        if self.target.kind == "generation":
+            return "\n".join([*lines, "Answer with that text, and nothing else."])
         end = _QUOTE if self.target.kind == "spans" else f"Answer with the letter of {which}, and nothing else."
         return "\n".join([*lines, end])
 
@@ -128,6 +139,8 @@ class Prompt:
         if self.target.kind == "spans":
             inner, context, _ = sides(text)
             return (f"{context}\n\n" if context else "") + f"Text:\n{inner.replace(MARK, chr(10))}\n\nParts:"
+        if self.target.kind == "generation":
+            return f"Text:\n{text}\n\nAnswer:"
         if self.target.kind != "pairwise":
             return f"Text:\n{text}\n\nLetter:"
         context, first, second = sides(text)

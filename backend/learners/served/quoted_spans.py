@@ -13,8 +13,7 @@ import torch
 
 from backend.learners.base import UncertaintyOptions
 from backend.learners.heads.map_head import fit_map
-from backend.learners.kinds import head_of as head_of_kind
-from backend.learners.kinds.base import Reading, TargetHead, binary_entropy
+from backend.learners.kinds.base import Reading, binary_entropy
 from backend.learners.kinds.spans import Found, SpansHead
 from backend.learners.served import quotes
 from backend.learners.served.model import Answered
@@ -94,7 +93,7 @@ class QuotedSpansHead(SpansHead):
 
     def _answers(self, reading: Reading) -> torch.Tensor:
         assert isinstance(reading, Answered)
-        return reading.quoted[self.target.name]
+        return reading.written[self.target.name]
 
     def _quotes(self, reading: Reading) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of each quote: start, end, class index (B, K, 3); whether it is one; the logit that it is right, (B, K)."""
@@ -104,13 +103,6 @@ class QuotedSpansHead(SpansHead):
         probs = found[..., 3].exp().clamp(1 - _SURE, _SURE)
         logits = torch.logit(probs) * self.linear.weight[rows, 0] + self.linear.bias[rows]
         return torch.stack([found[..., 0].long(), found[..., 1].long(), rows], dim=-1), real, logits
-
-
-def head_of(target: Target, dimensions: int, state: Mapping[str, Any] | None = None) -> TargetHead:
-    """As `kinds.head_of`, for a served model."""
-    if target.kind == "spans":
-        return QuotedSpansHead(target, dimensions, state or {})
-    return head_of_kind(target, dimensions, state)
 
 
 def fit(head: QuotedSpansHead, reading: Answered, given: Sequence[tuple[int, Any]]) -> None:

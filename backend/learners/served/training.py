@@ -14,9 +14,11 @@ from backend.learners import saved
 from backend.learners.base import Progress, TrainingOptions, no_progress
 from backend.learners.served import quoted_spans
 from backend.learners.served.fitting import fit, fit_members, prior_of
+from backend.learners.served.heads import head_of
 from backend.learners.served.model import Memory, ServedModel
 from backend.learners.served.prompts import NONE, Prompt, in_digits, numbers, quoted
-from backend.learners.served.quoted_spans import QuotedSpansHead, head_of
+from backend.learners.served.quoted_spans import QuotedSpansHead
+from backend.learners.served.written_answers import WrittenAnswersHead
 from backend.targets import Target, Values
 
 PROMPTS = "prompts.json"
@@ -62,6 +64,8 @@ def train(
         given = [(place, values[row][target.name]) for place, row in enumerate(rest) if target.name in values[row]]
         if isinstance(head, QuotedSpansHead):
             quoted_spans.fit(head, reading, given)
+            continue
+        if isinstance(head, WrittenAnswersHead):
             continue
         prior = prior_of(head, prompts, reading.vectors.shape[1])
         fit(head, prior, reading, given)
@@ -131,8 +135,11 @@ def _stays(
 
 
 def _group(target: Target, answer: str) -> str:
-    """What examples are balanced by: the answer; of spans, the class of the first one, or that there is none."""
-    return answer[:1] if target.kind == "spans" else answer
+    """What examples are balanced by: the answer; of spans, the class of the first one, or that there is none.
+
+    Written answers are one group.
+    """
+    return {"spans": answer[:1], "generation": ""}.get(target.kind, answer)
 
 
 def _answers(target: Target, value: Any, text: str) -> set[str]:

@@ -143,17 +143,10 @@ def _refuse_unteachable(options: ProjectOptions, targets: Sequence[Target]) -> N
 
 
 def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None:
-    """Refuse what a served model cannot learn: it answers with letters and quotes, and its weights are not here."""
+    """Refuse what a served model cannot learn: it answers with letters or a text, and its weights are not here."""
     if options.base_model == SERVED:
         raise UnsupportedConfigError(
             f"extra_params.base_model: '{SERVED}' lacks the model's name on the server, as in {SERVED}Qwen/Qwen3-32B"
-        )
-    others = [target for target in targets if target.kind not in prompts.KINDS]
-    if others:
-        raise UnsupportedConfigError(
-            f"'{others[0].name}' ({others[0].kind}) cannot be learned with base model '{options.base_model}', which "
-            f"answers with letters and quotes; it learns {', '.join(sorted(prompts.KINDS))}. Name a base model with "
-            f'weights here, or set {{"ignore_controls": ["{others[0].name}"]}}'
         )
     most = len(prompts.LETTERS) - 1  # one for none of them
     many = next((target for target in targets if len(target.classes) > most), None)
@@ -167,6 +160,11 @@ def _refuse_unserved(options: ProjectOptions, targets: Sequence[Target]) -> None
         raise UnsupportedConfigError(
             f"'{without.name}' is a number without a range; base model '{options.base_model}' answers with one of some "
             "numbers. Give the control min and max, or name a base model with weights here"
+        )
+    if options.generation_uncertainty != "sequence" and any(target.kind == "generation" for target in targets):
+        raise UnsupportedConfigError(
+            f"generation_uncertainty '{options.generation_uncertainty}' needs weights, which base model "
+            f"'{options.base_model}' has on its server only; leave it out"
         )
     if options.committee not in (None, "bootstrap"):
         raise UnsupportedConfigError(

@@ -22,6 +22,7 @@ from backend.labelstudio.label_config.task_spec import Control
 from backend.labelstudio.predictions import output_of
 from backend.learners.base import Arrays, Learner
 from backend.learners.kinds import output_names
+from backend.learners.models.loading import is_served
 from backend.rounds.adapters import learned, load
 from backend.rounds.context import ProjectRun
 from backend.rounds.quality import suggestions
@@ -98,7 +99,8 @@ def _outputs(
     measured: the examples with these answers.
     """
     there, outputs = run.scores.found(output_names(targets), np.array([each.digest for each in examples]))
-    answers = [target for target in targets if target.kind == "generation"]
+    served = is_served(run.options.base_model)  # its server does not return the likelihood of given answers
+    answers = [target for target in targets if target.kind == "generation" and not served]
     if there.all() and not answers:
         return outputs, {}
     learner = load(run, run.version)

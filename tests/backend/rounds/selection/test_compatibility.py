@@ -125,8 +125,7 @@ def test_a_model_that_only_reads_is_refused_for_answers(tiny_encoder: Path) -> N
 @pytest.mark.parametrize(
     ("kinds", "extra", "said"),
     [
-        (["generation", "classification"], {}, "'answer' .generation. cannot be learned .* classification, multilabel"),
-        (["generation"], {}, "answers with letters and quotes; it learns .*, spans. Name a base model"),
+        (["generation"], {"generation_uncertainty": "disagreement"}, "'disagreement' needs weights, which base model"),
         (["classification"], {"committee": "lora", "strategy": "bald"}, "committee 'lora' needs weights"),
         (["classification"], {"strategy": "co_training"}, "'co_training' needs weights"),
         (["classification"], {"strategy": "disagreement", "teacher": "openai:x"}, "'disagreement' needs weights"),
